@@ -1,0 +1,74 @@
+//! Time and randomness, replaceable in tests.
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// Wall-clock time. Cheap to clone.
+#[derive(Clone)]
+pub struct Clock(Source);
+
+#[derive(Clone)]
+enum Source {
+    System,
+    Tokio { start_ms: u64, start: tokio::time::Instant },
+    Manual(Arc<AtomicU64>),
+}
+
+impl Clock {
+    /// The machine's clock.
+    pub fn system() -> Self {
+        Self(Source::System)
+    }
+
+    /// Follows tokio's clock from `start_ms` on, so that a test with paused time moves it.
+    pub fn tokio(start_ms: u64) -> Self {
+        Self(Source::Tokio { start_ms, start: tokio::time::Instant::now() })
+    }
+
+    /// Stands still until `set`.
+    pub fn manual(now_ms: u64) -> Self {
+        Self(Source::Manual(Arc::new(AtomicU64::new(now_ms))))
+    }
+
+    /// Moves a manual clock; others do not listen.
+    pub fn set(&self, now_ms: u64) {
+        if let Source::Manual(now) = &self.0 {
+            now.store(now_ms, Ordering::SeqCst);
+        }
+    }
+
+    /// Milliseconds since 1970.
+    pub fn now_ms(&self) -> u64 {
+        match &self.0 {
+            Source::System => {
+                millis(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
+            }
+            Source::Tokio { start_ms, start } => start_ms.saturating_add(millis(start.elapsed())),
+            Source::Manual(now) => now.load(Ordering::SeqCst),
+        }
+    }
+
+    /// How long until `due_ms`; zero once it is past.
+    pub fn until(&self, due_ms: u64) -> Duration {
+        Duration::from_millis(due_ms.saturating_sub(self.now_ms()))
+    }
+}
+
+/// A duration in whole milliseconds, saturated.
+pub fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// A random number from the system, for what must not be guessed or must not repeat.
+///
+/// # Panics
+/// Where the system has no randomness: nothing can be signed or named then.
+pub fn random_u64() -> u64 {
+    getrandom::u64().expect("the system's random source answers")
+}
+
+/// A number in `[0, 1)`.
+pub fn random_unit() -> f64 {
+    // 53 bits: what a double holds exactly.
+    (random_u64() >> 11) as f64 / (1u64 << 53) as f64
+}

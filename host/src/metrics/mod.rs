@@ -1,0 +1,139 @@
+//! Every metric's name, labels and meaning. Parts fetch their handles once, at set-up.
+//!
+//! Names follow Prometheus: base units, `_total` for counters.
+use ::metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram};
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+
+/// Requests at the ingress, by `source` and `status`.
+pub const REQUESTS: &str = "hookwright_ingress_requests_total";
+/// Requests refused, by `source` and `reason`.
+pub const REFUSED: &str = "hookwright_ingress_refused_total";
+/// From the request's head to its answer, by `source`.
+pub const INGRESS_SECONDS: &str = "hookwright_ingress_seconds";
+/// Bytes of accepted bodies, by `source`.
+pub const BODY_BYTES: &str = "hookwright_ingress_body_bytes_total";
+/// Connections open now, by `listener`.
+pub const CONNECTIONS: &str = "hookwright_connections";
+/// Connections refused at the limit, by `listener`.
+pub const CONNECTIONS_REFUSED: &str = "hookwright_connections_refused_total";
+/// Events accepted, by `source`.
+pub const EVENTS: &str = "hookwright_events_total";
+/// Events whose routing ended, by `source` and `state`.
+pub const ROUTED: &str = "hookwright_events_routed_total";
+/// Verdicts, by `plugin`, `digest` (its first 12 digits) and `decision`.
+pub const VERDICTS: &str = "hookwright_plugin_verdicts_total";
+/// Time of one call, by `plugin`.
+pub const PLUGIN_SECONDS: &str = "hookwright_plugin_call_seconds";
+/// Calls stopped at a limit, by `plugin` and `limit`.
+pub const PLUGIN_LIMITS: &str = "hookwright_plugin_limit_total";
+/// Plugin instances in use now.
+pub const INSTANCES: &str = "hookwright_plugin_instances";
+/// Loads of plugin versions, by `plugin` and `result`.
+pub const PLUGIN_LOADS: &str = "hookwright_plugin_loads_total";
+/// Attempts, by `destination` and `outcome` (`2xx`, `4xx`, `timeout` and so on).
+pub const ATTEMPTS: &str = "hookwright_delivery_attempts_total";
+/// Time of one attempt, by `destination`.
+pub const ATTEMPT_SECONDS: &str = "hookwright_delivery_attempt_seconds";
+/// From acceptance to delivery, by `destination`.
+pub const LAG_SECONDS: &str = "hookwright_delivery_lag_seconds";
+/// Deliveries that ended, by `destination` and `state`.
+pub const DELIVERIES: &str = "hookwright_deliveries_total";
+/// Attempts under way now, by `destination`.
+pub const IN_FLIGHT: &str = "hookwright_delivery_in_flight";
+/// Deliveries waiting, by `destination`.
+pub const BACKLOG: &str = "hookwright_delivery_backlog";
+/// Age of the oldest waiting delivery's event, by `destination`.
+pub const OLDEST_SECONDS: &str = "hookwright_delivery_oldest_seconds";
+/// Connections opened to destinations, by `destination`.
+pub const CONNECTS: &str = "hookwright_delivery_connects_total";
+/// Records in one commit, by `part` (`journal` or `index`).
+pub const COMMIT_RECORDS: &str = "hookwright_store_commit_records";
+/// Time of one commit, by `part`.
+pub const COMMIT_SECONDS: &str = "hookwright_store_commit_seconds";
+/// Failed writes of the store, by `part`.
+pub const STORE_ERRORS: &str = "hookwright_store_errors_total";
+/// Bytes on the disk.
+pub const STORE_BYTES: &str = "hookwright_store_bytes";
+/// Events dropped by retention.
+pub const PURGED: &str = "hookwright_store_purged_events_total";
+/// Background tasks that panicked, by `task`.
+pub const TASK_PANICS: &str = "hookwright_task_panics_total";
+/// Reloads of the settings, by `result`.
+pub const RELOADS: &str = "hookwright_settings_reloads_total";
+
+/// Seconds: from a plugin call of microseconds to a delivery that waited for days.
+const SECONDS: &[f64] = &[
+    0.000_01, 0.000_05, 0.000_1, 0.000_5, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0,
+    300.0, 3_600.0, 86_400.0,
+];
+const RECORDS: &[f64] = &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1_024.0];
+
+/// Installs the process's recorder; its handle renders Prometheus text. Once a process.
+///
+/// # Errors
+/// Where a recorder is installed already.
+pub fn install() -> Result<PrometheusHandle, BuildError> {
+    let handle = PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), SECONDS)?
+        .set_buckets_for_metric(Matcher::Full(COMMIT_RECORDS.into()), RECORDS)?
+        .install_recorder()?;
+    describe();
+    Ok(handle)
+}
+
+pub(crate) fn task_panicked(task: &'static str) {
+    counter!(TASK_PANICS, "task" => task).increment(1);
+}
+
+fn describe() {
+    for (name, text) in COUNTERS {
+        describe_counter!(*name, *text);
+    }
+    for (name, text) in GAUGES {
+        describe_gauge!(*name, *text);
+    }
+    for (name, text) in HISTOGRAMS {
+        let unit = if name.ends_with("_seconds") { Unit::Seconds } else { Unit::Count };
+        describe_histogram!(*name, unit, *text);
+    }
+}
+
+/// Counters with their help text; the metrics page of the docs is made from these tables.
+pub const COUNTERS: &[(&str, &str)] = &[
+    (REQUESTS, "Requests at the ingress, by source and status."),
+    (REFUSED, "Requests refused, by source and reason."),
+    (BODY_BYTES, "Bytes of accepted bodies, by source."),
+    (CONNECTIONS_REFUSED, "Connections refused at the limit, by listener."),
+    (EVENTS, "Events accepted, by source."),
+    (ROUTED, "Events whose routing ended, by source and state."),
+    (VERDICTS, "Verdicts, by plugin, digest and decision."),
+    (PLUGIN_LIMITS, "Calls stopped at a limit, by plugin and limit."),
+    (PLUGIN_LOADS, "Loads of plugin versions, by plugin and result."),
+    (ATTEMPTS, "Attempts, by destination and outcome."),
+    (DELIVERIES, "Deliveries that ended, by destination and state."),
+    (CONNECTS, "Connections opened to destinations, by destination."),
+    (STORE_ERRORS, "Failed writes of the store, by part."),
+    (PURGED, "Events dropped by retention."),
+    (TASK_PANICS, "Background tasks that panicked, by task."),
+    (RELOADS, "Reloads of the settings, by result."),
+];
+
+/// Gauges with their help text.
+pub const GAUGES: &[(&str, &str)] = &[
+    (CONNECTIONS, "Connections open now, by listener."),
+    (INSTANCES, "Plugin instances in use now."),
+    (IN_FLIGHT, "Attempts under way now, by destination."),
+    (BACKLOG, "Deliveries waiting, by destination."),
+    (OLDEST_SECONDS, "Age of the oldest waiting delivery's event, by destination."),
+    (STORE_BYTES, "Bytes on the disk."),
+];
+
+/// Histograms with their help text.
+pub const HISTOGRAMS: &[(&str, &str)] = &[
+    (INGRESS_SECONDS, "From the request's head to its answer, by source."),
+    (PLUGIN_SECONDS, "Time of one plugin call, by plugin."),
+    (ATTEMPT_SECONDS, "Time of one attempt, by destination."),
+    (LAG_SECONDS, "From acceptance to delivery, by destination."),
+    (COMMIT_RECORDS, "Records in one commit, by part."),
+    (COMMIT_SECONDS, "Time of one commit, by part."),
+];

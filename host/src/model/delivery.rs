@@ -1,0 +1,163 @@
+//! Deliveries and their attempts: (event, destination) is the unit of success and failure.
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use super::{Event, EventId, Name};
+
+/// The unit of success and failure.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct DeliveryKey {
+    pub event: EventId,
+    pub destination: Name,
+}
+
+/// A change to the headers of a delivery; none removes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeaderEdit {
+    pub name: String,
+    pub value: Option<String>,
+}
+
+/// What a delivery sends where it differs from the event.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Payload {
+    /// None: the event's own body, byte for byte.
+    pub body: Option<Bytes>,
+    /// None: the event's own.
+    pub content_type: Option<String>,
+    /// None: the event's own.
+    pub kind: Option<String>,
+    pub headers: Vec<HeaderEdit>,
+}
+
+impl Payload {
+    pub fn is_original(&self) -> bool {
+        self == &Self::default()
+    }
+}
+
+/// A delivery that is to be made.
+#[derive(Debug, Clone)]
+pub struct Delivery {
+    pub event: Arc<Event>,
+    pub destination: Name,
+    /// None where the event leaves as it came.
+    pub payload: Option<Arc<Payload>>,
+    /// Not before, milliseconds since 1970.
+    pub due_ms: u64,
+    pub order_key: Option<Box<str>>,
+    /// Attempts of the present round (a replay starts a new one): what the
+    /// retry policy counts.
+    pub tries: u32,
+    /// Attempts ever made: what the attempt log counts.
+    pub attempts: u32,
+}
+
+impl Delivery {
+    pub fn key(&self) -> DeliveryKey {
+        DeliveryKey { event: self.event.id, destination: self.destination.clone() }
+    }
+
+    /// The bytes that leave.
+    pub fn body(&self) -> &Bytes {
+        self.payload.as_ref().and_then(|p| p.body.as_ref()).unwrap_or(&self.event.body)
+    }
+
+    pub fn content_type(&self) -> &str {
+        let own = self.payload.as_ref().and_then(|p| p.content_type.as_deref());
+        own.unwrap_or_else(|| self.event.content_type())
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DeliveryState {
+    /// Due now or later.
+    Waiting,
+    /// The destination answered 2xx.
+    Delivered,
+    /// Given up; see its cause.
+    Dead,
+}
+
+impl DeliveryState {
+    pub const ALL: [Self; 3] = [Self::Waiting, Self::Delivered, Self::Dead];
+
+    /// As the API, the commands and the metrics write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Delivered => "delivered",
+            Self::Dead => "dead",
+        }
+    }
+}
+
+/// How an attempt ended where the destination gave no status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Cause {
+    /// The name did not resolve.
+    Dns,
+    /// The address is private, loopback or the like, and not allowed.
+    Refused,
+    Connect,
+    Tls,
+    /// The one deadline over everything passed.
+    Timeout,
+    /// The connection broke, or the answer was no HTTP.
+    Protocol,
+    /// The request could not be made: a header or URL of our own is at fault.
+    Request,
+}
+
+impl Cause {
+    /// As the API, the commands and the metrics write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Dns => "dns",
+            Self::Refused => "refused",
+            Self::Connect => "connect",
+            Self::Tls => "tls",
+            Self::Timeout => "timeout",
+            Self::Protocol => "protocol",
+            Self::Request => "request",
+        }
+    }
+}
+
+/// What one attempt came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// The destination answered. Only a 2xx is success.
+    Answered {
+        status: u16,
+        /// Seconds that its `retry-after` asked for, saturated.
+        retry_after_s: Option<u64>,
+        /// The start of its body, to a cap, for the log.
+        excerpt: Bytes,
+    },
+    Failed {
+        cause: Cause,
+        message: String,
+    },
+}
+
+impl Outcome {
+    pub fn is_success(&self) -> bool {
+        matches!(self, Self::Answered { status: 200..=299, .. })
+    }
+}
+
+/// One attempt of a delivery, as it is kept.
+#[derive(Debug, Clone)]
+pub struct Attempt {
+    /// From 1, over all rounds.
+    pub number: u32,
+    /// Start, milliseconds since 1970.
+    pub at_ms: u64,
+    pub took_us: u64,
+    pub outcome: Outcome,
+}

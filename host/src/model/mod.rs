@@ -1,0 +1,15 @@
+//! What Hookwright speaks of: ids, events, verdicts, deliveries and attempts. Pure data, no I/O.
+mod delivery;
+mod event;
+mod id;
+mod name;
+pub mod pointer;
+mod verdict;
+
+pub use delivery::{
+    Attempt, Cause, Delivery, DeliveryKey, DeliveryState, HeaderEdit, Outcome, Payload,
+};
+pub use event::{Event, EventState};
+pub use id::{EventId, IdError};
+pub use name::{Name, NameError};
+pub use verdict::{Decision, Digest, Ruling};

@@ -1,0 +1,244 @@
+//! JSON pointers (RFC 6901) looked up in raw JSON text, many in one walk, without building a tree.
+use std::borrow::Cow;
+use std::cell::RefCell;
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+
+/// Deeper values are not looked into; serde_json's own bound is the same.
+const MAX_DEPTH: usize = 128;
+
+/// A pointer's reference tokens, unescaped.
+type Tokens<'p> = Vec<Cow<'p, str>>;
+
+/// The JSON text at each pointer, byte for byte as it stands in `json`. None
+/// where the pointer leads nowhere, is malformed, or `json` is no JSON.
+pub fn select<'j, P: AsRef<str>>(json: &'j [u8], pointers: &[P]) -> Vec<Option<&'j str>> {
+    let mut found = vec![None; pointers.len()];
+    let Ok(text) = std::str::from_utf8(json) else { return found };
+    let paths: Vec<(usize, Tokens<'_>)> = pointers
+        .iter()
+        .enumerate()
+        .filter_map(|(slot, pointer)| Some((slot, tokens(pointer.as_ref())?)))
+        .collect();
+    let wanted = paths.iter().map(|(slot, path)| (*slot, path.as_slice())).collect();
+    let slots = RefCell::new(&mut found);
+    let mut parser = serde_json::Deserializer::from_str(text);
+    let whole = Seek { wanted, depth: 0, slots: &slots }.deserialize(&mut parser);
+    if whole.is_err() || parser.end().is_err() {
+        return vec![None; pointers.len()];
+    }
+    found
+}
+
+/// The JSON text at one pointer; see [`select`].
+pub fn at<'j>(json: &'j [u8], pointer: &str) -> Option<&'j str> {
+    select(json, &[pointer]).pop().flatten()
+}
+
+/// Whether the text is a pointer at all: empty, or `/` first and every `~` followed by 0 or 1.
+pub fn is_valid(pointer: &str) -> bool {
+    tokens(pointer).is_some()
+}
+
+fn tokens(pointer: &str) -> Option<Tokens<'_>> {
+    if pointer.is_empty() {
+        return Some(Vec::new());
+    }
+    pointer.strip_prefix('/')?.split('/').map(unescape).collect()
+}
+
+fn unescape(token: &str) -> Option<Cow<'_, str>> {
+    if !token.contains('~') {
+        return Some(Cow::Borrowed(token));
+    }
+    let mut out = String::with_capacity(token.len());
+    let mut chars = token.chars();
+    while let Some(char) = chars.next() {
+        match char {
+            '~' => match chars.next()? {
+                '0' => out.push('~'),
+                '1' => out.push('/'),
+                _ => return None,
+            },
+            other => out.push(other),
+        }
+    }
+    Some(Cow::Owned(out))
+}
+
+/// Walks one value for those pointers that lead into it.
+struct Seek<'s, 'p, 'j> {
+    wanted: Vec<(usize, &'p [Cow<'p, str>])>,
+    depth: usize,
+    slots: &'s RefCell<&'s mut Vec<Option<&'j str>>>,
+}
+
+impl<'j> Seek<'_, '_, 'j> {
+    /// Those that go on below the token.
+    fn below(&self, token: &str) -> Self {
+        let wanted = self
+            .wanted
+            .iter()
+            .filter_map(|(slot, path)| match path.split_first() {
+                Some((first, rest)) if *first == token => Some((*slot, rest)),
+                _ => None,
+            })
+            .collect();
+        Self { wanted, depth: self.depth + 1, slots: self.slots }
+    }
+}
+
+impl<'j> DeserializeSeed<'j> for Seek<'_, '_, 'j> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'j>>(self, parser: D) -> Result<(), D::Error> {
+        if self.wanted.is_empty() || self.depth > MAX_DEPTH {
+            return <IgnoredAny as serde::Deserialize>::deserialize(parser).map(drop);
+        }
+        let ends: Vec<usize> =
+            self.wanted.iter().filter(|(_, path)| path.is_empty()).map(|(slot, _)| *slot).collect();
+        if ends.is_empty() {
+            return parser.deserialize_any(self);
+        }
+        // One pointer ends here: keep the text, and look into it again for those that go on.
+        let raw: &'j RawValue = serde::Deserialize::deserialize(parser)?;
+        for slot in ends {
+            self.slots.borrow_mut()[slot] = Some(raw.get());
+        }
+        let wanted: Vec<_> =
+            self.wanted.iter().filter(|(_, path)| !path.is_empty()).copied().collect();
+        if !wanted.is_empty() {
+            let inner = Self { wanted, depth: self.depth, slots: self.slots };
+            let mut parser = serde_json::Deserializer::from_str(raw.get());
+            inner.deserialize(&mut parser).map_err(serde::de::Error::custom)?;
+        }
+        Ok(())
+    }
+}
+
+impl<'j> Visitor<'j> for Seek<'_, '_, 'j> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any JSON value")
+    }
+
+    fn visit_map<A: MapAccess<'j>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some(key) = map.next_key::<Cow<'j, str>>()? {
+            map.next_value_seed(self.below(&key))?;
+        }
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'j>>(self, mut list: A) -> Result<(), A::Error> {
+        let mut index = 0usize;
+        while list.next_element_seed(self.below(&index.to_string()))?.is_some() {
+            index += 1;
+        }
+        Ok(())
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::Value;
+
+    const DOCUMENT: &str =
+        r#" {"a": {"b/c": [10, {"~": 1.50e2}], "big": 12345678901234567890123}, "a2": "x"} "#;
+
+    #[test]
+    fn finds_text_byte_for_byte() {
+        let pointers =
+            ["/a/b~1c/1/~0", "/a/big", "/a2", "/a/b~1c/0", "/a/none", "/a/b~1c/9", "bad"];
+        let found = select(DOCUMENT.as_bytes(), &pointers);
+        assert_eq!(
+            found,
+            [
+                Some("1.50e2"),
+                Some("12345678901234567890123"),
+                Some("\"x\""),
+                Some("10"),
+                None,
+                None,
+                None
+            ]
+        );
+    }
+
+    #[test]
+    fn a_pointer_may_end_where_another_goes_on() {
+        let found = select(br#"{"a":{"b":[1,2]}}"#, &["/a", "/a/b/1", "", "/a"]);
+        assert_eq!(
+            found,
+            [
+                Some(r#"{"b":[1,2]}"#),
+                Some("2"),
+                Some(r#"{"a":{"b":[1,2]}}"#),
+                Some(r#"{"b":[1,2]}"#)
+            ]
+        );
+    }
+
+    #[test]
+    fn broken_json_finds_nothing() {
+        for broken in [&b"{\"a\":1"[..], b"{\"a\":1} x", b"\xff", b"", b"{\"a\":1,}"] {
+            assert_eq!(at(broken, "/a"), None);
+        }
+    }
+
+    fn json() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            "[a-c/~\"]{0,4}".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(4, 32, 4, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                prop::collection::btree_map("[a-c/~01]{0,2}", inner, 0..4)
+                    .prop_map(|map| Value::from_iter(map)),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn agrees_with_serde_json(value in json(), pointers in prop::collection::vec("(/[a-c0-2]{0,2}|/~0|/~1){0,4}", 1..5)) {
+            let text = value.to_string();
+            let found = select(text.as_bytes(), &pointers);
+            for (pointer, got) in pointers.iter().zip(found) {
+                let got: Option<Value> = got.map(|text| serde_json::from_str(text).expect("JSON"));
+                prop_assert_eq!(got.as_ref(), value.pointer(pointer), "{}", pointer);
+            }
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! What the plugins decided about an event, as it is kept with the event.
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// The SHA-256 of a component file: the version of a plugin.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Digest([u8; 32]);
+
+impl Digest {
+    pub fn new(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// The first 12 hexadecimal digits, for people.
+    pub fn short(&self) -> String {
+        hex::encode(&self.0[..6])
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex::encode(self.0))
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.short())
+    }
+}
+
+impl FromStr for Digest {
+    type Err = hex::FromHexError;
+
+    fn from_str(text: &str) -> Result<Self, hex::FromHexError> {
+        let mut bytes = [0; 32];
+        hex::decode_to_slice(text, &mut bytes)?;
+        Ok(Self(bytes))
+    }
+}
+
+impl Serialize for Digest {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Digest {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// What one plugin said.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "decision", content = "reason")]
+pub enum Decision {
+    Pass,
+    Amend,
+    Drop(String),
+    /// To that many destinations.
+    Deliver(usize),
+    /// The plugin asks for another try.
+    Retry(String),
+    Reject(String),
+    /// The plugin failed: a trap, a limit, an answer that breaks the contract.
+    Fail(String),
+}
+
+impl Decision {
+    /// As the API, the commands and the metrics write it.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Amend => "amend",
+            Self::Drop(_) => "drop",
+            Self::Deliver(_) => "deliver",
+            Self::Retry(_) => "retry",
+            Self::Reject(_) => "reject",
+            Self::Fail(_) => "fail",
+        }
+    }
+}
+
+/// One plugin's part in the routing of an event, kept with the event.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ruling {
+    pub plugin: String,
+    /// The version that ruled; none where no version was loaded.
+    pub digest: Option<Digest>,
+    #[serde(flatten)]
+    pub decision: Decision,
+    /// Microseconds that the call took.
+    pub took_us: u64,
+    /// The plugin's log lines, to the cap of its settings.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub log: Vec<String>,
+}

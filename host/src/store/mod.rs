@@ -1,0 +1,297 @@
+//! The store: sole owner of the disk. This face, and behind it the embedded engine.
+//!
+//! An event is durable once `append` resolves. Everything later (rulings,
+//! deliveries, attempts) is a row that a crash can at worst take back to an
+//! earlier state, which repeats work and loses none.
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::HeaderMap;
+
+use crate::model::{
+    Attempt, Delivery, DeliveryKey, DeliveryState, Event, EventId, EventState, HeaderEdit, Name,
+    Payload, Ruling,
+};
+
+/// What ingress hands in.
+#[derive(Debug)]
+pub struct NewEvent {
+    pub source: Name,
+    pub kind: Box<str>,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+    pub dedupe: Option<Dedupe>,
+}
+
+/// Refuse a second event with the same key from the same source within the window.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dedupe {
+    /// The first 16 bytes of the SHA-256 of the key.
+    pub key: [u8; 16],
+    pub window: Duration,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Appended {
+    New(EventId),
+    /// The id of the first event with this key.
+    Duplicate(EventId),
+}
+
+/// Why an event could not be written down. The caller may try again later in
+/// every case but `TooLarge`.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum AppendError {
+    #[error("the store has as much waiting to be written as it may hold in memory")]
+    Busy,
+    #[error("the disk is full")]
+    Full,
+    #[error("the store failed: {0}")]
+    Failed(Arc<str>),
+    #[error("the store is closed")]
+    Closed,
+    #[error("the event is larger than the journal can hold")]
+    TooLarge,
+}
+
+pub type AppendFuture = Pin<Box<dyn Future<Output = Result<Appended, AppendError>> + Send>>;
+
+/// What routing found for one event.
+#[derive(Debug)]
+pub struct Routed {
+    pub event: Arc<Event>,
+    /// `Routed`, `Dropped`, `Dead`, `Parked` or `Unrouted`; `Accepted` asks for
+    /// another try at `retry_ms`.
+    pub state: EventState,
+    /// Why, where it ended here.
+    pub reason: Option<String>,
+    pub rulings: Vec<Ruling>,
+    /// Empty unless the state is `Routed`. A row that exists already (a replay)
+    /// starts a new round.
+    pub deliveries: Vec<Delivery>,
+    /// When an event that stays `Accepted` is due again, milliseconds since 1970.
+    pub retry_ms: u64,
+    /// How often routing has been tried for the event in this round.
+    pub tries: u32,
+}
+
+/// What one attempt means for its delivery.
+#[derive(Debug)]
+pub struct Settled {
+    pub key: DeliveryKey,
+    pub attempt: Attempt,
+    pub next: Next,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Next {
+    Delivered,
+    /// Try again then, milliseconds since 1970.
+    Retry {
+        due_ms: u64,
+    },
+    /// Give up, for this cause.
+    Dead {
+        cause: String,
+    },
+}
+
+/// Called by the store's own threads, so it must not block. The store hands on
+/// what is durable; whoever can't take it reads it from the rows later.
+pub trait Handoff: Send + Sync + 'static {
+    /// Events just made durable, to be routed.
+    fn accepted(&self, events: Vec<Arc<Event>>);
+    /// Deliveries whose rows were just committed.
+    fn ready(&self, deliveries: Vec<Delivery>);
+}
+
+/// An event waiting to be routed, read back from its row.
+#[derive(Debug)]
+pub struct Unrouted {
+    pub event: Arc<Event>,
+    pub due_ms: u64,
+    pub tries: u32,
+    pub replay: bool,
+}
+
+/// A page of deliveries in order of due time.
+#[derive(Debug, Default)]
+pub struct DuePage {
+    pub deliveries: Vec<Delivery>,
+    /// When the first one after this page is due; none where there is no more.
+    pub next_due_ms: Option<u64>,
+}
+
+/// A position in the order of (due, event) of one destination's waiting deliveries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DueCursor {
+    pub due_ms: u64,
+    pub row: i64,
+}
+
+/// Which events to list. Newest first.
+#[derive(Debug, Clone, Default)]
+pub struct EventQuery {
+    pub source: Option<String>,
+    pub kind: Option<String>,
+    pub destination: Option<String>,
+    pub state: Option<EventState>,
+    /// With a delivery in this state (to `destination`, where that is named too).
+    pub delivery: Option<DeliveryState>,
+    /// Milliseconds since 1970, inclusive.
+    pub since_ms: Option<u64>,
+    /// Milliseconds since 1970, exclusive.
+    pub until_ms: Option<u64>,
+    /// Only events older than this one: the cursor.
+    pub before: Option<EventId>,
+    /// At most this many; the store caps it at 1,000.
+    pub limit: usize,
+}
+
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct EventRow {
+    pub id: EventId,
+    pub source: String,
+    pub kind: String,
+    pub state: EventState,
+    pub received_ms: u64,
+    pub body_bytes: u64,
+    pub replays: u32,
+    /// Why, where routing ended it.
+    pub reason: Option<String>,
+    pub deliveries: Vec<DeliveryRow>,
+}
+
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct DeliveryRow {
+    pub destination: String,
+    pub state: DeliveryState,
+    /// When it is or was due, milliseconds since 1970.
+    pub due_ms: u64,
+    pub attempts: u32,
+    /// Why it is dead.
+    pub cause: Option<String>,
+}
+
+/// Everything about one event.
+#[derive(Debug)]
+pub struct EventDetail {
+    pub row: EventRow,
+    pub event: Arc<Event>,
+    pub rulings: Vec<Ruling>,
+    pub deliveries: Vec<DeliveryDetail>,
+}
+
+#[derive(Debug)]
+pub struct DeliveryDetail {
+    pub row: DeliveryRow,
+    pub payload: Option<Payload>,
+    pub edits: Vec<HeaderEdit>,
+    pub attempts: Vec<Attempt>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Backlog {
+    pub destination: String,
+    pub waiting: u64,
+    pub dead: u64,
+    /// When the oldest waiting event was accepted, milliseconds since 1970.
+    pub oldest_ms: Option<u64>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Bytes on the disk: journal and index.
+    pub bytes: u64,
+    pub events: u64,
+    /// When the oldest event was accepted, milliseconds since 1970.
+    pub oldest_ms: Option<u64>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Purged {
+    pub events: u64,
+    pub bytes: u64,
+    /// Unfinished events that were carried over into a newer segment.
+    pub kept: u64,
+}
+
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StoreError {
+    #[error("the store failed: {0}")]
+    Failed(Arc<str>),
+    #[error("the store is closed")]
+    Closed,
+    #[error("the disk is full")]
+    Full,
+}
+
+/// The store. Reads block for the time of a few row look-ups; callers that
+/// care wrap them in `spawn_blocking`.
+pub trait Store: Send + Sync + 'static {
+    /// Resolves once the event is on the disk. Never blocks.
+    fn append(&self, event: NewEvent) -> AppendFuture;
+
+    /// Records the outcome of routing and, once the rows are committed, hands
+    /// the deliveries on. Never blocks.
+    fn routed(&self, routed: Routed);
+
+    /// Records an attempt and what follows from it. Never blocks.
+    fn settled(&self, settled: Settled);
+
+    /// Starts a new round: through the plugins again where `destination` is
+    /// none, else the delivery to that destination as it was recorded (dead or
+    /// delivered; a waiting one becomes due now).
+    /// False where there is no such event or delivery.
+    fn replay(&self, event: EventId, destination: Option<&str>) -> Result<bool, StoreError>;
+
+    /// Returns once everything handed in before is committed.
+    fn flush(&self) -> Result<(), StoreError>;
+
+    /// Events to be routed that are due by `now_ms`, oldest first, rows after
+    /// `after`; with the time when the next one after the page is due.
+    fn unrouted(
+        &self,
+        now_ms: u64,
+        after: i64,
+        limit: usize,
+    ) -> Result<(Vec<Unrouted>, Option<u64>), StoreError>;
+
+    /// Deliveries waiting for the destination and due by `now_ms`, in order of
+    /// (due, event), after the cursor. Costs the size of the page.
+    fn due(
+        &self,
+        destination: &str,
+        now_ms: u64,
+        after: Option<DueCursor>,
+        limit: usize,
+    ) -> Result<DuePage, StoreError>;
+
+    fn events(&self, query: &EventQuery) -> Result<Vec<EventRow>, StoreError>;
+
+    fn event(&self, id: EventId) -> Result<Option<EventDetail>, StoreError>;
+
+    /// Backlog of every destination that has or had deliveries.
+    fn backlog(&self) -> Result<Vec<Backlog>, StoreError>;
+
+    fn usage(&self) -> Result<Usage, StoreError>;
+
+    /// Destinations disabled by a 410 or by a person, with the reason.
+    fn disabled(&self) -> Result<Vec<(String, String)>, StoreError>;
+
+    /// None enables.
+    fn set_disabled(&self, destination: &str, reason: Option<&str>) -> Result<(), StoreError>;
+
+    /// Drops finished events accepted before `before_ms`. Costs the size of
+    /// what is dropped. Unfinished ones are kept.
+    fn purge(&self, before_ms: u64) -> Result<Purged, StoreError>;
+
+    /// False once a write failed in a way that does not pass by itself.
+    fn healthy(&self) -> bool;
+
+    /// Commits all that was handed in, then stops. Later calls answer `Closed`.
+    fn close(&self);
+}
