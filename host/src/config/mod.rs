@@ -1,1 +1,38 @@
-//! To come.
+//! The settings of `hookwright.toml`: read once, checked whole, all mistakes reported together.
+//!
+//! The file becomes a tree that knows its places (`tree`), variables are laid
+//! over it (`overrides`), and one typed pass reads it (`reader`, `setting`, `kind`). The
+//! same pass over an empty tree makes the reference page (`reference`).
+mod checks;
+mod destination;
+mod host;
+mod kind;
+mod mistake;
+mod overrides;
+mod place;
+mod plugin;
+mod reader;
+mod reference;
+mod render;
+mod secret;
+mod setting;
+mod settings;
+mod source;
+mod sources;
+#[cfg(test)]
+mod tests;
+mod tree;
+mod unit;
+mod verify;
+
+pub use destination::DestinationConfig;
+pub use host::{
+    AdminConfig, DeliveryConfig, EngineConfig, IngressConfig, LogConfig, LogFormat, LogLevel,
+    RetentionConfig, StoreConfig, TlsConfig,
+};
+pub use mistake::{Excerpt, Mistake, Mistakes, Place};
+pub use plugin::{OnFailure, PluginConfig, PluginLimits};
+pub use settings::{Config, reference, sample};
+pub use source::{DedupeConfig, Selector, SourceConfig};
+pub use sources::{ReadFile, Sources};
+pub use unit::{Rate, parse_duration};

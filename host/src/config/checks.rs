@@ -1,0 +1,130 @@
+//! What no section can see by itself: two settings that do not fit each other.
+use std::time::Duration;
+
+use super::reader::Section;
+use super::settings::Config;
+use super::tree::{Entry, Table, Value};
+use super::unit::{Fault, print_duration, print_size};
+use crate::retry::Policy;
+use crate::signing::Verify;
+
+pub(super) fn check(s: &Section<'_, '_>, tree: &Table, config: &Config) {
+    listeners(s, tree, config);
+    open_sources(s, tree, config);
+    body_sizes(s, tree, config);
+    unused_plugins(s, tree);
+    retry_spans(s, tree, config);
+}
+
+fn listeners(s: &Section<'_, '_>, tree: &Table, config: &Config) {
+    let (ingress, admin) = (config.ingress.listen, config.admin.listen);
+    if ingress != admin || ingress.port() == 0 {
+        return;
+    }
+    for section in ["admin", "ingress"] {
+        if let Some(entry) = find(tree, &[section, "listen"]) {
+            let message = format!("ingress and admin both listen on {admin}");
+            let fault = Fault::new(message, "give one of them another port");
+            return s.reader.mistake(&entry.node.origin, &format!("{section}.listen"), fault);
+        }
+    }
+}
+
+fn open_sources(s: &Section<'_, '_>, tree: &Table, config: &Config) {
+    let reachable = !config.ingress.listen.ip().is_loopback();
+    for (name, source) in config.sources.iter().filter(|_| reachable) {
+        let open = matches!(source.verify, Verify::None) && source.allow.is_none();
+        if let (Some(entry), true) = (find(tree, &["sources", name, "verify"]), open) {
+            let message = format!("anybody who reaches {} may post", config.ingress.listen);
+            let help = "choose a scheme, or list the addresses that may post in `allow`";
+            let path = format!("sources.{name}.verify");
+            s.reader.warning(&entry.key, &path, Fault::new(message, help));
+        }
+    }
+}
+
+/// An event with its headers must fit one file of the journal, and the queue before it.
+fn body_sizes(s: &Section<'_, '_>, tree: &Table, config: &Config) {
+    let room = config.store.segment.min(config.store.queue);
+    let most = room.saturating_sub(config.ingress.max_header_bytes) / 2;
+    let fault = || {
+        let help = format!(
+            "at most {} fits: make it smaller, or `store.segment` and `store.queue` larger",
+            print_size(most)
+        );
+        Fault::new("is more than half of what the store can hold at once", help)
+    };
+    if config.ingress.max_body > most {
+        let keys = [["ingress", "max_body"], ["store", "segment"], ["store", "queue"]];
+        if let Some(entry) = keys.iter().find_map(|path| find(tree, path)) {
+            s.reader.mistake(&entry.node.origin, "ingress.max_body", fault());
+        }
+    }
+    for (name, source) in &config.sources {
+        let entry = find(tree, &["sources", name, "max_body"]);
+        if let (Some(entry), true) = (entry, source.max_body.is_some_and(|body| body > most)) {
+            s.reader.mistake(&entry.node.origin, &format!("sources.{name}.max_body"), fault());
+        }
+    }
+}
+
+fn unused_plugins(s: &Section<'_, '_>, tree: &Table) {
+    let Some(Value::Table(plugins)) = find(tree, &["plugins"]).map(|entry| &entry.node.value)
+    else {
+        return;
+    };
+    let used = |name: &str| {
+        let Some(Value::Table(sources)) = find(tree, &["sources"]).map(|e| &e.node.value) else {
+            return false;
+        };
+        let lists = sources.values().filter_map(|source| match &source.node.value {
+            Value::Table(source) => find(source, &["plugins"]),
+            _ => None,
+        });
+        lists.into_iter().any(|list| match &list.node.value {
+            Value::List(items) => items.iter().any(|item| item.text() == Some(name)),
+            _ => false,
+        })
+    };
+    for (name, entry) in plugins.iter().filter(|(name, _)| !used(name)) {
+        let fault = Fault::new("no source uses this plugin", "name it in a source's `plugins`");
+        s.reader.warning(&entry.key, &s.path_of(&format!("plugins.{name}")), fault);
+    }
+}
+
+fn retry_spans(s: &Section<'_, '_>, tree: &Table, config: &Config) {
+    let keep = config.retention.keep;
+    for (name, destination) in &config.destinations {
+        let span = span(&destination.retry);
+        if let (Some(entry), true) = (find(tree, &["destinations", name]), span > keep) {
+            let message = format!(
+                "its retries may go on for {}, longer than finished events are kept ({})",
+                print_duration(Duration::from_secs(span.as_secs())),
+                print_duration(keep)
+            );
+            let help = "lower `attempts` or `cap`, or raise `retention.keep`";
+            let path = format!("destinations.{name}.retry");
+            s.reader.warning(&entry.key, &path, Fault::new(message, help));
+        }
+    }
+}
+
+/// From acceptance to the last attempt, at the longest, without the attempts' own time.
+fn span(policy: &Policy) -> Duration {
+    let (mut wait, cap) = (policy.base.as_secs_f64(), policy.cap.as_secs_f64());
+    let mut all = policy.first.as_secs_f64();
+    for _ in 1..policy.attempts {
+        all += wait.min(cap) * (1.0 + policy.jitter);
+        wait = (wait * policy.factor).min(cap);
+    }
+    Duration::try_from_secs_f64(all).unwrap_or(Duration::MAX)
+}
+
+fn find<'t>(tree: &'t Table, path: &[&str]) -> Option<&'t Entry> {
+    let (last, tables) = path.split_last()?;
+    let inner = tables.iter().try_fold(tree, |table, key| match &table.get(*key)?.node.value {
+        Value::Table(inner) => Some(inner),
+        _ => None,
+    });
+    inner?.get(*last)
+}

@@ -1,0 +1,273 @@
+//! The host's own sections: how it listens, keeps, delivers, logs and stops.
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::kind::{ADDRESS, Choice, DURATION, File, SIZE, whole};
+use super::reader::Section;
+use super::secret;
+use super::unit::Fault;
+use crate::signing::Secret;
+
+/// `[ingress]`: where webhooks come in.
+#[derive(Debug, Clone)]
+pub struct IngressConfig {
+    pub listen: SocketAddr,
+    /// Bytes.
+    pub max_body: u64,
+    pub max_headers: usize,
+    /// Bytes, of all headers of a request together.
+    pub max_header_bytes: u64,
+    pub header_timeout: Duration,
+    /// For the whole body.
+    pub body_timeout: Duration,
+    pub idle_timeout: Duration,
+    pub max_connections: usize,
+    pub tls: Option<TlsConfig>,
+}
+
+/// PEM files that were readable when the settings were read.
+#[derive(Debug, Clone)]
+pub struct TlsConfig {
+    pub cert: PathBuf,
+    pub key: PathBuf,
+}
+
+/// `[admin]`: the API, the console and the metrics.
+#[derive(Debug, Clone)]
+pub struct AdminConfig {
+    pub listen: SocketAddr,
+    /// Never none unless `listen` is a loopback address.
+    pub token: Option<Secret>,
+}
+
+/// `[store]`.
+#[derive(Debug, Clone)]
+pub struct StoreConfig {
+    /// Bytes of one journal file.
+    pub segment: u64,
+    /// Bytes that may wait in memory to be written.
+    pub queue: u64,
+    /// How long a commit waits for more events.
+    pub linger: Duration,
+}
+
+/// `[retention]`.
+#[derive(Debug, Clone)]
+pub struct RetentionConfig {
+    pub keep: Duration,
+    /// From one purge to the next.
+    pub interval: Duration,
+}
+
+/// `[engine]`: what runs the plugins.
+#[derive(Debug, Clone)]
+pub struct EngineConfig {
+    /// Calls at the same time; none means by the number of processors.
+    pub instances: Option<u32>,
+}
+
+/// `[delivery]`: limits over all destinations.
+#[derive(Debug, Clone)]
+pub struct DeliveryConfig {
+    /// Bytes of due bodies held in memory, over all destinations.
+    pub memory: u64,
+    /// Bytes of a destination's answer that are kept.
+    pub response_excerpt: u64,
+}
+
+/// `[log]`.
+#[derive(Debug, Clone)]
+pub struct LogConfig {
+    pub format: LogFormat,
+    pub level: LogLevel,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogLevel {
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+impl LogLevel {
+    /// As the settings and a log filter write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        }
+    }
+}
+
+impl IngressConfig {
+    pub(super) fn read(s: &Section<'_, '_>) -> Self {
+        Self {
+            listen: s
+                .key("listen", ADDRESS, "Where sources post to, at `/in/<source>`.")
+                .default("127.0.0.1:8080"),
+            max_body: s
+                .key("max_body", SIZE, "The largest body; a larger one is refused with 413.")
+                .range("1KiB", "256MiB")
+                .default("1MiB"),
+            max_headers: s
+                .key("max_headers", whole(), "The most headers of a request.")
+                .range("8", "1000")
+                .default("100"),
+            max_header_bytes: s
+                .key("max_header_bytes", SIZE, "All headers of a request together.")
+                .range("8KiB", "1MiB")
+                .default("32KiB"),
+            header_timeout: s
+                .key("header_timeout", DURATION, "For all headers of a request to arrive.")
+                .range("100ms", "5m")
+                .default("10s"),
+            body_timeout: s
+                .key("body_timeout", DURATION, "For the whole body to arrive.")
+                .range("100ms", "1h")
+                .default("30s"),
+            idle_timeout: s
+                .key("idle_timeout", DURATION, "How long a connection may wait for a request.")
+                .range("1s", "1h")
+                .default("60s"),
+            max_connections: s
+                .key("max_connections", whole(), "Open connections; more wait to be accepted.")
+                .range("1", "1000000")
+                .default("10000"),
+            tls: s.optional_section("tls", "Serve HTTPS instead of HTTP.", TlsConfig::read),
+        }
+    }
+}
+
+impl TlsConfig {
+    fn read(s: &Section<'_, '_>) -> Option<Self> {
+        let file = || File { checked: true };
+        let cert = s.key("cert", file(), "The certificate and its chain, PEM.").required();
+        let key = s.key("key", file(), "The private key, PEM.").required();
+        Some(Self { cert: cert?, key: key? })
+    }
+}
+
+impl AdminConfig {
+    pub(super) fn read(s: &Section<'_, '_>) -> Self {
+        let listen = s
+            .key("listen", ADDRESS, "The API, the console, `/metrics`, `/healthz` and `/readyz`.")
+            .default("127.0.0.1:8081");
+        let doc = "Asked for by the API as `authorization: Bearer …`. Required unless `listen` is a loopback address.";
+        let token = s.key("token", secret::ANY, doc).optional("none");
+        if !listen.ip().is_loopback() && s.entry("token").is_none() {
+            let help =
+                "add `token = \"env:HOOKWRIGHT_ADMIN_TOKEN\"`, or listen on a loopback address";
+            let fault = Fault::new(format!("listens on {listen} without a token"), help);
+            s.wrong("listen", fault);
+        }
+        Self { listen, token }
+    }
+}
+
+impl StoreConfig {
+    pub(super) fn read(s: &Section<'_, '_>) -> Self {
+        Self {
+            segment: s
+                .key("segment", SIZE, "One file of the journal. Space is freed file by file.")
+                .range("1MiB", "1GiB")
+                .default("64MiB"),
+            queue: s
+                .key(
+                    "queue",
+                    SIZE,
+                    "What may wait in memory to be written; beyond it, sources get 503.",
+                )
+                .range("1MiB", "4GiB")
+                .default("64MiB"),
+            linger: s
+                .key(
+                    "linger",
+                    DURATION,
+                    "How long a commit waits for more events. More throughput, later answers.",
+                )
+                .range("0s", "100ms")
+                .default("0s"),
+        }
+    }
+}
+
+impl RetentionConfig {
+    pub(super) fn read(s: &Section<'_, '_>) -> Self {
+        Self {
+            keep: s
+                .key(
+                    "keep",
+                    DURATION,
+                    "How long finished events are kept. Unfinished ones are kept longer.",
+                )
+                .range("1m", "3650d")
+                .default("30d"),
+            interval: s
+                .key("interval", DURATION, "From one purge to the next.")
+                .range("1s", "1d")
+                .default("10m"),
+        }
+    }
+}
+
+impl EngineConfig {
+    pub(super) fn read(s: &Section<'_, '_>) -> Self {
+        Self {
+            instances: s
+                .key("instances", whole(), "Plugin calls at the same time.")
+                .range("1", "1000")
+                .optional("by the number of processors"),
+        }
+    }
+}
+
+impl DeliveryConfig {
+    pub(super) fn read(s: &Section<'_, '_>) -> Self {
+        Self {
+            memory: s
+                .key("memory", SIZE, "Bodies of due deliveries held in memory, shared out among the destinations; the rest stays on disk.")
+                .range("1MiB", "64GiB")
+                .default("256MiB"),
+            response_excerpt: s
+                .key(
+                    "response_excerpt",
+                    SIZE,
+                    "How much of a destination's answer is kept with the attempt.",
+                )
+                .range("0B", "64KiB")
+                .default("4KiB"),
+        }
+    }
+}
+
+impl LogConfig {
+    pub(super) fn read(s: &Section<'_, '_>) -> Self {
+        const FORMATS: Choice<LogFormat> =
+            Choice(&[("text", LogFormat::Text), ("json", LogFormat::Json)]);
+        const LEVELS: Choice<LogLevel> = Choice(&[
+            ("error", LogLevel::Error),
+            ("warn", LogLevel::Warn),
+            ("info", LogLevel::Info),
+            ("debug", LogLevel::Debug),
+            ("trace", LogLevel::Trace),
+        ]);
+        Self {
+            format: s.key("format", FORMATS, "For people or for programs.").default("text"),
+            level: s
+                .key("level", LEVELS, "The least serious lines that are written.")
+                .default("info"),
+        }
+    }
+}

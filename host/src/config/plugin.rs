@@ -1,0 +1,168 @@
+//! `[plugins.NAME]`: which component, with which settings, within which limits.
+use std::time::Duration;
+
+use http::HeaderName;
+
+use super::kind::{Choice, DURATION, HEADER, Kind, List, SIZE, Text, mismatch};
+use super::reader::{At, Section};
+use super::tree::{Node, Value};
+use super::unit::{Fault, quote};
+
+#[derive(Debug, Clone)]
+pub struct PluginConfig {
+    /// A file in `plugins_dir`, by its plain name.
+    pub file: String,
+    /// A JSON object, as text, for the plugin's `init`.
+    pub config: String,
+    /// The request headers that the plugin sees.
+    pub headers: Vec<HeaderName>,
+    pub limits: PluginLimits,
+    pub on_failure: OnFailure,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PluginLimits {
+    /// Of one call.
+    pub time: Duration,
+    /// Bytes of one instance.
+    pub memory: u64,
+    /// Bytes of one verdict.
+    pub output: u64,
+    /// Bytes of log lines of one call.
+    pub log: u64,
+}
+
+/// What becomes of an event that the plugin fails on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnFailure {
+    /// It waits for a replay.
+    Park,
+    /// It goes on as if the plugin were not there.
+    Skip,
+    /// It is dead.
+    DeadLetter,
+}
+
+const FILE: Text<String> =
+    Text { name: "file name", example: "\"slim.wasm\"", unit: "", parse: file };
+
+const GRANT: Text<()> = Text {
+    name: "grant",
+    example: "[]",
+    unit: "",
+    parse: |text| {
+        let message = format!("unknown grant {}", quote(text));
+        Err(Fault::new(message, "remove it: this version has no grants yet"))
+    },
+};
+
+impl PluginConfig {
+    pub(super) fn read(s: &Section<'_, '_>) -> Option<Self> {
+        const FAILURES: Choice<OnFailure> = Choice(&[
+            ("park", OnFailure::Park),
+            ("skip", OnFailure::Skip),
+            ("dead-letter", OnFailure::DeadLetter),
+        ]);
+        let doc = "The component, a file in `plugins_dir`.";
+        let given = s.key("file", FILE, doc).optional("`NAME.wasm`");
+        let file = match s.entry("file") {
+            Some(_) => given,
+            None => Some(format!("{}.wasm", s.name())),
+        };
+        let doc = "The plugin's own settings, any table. `hookwright plugin inspect` shows what it knows.";
+        let config = s.key("config", Json, doc).default("{}");
+        let doc = "Request headers that the plugin sees.";
+        let headers = s.key("headers", List(HEADER), doc).default("[]");
+        s.key(
+            "grants",
+            List(GRANT),
+            "What the plugin may do beyond its event. There are none yet.",
+        )
+        .default("[]");
+        let limits = s.section("limits", "Of one call.", limits);
+        let doc = "What becomes of an event that the plugin fails on: `park` keeps it for a replay, `skip` goes on without the plugin, `dead-letter` ends it.";
+        let on_failure = s.key("on_failure", FAILURES, doc).default("park");
+        Some(Self { file: file?, config, headers, limits, on_failure })
+    }
+}
+
+fn limits(s: &Section<'_, '_>) -> PluginLimits {
+    PluginLimits {
+        time: s
+            .key("time", DURATION, "Until the call is stopped.")
+            .range("1ms", "10s")
+            .default("50ms"),
+        memory: s
+            .key("memory", SIZE, "The instance's memory.")
+            .range("1MiB", "512MiB")
+            .default("64MiB"),
+        output: s
+            .key("output", SIZE, "The verdict with its bodies.")
+            .range("1KiB", "64MiB")
+            .default("4MiB"),
+        log: s.key("log", SIZE, "Log lines; more are cut.").range("0B", "1MiB").default("16KiB"),
+    }
+}
+
+fn file(text: &str) -> Result<String, Fault> {
+    let help = "write the plain name of a file in `plugins_dir`, as in `slim.wasm`";
+    let plain = !text.contains(['/', '\\']) && !text.contains(char::is_control);
+    let stem = text.strip_suffix(".wasm").unwrap_or_default();
+    if plain && !stem.is_empty() && !stem.starts_with('.') {
+        return Ok(text.to_owned());
+    }
+    Err(Fault::new(format!("{} is no plain name of a `.wasm` file", quote(text)), help))
+}
+
+/// A table, turned into the text of a JSON object. Dates become text.
+struct Json;
+
+impl Kind for Json {
+    type Value = String;
+
+    fn name(&self) -> String {
+        "table".to_owned()
+    }
+
+    fn read(&self, at: &At<'_, '_>) -> Option<String> {
+        if !matches!(at.node.value, Value::Table(_)) {
+            return mismatch(at, "a table", "{ … }");
+        }
+        json(at).map(|value| value.to_string())
+    }
+}
+
+fn json(at: &At<'_, '_>) -> Option<serde_json::Value> {
+    let help = "write it as text, in quotes";
+    Some(match &at.node.value {
+        Value::Text(text) | Value::Date(text) => text.as_str().into(),
+        Value::Integer(number) => (*number).into(),
+        Value::TooLarge => return at.wrong(Fault::new("does not fit 64 bits", help)),
+        Value::Number(number) => match serde_json::Number::from_f64(*number) {
+            Some(number) => number.into(),
+            None => return at.wrong(Fault::new("JSON has no such number", help)),
+        },
+        Value::Flag(flag) => (*flag).into(),
+        Value::List(items) => {
+            let each = items.iter().enumerate();
+            let all: Vec<_> =
+                each.map(|(index, node)| json(&below(at, node, &format!("[{index}]")))).collect();
+            all.into_iter().collect::<Option<Vec<_>>>()?.into()
+        }
+        Value::Table(table) => {
+            let each = table.iter();
+            let all: Vec<_> = each
+                .map(|(key, entry)| {
+                    let path = format!(".{}", quote(key).trim_matches('`'));
+                    Some((key.clone(), json(&below(at, &entry.node, &path))?))
+                })
+                .collect();
+            let map = all.into_iter().collect::<Option<serde_json::Map<_, _>>>()?;
+            serde_json::Value::Object(map)
+        }
+    })
+}
+
+fn below<'a, 't>(at: &At<'a, 't>, node: &'a Node, path: &str) -> At<'a, 't> {
+    At { node, path: format!("{}{path}", at.path), ..at.clone() }
+}

@@ -1,0 +1,182 @@
+//! Secrets by reference: `env:NAME`, `file:PATH`, or in clear as `dangerous_plain:TEXT`.
+use http::{HeaderName, HeaderValue};
+
+use super::kind::{Kind, header, mismatch};
+use super::reader::At;
+use super::tree::{Origin, Value};
+use super::unit::{Fault, quote};
+use crate::signing::{self, Secret};
+
+/// Turns what a reference led to into a key. The fault must not show it.
+type Shape = fn(&[u8]) -> Result<Secret, Fault>;
+
+/// A secret; `shape` says what its bytes must be.
+pub(super) struct SecretRef(pub(super) Shape);
+
+/// Anything but nothing.
+pub(super) const ANY: SecretRef = SecretRef(|bytes| Ok(Secret::new(bytes)));
+
+/// Base64 as Standard Webhooks wants it, decoded.
+pub(super) const STANDARD: SecretRef = SecretRef(|bytes| {
+    let text = std::str::from_utf8(bytes).map_err(|_| signing::KeyError::NotBase64);
+    text.and_then(signing::standard_key).map_err(|error| {
+        let help = "make one with `echo whsec_$(openssl rand -base64 32)`";
+        Fault::new(error.to_string(), help)
+    })
+});
+
+/// `user:password`.
+pub(super) const BASIC: SecretRef = SecretRef(|bytes| {
+    if bytes.contains(&b':') {
+        return Ok(Secret::new(bytes));
+    }
+    Err(Fault::new("has no `:`", "a secret for basic authentication is `user:password`"))
+});
+
+impl Kind for SecretRef {
+    type Value = Secret;
+
+    fn name(&self) -> String {
+        "secret".to_owned()
+    }
+
+    fn read(&self, at: &At<'_, '_>) -> Option<Secret> {
+        let Some(text) = at.node.text() else {
+            return mismatch(at, "a secret", "\"env:NAME\"");
+        };
+        let bytes = match reference(text) {
+            Some(reference) => resolve(at, reference)?,
+            None => {
+                let help = "write `env:NAME` or `file:PATH`, or `dangerous_plain:…` if you must";
+                return at.wrong(Fault::new("a secret must not stand here in clear text", help));
+            }
+        };
+        (self.0)(&bytes).or_else(|fault| at.wrong(fault).ok_or(())).ok()
+    }
+}
+
+enum Reference<'a> {
+    Env(&'a str),
+    File(&'a str),
+    Plain(&'a str),
+}
+
+fn reference(text: &str) -> Option<Reference<'_>> {
+    let (scheme, rest) = text.split_once(':')?;
+    match scheme {
+        "env" => Some(Reference::Env(rest)),
+        "file" => Some(Reference::File(rest)),
+        "dangerous_plain" => Some(Reference::Plain(rest)),
+        _ => None,
+    }
+}
+
+/// The bytes that a reference leads to, without the newline at their end; never none of them.
+fn resolve(at: &At<'_, '_>, reference: Reference<'_>) -> Option<Vec<u8>> {
+    let sources = at.reader.sources;
+    let (mut bytes, place) = match reference {
+        Reference::Env(name) => {
+            at.public();
+            let Some(value) = sources.env.get(name) else {
+                let message = format!("the environment variable {} is not set", quote(name));
+                return at.wrong(Fault::new(message, format!("set {}", quote(name))));
+            };
+            (value.as_encoded_bytes().to_vec(), format!("the environment variable {}", quote(name)))
+        }
+        Reference::File(path) => {
+            at.public();
+            let path = at.reader.base.join(path);
+            let place = format!("the file {}", quote(&path.to_string_lossy()));
+            match (sources.read)(&path) {
+                Ok(bytes) => (bytes, place),
+                Err(error) => {
+                    let message = format!("{place} can't be read: {error}");
+                    return at.wrong(Fault::new(message, "check the path and its permissions"));
+                }
+            }
+        }
+        Reference::Plain(text) => (text.as_bytes().to_vec(), "the secret".to_owned()),
+    };
+    while let Some(b'\n' | b'\r') = bytes.last() {
+        bytes.pop();
+    }
+    if bytes.is_empty() {
+        return at.wrong(Fault::new(format!("{place} is empty"), "write the secret there"));
+    }
+    Some(bytes)
+}
+
+/// Extra headers of a destination: a table of names and values, each value a
+/// text or the reference of a secret.
+pub(super) struct Headers;
+
+/// What the host writes itself.
+const OWNED: [&str; 12] = [
+    "connection",
+    "content-length",
+    "content-type",
+    "expect",
+    "host",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "user-agent",
+];
+
+impl Kind for Headers {
+    type Value = Vec<(HeaderName, HeaderValue)>;
+
+    fn name(&self) -> String {
+        "table of header names and values".to_owned()
+    }
+
+    fn read(&self, at: &At<'_, '_>) -> Option<Self::Value> {
+        let Value::Table(table) = &at.node.value else {
+            return mismatch(at, "a table", "{ x-api-key = \"env:NAME\" }");
+        };
+        let mut headers: Self::Value = Vec::with_capacity(table.len());
+        for (key, entry) in table {
+            let name = quote(key);
+            let path = format!("{}.{}", at.path, name.trim_matches('`'));
+            let wrong = |origin: &Origin, fault| at.reader.mistake(origin, &path, fault);
+            let value = At { node: &entry.node, path: path.clone(), key, ..at.clone() };
+            match header(key) {
+                Err(fault) => wrong(&entry.key, fault),
+                Ok(name) if is_owned(name.as_str()) => {
+                    let message = "Hookwright writes this header itself";
+                    wrong(&entry.key, Fault::new(message, "remove it"));
+                }
+                Ok(name) if headers.iter().any(|(earlier, _)| *earlier == name) => {
+                    wrong(&entry.key, Fault::new("stands in the table twice", "remove one"));
+                }
+                Ok(name) => {
+                    let clear = name != "authorization" && name != "cookie";
+                    headers.extend(header_value(&value, clear).map(|value| (name, value)));
+                }
+            }
+        }
+        Some(headers)
+    }
+}
+
+fn is_owned(name: &str) -> bool {
+    OWNED.contains(&name) || name.starts_with("webhook-") || name.starts_with("hookwright-")
+}
+
+/// In `clear` text, or from a reference: then it is marked as sensitive.
+fn header_value(at: &At<'_, '_>, clear: bool) -> Option<HeaderValue> {
+    let Some(text) = at.node.text() else { return mismatch(at, "text", "\"…\"") };
+    let bytes = match reference(text) {
+        None if clear => text.as_bytes().to_vec(),
+        _ => ANY.read(at)?.expose().to_vec(),
+    };
+    let Ok(mut value) = HeaderValue::from_bytes(&bytes) else {
+        let help = "a header value is one line without control characters";
+        return at.wrong(Fault::new("is no header value", help));
+    };
+    value.set_sensitive(reference(text).is_some());
+    Some(value)
+}

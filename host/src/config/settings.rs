@@ -1,0 +1,155 @@
+//! The whole of the settings: loading, parsing, and the pages made from them.
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::destination::DestinationConfig;
+use super::host::{
+    AdminConfig, DeliveryConfig, EngineConfig, IngressConfig, LogConfig, RetentionConfig,
+    StoreConfig,
+};
+use super::kind::{DURATION, File};
+use super::mistake::{Mistake, Mistakes, Place};
+use super::place::{Pages, mask_unread};
+use super::plugin::PluginConfig;
+use super::reader::{Reader, Section};
+use super::source::SourceConfig;
+use super::sources::Sources;
+use super::tree::{Origin, Table};
+use super::{checks, overrides, tree};
+use crate::model::Name;
+
+/// Every setting, checked. Paths are absolute, or relative to the working directory.
+#[derive(Debug, Clone)]
+pub struct Config {
+    pub data_dir: PathBuf,
+    pub plugins_dir: PathBuf,
+    /// How long the shutdown waits for what is in flight.
+    pub shutdown: Duration,
+    pub ingress: IngressConfig,
+    pub admin: AdminConfig,
+    pub store: StoreConfig,
+    pub retention: RetentionConfig,
+    pub engine: EngineConfig,
+    pub delivery: DeliveryConfig,
+    pub log: LogConfig,
+    pub sources: BTreeMap<Name, SourceConfig>,
+    pub destinations: BTreeMap<Name, DestinationConfig>,
+    pub plugins: BTreeMap<Name, PluginConfig>,
+    /// What is allowed and yet looks wrong.
+    pub warnings: Mistakes,
+}
+
+impl Config {
+    /// Reads and checks the file.
+    ///
+    /// # Errors
+    /// All mistakes in it and in the variables; the one that it can't be read.
+    pub fn load(path: &Path, sources: &Sources) -> Result<Self, Mistakes> {
+        match (sources.read)(path) {
+            Ok(text) => Self::parse(path, &text, sources),
+            Err(error) => Err(Mistakes::from(Mistake {
+                place: Place::File { file: path.display().to_string() },
+                key: String::new(),
+                message: format!("can't be read: {error}"),
+                help: "name the settings file with `--config FILE`".to_owned(),
+            })),
+        }
+    }
+
+    /// Checks a text as if it stood in the file. Never panics, whatever the bytes.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn parse(file: &Path, text: &[u8], sources: &Sources) -> Result<Self, Mistakes> {
+        let name = file.display().to_string();
+        let text = std::str::from_utf8(text).map_err(|error| {
+            // What stands before the fault is UTF-8.
+            let good = std::str::from_utf8(&text[..error.valid_up_to()]).unwrap_or_default();
+            let help = "save the file as UTF-8".to_owned();
+            unreadable(&name, good, good.len()..good.len(), "is no UTF-8 from here on".into(), help)
+        })?;
+        let mut tree = tree::parse(text).map_err(|(message, span)| {
+            let help = "the file is TOML: https://toml.io".to_owned();
+            unreadable(&name, text, span, format!("syntax: {message}"), help)
+        })?;
+        let base = file.parent().unwrap_or(Path::new(""));
+        let reader = Reader::new(sources, base);
+        overrides::apply(&mut tree, &sources.env, |origin, fault| {
+            reader.mistake(&origin, "", fault)
+        });
+        let config = Self::read(&Section::root(&reader, &tree), &tree);
+        let (mistakes, warnings) = reader.finish(&name, text, &tree);
+        if mistakes.is_empty() { Ok(Self { warnings, ..config }) } else { Err(mistakes) }
+    }
+
+    /// What is wrong is with the reader; the answer holds only where nothing is.
+    fn read(s: &Section<'_, '_>, tree: &Table) -> Self {
+        let directory = || File { checked: false };
+        let doc = "Events, and all else that must outlive a restart.";
+        let data_dir = s.key("data_dir", directory(), doc).default("data");
+        let doc = "The plugins' components. Watched: a new file takes over between two events.";
+        let plugins_dir = s.key("plugins_dir", directory(), doc).default("plugins");
+        let doc = "How long a shutdown waits for what is in flight.";
+        let shutdown = s.key("shutdown", DURATION, doc).range("0s", "10m").default("20s");
+        let (plugins, destinations) = (s.names("plugins"), s.names("destinations"));
+        let config = Self {
+            data_dir,
+            plugins_dir,
+            shutdown,
+            ingress: s.section("ingress", "Where webhooks come in.", IngressConfig::read),
+            admin: s.section("admin", "The API, the console and the metrics.", AdminConfig::read),
+            store: s.section("store", "How events are written down.", StoreConfig::read),
+            retention: s.section("retention", "How long they are kept.", RetentionConfig::read),
+            engine: s.section("engine", "What runs the plugins.", EngineConfig::read),
+            delivery: s.section("delivery", "Limits over all destinations.", DeliveryConfig::read),
+            log: s.section("log", "What is written to standard error.", LogConfig::read),
+            sources: s.named("sources", "Who may post, at `/in/NAME`.", |inner| {
+                SourceConfig::read(inner, &plugins, &destinations)
+            }),
+            destinations: s.named("destinations", "Where events go.", DestinationConfig::read),
+            plugins: s.named(
+                "plugins",
+                "What filters, changes and routes events.",
+                PluginConfig::read,
+            ),
+            warnings: Mistakes::default(),
+        };
+        s.close();
+        checks::check(s, tree, &config);
+        config
+    }
+}
+
+/// The one mistake of a file that is no TOML.
+fn unreadable(
+    file: &str,
+    text: &str,
+    span: Range<usize>,
+    message: String,
+    help: String,
+) -> Mistakes {
+    let pages = Pages { file: file.to_owned(), text, masked: Vec::new() };
+    let mut place = pages.place(&Origin::File(span));
+    if let Place::Line { excerpt: Some(excerpt), .. } = &mut place {
+        mask_unread(excerpt);
+    }
+    Mistakes::from(Mistake { place, key: String::new(), message, help })
+}
+
+/// The reference of all settings, Markdown: what `docs/settings.md` holds.
+pub fn reference() -> String {
+    let sources = Sources::none();
+    let reader = Reader::describing(&sources);
+    let empty = Table::new();
+    Config::read(&Section::root(&reader, &empty), &empty);
+    let page = reader.into_page().markdown();
+    format!("{page}\n## Sample\n\n```toml\n{}```\n", sample())
+}
+
+/// A commented settings file that is right as it stands and needs no secrets.
+/// Lines that start with `#` and no space are settings to be switched on.
+pub fn sample() -> &'static str {
+    include_str!("sample.toml")
+}

@@ -1,0 +1,70 @@
+//! Each check of a source or a destination says what is wrong, at its key.
+use super::one;
+
+/// Each text, alone in the table, makes one mistake: at this key, with this in its message.
+fn each(table: &str, cases: &[(String, &str, &str)]) {
+    for (text, key, message) in cases {
+        let mistake = one(&format!("[{table}]\n{text}"));
+        assert_eq!(mistake.key, format!("{table}.{key}"), "{text}\n{}", mistake.message);
+        assert!(mistake.message.contains(message), "{text}\n{}", mistake.message);
+        assert!(!mistake.help.is_empty(), "{text}");
+    }
+}
+
+#[test]
+fn of_a_source() {
+    let text = |text: &str| text.to_owned();
+    let open = |rest: &str| format!("verify = {{ scheme = \"none\" }}\n{rest}");
+    let cases = [
+        (text(""), "verify", "missing"),
+        (text("verify = \"none\""), "verify", "expected a table"),
+        (text("verify = { scheme = \"github\" }"), "verify.secrets", "missing"),
+        (text("verify = { scheme = \"github\", secrets = [] }"), "verify.secrets", "is empty"),
+        (
+            text("verify = { scheme = \"none\", header = \"x\" }"),
+            "verify.header",
+            "no meaning with scheme `none`",
+        ),
+        (
+            text("verify = { scheme = \"hmac\", secrets = [\"dangerous_plain:k\"] }"),
+            "verify.header",
+            "missing",
+        ),
+        (open("kind = \"type\""), "kind", "names no part"),
+        (open("kind = \"json:type\""), "kind", "no JSON pointer"),
+        (open("dedupe = { key = \"id\" }"), "dedupe.key", "has no id"),
+        (open("allow = []"), "allow", "nobody could post"),
+        (open("allow = [\"1.2.3/8\"]"), "allow[0]", "is no network"),
+        (open("allow = [\"1.2.3.4\", \"1.2.3.4\"]"), "allow[1]", "twice"),
+        (open("rate = 5"), "rate", "no unit"),
+        (open("plugins = \"a\""), "plugins", "expected a list"),
+        (open("max_body = \"200MiB\""), "max_body", "half of what the store"),
+        (open("destinations = [\"nowhere\"]"), "destinations[0]", "there is no destination"),
+    ];
+    each("sources.s", &cases);
+}
+
+#[test]
+fn of_a_destination() {
+    let text = |text: &str| text.to_owned();
+    let https = |rest: &str| format!("url = \"https://a.example\"\n{rest}");
+    let cases = [
+        (text("url = \"ftp://a.example\""), "url", "does not start with"),
+        (text("url = \"https://\""), "url", "is no URL"),
+        (text("url = \"https://a.example:x\""), "url", "URL"),
+        (text("url = \"https://u:p@a.example\""), "url", "must not carry a user"),
+        (text("url = \"https://a.example/#x\""), "url", "no `#`"),
+        (https("retry = { base = \"2h\" }"), "retry.cap", "shorter than the first"),
+        (https("retry = { jitter = 1.5 }"), "retry.jitter", "out of range"),
+        (https("retry = { factor = nan }"), "retry.factor", "out of range"),
+        (https("in_flight = -1"), "in_flight", "out of range"),
+        (https("in_flight = 99999999999999999999"), "in_flight", "out of range"),
+        (https("disabled = \"yes\""), "disabled", "expected true or false"),
+        (https("ca = \"none.pem\""), "ca", "can't be read"),
+        (https("headers = { host = \"x\" }"), "headers.host", "itself"),
+        (https("headers = { \"a b\" = \"x\" }"), "headers.a b", "no header name"),
+        (https("headers = { x-a = \"1\", X-A = \"2\" }"), "headers.x-a", "twice"),
+        (https("sign = { scheme = \"standard\" }"), "sign.secrets", "missing"),
+    ];
+    each("destinations.d", &cases);
+}

@@ -1,0 +1,289 @@
+//! Every mistake is found, placed and explained, and one never hides another.
+use std::path::Path;
+
+use proptest::prelude::*;
+
+use super::super::{Config, Place, Sources};
+use super::{bad, good, line_and_column, one, parse, parse_with, sources};
+
+/// Ten mistakes and some more.
+const TEN: &str = r#"
+shutdwn = "20s"
+[ingress]
+listen = "localhost:80"
+max_body = 10
+max_headers = "many"
+[admin]
+listen = "0.0.0.0:8081"
+[sources.github]
+verify = { scheme = "githb", secrets = ["env:NOT_SET"] }
+plugins = ["slm"]
+allow = ["140.82.112.1/20"]
+[destinations.ci]
+timeout = "11h"
+in_fligt = 8
+[plugins.slim]
+file = "../slim.wasm"
+grants = ["kv"]
+"#;
+
+type Found = ((usize, usize), &'static str, &'static str, &'static str);
+
+const TEN_FOUND: [Found; 14] = [
+    ((2, 1), "shutdwn", "unknown key", "did you mean `shutdown`?"),
+    (
+        (4, 10),
+        "ingress.listen",
+        "`localhost:80` is no address to listen on",
+        "write `\"127.0.0.1:80\"`, or `\"0.0.0.0:80\"` for all interfaces",
+    ),
+    ((5, 12), "ingress.max_body", "`max_body = 10` has no unit", "write `max_body = \"10B\"`"),
+    (
+        (6, 15),
+        "ingress.max_headers",
+        "expected a whole number, found text",
+        "write `max_headers = 8`",
+    ),
+    (
+        (8, 10),
+        "admin.listen",
+        "listens on 0.0.0.0:8081 without a token",
+        "add `token = \"env:HOOKWRIGHT_ADMIN_TOKEN\"`, or listen on a loopback address",
+    ),
+    (
+        (10, 21),
+        "sources.github.verify.scheme",
+        "`githb` is not known here",
+        "did you mean `github`? Known are `none`, `standard`, `github`, `stripe`, `hmac`, `basic`, `bearer`",
+    ),
+    (
+        (10, 41),
+        "sources.github.verify.secrets[0]",
+        "the environment variable `NOT_SET` is not set",
+        "set `NOT_SET`",
+    ),
+    ((11, 12), "sources.github.plugins[0]", "there is no plugin `slm`", "did you mean `slim`?"),
+    (
+        (12, 10),
+        "sources.github.allow[0]",
+        "`140.82.112.1/20` has bits set beyond its prefix",
+        "write `\"140.82.112.0/20\"`",
+    ),
+    ((13, 15), "destinations.ci.url", "missing, and required", "add `url = …`: URL"),
+    ((14, 11), "destinations.ci.timeout", "out of range", "write a value from 10ms to 10m"),
+    ((15, 1), "destinations.ci.in_fligt", "unknown key", "did you mean `in_flight`?"),
+    (
+        (17, 8),
+        "plugins.slim.file",
+        "`../slim.wasm` is no plain name of a `.wasm` file",
+        "write the plain name of a file in `plugins_dir`, as in `slim.wasm`",
+    ),
+    (
+        (18, 11),
+        "plugins.slim.grants[0]",
+        "unknown grant `kv`",
+        "remove it: this version has no grants yet",
+    ),
+];
+
+#[test]
+fn ten_mistakes_are_ten_messages_each_in_its_place() {
+    let mistakes = bad(TEN);
+    let found: Vec<_> = mistakes
+        .iter()
+        .map(|m| (line_and_column(m), m.key.as_str(), m.message.as_str(), m.help.as_str()))
+        .collect();
+    assert_eq!(found, TEN_FOUND, "{mistakes}");
+}
+
+#[test]
+fn broken_syntax_is_one_mistake_with_its_place() {
+    let mistake = one("data_dir = \"data\"\n[ingress\nlisten = 1\n");
+    assert_eq!(line_and_column(&mistake).0, 2);
+    assert!(mistake.message.starts_with("syntax: "), "{}", mistake.message);
+    let mistake = one("[ingress]\nlisten = 1\nlisten = 2\n");
+    assert_eq!(
+        (line_and_column(&mistake), mistake.message.as_str()),
+        ((3, 1), "syntax: duplicate key")
+    );
+    let bytes = b"a = 1\nb = \"\xff\"";
+    let mistakes = Config::parse(Path::new("f"), bytes, &Sources::none()).expect_err("no UTF-8");
+    assert_eq!(line_and_column(&mistakes[0]), (2, 6));
+}
+
+#[test]
+fn nesting_has_a_bound() {
+    let deep = 20_000;
+    for text in [
+        format!("a = {}", "[".repeat(deep)),
+        format!("a = {}1{}", "[".repeat(deep), "]".repeat(deep)),
+        format!("{}b = 1", "a.".repeat(deep)),
+        format!("[{}b]", "a.".repeat(deep)),
+        format!("a = {}", "{ b = ".repeat(deep)),
+    ] {
+        assert!(!bad(&text).is_empty());
+    }
+    let variable = format!("HOOKWRIGHT__{}A", "A__".repeat(deep));
+    let mistakes = parse_with("", &sources(&[(&variable, "1")], &[])).expect_err("too deep");
+    assert_eq!(mistakes[0].message, "it names no setting");
+}
+
+#[test]
+fn a_missing_file_is_a_mistake_that_names_it() {
+    let mistakes = Config::load(Path::new("none.toml"), &Sources::none()).expect_err("no file");
+    assert_eq!(mistakes[0].place, Place::File { file: "none.toml".into() });
+    assert!(mistakes[0].help.contains("--config"));
+}
+
+#[test]
+fn a_mistake_in_a_variable_names_the_variable() {
+    let env = [
+        ("HOOKWRIGHT__INGRESS__MAX_BODY", "10"),
+        ("HOOKWRIGHT__INGRESS__LISTN", "127.0.0.1:1"),
+        ("HOOKWRIGHT__DESTINATIONS__CI__TIMEOUT", "1s"),
+        ("HOOKWRIGHT__LOG", "debug"),
+    ];
+    let mistakes = parse_with("", &sources(&env, &[])).expect_err("four mistakes");
+    let found: Vec<_> =
+        mistakes.iter().map(|m| (m.place.to_string(), m.message.as_str())).collect();
+    let place = |name: &str| format!("environment variable HOOKWRIGHT__{name}");
+    let expected = [
+        (place("DESTINATIONS__CI__TIMEOUT"), "missing, and required"),
+        (place("INGRESS__LISTN"), "unknown key"),
+        (place("INGRESS__MAX_BODY"), "`max_body = 10` has no unit"),
+        (place("LOG"), "expected a table, found text"),
+    ];
+    assert_eq!(found, expected, "{mistakes}");
+    assert!(mistakes[0].key == "destinations.ci.url");
+}
+
+#[test]
+fn names_and_ports_are_checked() {
+    let mistake = one("[plugins.Slim]");
+    assert_eq!(
+        (line_and_column(&mistake), mistake.message.as_str()),
+        ((1, 10), "`Slim` is no name")
+    );
+    let mistake = one("[admin]\nlisten = \"127.0.0.1:8080\"");
+    assert_eq!(mistake.message, "ingress and admin both listen on 127.0.0.1:8080");
+    let mistake = one("sources = 1");
+    assert_eq!(mistake.message, "expected a table, found a whole number");
+    let mistake = one("[plugins]\nslim = 1");
+    assert_eq!((mistake.key.as_str(), line_and_column(&mistake)), ("plugins.slim", (2, 8)));
+    let mistake = one("[plugins.p.config]\nx = [1, inf]");
+    assert_eq!(
+        (mistake.key.as_str(), mistake.message.as_str()),
+        ("plugins.p.config.x[1]", "JSON has no such number")
+    );
+}
+
+#[test]
+fn a_wrong_definition_does_not_make_its_references_wrong() {
+    let text = "[sources.s]\nverify = { scheme = \"none\" }\ndestinations = [\"d\"]\n[destinations.d]\nurl = 1";
+    assert_eq!(one(text).key, "destinations.d.url");
+}
+
+#[test]
+fn what_looks_wrong_is_a_warning() {
+    let text = r#"
+[retention]
+keep = "1h"
+[ingress]
+listen = "0.0.0.0:80"
+[sources.open]
+verify = { scheme = "none" }
+[sources.listed]
+verify = { scheme = "none" }
+allow = ["10.0.0.0/8"]
+[plugins.unused]
+[destinations.near]
+url = "http://10.0.0.1/"
+[destinations.far]
+url = "https://a.example"
+retry = { attempts = 2 }
+"#;
+    let warnings = good(text).warnings;
+    let found: Vec<_> = warnings.iter().map(|w| (line_and_column(w).0, w.key.as_str())).collect();
+    let expected = [
+        (7, "sources.open.verify"),
+        (11, "plugins.unused"),
+        (12, "destinations.near.retry"),
+        (13, "destinations.near.url"),
+        (13, "destinations.near.url"),
+    ];
+    assert_eq!(found, expected, "{warnings}");
+}
+
+#[test]
+fn a_mistake_is_shown_with_its_line() {
+    let text = "[destinations.ci]\nurl = \"https://a.example\"\ntimeout = 10\n";
+    let expected =
+        "/etc/hw/hookwright.toml:3:11: destinations.ci.timeout: `timeout = 10` has no unit
+ 3 | timeout = 10
+   |           ^^
+   help: write `timeout = \"10s\"`";
+    assert_eq!(bad(text).to_string(), expected);
+}
+
+/// Pieces that reach deep into the reader.
+fn piece() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(vec![
+        "[sources.a]\n",
+        "[destinations.b]\n",
+        "[plugins.c]\n",
+        "[ingress]\n",
+        "[[admin]]\n",
+        "verify = ",
+        "{ scheme = \"hmac\", ",
+        "secrets = [",
+        "\"env:X\"",
+        "]",
+        "}",
+        "\n",
+        "url = ",
+        "\"https://a\"",
+        "\"dangerous_plain:k\"",
+        "timeout = ",
+        "\"10s\"",
+        "10",
+        "-1",
+        "nan",
+        "é",
+        "config = ",
+        "{",
+        ",",
+        "x.y = ",
+        "1979-05-27",
+        "true",
+        "\"\"\"",
+        "'",
+        "#",
+        "\r\n",
+        "\t",
+        "listen = ",
+        "headers = ",
+        "\u{0}",
+        "sources = ",
+        "retry.cap = ",
+        "plugins = ",
+    ])
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_settings_or_mistakes(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        let _ = Config::parse(Path::new("f"), &bytes, &Sources::none()).map_err(|m| m.render(true));
+    }
+
+    #[test]
+    fn any_pieces_are_settings_or_mistakes(pieces in prop::collection::vec(piece(), 0..30)) {
+        let _ = parse(&pieces.concat()).map_err(|mistakes| mistakes.to_string());
+    }
+
+    #[test]
+    fn any_variables_are_settings_or_mistakes(keys in prop::collection::vec("(__|[A-Z_]|SOURCES__|VERIFY__){0,12}", 0..6), value in "\\PC{0,20}") {
+        let names: Vec<String> = keys.iter().map(|key| format!("HOOKWRIGHT__{key}")).collect();
+        let env: Vec<_> = names.iter().map(|name| (name.as_str(), value.as_str())).collect();
+        let _ = parse_with("[sources.verify]", &sources(&env, &[]));
+    }
+}

@@ -1,0 +1,123 @@
+//! Secrets are resolved, and are shown nowhere.
+use super::super::Config;
+use super::{STANDARD, bad, parse_with, sources};
+use crate::signing::{Sign, Verify};
+
+const HIDDEN: &str = "HUNTER2HUNTER2";
+
+fn github(secret: &str) -> String {
+    format!("[sources.s]\nverify = {{ scheme = \"github\", secrets = [\"{secret}\"] }}\n")
+}
+
+fn exposed(config: &Config) -> Vec<u8> {
+    match &config.sources["s"].verify {
+        Verify::Github { secrets } => secrets[0].expose().to_vec(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_secret_comes_from_a_variable_a_file_or_in_clear() {
+    let sources = sources(&[("S", "abc\n")], &[("/etc/hw/s", "def\r\n"), ("/abs", "ghi")]);
+    for (reference, expected) in
+        [("env:S", "abc"), ("file:s", "def"), ("file:/abs", "ghi"), ("dangerous_plain:j:k", "j:k")]
+    {
+        let config = parse_with(&github(reference), &sources).expect(reference);
+        assert_eq!(exposed(&config), expected.as_bytes());
+    }
+}
+
+#[test]
+fn a_secret_that_is_not_there_is_a_mistake() {
+    let sources = sources(&[("EMPTY", "\n")], &[("/etc/hw/empty", "")]);
+    for (reference, message) in [
+        ("env:NONE", "the environment variable `NONE` is not set"),
+        ("env:EMPTY", "the environment variable `EMPTY` is empty"),
+        ("file:none", "the file `/etc/hw/none` can't be read: entity not found"),
+        ("file:empty", "the file `/etc/hw/empty` is empty"),
+        ("dangerous_plain:", "the secret is empty"),
+        ("in clear", "a secret must not stand here in clear text"),
+    ] {
+        let mistakes = parse_with(&github(reference), &sources).expect_err(reference);
+        assert_eq!(mistakes.len(), 1, "{mistakes}");
+        assert_eq!(mistakes[0].message, message);
+    }
+}
+
+#[test]
+fn a_scheme_says_what_is_wrong_with_its_secrets() {
+    let verify = |scheme: &str, secret: &str| {
+        let text =
+            format!("[sources.s]\nverify = {{ scheme = \"{scheme}\", secrets = [\"env:S\"] }}\n");
+        parse_with(&text, &sources(&[("S", secret)], &[]))
+    };
+    let first =
+        |config: Result<Config, super::Mistakes>| config.expect_err("bad")[0].message.clone();
+    assert!(first(verify("standard", "whsec_!")).contains("is base64"));
+    assert!(first(verify("standard", "whsec_AAAA")).contains("this one has 3"));
+    assert_eq!(first(verify("basic", "user")), "has no `:`");
+    let config = verify("standard", STANDARD).expect("a good secret");
+    let Verify::Standard { secrets, .. } = &config.sources["s"].verify else { panic!("standard") };
+    assert_eq!(secrets[0].expose(), b"01234567890123456789012345678901");
+}
+
+#[test]
+fn no_secret_is_printed_in_a_mistake() {
+    let sources = sources(
+        &[("S", HIDDEN), ("HOOKWRIGHT__ADMIN__TOKEN", HIDDEN), ("HOOKWRIGHT__ADMIN__TOKN", HIDDEN)],
+        &[("/etc/hw/f", HIDDEN)],
+    );
+    // Each has a mistake on the line of the secret, or in the secret.
+    let lines = [
+        format!("verify = {{ scheme = \"githb\", secrets = [\"dangerous_plain:{HIDDEN}\"] }}"),
+        format!("verify = {{ scheme = \"github\", secrets = [\"{HIDDEN}\"] }}"),
+        format!("verify = {{ scheme = \"github\", secrets = \"{HIDDEN}\" }}"),
+        format!("verify = {{ scheme = \"github\", secret = \"{HIDDEN}\" }}"),
+        format!("verify = {{ scheme = \"github\", secrets = [\"\"\"\n{HIDDEN}\"\"\"], x = 1 }}"),
+        format!("verify = {{ scheme = \"standard\", secrets = [\"dangerous_plain:{HIDDEN}\"] }}"),
+        "verify = { scheme = \"standard\", secrets = [\"env:S\", \"file:f\"] }".to_owned(),
+        "verify = { scheme = \"basic\", secrets = [\"env:S\", \"file:f\"] }".to_owned(),
+        format!("headers = {{ authorization = \"{HIDDEN}\" }}"),
+        format!("headers = {{ x-key = \"{HIDDEN}\", host = \"{HIDDEN}\" }}"),
+        format!("config = {{ key = \"{HIDDEN}\", bad = nan }}"),
+        format!("url = \"https://user:{HIDDEN}@a.example\""),
+        format!("url = \"https://user:{HIDDEN}@a.example/#\""),
+        format!("secrets = [\"{HIDDEN}\""),
+        format!("token = {HIDDEN}"),
+        format!("token = \"{HIDDEN}"),
+        format!("token = \"\"\"\n{HIDDEN}\n\\q"),
+        format!("x = [\n\"{HIDDEN}\" \"\n]"),
+    ];
+    for table in ["sources.s", "destinations.s", "plugins.s", "admin"] {
+        for line in &lines {
+            let text = format!("[{table}]\n{line}\n");
+            let mistakes = parse_with(&text, &sources).expect_err("the variable at least");
+            for shown in [mistakes.to_string(), format!("{mistakes:?}")] {
+                assert!(!shown.contains(HIDDEN), "{text}\n{shown}");
+            }
+            let json = serde_json::to_string(&mistakes).expect("JSON");
+            assert!(!json.contains(HIDDEN), "{json}");
+        }
+    }
+}
+
+#[test]
+fn no_secret_is_printed_with_the_settings() {
+    let text = format!(
+        "{}[destinations.d]\nurl = \"https://a.example\"\nsign = {{ scheme = \"standard\", secrets = [\"env:K\"] }}\nheaders = {{ authorization = \"env:S\", x-plain = \"seen\" }}\n[admin]\ntoken = \"env:S\"\n",
+        github(&format!("dangerous_plain:{HIDDEN}"))
+    );
+    let config = parse_with(&text, &sources(&[("S", HIDDEN), ("K", STANDARD)], &[])).expect("good");
+    let shown = format!("{config:?}");
+    assert!(!shown.contains(HIDDEN) && shown.contains("seen"), "{shown}");
+    assert!(!shown.contains("0123456789"), "{shown}");
+    let destination = &config.destinations["d"];
+    assert_eq!(destination.headers[0].1, HIDDEN);
+    assert!(matches!(&destination.sign, Sign::Standard { secrets } if secrets.len() == 1));
+}
+
+#[test]
+fn a_header_with_credentials_must_be_a_secret() {
+    let text = "[destinations.d]\nurl = \"https://a.example\"\nheaders = { Authorization = \"Bearer x\" }\n";
+    assert!(bad(text)[0].message.contains("clear text"));
+}

@@ -1,0 +1,174 @@
+//! What stands in the file, or in a variable, is what the parts get; what does not has a safe default.
+use std::path::Path;
+use std::time::Duration;
+
+use http::HeaderName;
+
+use super::super::{DedupeConfig, LogFormat, LogLevel, OnFailure, Rate, Selector};
+use super::{STANDARD, good, parse_with, sources};
+use crate::retry::Policy;
+use crate::signing::{Algorithm, Encoding, Sign, Verify};
+
+#[test]
+fn an_empty_file_has_safe_defaults() {
+    let config = good("");
+    assert_eq!(config.data_dir, Path::new("/etc/hw/data"));
+    assert_eq!(config.plugins_dir, Path::new("/etc/hw/plugins"));
+    assert!(config.ingress.listen.ip().is_loopback() && config.admin.listen.ip().is_loopback());
+    assert_eq!((config.ingress.max_body, config.ingress.max_headers), (1 << 20, 100));
+    assert_eq!(config.retention.keep, Duration::from_secs(30 * 86_400));
+    assert_eq!((config.store.segment, config.store.linger), (64 << 20, Duration::ZERO));
+    assert_eq!((config.log.format, config.log.level), (LogFormat::Text, LogLevel::Info));
+    assert_eq!(config.engine.instances, None);
+    assert!(config.warnings.is_empty());
+}
+
+#[test]
+fn a_destination_is_read_whole() {
+    let text = r#"
+[destinations.ci]
+url = "https://ci.example.com/hooks"
+timeout = "250ms"
+retry = { base = "1s", factor = 1.5, cap = "5m", jitter = 0, attempts = 3, first = "2s" }
+rate = "50/s"
+in_flight = 2
+allow_private = true
+disabled = true
+headers = { x-b = "2", x-a = "1" }
+"#;
+    let config = good(text);
+    let ci = &config.destinations["ci"];
+    assert_eq!(ci.url.to_string(), "https://ci.example.com/hooks");
+    assert_eq!(ci.timeout, Duration::from_millis(250));
+    let policy = Policy {
+        base: Duration::from_secs(1),
+        factor: 1.5,
+        cap: Duration::from_secs(300),
+        jitter: 0.0,
+        attempts: 3,
+        first: Duration::from_secs(2),
+    };
+    assert_eq!(ci.retry, policy);
+    assert_eq!(ci.rate, Some(Rate { count: 50, per: Duration::from_secs(1) }));
+    assert_eq!(ci.in_flight, 2);
+    assert!(ci.allow_private && ci.disabled && matches!(ci.sign, Sign::None));
+    assert_eq!(ci.headers.len(), 2);
+}
+
+#[test]
+fn retries_default_to_the_policy_itself() {
+    let config = good("[destinations.d]\nurl = \"https://a.example\"");
+    assert_eq!(config.destinations["d"].retry, Policy::default());
+}
+
+#[test]
+fn a_source_is_read_whole() {
+    let text = r#"
+[sources.s]
+verify = { scheme = "hmac", secrets = ["dangerous_plain:k"], header = "X-Sig", algorithm = "sha512", encoding = "base64", prefix = "v=" }
+plugins = ["b", "a"]
+destinations = ["d"]
+kind = "json:/data/type"
+dedupe = { key = "header:X-Id", window = "5m" }
+allow = ["10.0.0.0/8", "::1"]
+rate = "3000/m"
+max_body = "16KiB"
+[plugins.a]
+[plugins.b]
+[destinations.d]
+url = "https://a.example"
+"#;
+    let config = good(text);
+    let source = &config.sources["s"];
+    let Verify::Hmac(hmac) = &source.verify else { panic!("hmac") };
+    assert_eq!(hmac.header, "x-sig");
+    assert_eq!((hmac.algorithm, hmac.encoding), (Algorithm::Sha512, Encoding::Base64));
+    assert_eq!((hmac.prefix.as_str(), hmac.secrets[0].expose()), ("v=", &b"k"[..]));
+    assert_eq!(source.plugins.iter().map(|name| name.as_str()).collect::<Vec<_>>(), ["b", "a"]);
+    assert_eq!(source.kind, Some(Selector::Json("/data/type".into())));
+    let key = Selector::Header(HeaderName::from_static("x-id"));
+    assert_eq!(source.dedupe, Some(DedupeConfig { key, window: Duration::from_secs(300) }));
+    let allow: Vec<String> =
+        source.allow.iter().flatten().map(|network| network.to_string()).collect();
+    assert_eq!(allow, ["10.0.0.0/8", "::1/128"]);
+    assert_eq!(source.max_body, Some(16_384));
+}
+
+#[test]
+fn kind_and_id_follow_the_scheme() {
+    let read = |scheme: &str, rest: &str| {
+        let text = format!(
+            "[sources.s]\nverify = {{ scheme = \"{scheme}\", secrets = [\"env:S\"] }}\ndedupe.key = \"id\"\n{rest}"
+        );
+        let config = parse_with(&text, &sources(&[("S", STANDARD)], &[]));
+        let mut config = config.unwrap_or_else(|mistakes| panic!("{mistakes}"));
+        let source = config.sources.remove("s").expect("s");
+        (source.kind, source.dedupe.expect("dedupe").key)
+    };
+    let header = |name| Selector::Header(HeaderName::from_static(name));
+    let json = |path: &str| Selector::Json(path.to_owned());
+    assert_eq!(read("github", ""), (Some(header("x-github-event")), header("x-github-delivery")));
+    assert_eq!(read("stripe", ""), (Some(json("/type")), json("/id")));
+    assert_eq!(read("standard", ""), (Some(json("/type")), header("webhook-id")));
+    assert_eq!(read("standard", "kind = \"none\"").0, None);
+    assert_eq!(read("github", "kind = \"header:X-Kind\"").0, Some(header("x-kind")));
+}
+
+#[test]
+fn a_plugin_is_read_whole() {
+    let text = r#"
+[plugins.slim]
+config = { keep = ["ref"], deep = { n = 1, x = 2.5, on = true, day = 1979-05-27 } }
+headers = ["X-GitHub-Event"]
+limits = { time = "1ms", memory = "512MiB" }
+on_failure = "dead-letter"
+[plugins.plain]
+file = "other.wasm"
+"#;
+    let config = good(text);
+    let slim = &config.plugins["slim"];
+    assert_eq!(slim.file, "slim.wasm");
+    let json: serde_json::Value = serde_json::from_str(&slim.config).expect("JSON");
+    let deep = serde_json::json!({ "n": 1, "x": 2.5, "on": true, "day": "1979-05-27" });
+    assert_eq!(json, serde_json::json!({ "keep": ["ref"], "deep": deep }));
+    assert_eq!(slim.headers, ["x-github-event"]);
+    assert_eq!((slim.limits.time, slim.limits.memory), (Duration::from_millis(1), 512 << 20));
+    assert_eq!((slim.limits.output, slim.limits.log), (4 << 20, 16 << 10));
+    assert_eq!(slim.on_failure, OnFailure::DeadLetter);
+    let plain = &config.plugins["plain"];
+    assert_eq!((plain.file.as_str(), plain.config.as_str()), ("other.wasm", "{}"));
+    assert_eq!(plain.on_failure, OnFailure::Park);
+}
+
+#[test]
+fn variables_stand_in_for_keys_and_make_new_ones() {
+    let text = "[ingress]\nlisten = \"127.0.0.1:1\"\n[plugins.only-pushes]\n";
+    let env = [
+        ("HOOKWRIGHT__INGRESS__LISTEN", "127.0.0.1:2"),
+        ("HOOKWRIGHT__INGRESS__MAX_HEADERS", "50"),
+        ("HOOKWRIGHT__STORE__LINGER", "300us"),
+        ("HOOKWRIGHT__PLUGINS__ONLY_PUSHES__FILE", "b.wasm"),
+        ("HOOKWRIGHT__SOURCES__S__VERIFY", "{ scheme = \"none\" }"),
+        ("HOOKWRIGHT__SOURCES__S__PLUGINS", "[\"only-pushes\"]"),
+        ("HOOKWRIGHT__ADMIN__TOKEN", "env:TOKEN"),
+        ("HOOKWRIGHT__DATA_DIR", "2025"),
+        ("TOKEN", "12345"),
+    ];
+    let config = parse_with(text, &sources(&env, &[])).unwrap_or_else(|all| panic!("{all}"));
+    assert_eq!((config.ingress.listen.port(), config.ingress.max_headers), (2, 50));
+    assert_eq!(config.store.linger, Duration::from_micros(300));
+    assert_eq!(config.plugins["only-pushes"].file, "b.wasm");
+    assert_eq!(config.sources["s"].plugins.len(), 1);
+    assert_eq!(config.admin.token.expect("token").expose(), b"12345");
+    assert_eq!(config.data_dir, Path::new("/etc/hw/2025"));
+}
+
+#[test]
+fn tls_files_start_from_the_settings_and_must_be_there() {
+    let text = "[ingress.tls]\ncert = \"c.pem\"\nkey = \"/k.pem\"\n";
+    let files = [("/etc/hw/c.pem", "c"), ("/k.pem", "k")];
+    let config = parse_with(text, &sources(&[], &files)).unwrap_or_else(|all| panic!("{all}"));
+    assert_eq!(config.ingress.tls.expect("tls").cert, Path::new("/etc/hw/c.pem"));
+    let mistakes = super::bad(text);
+    assert_eq!(mistakes.len(), 2, "{mistakes}");
+}

@@ -1,0 +1,251 @@
+//! Values with a unit: durations, sizes and rates, parsed and printed.
+use std::fmt;
+use std::time::Duration;
+
+/// Why a text is no such value, and what to write instead. Neither shows more
+/// than the text itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Fault {
+    pub(super) message: String,
+    pub(super) help: String,
+}
+
+impl Fault {
+    pub(super) fn new(message: impl Into<String>, help: impl Into<String>) -> Self {
+        Self { message: message.into(), help: help.into() }
+    }
+}
+
+/// So many in a time, `50/s`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rate {
+    /// At least 1.
+    pub count: u32,
+    /// A second, a minute, an hour or a day.
+    pub per: Duration,
+}
+
+impl Rate {
+    pub fn per_second(self) -> f64 {
+        f64::from(self.count) / self.per.as_secs_f64()
+    }
+}
+
+impl fmt::Display for Rate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let unit = RATES.iter().find(|(_, seconds)| Duration::from_secs(*seconds) == self.per);
+        match unit {
+            Some((name, _)) => write!(f, "{}/{name}", self.count),
+            None => write!(f, "{} in {:?}", self.count, self.per),
+        }
+    }
+}
+
+/// Largest first; microseconds.
+const DURATIONS: [(&str, u64); 6] = [
+    ("d", 86_400_000_000),
+    ("h", 3_600_000_000),
+    ("m", 60_000_000),
+    ("s", 1_000_000),
+    ("ms", 1_000),
+    ("us", 1),
+];
+
+/// Bytes, largest first.
+const SIZES: [(&str, u64); 7] = [
+    ("GiB", 1 << 30),
+    ("GB", 1_000_000_000),
+    ("MiB", 1 << 20),
+    ("MB", 1_000_000),
+    ("KiB", 1 << 10),
+    ("kB", 1_000),
+    ("B", 1),
+];
+
+/// Seconds.
+const RATES: [(&str, u64); 4] = [("s", 1), ("m", 60), ("h", 3_600), ("d", 86_400)];
+
+/// A duration with its unit, `24h` for example, for the commands' own arguments.
+///
+/// # Errors
+/// What is wrong, and what to write instead.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
+    duration(text).map_err(|fault| format!("{}; {}", fault.message, fault.help))
+}
+
+/// `250ms`, `10s`, `5m`, `24h`, `30d`, down to `us`.
+pub(super) fn duration(text: &str) -> Result<Duration, Fault> {
+    let micros = scaled(text, "10s", &DURATIONS)?;
+    Ok(Duration::from_micros(micros))
+}
+
+/// Bytes: `16KiB`, `1MiB`, `1GiB`, or decimal `kB`, `MB`, `GB`, or `B`.
+pub(super) fn size(text: &str) -> Result<u64, Fault> {
+    scaled(text, "1MiB", &SIZES)
+}
+
+/// `50/s`, `3000/m`, `10/h`, `500/d`.
+pub(super) fn rate(text: &str) -> Result<Rate, Fault> {
+    let help = "write a rate as `50/s`, `3000/m`, `10/h` or `500/d`";
+    let wrong = |what: &str| Fault::new(format!("{} {what}", quote(text)), help);
+    let (count, per) = text.split_once('/').ok_or_else(|| wrong("has no `/s`"))?;
+    let count: u32 = count.trim().parse().map_err(|_| wrong("is no rate"))?;
+    let unit = RATES.iter().find(|(name, _)| *name == per.trim());
+    let (_, seconds) = unit.ok_or_else(|| wrong("has an unknown unit of time"))?;
+    if count == 0 {
+        return Err(wrong("lets nothing through"));
+    }
+    Ok(Rate { count, per: Duration::from_secs(*seconds) })
+}
+
+/// The shortest text that [`duration`] reads back, to the microsecond.
+pub(super) fn print_duration(value: Duration) -> String {
+    let micros = u64::try_from(value.as_micros()).unwrap_or(u64::MAX);
+    if micros == 0 { "0s".to_owned() } else { print(micros, &DURATIONS) }
+}
+
+/// The shortest text that [`size`] reads back.
+pub(super) fn print_size(bytes: u64) -> String {
+    print(bytes, &SIZES)
+}
+
+fn print(value: u64, units: &[(&str, u64)]) -> String {
+    let fits = |scale: u64| value >= scale && value.is_multiple_of(scale);
+    match units.iter().find(|(_, scale)| fits(*scale)) {
+        Some((name, scale)) => format!("{}{name}", value / scale),
+        None => format!("{value}{}", units.last().map_or("", |(name, _)| name)),
+    }
+}
+
+fn scaled(text: &str, example: &str, units: &[(&str, u64)]) -> Result<u64, Fault> {
+    let trimmed = text.trim();
+    let split = trimmed.find(|c: char| !c.is_ascii_digit()).unwrap_or(trimmed.len());
+    let (number, unit) = (&trimmed[..split], trimmed[split..].trim());
+    let names: Vec<&str> = units.iter().rev().map(|(name, _)| *name).collect();
+    let known = format!("a whole number and one of {}, as in `{example}`", names.join(", "));
+    if number.is_empty() {
+        return Err(Fault::new(format!("{} has no number", quote(text)), format!("write {known}")));
+    }
+    let Some((_, scale)) = units.iter().find(|(name, _)| *name == unit) else {
+        if unit.is_empty() {
+            let default = &example[example.find(|c: char| !c.is_ascii_digit()).unwrap_or(0)..];
+            let message = format!("{} has no unit", quote(text));
+            return Err(Fault::new(message, format!("write `\"{number}{default}\"`, or {known}")));
+        }
+        let help = match units.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit)) {
+            Some((name, _)) => format!("write `\"{number}{name}\"`"),
+            None => format!("write {known}"),
+        };
+        return Err(Fault::new(format!("{} has an unknown unit", quote(text)), help));
+    };
+    let value = number.parse::<u64>().ok().and_then(|number| number.checked_mul(*scale));
+    value.ok_or_else(|| {
+        Fault::new(format!("{} is too large", quote(text)), format!("write {known}"))
+    })
+}
+
+/// A text from outside between backticks: control characters escaped, long ones cut.
+pub(super) fn quote(text: &str) -> String {
+    let mut out = String::from("`");
+    for (count, char) in text.chars().enumerate() {
+        if count == 60 {
+            out.push('…');
+            break;
+        }
+        if char.is_control() {
+            out.extend(char.escape_default());
+        } else {
+            out.push(char);
+        }
+    }
+    out.push('`');
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn reads_each_unit() {
+        let cases = [
+            ("250us", 250),
+            ("250ms", 250_000),
+            ("10s", 10_000_000),
+            ("5m", 300_000_000),
+            ("24h", 86_400_000_000),
+            ("30d", 2_592_000_000_000),
+            ("0s", 0),
+        ];
+        for (text, micros) in cases {
+            assert_eq!(duration(text), Ok(Duration::from_micros(micros)), "{text}");
+        }
+        let cases = [
+            ("7B", 7),
+            ("16KiB", 16_384),
+            ("1MiB", 1_048_576),
+            ("2GiB", 2_147_483_648),
+            ("3kB", 3_000),
+            ("4MB", 4_000_000),
+            ("5GB", 5_000_000_000),
+        ];
+        for (text, bytes) in cases {
+            assert_eq!(size(text), Ok(bytes), "{text}");
+        }
+        for (text, count, seconds) in
+            [("50/s", 50, 1), ("3000/m", 3000, 60), ("10/h", 10, 3600), ("1/d", 1, 86_400)]
+        {
+            let per = Duration::from_secs(seconds);
+            assert_eq!(rate(text), Ok(Rate { count, per }), "{text}");
+        }
+        assert!((Rate { count: 90, per: Duration::from_secs(60) }.per_second() - 1.5).abs() < 1e-9);
+    }
+
+    #[test]
+    fn says_what_to_write_instead() {
+        let fault = duration("10").expect_err("no unit");
+        assert_eq!(fault.message, "`10` has no unit");
+        assert!(fault.help.starts_with("write `\"10s\"`"), "{}", fault.help);
+        assert_eq!(size("16kib").expect_err("case").help, "write `\"16KiB\"`");
+        assert_eq!(size("16KB").expect_err("case").help, "write `\"16kB\"`");
+        assert!(duration("1.5s").is_err());
+        assert!(duration("-1s").is_err());
+        assert!(duration("s").expect_err("no number").message.contains("no number"));
+        assert!(duration("99999999999999999d").expect_err("large").message.contains("too large"));
+        for bad in ["50", "0/s", "/s", "50/", "50/w", "-1/s", "99999999999/s"] {
+            assert!(rate(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_quoted_text_cannot_reach_the_terminal() {
+        assert_eq!(quote("a\u{1b}[31m"), "`a\\u{1b}[31m`");
+        assert_eq!(quote(&"x".repeat(99)).chars().count(), 63);
+    }
+
+    proptest! {
+        #[test]
+        fn durations_print_and_parse(micros in prop_oneof![any::<u64>(), (0u64..10_000).prop_map(|n| n * 60_000_000)]) {
+            let value = Duration::from_micros(micros);
+            prop_assert_eq!(duration(&print_duration(value)), Ok(value));
+        }
+
+        #[test]
+        fn sizes_print_and_parse(bytes in prop_oneof![any::<u64>(), (0u64..10_000).prop_map(|n| n << 10)]) {
+            prop_assert_eq!(size(&print_size(bytes)), Ok(bytes));
+        }
+
+        #[test]
+        fn rates_print_and_parse(count in 1u32.., unit in 0usize..4) {
+            let value = Rate { count, per: Duration::from_secs(RATES[unit].1) };
+            prop_assert_eq!(rate(&value.to_string()), Ok(value));
+        }
+
+        #[test]
+        fn any_text_is_a_value_or_a_fault(text in "\\PC{0,12}") {
+            let _ = (duration(&text), size(&text), rate(&text));
+        }
+    }
+}
