@@ -3,6 +3,8 @@
 //! An event is durable once `append` resolves. Everything later (rulings,
 //! deliveries, attempts) is a row that a crash can at worst take back to an
 //! earlier state, which repeats work and loses none.
+mod embedded;
+
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -15,6 +17,8 @@ use crate::model::{
     Attempt, Delivery, DeliveryKey, DeliveryState, Event, EventId, EventState, HeaderEdit, Name,
     Payload, Ruling,
 };
+
+pub use embedded::{OpenError, Options, open};
 
 /// What ingress hands in.
 #[derive(Debug)]
@@ -106,6 +110,9 @@ pub trait Handoff: Send + Sync + 'static {
     fn accepted(&self, events: Vec<Arc<Event>>);
     /// Deliveries whose rows were just committed.
     fn ready(&self, deliveries: Vec<Delivery>);
+    /// Events are to be routed once more (a replay): look for them with
+    /// [`Store::unrouted`].
+    fn stir(&self) {}
 }
 
 /// An event waiting to be routed, read back from its row.
@@ -117,6 +124,14 @@ pub struct Unrouted {
     pub replay: bool,
 }
 
+/// A page of events in order of due time.
+#[derive(Debug, Default)]
+pub struct UnroutedPage {
+    pub events: Vec<Unrouted>,
+    /// When the first one after this page is due; none where there is no more.
+    pub next_due_ms: Option<u64>,
+}
+
 /// A page of deliveries in order of due time.
 #[derive(Debug, Default)]
 pub struct DuePage {
@@ -125,7 +140,8 @@ pub struct DuePage {
     pub next_due_ms: Option<u64>,
 }
 
-/// A position in the order of (due, event) of one destination's waiting deliveries.
+/// A position in the order of (due, event) of one source's events to be routed
+/// or one destination's waiting deliveries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct DueCursor {
     pub due_ms: u64,
@@ -251,14 +267,16 @@ pub trait Store: Send + Sync + 'static {
     /// Returns once everything handed in before is committed.
     fn flush(&self) -> Result<(), StoreError>;
 
-    /// Events to be routed that are due by `now_ms`, oldest first, rows after
-    /// `after`; with the time when the next one after the page is due.
+    /// Events of the source to be routed and due by `now_ms`, in order of (due,
+    /// event), after the cursor. Costs the size of the page and of the pages
+    /// before it that are due at the same time.
     fn unrouted(
         &self,
+        source: &str,
         now_ms: u64,
-        after: i64,
+        after: Option<DueCursor>,
         limit: usize,
-    ) -> Result<(Vec<Unrouted>, Option<u64>), StoreError>;
+    ) -> Result<UnroutedPage, StoreError>;
 
     /// Deliveries waiting for the destination and due by `now_ms`, in order of
     /// (due, event), after the cursor. Costs the size of the page.

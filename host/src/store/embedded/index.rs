@@ -1,0 +1,338 @@
+//! The index thread: gathers what waits, folds it, and commits it in one transaction.
+//!
+//! An accepted event needs no row at once: it lies in the journal, and a crash
+//! finds it there. So its row waits a little for the outcome of its routing,
+//! and most events are written once instead of written and changed.
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use metrics::{Counter, Histogram, counter, histogram};
+use rusqlite::{Connection, ErrorCode};
+
+use super::apply::Applier;
+use super::counts::{Counts, Delta};
+use super::ops::{Accepted, Asked, HOLD, OP_WEIGHT, Op, Queue, RoutedOp, Trouble, Weight};
+use super::record::Origin;
+use super::segment::{Locator, Position, Segments};
+use crate::clock::Clock;
+use crate::metrics::{COMMIT_RECORDS, COMMIT_SECONDS, STORE_ERRORS};
+use crate::store::Handoff;
+
+/// So many events' rows wait for the outcome of their routing at most.
+const HELD: usize = 8_192;
+const FIRST_PATIENCE: Duration = Duration::from_millis(50);
+const LAST_PATIENCE: Duration = Duration::from_secs(1);
+/// Tries to commit once the store is closed, before what remains is left to the journal.
+const LAST_TRIES: u32 = 3;
+
+/// One unit of a transaction; it can be applied again after a rollback.
+pub(super) enum Work {
+    /// An event without a row, with the outcome of its routing where that is known.
+    New(Accepted, Option<RoutedOp>),
+    /// A copy of an event, met when the journal is read again; an event
+    /// without a row gets one where `insert` says so.
+    FoundCopy {
+        accepted: Accepted,
+        insert: bool,
+    },
+    FoundPayload {
+        row: i64,
+        from: Origin,
+        to: Locator,
+    },
+    Routed(RoutedOp),
+    Settled(crate::store::Settled),
+    Lost {
+        row: i64,
+        destination: Option<Box<str>>,
+    },
+    Asked(Asked),
+}
+
+impl Work {
+    fn weight(&self) -> Weight {
+        match self {
+            Self::New(accepted, routed) => Weight {
+                bytes: accepted.weight() + routed.as_ref().map_or(0, |_| OP_WEIGHT),
+                pressing: usize::from(routed.is_some()),
+            },
+            _ => Weight { bytes: OP_WEIGHT, pressing: 1 },
+        }
+    }
+}
+
+/// What the thread needs from the rest.
+pub(super) struct Context {
+    pub(super) queue: Arc<Queue>,
+    pub(super) counts: Arc<Counts>,
+    pub(super) segments: Arc<Segments>,
+    pub(super) handoff: Arc<dyn Handoff>,
+    pub(super) checkpoints: Arc<super::checkpoint::Checkpoints>,
+    pub(super) clock: Clock,
+    /// Up to where the journal is indexed.
+    pub(super) position: Position,
+    pub(super) events: i64,
+}
+
+/// Starts the thread; returns once its statements are prepared.
+pub(super) fn start(conn: Connection, context: Context) -> rusqlite::Result<JoinHandle<()>> {
+    let (began, begun) = sync_channel(1);
+    let thread = std::thread::Builder::new()
+        .name("store-index".into())
+        .spawn(move || run(&conn, context, &began))
+        .expect("the system starts a thread");
+    match begun.recv() {
+        Ok(Ok(())) => Ok(thread),
+        Ok(Err(error)) => Err(error),
+        Err(_) => Err(rusqlite::Error::InvalidQuery),
+    }
+}
+
+fn run(conn: &Connection, context: Context, began: &SyncSender<rusqlite::Result<()>>) {
+    let applier = match Applier::new(conn, Arc::clone(&context.segments)) {
+        Ok(applier) => applier,
+        Err(error) => {
+            let _ = began.send(Err(error));
+            return;
+        }
+    };
+    let _ = began.send(Ok(()));
+    let _guard = Guard(Arc::clone(&context.queue));
+    let mut thread = Thread {
+        applier,
+        held: BTreeMap::new(),
+        seen: (context.queue.indexed_row(), context.position),
+        events: context.events,
+        context,
+        records: histogram!(COMMIT_RECORDS, "part" => "index"),
+        seconds: histogram!(COMMIT_SECONDS, "part" => "index"),
+        errors: counter!(STORE_ERRORS, "part" => "index"),
+    };
+    let mut ops = Vec::new();
+    while thread.context.queue.take(&mut ops, thread.hold_until()) {
+        let work = thread.fold(&mut ops);
+        thread.commit(work);
+    }
+    // Closed: what is still held gets its rows.
+    let mut work = Vec::new();
+    thread.release(None, &mut work);
+    thread.commit(work);
+}
+
+/// A panic must not leave anyone waiting for ever.
+struct Guard(Arc<Queue>);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.abandon();
+        }
+    }
+}
+
+struct Held {
+    accepted: Accepted,
+    since: Instant,
+}
+
+struct Thread<'c> {
+    context: Context,
+    applier: Applier<'c>,
+    held: BTreeMap<i64, Held>,
+    /// The last event that came, and where its record ends.
+    seen: (i64, Position),
+    events: i64,
+    records: Histogram,
+    seconds: Histogram,
+    errors: Counter,
+}
+
+impl Thread<'_> {
+    fn hold_until(&self) -> Option<Instant> {
+        self.held.first_key_value().map(|(_, held)| held.since + HOLD)
+    }
+
+    fn fold(&mut self, ops: &mut Vec<Op>) -> Vec<Work> {
+        let mut work = Vec::with_capacity(ops.len());
+        let now = Instant::now();
+        for op in ops.drain(..) {
+            match op {
+                Op::Accepted(accepted) => {
+                    let row = accepted.event.id.row();
+                    self.seen = (row, accepted.at.end());
+                    self.held.insert(row, Held { accepted, since: now });
+                }
+                Op::Routed(routed) => {
+                    work.push(match self.held.remove(&routed.routed.event.id.row()) {
+                        Some(held) => Work::New(held.accepted, Some(routed)),
+                        None => Work::Routed(routed),
+                    });
+                }
+                Op::Settled(settled) => work.push(Work::Settled(settled)),
+                Op::Lost { row, destination } => {
+                    self.release_one(row, &mut work);
+                    work.push(Work::Lost { row, destination });
+                }
+                Op::Asked(asked) => self.fold_asked(asked, &mut work),
+            }
+        }
+        if self.held.len() > HELD {
+            self.release(None, &mut work);
+        } else if self.hold_until().is_some_and(|until| until <= now) {
+            self.release(Some(now), &mut work);
+        }
+        work
+    }
+
+    fn fold_asked(&mut self, asked: Asked, work: &mut Vec<Work>) {
+        match &asked {
+            Asked::Replay { row, .. } => self.release_one(*row, work),
+            Asked::Relocate { moved, .. } => {
+                // The journal told of every event before these copies first.
+                let ends = moved.iter().map(|one| one.to.end());
+                self.seen.1 = ends.fold(self.seen.1, Position::max);
+            }
+            Asked::Barrier { all: true, .. } => self.release(None, work),
+            _ => {}
+        }
+        work.push(Work::Asked(asked));
+    }
+
+    fn release_one(&mut self, row: i64, work: &mut Vec<Work>) {
+        if let Some(held) = self.held.remove(&row) {
+            work.push(Work::New(held.accepted, None));
+        }
+    }
+
+    /// Gives held events their rows: all, or those that waited long enough.
+    fn release(&mut self, now: Option<Instant>, work: &mut Vec<Work>) {
+        while let Some(entry) = self.held.first_entry() {
+            if now.is_some_and(|now| entry.get().since + HOLD > now) {
+                break;
+            }
+            work.push(Work::New(entry.remove().accepted, None));
+        }
+    }
+
+    /// Every event before is committed with the present work.
+    fn standing(&self) -> (i64, Position) {
+        match self.held.first_key_value() {
+            Some((row, held)) => (row - 1, held.accepted.at.start()),
+            None => self.seen,
+        }
+    }
+
+    fn commit(&mut self, mut work: Vec<Work>) {
+        if work.is_empty() {
+            return;
+        }
+        let begun = Instant::now();
+        let (row, position) = self.standing();
+        let mut patience = FIRST_PATIENCE;
+        let mut last_tries = LAST_TRIES;
+        let delta = loop {
+            let now_ms = self.context.clock.now_ms();
+            #[cfg(test)]
+            self.applier.limit(self.context.queue.full.load(std::sync::atomic::Ordering::SeqCst));
+            match self.applier.transaction(&mut work, position, self.events, now_ms) {
+                Ok(delta) => break delta,
+                Err(error) => self.failed(&error, &mut work),
+            }
+            if !self.context.queue.back_off(patience) {
+                last_tries -= 1;
+                if last_tries == 0 {
+                    tracing::error!(
+                        lost = work.len(),
+                        "closing with rows that the index did not take; the journal has the events"
+                    );
+                    return;
+                }
+            }
+            patience = (patience * 2).min(LAST_PATIENCE);
+        };
+        self.context.queue.set_trouble(Trouble::None);
+        self.records.record(work.len() as f64);
+        self.seconds.record(begun.elapsed().as_secs_f64());
+        self.context.checkpoints.committed(work.len(), &mut self.applier);
+        self.events += delta.events;
+        self.finish(work, delta, row);
+    }
+
+    /// Whoever waits is told; the rest is kept for another try.
+    fn failed(&mut self, error: &rusqlite::Error, work: &mut Vec<Work>) {
+        self.errors.increment(1);
+        let full = error.sqlite_error_code() == Some(ErrorCode::DiskFull);
+        let trouble = if full { Trouble::Full } else { Trouble::Failed };
+        if self.context.queue.trouble() != trouble {
+            tracing::error!(%error, "the index can't be written; trying again until it can");
+        }
+        self.context.queue.set_trouble(trouble);
+        self.applier.forget();
+        let mut kept = Vec::with_capacity(work.len());
+        for item in work.drain(..) {
+            let weight = item.weight();
+            match item {
+                Work::Asked(asked) => {
+                    self.context.queue.done(weight);
+                    asked.refuse(error.into());
+                }
+                other => kept.push(other),
+            }
+        }
+        *work = kept;
+        self.context.queue.refuse_asked(&error.into());
+    }
+
+    /// After the commit: counts, the hand-off, then those who wait. In this
+    /// order, so that who waits for a barrier finds no delivery still on its way.
+    fn finish(&mut self, mut work: Vec<Work>, delta: Delta, row: i64) {
+        self.context.counts.add(delta);
+        self.context.queue.set_indexed(row);
+        let mut ready = Vec::new();
+        for item in &mut work {
+            match item {
+                Work::New(_, Some(op)) | Work::Routed(op) => {
+                    ready.append(&mut op.routed.deliveries);
+                }
+                Work::Asked(Asked::Replay { ready: delivery, .. }) => ready.extend(delivery.take()),
+                _ => {}
+            }
+        }
+        if !ready.is_empty() {
+            self.context.handoff.ready(ready);
+        }
+        // Room first: who is answered may hand in more at once.
+        self.context.queue.done(work.iter().map(Work::weight).fold(Weight::default(), Weight::add));
+        let mut stir = false;
+        for item in work {
+            if let Work::Asked(asked) = item {
+                stir |= answer(asked);
+            }
+        }
+        if stir {
+            self.context.handoff.stir();
+        }
+    }
+}
+
+/// True where an event is to be routed again. Whoever asked may be gone.
+fn answer(asked: Asked) -> bool {
+    match asked {
+        Asked::Replay { found, destination, reply, .. } => {
+            let _ = reply.send(Ok(found));
+            return found && destination.is_none();
+        }
+        Asked::Sweep { out, reply, .. } => {
+            let _ = reply.send(Ok(out));
+        }
+        Asked::Disable { reply, .. }
+        | Asked::Relocate { reply, .. }
+        | Asked::Barrier { reply, .. } => {
+            let _ = reply.send(Ok(()));
+        }
+    }
+    false
+}

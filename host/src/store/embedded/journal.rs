@@ -1,0 +1,184 @@
+//! The queue before the journal thread: bounded, and refused at once where it is full.
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex};
+use tokio::sync::oneshot;
+
+use super::ops::{Moved, Reply, Swept};
+use crate::store::{AppendError, Appended, NewEvent, Routed};
+
+/// What one batch takes from the queue at most, so that the buffer is bounded.
+const BATCH_BYTES: usize = 8 << 20;
+
+pub(super) type Done = oneshot::Sender<Result<Appended, AppendError>>;
+
+/// What the journal thread is asked to write.
+pub(super) enum Job {
+    Append {
+        event: NewEvent,
+        done: Done,
+    },
+    /// An outcome of routing with payloads of its own.
+    Payloads(Routed),
+    /// Copies of records that their segment is about to lose.
+    Carry {
+        records: Vec<Swept>,
+        reply: Reply<Vec<Moved>>,
+    },
+    /// A new segment, where the present one holds events up to this row only.
+    Rotate {
+        before_row: i64,
+        reply: Reply<()>,
+    },
+}
+
+#[derive(Default)]
+struct State {
+    jobs: VecDeque<(Job, usize)>,
+    /// Of those waiting and those being written.
+    bytes: usize,
+    records: usize,
+    closed: bool,
+}
+
+pub(super) struct Queue {
+    state: Mutex<State>,
+    wake: Condvar,
+    most_bytes: usize,
+    most_records: usize,
+    failed: AtomicBool,
+}
+
+/// A batch, and what it weighs until it is done.
+#[derive(Default)]
+pub(super) struct Batch {
+    pub(super) jobs: Vec<Job>,
+    bytes: usize,
+    records: usize,
+}
+
+impl Queue {
+    pub(super) fn new(most_bytes: usize, most_records: usize) -> Self {
+        Self {
+            state: Mutex::default(),
+            wake: Condvar::new(),
+            most_bytes,
+            most_records,
+            failed: AtomicBool::new(false),
+        }
+    }
+
+    pub(super) fn append(
+        &self,
+        event: NewEvent,
+    ) -> Result<oneshot::Receiver<Result<Appended, AppendError>>, AppendError> {
+        let bytes = weight(&event);
+        let (done, written) = oneshot::channel();
+        let mut state = self.state.lock();
+        if state.closed {
+            return Err(AppendError::Closed);
+        }
+        // One event is always let in, however large it is.
+        let over = state.bytes.saturating_add(bytes) > self.most_bytes;
+        if state.records >= self.most_records || (over && state.records > 0) {
+            return Err(AppendError::Busy);
+        }
+        push(&mut state, Job::Append { event, done }, bytes);
+        drop(state);
+        self.wake.notify_one();
+        Ok(written)
+    }
+
+    /// Work that must not be refused; it is bounded by who hands it in. False once closed.
+    pub(super) fn push(&self, job: Job) -> bool {
+        let mut state = self.state.lock();
+        if state.closed {
+            return false;
+        }
+        push(&mut state, job, 0);
+        drop(state);
+        self.wake.notify_one();
+        true
+    }
+
+    /// Waits for work, then `linger` for more. Returns without any at `until`.
+    /// None once closed and empty.
+    pub(super) fn take(&self, until: Option<Instant>, linger: Duration) -> Option<Batch> {
+        let mut state = self.state.lock();
+        while state.jobs.is_empty() {
+            if state.closed {
+                return None;
+            }
+            match until {
+                None => self.wake.wait(&mut state),
+                Some(until) if self.wake.wait_until(&mut state, until).timed_out() => {
+                    return Some(Batch::default());
+                }
+                Some(_) => {}
+            }
+        }
+        if !linger.is_zero() {
+            let until = Instant::now() + linger;
+            while !state.closed
+                && state.bytes < BATCH_BYTES
+                && !self.wake.wait_until(&mut state, until).timed_out()
+            {}
+        }
+        let mut batch = Batch::default();
+        while batch.bytes < BATCH_BYTES
+            && let Some((job, bytes)) = state.jobs.pop_front()
+        {
+            batch.bytes += bytes;
+            batch.records += 1;
+            batch.jobs.push(job);
+        }
+        Some(batch)
+    }
+
+    pub(super) fn done(&self, batch: &Batch) {
+        let mut state = self.state.lock();
+        state.bytes -= batch.bytes;
+        state.records -= batch.records;
+    }
+
+    pub(super) fn close(&self) {
+        self.state.lock().closed = true;
+        self.wake.notify_all();
+    }
+
+    /// The thread has ended where it should not: nothing more is taken, and
+    /// whoever waits hears that the store is closed.
+    pub(super) fn abandon(&self) {
+        self.set_failed(true);
+        let mut state = self.state.lock();
+        state.closed = true;
+        let jobs = std::mem::take(&mut state.jobs);
+        drop(state);
+        drop(jobs);
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.state.lock().closed
+    }
+
+    pub(super) fn set_failed(&self, failed: bool) {
+        self.failed.store(failed, Ordering::Release);
+    }
+
+    pub(super) fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::Acquire)
+    }
+}
+
+fn push(state: &mut State, job: Job, bytes: usize) {
+    state.bytes += bytes;
+    state.records += 1;
+    state.jobs.push_back((job, bytes));
+}
+
+/// What an event takes in memory, roughly.
+fn weight(event: &NewEvent) -> usize {
+    512 + event.headers.len() * 160 + event.kind.len() + event.body.len()
+}

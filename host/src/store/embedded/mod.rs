@@ -1,0 +1,207 @@
+//! The embedded engine: a journal of append-only files, which is what is synced, and an index in SQLite.
+//!
+//! One thread writes the journal, one the index, one copies the index's log.
+//! Reads go to the index over connections of their own and fetch contents from
+//! the journal.
+mod apply;
+mod checkpoint;
+mod codec;
+mod counts;
+mod dedupe;
+mod disk;
+mod error;
+mod index;
+mod journal;
+mod listing;
+mod lock;
+mod names;
+mod open;
+mod ops;
+mod purge;
+mod query;
+mod reads;
+mod record;
+mod recovery;
+mod scan;
+mod schema;
+mod segment;
+mod settle;
+mod staged;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
+
+use parking_lot::Mutex;
+
+pub use error::OpenError;
+pub use open::{Options, open};
+
+use self::counts::Counts;
+use self::journal::Job;
+use self::ops::{Asked, Op, Reply, Trouble};
+use self::query::Readers;
+use self::segment::Segments;
+use super::{
+    AppendError, AppendFuture, Backlog, DueCursor, DuePage, EventDetail, EventQuery, EventRow,
+    NewEvent, Purged, Routed, Settled, Store, StoreError, UnroutedPage, Usage,
+};
+use crate::clock::Clock;
+use crate::model::EventId;
+
+/// The open store.
+pub(crate) struct Embedded {
+    dir: PathBuf,
+    clock: Clock,
+    queue: Arc<journal::Queue>,
+    index: Arc<ops::Queue>,
+    checkpoints: Arc<checkpoint::Checkpoints>,
+    segments: Arc<Segments>,
+    counts: Arc<Counts>,
+    readers: Readers,
+    /// What may wait for the index before events are refused, in bytes.
+    most_behind: usize,
+    purging: Mutex<()>,
+    threads: Mutex<open::Threads>,
+    /// Held for as long as the store is open.
+    lock: Mutex<Option<lock::Lock>>,
+}
+
+impl Embedded {
+    fn ask_journal<T>(&self, job: impl FnOnce(Reply<T>) -> Job) -> Result<T, StoreError> {
+        let (reply, answer) = sync_channel(1);
+        if !self.queue.push(job(reply)) {
+            return Err(StoreError::Closed);
+        }
+        answer.recv().unwrap_or(Err(StoreError::Closed))
+    }
+
+    /// Why an event can't be taken now.
+    fn refusal(&self) -> Option<AppendError> {
+        if self.index.weight() <= self.most_behind {
+            return None;
+        }
+        Some(match self.index.trouble() {
+            Trouble::None => AppendError::Busy,
+            Trouble::Full => AppendError::Full,
+            Trouble::Failed => AppendError::Failed("the index can't be written".into()),
+        })
+    }
+}
+
+impl Store for Embedded {
+    fn append(&self, event: NewEvent) -> AppendFuture {
+        let appended = match self.refusal() {
+            Some(error) => Err(error),
+            None => self.queue.append(event),
+        };
+        Box::pin(async move { appended?.await.unwrap_or(Err(AppendError::Closed)) })
+    }
+
+    fn routed(&self, routed: Routed) {
+        let own = |payload: &Arc<_>| !crate::model::Payload::is_original(payload);
+        let taken = if routed.deliveries.iter().any(|d| d.payload.as_ref().is_some_and(own)) {
+            self.queue.push(Job::Payloads(routed))
+        } else {
+            self.index.push(Op::Routed(ops::RoutedOp { routed, payloads: Vec::new() }))
+        };
+        if !taken {
+            tracing::debug!("an outcome of routing came after the close; it is found again");
+        }
+    }
+
+    fn settled(&self, settled: Settled) {
+        if !self.index.push(Op::Settled(settled)) {
+            tracing::debug!("an attempt came after the close; it is made once more");
+        }
+    }
+
+    fn replay(&self, event: EventId, destination: Option<&str>) -> Result<bool, StoreError> {
+        if event.node() != self.segments.node {
+            return Ok(false);
+        }
+        let (row, destination) = (event.row(), destination.map(Into::into));
+        let now_ms = self.clock.now_ms();
+        self.index.ask(|reply| Asked::Replay {
+            row,
+            destination,
+            now_ms,
+            found: false,
+            ready: None,
+            reply,
+        })
+    }
+
+    fn flush(&self) -> Result<(), StoreError> {
+        // Through the journal first, since payloads go that way.
+        self.ask_journal(|reply| Job::Rotate { before_row: i64::MIN, reply })?;
+        self.index.ask(|reply| Asked::Barrier { all: true, reply })
+    }
+
+    fn unrouted(
+        &self,
+        source: &str,
+        now_ms: u64,
+        after: Option<DueCursor>,
+        limit: usize,
+    ) -> Result<UnroutedPage, StoreError> {
+        self.read_unrouted(source, now_ms, after, limit)
+    }
+
+    fn due(
+        &self,
+        destination: &str,
+        now_ms: u64,
+        after: Option<DueCursor>,
+        limit: usize,
+    ) -> Result<DuePage, StoreError> {
+        self.read_due(destination, now_ms, after, limit)
+    }
+
+    fn events(&self, query: &EventQuery) -> Result<Vec<EventRow>, StoreError> {
+        self.read_events(query)
+    }
+
+    fn event(&self, id: EventId) -> Result<Option<EventDetail>, StoreError> {
+        self.read_event(id)
+    }
+
+    fn backlog(&self) -> Result<Vec<Backlog>, StoreError> {
+        self.read_backlog()
+    }
+
+    fn usage(&self) -> Result<Usage, StoreError> {
+        self.read_usage()
+    }
+
+    fn disabled(&self) -> Result<Vec<(String, String)>, StoreError> {
+        self.read_disabled()
+    }
+
+    fn set_disabled(&self, destination: &str, reason: Option<&str>) -> Result<(), StoreError> {
+        let (destination, reason) = (destination.into(), reason.map(Into::into));
+        self.index.ask(|reply| Asked::Disable { destination, reason, reply })
+    }
+
+    fn purge(&self, before_ms: u64) -> Result<Purged, StoreError> {
+        self.purge_before(before_ms)
+    }
+
+    fn healthy(&self) -> bool {
+        !self.queue.has_failed() && self.index.trouble() != Trouble::Failed
+    }
+
+    fn close(&self) {
+        self.shut();
+    }
+}
+
+impl Drop for Embedded {
+    fn drop(&mut self) {
+        self.shut();
+    }
+}

@@ -1,0 +1,162 @@
+//! Opening and closing: the parts put together, and taken down in order.
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use super::checkpoint::{self, Checkpoints};
+use super::counts::Counts;
+use super::disk::{Disk, OsDisk};
+use super::error::OpenError;
+use super::query::Readers;
+use super::{Embedded, index, journal, lock, ops, recovery, schema, writer};
+use crate::clock::Clock;
+use crate::store::{Handoff, Store};
+
+/// How the store is set up.
+#[derive(Clone)]
+pub struct Options {
+    /// The data directory; made, with mode 0700, where there is none.
+    pub dir: PathBuf,
+    /// A journal segment ends at this size. Retention drops whole segments.
+    /// Default 64 MiB.
+    pub segment_bytes: u64,
+    /// And at this age. Default one hour.
+    pub segment_age: Duration,
+    /// What may wait to be written to the journal, in bytes; over it `Busy`.
+    /// The same again may wait for the index. Default 32 MiB.
+    pub queue_bytes: usize,
+    /// And in events. Default 65,536.
+    pub queue_records: usize,
+    /// So long the journal waits for more to commit together. Default none:
+    /// what comes during one sync is committed by the next.
+    pub linger: Duration,
+    pub clock: Clock,
+    pub(crate) disk: Arc<dyn Disk>,
+}
+
+impl Options {
+    /// The defaults.
+    pub fn new(dir: impl Into<PathBuf>, clock: Clock) -> Self {
+        Self {
+            dir: dir.into(),
+            segment_bytes: 64 << 20,
+            segment_age: Duration::from_secs(3_600),
+            queue_bytes: 32 << 20,
+            queue_records: 65_536,
+            linger: Duration::ZERO,
+            clock,
+            disk: Arc::new(OsDisk),
+        }
+    }
+}
+
+impl std::fmt::Debug for Options {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Options").field("dir", &self.dir).finish_non_exhaustive()
+    }
+}
+
+/// Opens the store, makes it where there is none, and recovers what a crash left.
+/// What the rows say is waiting is not handed on: whoever routes and delivers reads it.
+///
+/// # Errors
+/// Each with its cure; see [`OpenError`].
+pub fn open(options: Options, handoff: Arc<dyn Handoff>) -> Result<Arc<dyn Store>, OpenError> {
+    Ok(Arc::new(open_embedded(options, handoff)?))
+}
+
+pub(super) fn open_embedded(
+    options: Options,
+    handoff: Arc<dyn Handoff>,
+) -> Result<Embedded, OpenError> {
+    let dir = options.dir.clone();
+    recovery::make_dirs(&dir)?;
+    let lock = lock::take(&dir)?;
+    let recovered = recovery::recover(&dir, &options.disk)?;
+    let failed = OpenError::index(&schema::file(&dir));
+    let counts = Arc::new(Counts::default());
+    counts.load(&recovered.conn).map_err(&failed)?;
+    let checkpoints = Arc::new(Checkpoints::default());
+    let index = Arc::new(ops::Queue::new(recovered.last_row));
+    let queue = Arc::new(journal::Queue::new(options.queue_bytes, options.queue_records));
+    let segments = recovered.segments;
+    let copying = checkpoint::start(&dir, Arc::clone(&checkpoints)).map_err(&failed)?;
+    let mut store = Embedded {
+        dir: dir.clone(),
+        clock: options.clock.clone(),
+        queue: Arc::clone(&queue),
+        index: Arc::clone(&index),
+        checkpoints: Arc::clone(&checkpoints),
+        segments: Arc::clone(&segments),
+        counts: Arc::clone(&counts),
+        readers: Readers::new(&dir),
+        most_behind: options.queue_bytes,
+        purging: parking_lot::Mutex::new(()),
+        threads: parking_lot::Mutex::new(Threads {
+            checkpoints: Some(copying),
+            ..Threads::default()
+        }),
+        lock: parking_lot::Mutex::new(Some(lock)),
+    };
+    let indexing = index::start(
+        recovered.conn,
+        index::Context {
+            queue: Arc::clone(&index),
+            counts,
+            segments: Arc::clone(&segments),
+            handoff: Arc::clone(&handoff),
+            checkpoints,
+            clock: options.clock.clone(),
+            position: recovered.position,
+            events: recovered.events,
+        },
+    );
+    store.threads.get_mut().index = Some(indexing.map_err(&failed)?);
+    let writing = writer::start(writer::Context {
+        dir,
+        queue,
+        index,
+        segments,
+        disk: options.disk,
+        handoff,
+        clock: options.clock,
+        segment_bytes: options.segment_bytes,
+        segment_age: options.segment_age,
+        linger: options.linger,
+        last_row: recovered.last_row,
+    });
+    store.threads.get_mut().journal = Some(writing.map_err(&failed)?);
+    store.usage_gauge();
+    Ok(store)
+}
+
+/// Taken one after the other at the close.
+#[derive(Default)]
+pub(super) struct Threads {
+    journal: Option<JoinHandle<()>>,
+    index: Option<JoinHandle<()>>,
+    checkpoints: Option<JoinHandle<()>>,
+}
+
+impl Embedded {
+    /// Each part has ended before the one that it feeds is closed. The last
+    /// connection to close copies what is left of the index's log.
+    pub(super) fn shut(&self) {
+        let threads = std::mem::take(&mut *self.threads.lock());
+        self.queue.close();
+        join(threads.journal);
+        self.index.close();
+        join(threads.index);
+        self.readers.close();
+        self.checkpoints.close();
+        join(threads.checkpoints);
+        *self.lock.lock() = None;
+    }
+}
+
+fn join(thread: Option<JoinHandle<()>>) {
+    if thread.is_some_and(|thread| thread.join().is_err()) {
+        tracing::error!("a thread of the store had panicked");
+    }
+}

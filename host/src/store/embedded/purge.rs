@@ -1,0 +1,191 @@
+//! Dropping old segments: what is unfinished in them is carried over, the rest goes.
+//!
+//! For each segment, oldest first: (1) finished events lose their rows, (2) the
+//! records that unfinished ones need are copied to the journal's end and
+//! synced, (3) their rows point to the copies, (4) the index is synced, (5)
+//! the file is deleted. A crash before (5) leaves a file that nothing points
+//! into, and the next purge deletes it; the index can't fall back behind (4),
+//! and the position up to which it is indexed lies behind the segment.
+use rusqlite::{OptionalExtension, params};
+
+use super::apply::{Applier, state_of};
+use super::counts::Delta;
+use super::journal::Job;
+use super::ops::{Asked, Moved, Swept, SweptOut};
+use super::record::{Kind, Origin};
+use super::scan::Scan;
+use super::segment::{Locator, Segment};
+use super::{Embedded, checkpoint};
+use crate::metrics::PURGED;
+use crate::model::EventId;
+use crate::store::{Purged, StoreError};
+
+/// Records a step looks at, so that commits in between stay quick.
+const STEP: usize = 256;
+/// Bytes that one step copies at most, a single record aside.
+const CARRY_BYTES: u64 = 4 << 20;
+
+impl Embedded {
+    pub(super) fn purge_before(&self, before_ms: u64) -> Result<Purged, StoreError> {
+        let _one_at_a_time = self.purging.lock();
+        let before_row = EventId::first_row_at(before_ms);
+        self.ask_journal(|reply| Job::Rotate { before_row, reply })?;
+        self.index.ask(|reply| Asked::Barrier { all: true, reply })?;
+        let segments = self.segments.list();
+        let mut purged = Purged::default();
+        for pair in segments.windows(2) {
+            if pair[1].first_row > before_row {
+                break;
+            }
+            self.drop_segment(&pair[0], &mut purged)?;
+        }
+        if purged.bytes > 0 {
+            self.segments.sync_dir().map_err(|e| StoreError::Failed(e.to_string().into()))?;
+        }
+        metrics::counter!(PURGED).increment(purged.events);
+        self.usage_gauge();
+        Ok(purged)
+    }
+
+    fn drop_segment(&self, segment: &Segment, purged: &mut Purged) -> Result<(), StoreError> {
+        let mut scan = Scan::new(self.segments.file(segment.number)?, segment, None);
+        loop {
+            let mut records = Vec::with_capacity(STEP);
+            while records.len() < STEP
+                && let Some(swept) = scan.next_swept()?
+            {
+                records.push(swept);
+            }
+            if records.is_empty() {
+                break;
+            }
+            let out = self.index.ask(|reply| Asked::Sweep {
+                records,
+                out: SweptOut::default(),
+                reply,
+            })?;
+            purged.events += out.dropped;
+            self.carry(&out.keep, purged)?;
+        }
+        let failed = |error: std::io::Error| StoreError::Failed(error.to_string().into());
+        checkpoint::sync_log(&self.dir).map_err(failed)?;
+        purged.bytes += self.segments.remove(segment.number).map_err(failed)?;
+        Ok(())
+    }
+
+    fn carry(&self, mut keep: &[Swept], purged: &mut Purged) -> Result<(), StoreError> {
+        while !keep.is_empty() {
+            let mut bytes = 0;
+            let mut count = 0;
+            for swept in keep {
+                bytes += u64::from(swept.at.length);
+                if count > 0 && bytes > CARRY_BYTES {
+                    break;
+                }
+                count += 1;
+            }
+            let (now, later) = keep.split_at(count);
+            let records = now.to_vec();
+            let moved = self.ask_journal(|reply| Job::Carry { records, reply })?;
+            self.index.ask(|reply| Asked::Relocate { moved, reply })?;
+            let events = now.iter().filter(|swept| is_event(swept.kind)).count();
+            purged.kept += events as u64;
+            keep = later;
+        }
+        Ok(())
+    }
+}
+
+fn is_event(kind: Kind) -> bool {
+    matches!(kind, Kind::Event | Kind::CarriedEvent)
+}
+
+impl Applier<'_> {
+    /// Drops the rows of finished events among the records, and says which
+    /// records are still needed.
+    pub(super) fn sweep(
+        &mut self,
+        records: &[Swept],
+        delta: &mut Delta,
+    ) -> rusqlite::Result<SweptOut> {
+        let mut out = SweptOut::default();
+        let mut unfinished = self.conn.prepare(
+            "SELECT state = 0 OR EXISTS(SELECT 1 FROM delivery d WHERE d.event = e.id AND +d.state = 0)
+             FROM event e WHERE id = ?1 AND segment = ?2 AND offset = ?3",
+        )?;
+        let mut used = self.conn.prepare(
+            "SELECT EXISTS(SELECT 1 FROM delivery
+             WHERE event = ?1 AND pay_segment = ?2 AND pay_offset = ?3)",
+        )?;
+        let mut drop_event = self.conn.prepare("DELETE FROM event WHERE id = ?1")?;
+        let mut drop_deliveries =
+            self.conn.prepare("DELETE FROM delivery WHERE event = ?1 RETURNING dest, state")?;
+        let mut drop_attempts = self.conn.prepare("DELETE FROM attempt WHERE event = ?1")?;
+        for swept in records {
+            let place = params![swept.row, swept.at.segment, swept.at.offset as i64];
+            if !is_event(swept.kind) {
+                if used.query_row(place, |row| row.get(0))? {
+                    out.keep.push(*swept);
+                }
+                continue;
+            }
+            match unfinished.query_row(place, |row| row.get(0)).optional()? {
+                None => {}
+                Some(true) => out.keep.push(*swept),
+                Some(false) => {
+                    delta.events -= drop_event.execute([swept.row])? as i64;
+                    let mut rows = drop_deliveries.query([swept.row])?;
+                    while let Some(row) = rows.next()? {
+                        delta.moved(row.get(0)?, Some(state_of(row.get(1)?)?), None);
+                    }
+                    drop_attempts.execute([swept.row])?;
+                    out.dropped += 1;
+                }
+            }
+        }
+        Ok(out)
+    }
+
+    /// Points rows to the copies, unless they have moved on meanwhile.
+    pub(super) fn relocate(&mut self, moved: &[Moved]) -> rusqlite::Result<()> {
+        let mut event = self.conn.prepare(
+            "UPDATE event SET segment = ?4, offset = ?5, length = ?6
+             WHERE id = ?1 AND segment = ?2 AND offset = ?3",
+        )?;
+        for Moved { row, kind, from, to } in moved {
+            if is_event(*kind) {
+                event.execute(params![
+                    row,
+                    from.segment,
+                    from.offset as i64,
+                    to.segment,
+                    to.offset as i64,
+                    to.length
+                ])?;
+            } else {
+                self.found_payload(*row, (from.segment, from.offset), *to)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The newest copy of an event counts.
+    pub(super) fn found_copy(&mut self, row: i64, at: Locator) -> rusqlite::Result<()> {
+        let update = "UPDATE event SET segment = ?2, offset = ?3, length = ?4
+             WHERE id = ?1 AND (segment, offset) < (?2, ?3)";
+        let to = params![row, at.segment, at.offset as i64, at.length];
+        self.conn.execute(update, to).map(drop)
+    }
+
+    pub(super) fn found_payload(
+        &mut self,
+        row: i64,
+        from: Origin,
+        to: Locator,
+    ) -> rusqlite::Result<()> {
+        let update = "UPDATE delivery SET pay_segment = ?4, pay_offset = ?5, pay_length = ?6
+             WHERE event = ?1 AND pay_segment = ?2 AND pay_offset = ?3";
+        let places = params![row, from.0, from.1 as i64, to.segment, to.offset as i64, to.length];
+        self.conn.execute(update, places).map(drop)
+    }
+}

@@ -1,0 +1,181 @@
+//! Reads: each sees all that was handed in before it, unless the index can't be written.
+use super::ops::{Asked, Op, Trouble};
+use super::query::{self, LostRecords};
+use super::{Embedded, listing, schema};
+use crate::metrics::STORE_BYTES;
+use crate::model::{EventId, Name};
+use crate::store::{
+    Backlog, DueCursor, DuePage, EventDetail, EventQuery, EventRow, StoreError, UnroutedPage, Usage,
+};
+
+/// So many waiting rows are looked at for the oldest event.
+const OLDEST_AMONG: i64 = 20_000;
+
+const OLDEST: &str = "SELECT min(event) FROM (SELECT event FROM delivery INDEXED BY delivery_due
+     WHERE dest = ?1 AND state = 0 ORDER BY due, event LIMIT ?2)";
+
+impl Embedded {
+    /// Waits until what was handed in is committed; `all` counts events that
+    /// wait to be routed. People's reads go on with
+    /// what is committed while the index can't be written.
+    fn settle_reads(&self, all: bool) -> Result<(), StoreError> {
+        if self.queue.is_closed() {
+            return Err(StoreError::Closed);
+        }
+        if self.is_behind(all) && self.index.trouble() == Trouble::None {
+            let settled = self.index.ask(|reply| Asked::Barrier { all, reply });
+            // Where the index failed just now, what it has is still readable.
+            if matches!(settled, Err(StoreError::Closed)) {
+                return settled;
+            }
+        }
+        Ok(())
+    }
+
+    /// The same for reads that claim work: without the latest outcomes they
+    /// would give out again and again what is done.
+    fn settle_claims(&self, all: bool) -> Result<(), StoreError> {
+        if self.queue.is_closed() {
+            return Err(StoreError::Closed);
+        }
+        match self.index.trouble() {
+            Trouble::Full => return Err(StoreError::Full),
+            Trouble::Failed => return Err(StoreError::Failed("the index can't be written".into())),
+            Trouble::None => {}
+        }
+        if self.is_behind(all) {
+            self.index.ask(|reply| Asked::Barrier { all, reply })
+        } else {
+            Ok(())
+        }
+    }
+
+    fn is_behind(&self, all: bool) -> bool {
+        if all { self.index.weight() > 0 } else { self.index.is_behind() }
+    }
+
+    /// True where the page is whole. Else the index looks at what could not be
+    /// read, and the page is to be read again: a purge may just have moved it.
+    fn is_whole(&self, lost: LostRecords, destination: Option<&str>) -> bool {
+        let whole = lost.is_empty();
+        for row in lost {
+            self.index.push(Op::Lost { row, destination: destination.map(Into::into) });
+        }
+        whole
+    }
+
+    pub(super) fn read_unrouted(
+        &self,
+        source: &str,
+        now_ms: u64,
+        after: Option<DueCursor>,
+        limit: usize,
+    ) -> Result<UnroutedPage, StoreError> {
+        loop {
+            self.settle_claims(true)?;
+            let mut lost = LostRecords::new();
+            let page = self.readers.with(|conn| {
+                query::unrouted(conn, &self.segments, source, now_ms, after, limit, &mut lost)
+            })?;
+            if self.is_whole(lost, None) {
+                return Ok(page);
+            }
+        }
+    }
+
+    pub(super) fn read_due(
+        &self,
+        destination: &str,
+        now_ms: u64,
+        after: Option<DueCursor>,
+        limit: usize,
+    ) -> Result<DuePage, StoreError> {
+        loop {
+            self.settle_claims(false)?;
+            let (Some(dest), Ok(name)) =
+                (self.counts.destination(destination), destination.parse::<Name>())
+            else {
+                return Ok(DuePage::default());
+            };
+            let mut lost = LostRecords::new();
+            let page = self.readers.with(|conn| {
+                query::due(conn, &self.segments, (&name, dest), now_ms, after, limit, &mut lost)
+            })?;
+            if self.is_whole(lost, Some(destination)) {
+                return Ok(page);
+            }
+        }
+    }
+
+    pub(super) fn read_events(&self, query: &EventQuery) -> Result<Vec<EventRow>, StoreError> {
+        self.settle_reads(true)?;
+        let node = self.segments.node;
+        self.readers.with(|conn| listing::events(conn, &self.counts, node, query))
+    }
+
+    pub(super) fn read_event(&self, id: EventId) -> Result<Option<EventDetail>, StoreError> {
+        self.settle_reads(true)?;
+        if id.node() != self.segments.node {
+            return Ok(None);
+        }
+        let read = || self.readers.with(|conn| listing::detail(conn, &self.segments, id.row()));
+        // A purge may have moved a record between the row and the look at it.
+        read().or_else(|_| read())
+    }
+
+    /// The oldest event is exact up to 20,000 waiting ones; beyond, it is the
+    /// oldest of the 20,000 that are due first.
+    pub(super) fn read_backlog(&self) -> Result<Vec<Backlog>, StoreError> {
+        self.settle_reads(false)?;
+        let counts = self.counts.all();
+        self.readers.with(|conn| {
+            let mut oldest = conn.prepare(OLDEST)?;
+            let mut all = Vec::with_capacity(counts.len());
+            for (id, count) in counts {
+                let row: Option<i64> = match count.waiting {
+                    0 => None,
+                    _ => oldest.query_row([id, OLDEST_AMONG], |row| row.get(0))?,
+                };
+                all.push(Backlog {
+                    destination: count.name.into(),
+                    waiting: count.waiting.max(0) as u64,
+                    dead: count.dead.max(0) as u64,
+                    oldest_ms: row.map(|row| EventId::new(row, 0).millis()),
+                });
+            }
+            Ok(all)
+        })
+    }
+
+    pub(super) fn read_usage(&self) -> Result<Usage, StoreError> {
+        self.settle_reads(true)?;
+        let bytes = self.usage_gauge();
+        self.readers.with(|conn| {
+            let read = "SELECT events, (SELECT min(id) FROM event) FROM standing";
+            let (events, oldest): (i64, Option<i64>) =
+                conn.query_row(read, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            let oldest_ms = oldest.map(|row| EventId::new(row, 0).millis());
+            Ok(Usage { bytes, events: events.max(0) as u64, oldest_ms })
+        })
+    }
+
+    pub(super) fn read_disabled(&self) -> Result<Vec<(String, String)>, StoreError> {
+        self.settle_reads(false)?;
+        self.readers.with(|conn| {
+            let mut statement = conn.prepare(
+                "SELECT text, disabled FROM destination WHERE disabled IS NOT NULL ORDER BY text",
+            )?;
+            let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            Ok(rows.collect::<rusqlite::Result<_>>()?)
+        })
+    }
+
+    /// Bytes on the disk, told to the metrics too.
+    pub(super) fn usage_gauge(&self) -> u64 {
+        let length = |path| std::fs::metadata(path).map_or(0, |meta| meta.len());
+        let index = length(schema::file(&self.dir)) + length(schema::wal_file(&self.dir));
+        let bytes = self.segments.bytes() + index;
+        metrics::gauge!(STORE_BYTES).set(bytes as f64);
+        bytes
+    }
+}

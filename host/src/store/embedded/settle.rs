@@ -1,0 +1,201 @@
+//! What the index does with attempts, replays, disabled destinations and lost records.
+use rusqlite::{OptionalExtension, params};
+
+use super::apply::{Applier, attempt_bytes, state_of};
+use super::counts::Delta;
+use super::error::ReadError;
+use super::query::{Stored, locator};
+use crate::model::{Delivery, DeliveryState, EventState};
+use crate::store::{Next, Settled};
+
+impl Applier<'_> {
+    pub(super) fn delivery(
+        &mut self,
+        row: i64,
+        dest: i64,
+    ) -> rusqlite::Result<Option<(DeliveryState, u32)>> {
+        let found = self
+            .statements
+            .find_delivery
+            .query_row([row, dest], |row| Ok((state_of(row.get(0)?)?, row.get(1)?)));
+        found.optional()
+    }
+
+    pub(super) fn settle(&mut self, settled: &Settled, delta: &mut Delta) -> rusqlite::Result<()> {
+        let row = settled.key.event.row();
+        let dest = self.destinations.number(&settled.key.destination)?;
+        let number = settled.attempt.number;
+        let data = attempt_bytes(&mut self.buffer, &settled.attempt);
+        let first = (number == 1).then_some(data);
+        let (changed, next) = match &settled.next {
+            Next::Retry { due_ms } => {
+                let due = (*due_ms).min(i64::MAX as u64) as i64;
+                let retry = params![row, dest, due, number, first];
+                (self.statements.settle_retry.execute(retry)?, DeliveryState::Waiting)
+            }
+            next => {
+                let (state, cause) = match next {
+                    Next::Dead { cause } => (DeliveryState::Dead, Some(cause)),
+                    _ => (DeliveryState::Delivered, None),
+                };
+                let last = params![row, dest, state as i64, number, cause, first];
+                (self.statements.settle_last.execute(last)?, state)
+            }
+        };
+        if changed == 1 {
+            delta.moved(dest, Some(DeliveryState::Waiting), Some(next));
+        } else if !self.settle_late(settled, (row, dest), next, delta)? {
+            return Ok(());
+        }
+        if number != 1 {
+            let data = attempt_bytes(&mut self.buffer, &settled.attempt);
+            self.statements.insert_attempt.execute(params![row, dest, number, data])?;
+        }
+        Ok(())
+    }
+
+    /// An attempt that ends after its delivery did (two rounds overlapped): it
+    /// is kept, and success wins. False where there is no such delivery.
+    fn settle_late(
+        &mut self,
+        settled: &Settled,
+        (row, dest): (i64, i64),
+        next: DeliveryState,
+        delta: &mut Delta,
+    ) -> rusqlite::Result<bool> {
+        let Some((state, _)) = self.delivery(row, dest)? else {
+            tracing::warn!(event = %settled.key.event, destination = %settled.key.destination,
+                "an attempt of a delivery that has no row");
+            return Ok(false);
+        };
+        let data = attempt_bytes(&mut self.buffer, &settled.attempt);
+        let first = (settled.attempt.number == 1).then_some(data);
+        let won = next == DeliveryState::Delivered && state == DeliveryState::Dead;
+        let after = if won { next } else { state };
+        self.conn.execute(
+            "UPDATE delivery SET state = ?3, cause = iif(?4, NULL, cause),
+             attempts = max(attempts, ?5), first = ifnull(?6, first) WHERE event = ?1 AND dest = ?2",
+            params![row, dest, after as i64, won, settled.attempt.number, first],
+        )?;
+        delta.moved(dest, Some(state), Some(after));
+        Ok(true)
+    }
+
+    pub(super) fn replay_event(&mut self, row: i64) -> rusqlite::Result<bool> {
+        let changed = self.conn.execute(
+            "UPDATE event SET state = 0, reason = NULL, due = 0, tries = 0, replays = replays + 1
+             WHERE id = ?1",
+            [row],
+        )?;
+        Ok(changed == 1)
+    }
+
+    /// False where there is no such delivery; else it, where it can be read.
+    pub(super) fn replay_delivery(
+        &mut self,
+        row: i64,
+        name: &str,
+        now_ms: u64,
+        delta: &mut Delta,
+    ) -> rusqlite::Result<(bool, Option<Delivery>)> {
+        let Some(dest) = self.destinations.look_up(name)? else { return Ok((false, None)) };
+        let Some((state, _)) = self.delivery(row, dest)? else { return Ok((false, None)) };
+        self.conn.execute(
+            "UPDATE delivery SET state = 0, due = ?3, tries = 0, cause = NULL
+             WHERE event = ?1 AND dest = ?2",
+            params![row, dest, now_ms as i64],
+        )?;
+        delta.moved(dest, Some(state), Some(DeliveryState::Waiting));
+        match self.read_back(row, dest, name)? {
+            Ok(delivery) => return Ok((true, Some(delivery))),
+            Err(error) if error.is_lasting() => self.end_delivery(row, dest, &error, delta)?,
+            Err(error) => tracing::warn!(%error, "a delivery to be replayed can't be read yet"),
+        }
+        Ok((true, None))
+    }
+
+    /// The delivery with its contents. On this thread no record moves meanwhile.
+    fn read_back(
+        &mut self,
+        row: i64,
+        dest: i64,
+        name: &str,
+    ) -> rusqlite::Result<Result<Delivery, ReadError>> {
+        let stored = self.conn.query_row(
+            "SELECT d.event, e.segment, e.offset, e.length, d.pay_segment, d.pay_offset,
+             d.pay_length, d.due, d.order_key, d.tries, d.attempts
+             FROM delivery d JOIN event e ON e.id = d.event WHERE d.event = ?1 AND d.dest = ?2",
+            [row, dest],
+            Stored::read,
+        )?;
+        let destination =
+            name.parse().map_err(|_| rusqlite::Error::InvalidParameterName(name.to_owned()))?;
+        Ok(stored.delivery(&self.segments, &destination))
+    }
+
+    pub(super) fn disable(
+        &mut self,
+        name: &str,
+        reason: Option<&str>,
+        delta: &mut Delta,
+    ) -> rusqlite::Result<()> {
+        let dest = self.destinations.number(name)?;
+        delta.meet(dest, name);
+        self.conn
+            .execute("UPDATE destination SET disabled = ?2 WHERE id = ?1", params![dest, reason])
+            .map(drop)
+    }
+
+    /// What can't be read can't be sent: it ends as dead, with the reason,
+    /// instead of being tried for ever. It is read once more first, since a
+    /// purge may have moved it while the reader looked.
+    pub(super) fn lost(
+        &mut self,
+        row: i64,
+        destination: Option<&str>,
+        delta: &mut Delta,
+    ) -> rusqlite::Result<()> {
+        let Some(name) = destination else { return self.lost_event(row) };
+        let Some(dest) = self.destinations.look_up(name)? else { return Ok(()) };
+        let waiting =
+            self.delivery(row, dest)?.is_some_and(|(state, _)| state == DeliveryState::Waiting);
+        if !waiting {
+            return Ok(());
+        }
+        match self.read_back(row, dest, name)? {
+            Err(error) if error.is_lasting() => self.end_delivery(row, dest, &error, delta),
+            _ => Ok(()),
+        }
+    }
+
+    fn lost_event(&mut self, row: i64) -> rusqlite::Result<()> {
+        let find = "SELECT segment, offset, length FROM event WHERE id = ?1 AND +state = 0";
+        let found = self.conn.query_row(find, [row], |row| locator(row, 0)).optional()?;
+        let Some(at) = found else { return Ok(()) };
+        match self.segments.event(row, at) {
+            Err(error) if error.is_lasting() => {
+                tracing::error!(row, %error, "an event can't be read any more; it ends as dead");
+                let end = "UPDATE event SET state = ?2, reason = ?3 WHERE id = ?1";
+                let dead = EventState::Dead as i64;
+                self.conn.execute(end, params![row, dead, error.to_string()]).map(drop)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn end_delivery(
+        &mut self,
+        row: i64,
+        dest: i64,
+        error: &ReadError,
+        delta: &mut Delta,
+    ) -> rusqlite::Result<()> {
+        tracing::error!(row, %error, "a delivery can't be read any more; it ends as dead");
+        self.conn.execute(
+            "UPDATE delivery SET state = 2, cause = ?3 WHERE event = ?1 AND dest = ?2",
+            params![row, dest, error.to_string()],
+        )?;
+        delta.moved(dest, Some(DeliveryState::Waiting), Some(DeliveryState::Dead));
+        Ok(())
+    }
+}

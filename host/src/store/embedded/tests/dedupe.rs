@@ -1,0 +1,102 @@
+//! Deduplication is exact: under concurrency, across restarts and crashes, and to the end of its window.
+use super::*;
+
+fn first(opened: &Opened, key: u8, window_ms: u64) -> EventId {
+    new_id(opened.append(keyed(key, window_ms)))
+}
+
+fn duplicate_of(opened: &Opened, key: u8) -> Option<EventId> {
+    match opened.append(keyed(key, 1_000)).unwrap() {
+        Appended::Duplicate(id) => Some(id),
+        Appended::New(_) => None,
+    }
+}
+
+#[test]
+fn of_a_hundred_at_once_one_is_new() {
+    let opened = Opened::new();
+    let threads: Vec<_> = (0..100)
+        .map(|_| {
+            let store = Arc::clone(&opened.store);
+            std::thread::spawn(move || wait(store.append(keyed(1, 1_000))).unwrap())
+        })
+        .collect();
+    let all: Vec<_> = threads.into_iter().map(|thread| thread.join().unwrap()).collect();
+    let new: Vec<_> = all
+        .iter()
+        .filter_map(|one| match one {
+            Appended::New(id) => Some(*id),
+            Appended::Duplicate(_) => None,
+        })
+        .collect();
+    assert_eq!(new.len(), 1);
+    assert!(
+        all.iter()
+            .all(|one| matches!(one, Appended::New(id) | Appended::Duplicate(id) if *id == new[0]))
+    );
+    assert_eq!(opened.store.usage().unwrap().events, 1);
+}
+
+#[test]
+fn a_key_is_known_before_and_after_the_index_has_it() {
+    let opened = Opened::new();
+    let id = first(&opened, 1, 1_000);
+    assert_eq!(duplicate_of(&opened, 1), Some(id), "from memory");
+    opened.store.flush().unwrap();
+    assert_eq!(duplicate_of(&opened, 1), Some(id), "from the index");
+    let opened = opened.again();
+    assert_eq!(duplicate_of(&opened, 1), Some(id), "after a restart");
+    assert_eq!(duplicate_of(&opened, 2), None);
+}
+
+#[test]
+fn a_key_survives_a_crash_before_the_index_has_it() {
+    let opened = Opened::new();
+    let id = first(&opened, 1, 1_000);
+    let copy = snapshot(opened.dir.path());
+    let after = Opened::at(copy, opened.clock.clone(), |_| {});
+    assert_eq!(duplicate_of(&after, 1), Some(id));
+}
+
+#[test]
+fn another_source_has_its_own_keys() {
+    let opened = Opened::new();
+    first(&opened, 1, 1_000);
+    let other = NewEvent { source: name("gitlab"), ..keyed(1, 1_000) };
+    new_id(opened.append(other));
+}
+
+#[test]
+fn the_window_counts_from_the_first_event() {
+    let opened = Opened::new();
+    let id = first(&opened, 1, 1_000);
+    opened.clock.set(START + 600);
+    assert_eq!(duplicate_of(&opened, 1), Some(id));
+    opened.clock.set(START + 999);
+    assert_eq!(duplicate_of(&opened, 1), Some(id));
+    opened.clock.set(START + 1_000);
+    let second = first(&opened, 1, 1_000);
+    assert_eq!(duplicate_of(&opened, 1), Some(second));
+    // The same once the index has it, and for a key that expired there.
+    opened.store.flush().unwrap();
+    assert_eq!(duplicate_of(&opened, 1), Some(second));
+    opened.clock.set(START + 2_000);
+    let third = first(&opened, 1, 1_000);
+    opened.store.flush().unwrap();
+    assert_eq!(duplicate_of(&opened, 1), Some(third));
+}
+
+#[test]
+fn expired_keys_leave_the_index() {
+    let opened = Opened::new();
+    for key in 0..50 {
+        first(&opened, key, 10);
+    }
+    opened.store.flush().unwrap();
+    opened.clock.set(START + 20_000);
+    first(&opened, 99, 10);
+    opened.store.flush().unwrap();
+    let conn = super::super::schema::open_reader(opened.dir.path()).unwrap();
+    let left: i64 = conn.query_row("SELECT count(*) FROM dedupe", [], |row| row.get(0)).unwrap();
+    assert_eq!(left, 1);
+}

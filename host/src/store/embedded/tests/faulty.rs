@@ -1,0 +1,109 @@
+//! A disk that counts, fails when told, and knows what a power loss would leave.
+use std::collections::HashMap;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use parking_lot::{Condvar, Mutex};
+
+use super::super::disk::{Disk, OsDisk};
+
+/// What goes wrong, from now on until told otherwise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Fault {
+    #[default]
+    None,
+    /// No room, after half of the bytes were written.
+    Full,
+    /// A broken disk, after half of the bytes were written.
+    Write,
+    /// The sync fails, once; what was written is lost or not.
+    Sync,
+    /// Syncs wait until the fault is taken back.
+    Stuck,
+}
+
+#[derive(Default)]
+pub(super) struct FaultyDisk {
+    pub(super) syncs: AtomicUsize,
+    fault: Mutex<Fault>,
+    changed: Condvar,
+    synced: Mutex<HashMap<PathBuf, u64>>,
+}
+
+impl FaultyDisk {
+    pub(super) fn new() -> Arc<Self> {
+        Arc::default()
+    }
+
+    pub(super) fn set(&self, fault: Fault) {
+        *self.fault.lock() = fault;
+        self.changed.notify_all();
+    }
+
+    /// Cuts the files in a copy of the directory to what was synced.
+    pub(super) fn lose_power(&self, copy: &Path) {
+        for (path, length) in self.synced.lock().iter() {
+            let own = copy.join("journal").join(path.file_name().unwrap());
+            if let Ok(file) = File::options().write(true).open(own) {
+                file.set_len(*length).unwrap();
+            }
+        }
+    }
+}
+
+impl Disk for FaultyDisk {
+    fn create(&self, path: &Path) -> io::Result<File> {
+        if *self.fault.lock() == Fault::Full {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        self.synced.lock().insert(path.to_owned(), 0);
+        OsDisk.create(path)
+    }
+
+    fn write_at(&self, path: &Path, file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
+        let fault = *self.fault.lock();
+        let half = &bytes[..bytes.len() / 2];
+        match fault {
+            Fault::Full => {
+                OsDisk.write_at(path, file, half, offset)?;
+                Err(io::ErrorKind::StorageFull.into())
+            }
+            Fault::Write => {
+                OsDisk.write_at(path, file, half, offset)?;
+                Err(io::Error::other("the test breaks the disk"))
+            }
+            _ => OsDisk.write_at(path, file, bytes, offset),
+        }
+    }
+
+    fn sync(&self, path: &Path, file: &File) -> io::Result<()> {
+        let mut fault = self.fault.lock();
+        while *fault == Fault::Stuck {
+            self.changed.wait(&mut fault);
+        }
+        if *fault == Fault::Sync {
+            *fault = Fault::None;
+            return Err(io::Error::other("the test breaks the sync"));
+        }
+        drop(fault);
+        self.syncs.fetch_add(1, Ordering::SeqCst);
+        OsDisk.sync(path, file)?;
+        self.synced.lock().insert(path.to_owned(), file.metadata()?.len());
+        Ok(())
+    }
+
+    fn set_len(&self, path: &Path, file: &File, length: u64) -> io::Result<()> {
+        OsDisk.set_len(path, file, length)
+    }
+
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        OsDisk.sync_dir(path)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        OsDisk.remove(path)
+    }
+}

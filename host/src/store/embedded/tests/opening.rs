@@ -1,0 +1,179 @@
+//! What stops an opening says so, names the place, and gives the cure.
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use super::super::OpenError;
+use super::super::segment::HEADER;
+use super::*;
+
+fn try_open(dir: &Path) -> Result<Embedded, OpenError> {
+    open_embedded(Options::new(dir, Clock::manual(START)), Arc::new(Recorder::default()))
+}
+
+fn refused(dir: &Path) -> OpenError {
+    match try_open(dir) {
+        Ok(_) => panic!("it opened"),
+        Err(error) => error,
+    }
+}
+
+/// A closed store with a few events, in a journal of one segment.
+fn closed() -> Arc<TempDir> {
+    let opened = Opened::new();
+    for body in ["one", "two", "three"] {
+        opened.accept(body);
+    }
+    opened.store.close();
+    opened.dir.clone()
+}
+
+fn change(file: &Path, offset: u64, bytes: &[u8]) {
+    use std::os::unix::fs::FileExt;
+    fs::File::options().write(true).open(file).unwrap().write_all_at(bytes, offset).unwrap();
+}
+
+#[test]
+fn a_second_process_is_refused_and_told_the_first_ones_pid() {
+    let opened = Opened::new();
+    let error = refused(opened.dir.path());
+    let own = std::process::id();
+    assert!(matches!(error, OpenError::Locked { pid: Some(pid), .. } if pid == own), "{error}");
+    assert!(error.to_string().contains("data_dir"), "{error}");
+    opened.store.close();
+    try_open(opened.dir.path()).unwrap();
+}
+
+#[test]
+fn a_newer_format_is_refused_with_both_versions() {
+    let dir = closed();
+    let file = journal_files(dir.path()).remove(0);
+    change(&file, 8, &9u32.to_le_bytes());
+    let error = refused(dir.path());
+    assert!(matches!(&error, OpenError::Newer { found: 9, known: 1, .. }), "{error}");
+
+    let dir = closed();
+    let conn = rusqlite::Connection::open(dir.path().join("index.db")).unwrap();
+    conn.execute_batch("PRAGMA user_version = 7").unwrap();
+    drop(conn);
+    assert!(matches!(refused(dir.path()), OpenError::Newer { found: 7, known: 1, .. }));
+}
+
+#[test]
+fn damage_in_the_journal_is_named_by_file_and_offset() {
+    let opened = Opened::with(|options| options.segment_bytes = 100);
+    for body in ["one", "two", "three"] {
+        opened.accept(body);
+    }
+    opened.store.close();
+    let files = journal_files(opened.dir.path());
+    assert_eq!(files.len(), 3);
+    for file in fs::read_dir(opened.dir.path()).unwrap().map(|entry| entry.unwrap().path()) {
+        if file.file_name().unwrap().to_str().unwrap().starts_with("index") {
+            fs::remove_file(file).unwrap();
+        }
+    }
+    change(&files[1], HEADER + 20, b"!!");
+    let error = refused(opened.dir.path());
+    assert!(
+        matches!(&error, OpenError::Damaged { file, offset, .. }
+        if *file == files[1] && *offset == HEADER),
+        "{error}"
+    );
+    change(&files[0], 20, b"!!");
+    let error = refused(opened.dir.path());
+    assert!(matches!(&error, OpenError::Damaged { file, offset: 0, .. } if *file == files[0]));
+}
+
+#[test]
+fn a_rebuild_takes_no_broken_record_for_a_torn_end() {
+    let dir = closed();
+    fs::remove_file(dir.path().join("index.db")).unwrap();
+    let file = journal_files(dir.path()).remove(0);
+    change(&file, HEADER + 20, b"!!");
+    assert!(matches!(refused(dir.path()), OpenError::Damaged { offset: HEADER, .. }));
+}
+
+#[test]
+fn damage_in_the_index_says_that_the_journal_can_rebuild_it() {
+    let dir = closed();
+    fs::write(dir.path().join("index.db"), vec![b'x'; 9_000]).unwrap();
+    let error = refused(dir.path());
+    assert!(matches!(&error, OpenError::Damaged { .. }), "{error}");
+    assert!(error.to_string().contains("index.db* away"), "{error}");
+}
+
+#[test]
+fn an_index_ahead_of_its_journal_is_refused() {
+    let dir = closed();
+    let file = journal_files(dir.path()).remove(0);
+    let length = fs::metadata(&file).unwrap().len();
+    fs::File::options().write(true).open(&file).unwrap().set_len(length - 1).unwrap();
+    let error = refused(dir.path());
+    assert!(
+        matches!(&error, OpenError::Damaged { offset, .. } if *offset == length - 1),
+        "{error}"
+    );
+    fs::remove_file(&file).unwrap();
+    assert!(matches!(refused(dir.path()), OpenError::Damaged { .. }));
+}
+
+#[test]
+fn a_journal_of_another_store_is_refused() {
+    let (one, other) = (closed(), closed());
+    for file in journal_files(one.path()) {
+        fs::remove_file(file).unwrap();
+    }
+    for file in journal_files(other.path()) {
+        let to = one.path().join("journal").join(file.file_name().unwrap());
+        fs::copy(&file, to).unwrap();
+    }
+    let error = refused(one.path());
+    assert!(error.to_string().contains("another store"), "{error}");
+}
+
+#[test]
+fn a_file_in_the_place_of_the_directory_is_refused() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("data");
+    fs::write(&path, "").unwrap();
+    assert!(matches!(refused(&path), OpenError::NotDirectory { .. }));
+    assert!(matches!(refused(&path.join("below")), OpenError::NotDirectory { .. }));
+}
+
+#[test]
+fn a_directory_without_permission_is_refused() {
+    let error = std::io::Error::from(std::io::ErrorKind::PermissionDenied);
+    let error = OpenError::io(Path::new("/data"))(error);
+    assert!(matches!(error, OpenError::Permission { .. }));
+    // Root may do everything, so only others see it for real.
+    let dir = closed();
+    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o500)).unwrap();
+    if fs::File::create(dir.path().join("probe")).is_err() {
+        fs::set_permissions(dir.path().join("LOCK"), fs::Permissions::from_mode(0o000)).unwrap();
+        assert!(matches!(refused(dir.path()), OpenError::Permission { .. }));
+    }
+    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o700)).unwrap();
+}
+
+#[test]
+fn a_full_disk_is_named() {
+    let error = OpenError::io(Path::new("/data"))(std::io::ErrorKind::StorageFull.into());
+    assert!(matches!(&error, OpenError::Full { .. }));
+    assert!(error.to_string().contains("/data"), "{error}");
+}
+
+#[test]
+fn files_are_the_owners_alone() {
+    let parent = TempDir::new().unwrap();
+    let dir = parent.path().join("deep").join("data");
+    let store = try_open(&dir).unwrap();
+    new_id(wait(store.append(event("x"))));
+    store.flush().unwrap();
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode(&dir), mode(&dir.join("journal"))), (0o700, 0o700));
+    let mut files = journal_files(&dir);
+    files.extend(["LOCK", "index.db", "index.db-wal"].map(|file| dir.join(file)));
+    for file in files {
+        assert_eq!(mode(&file), 0o600, "{}", file.display());
+    }
+}
