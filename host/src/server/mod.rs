@@ -1,1 +1,97 @@
-//! To come.
+//! The HTTP server that ingress and admin run on: accept loop, TLS, limits, and errors as HTTP.
+use std::future::Future;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use hyper::body::Incoming;
+
+mod body;
+mod connection;
+mod error_code;
+mod listen;
+mod problem;
+mod tls;
+mod tower;
+mod watch;
+
+#[cfg(test)]
+pub(crate) mod kit;
+#[cfg(test)]
+mod tests;
+
+pub use body::{BodyError, discard, read_body};
+pub use error_code::{ErrorCode, reference};
+pub use listen::{BindError, Listener, bind, serve};
+pub use problem::{Problem, RequestId};
+pub use tls::{Tls, TlsError};
+pub use tower::{Peer, Tower};
+
+/// Any error of a response body.
+pub type BodyFailure = Box<dyn std::error::Error + Send + Sync>;
+
+/// Answers requests. It has no error: whatever goes wrong is a response.
+pub trait Service: Clone + Send + Sync + 'static {
+    /// A streaming body must send something within `Options::idle_timeout`, or
+    /// the connection is taken for stuck.
+    type Body: http_body::Body<Data = Bytes, Error: Into<BodyFailure>> + Send + Unpin + 'static;
+
+    /// Dropped where the client goes away before the answer.
+    fn call(
+        &self,
+        peer: SocketAddr,
+        request: Request<Incoming>,
+    ) -> impl Future<Output = Response<Self::Body>> + Send + use<Self>;
+}
+
+/// How one listener serves.
+#[derive(Clone)]
+pub struct Options {
+    /// The listener's name in logs and metrics.
+    pub name: &'static str,
+    /// Connections open at once; more are refused with a 503. Default 10,000.
+    pub max_connections: usize,
+    /// From the first byte of a request (or from the connection's start) to
+    /// the end of its head. Default 10 s.
+    pub header_timeout: Duration,
+    /// How long a connection may be open with nothing asked, or an answer be
+    /// stuck. Default 60 s.
+    pub idle_timeout: Duration,
+    /// For the TLS handshake. Default 10 s.
+    pub handshake_timeout: Duration,
+    /// How long requests under way may go on after the stop. Default 10 s.
+    pub drain: Duration,
+    /// Header fields in one request; more are answered 431. Default 100.
+    pub max_headers: usize,
+    /// Bytes of one request's head, at least 8 KiB; more are answered 431. Default 64 KiB.
+    pub max_header_bytes: usize,
+    /// Whether HTTP/2 is spoken, too. Default true.
+    pub http2: bool,
+    /// Requests at once on one HTTP/2 connection. Default 128.
+    pub max_streams: u32,
+    /// None: plain HTTP.
+    pub tls: Option<Tls>,
+}
+
+impl Options {
+    /// The defaults.
+    pub fn new(name: &'static str) -> Self {
+        Self {
+            name,
+            max_connections: 10_000,
+            header_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(60),
+            handshake_timeout: Duration::from_secs(10),
+            drain: Duration::from_secs(10),
+            max_headers: DEFAULT_MAX_HEADERS,
+            max_header_bytes: 64 * 1024,
+            http2: true,
+            max_streams: 128,
+            tls: None,
+        }
+    }
+}
+
+/// hyper's own: it parses into the stack with this one, and onto the heap with any other.
+const DEFAULT_MAX_HEADERS: usize = 100;

@@ -1,9 +1,19 @@
 //! Signs and verifies bytes. Pure: no clock, no I/O.
+mod keyed;
+mod provider;
 mod scheme;
 mod secret;
+mod signer;
+mod verifier;
 
+#[cfg(test)]
+mod tests;
+
+pub use provider::sign_as_provider;
 pub use scheme::{Algorithm, Encoding, HmacScheme, Sign, Verify};
 pub use secret::Secret;
+pub use signer::Signer;
+pub use verifier::{Refusal, Verified, Verifier, is_credential};
 
 /// Why a text is no Standard Webhooks secret. Never shows the secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -1,0 +1,197 @@
+//! The way of one request: from its head to an event on the disk.
+use std::collections::HashMap;
+use std::future::Future;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode, header};
+use http_body::Body;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use tokio::time::Instant;
+
+use super::headers::strip;
+use super::meters::Meters;
+use super::refused::{Refused, stray_reasons};
+use super::source::Source;
+use super::{Options, Sources, source_name};
+use crate::clock::Clock;
+use crate::model::{EventId, Name};
+use crate::server::{BodyError, Service, discard, read_body};
+use crate::store::{Appended, NewEvent, Store};
+
+/// The source in the metrics where the path names none that there is.
+const STRAY: &str = "-";
+/// How much of a refused body is read so that its sender sees the answer.
+const DISCARD: usize = 8 * 1024 * 1024;
+const DISCARD_TIME: Duration = Duration::from_secs(5);
+
+static WEBHOOK_ID: HeaderName = HeaderName::from_static("webhook-id");
+
+/// The ingress: serve it with [`crate::server::serve`]. Cheap to clone.
+#[derive(Clone)]
+pub struct Handle(Arc<Inner>);
+
+struct Inner {
+    sources: ArcSwap<HashMap<Name, Arc<Source>>>,
+    store: Arc<dyn Store>,
+    clock: Clock,
+    body_timeout: Duration,
+    stray: Meters,
+}
+
+impl Handle {
+    pub fn new(options: Options, store: Arc<dyn Store>, clock: Clock) -> Self {
+        let sources = build(&options.sources, &HashMap::new());
+        Self(Arc::new(Inner {
+            sources: ArcSwap::from_pointee(sources),
+            store,
+            clock,
+            body_timeout: options.body_timeout,
+            stray: Meters::new(STRAY, stray_reasons()),
+        }))
+    }
+
+    /// Takes new sources for the requests from now on; those under way finish
+    /// under the old ones.
+    pub fn reconfigure(&self, sources: &Sources) {
+        let before = self.0.sources.load_full();
+        self.0.sources.store(Arc::new(build(sources, &before)));
+    }
+}
+
+fn build(sources: &Sources, before: &HashMap<Name, Arc<Source>>) -> HashMap<Name, Arc<Source>> {
+    let source = |(name, options)| {
+        let before: Option<&Arc<Source>> = before.get(name);
+        let source = Source::new(Name::clone(name), options, before.map(AsRef::as_ref));
+        (name.clone(), Arc::new(source))
+    };
+    sources.iter().map(source).collect()
+}
+
+impl Service for Handle {
+    type Body = Full<Bytes>;
+
+    fn call(
+        &self,
+        peer: SocketAddr,
+        request: Request<Incoming>,
+    ) -> impl Future<Output = Response<Full<Bytes>>> + Send + use<> {
+        let inner = self.0.clone();
+        async move { inner.answer(peer, request).await }
+    }
+}
+
+impl Inner {
+    async fn answer<B>(&self, peer: SocketAddr, request: Request<B>) -> Response<Full<Bytes>>
+    where
+        B: Body<Data = Bytes> + Send + Unpin + 'static,
+    {
+        let started = Instant::now();
+        let source = match self.find(request.uri().path()) {
+            Ok(source) => source,
+            Err(refused) => {
+                let response = refused.respond(STRAY, peer);
+                spare(request);
+                self.stray.refused(refused.reason());
+                self.stray.answered(response.status(), started.elapsed());
+                return response;
+            }
+        };
+        let response = match self.receive(&source, peer, request, started).await {
+            Ok(appended) => accept(&source, appended),
+            Err(refused) => {
+                source.meters.refused(refused.reason());
+                refused.respond(&source.name, peer)
+            }
+        };
+        source.meters.answered(response.status(), started.elapsed());
+        response
+    }
+
+    fn find(&self, path: &str) -> Result<Arc<Source>, Refused> {
+        let name = source_name(path).ok_or(Refused::NotFound)?;
+        self.sources.load().get(name).cloned().ok_or(Refused::UnknownSource)
+    }
+
+    async fn receive<B>(
+        &self,
+        source: &Source,
+        peer: SocketAddr,
+        request: Request<B>,
+        now: Instant,
+    ) -> Result<Appended, Refused>
+    where
+        B: Body<Data = Bytes> + Send + Unpin + 'static,
+    {
+        if let Err(refused) = source.admit(request.method(), peer, now) {
+            spare(request);
+            return Err(refused);
+        }
+        let (head, mut body) = request.into_parts();
+        let bytes = match read_body(&mut body, source.max_body, self.body_timeout).await {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                if error == BodyError::TooLarge {
+                    spare(Request::from_parts(head, body));
+                }
+                return Err(Refused::Body { error, max: source.max_body });
+            }
+        };
+        drop(body);
+        let mut headers = head.headers;
+        source.verify(&headers, &bytes, self.clock.now_ms() / 1000)?;
+        let (kind, dedupe) = source.facts.read(&headers, &bytes);
+        strip(&mut headers);
+        let (name, size) = (source.name.clone(), bytes.len());
+        let event = NewEvent { source: name, kind, headers, body: bytes, dedupe };
+        // Handed over before the first wait: from here on the event is kept
+        // even where the client goes away.
+        let appended = self.store.append(event).await.map_err(Refused::Store)?;
+        if let Appended::New(_) = appended {
+            source.meters.accepted(size);
+        }
+        Ok(appended)
+    }
+}
+
+/// Reads on after a refusal, so that the sender sees the answer, unless it
+/// waits for leave to send the body at all.
+fn spare<B>(request: Request<B>)
+where
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
+{
+    if !request.body().is_end_stream() && !request.headers().contains_key(header::EXPECT) {
+        tokio::spawn(discard(request.into_body(), DISCARD, DISCARD_TIME));
+    }
+}
+
+fn accept(source: &Source, appended: Appended) -> Response<Full<Bytes>> {
+    let (status, id) = match appended {
+        Appended::New(id) => (StatusCode::ACCEPTED, id),
+        Appended::Duplicate(id) => (StatusCode::OK, id),
+    };
+    tracing::debug!(source = %source.name, %id, status = status.as_u16(), "accepted");
+    let (body, id) = written(id);
+    let mut response = Response::new(Full::new(body));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(&WEBHOOK_ID, id);
+    response
+}
+
+/// The id as a JSON document and as a header, both in one piece of memory.
+fn written(id: EventId) -> (Bytes, HeaderValue) {
+    const BEFORE: &str = r#"{"id":""#;
+    const AFTER: &str = r#""}"#;
+    let mut text = Vec::with_capacity(BEFORE.len() + 30 + AFTER.len());
+    write!(text, "{BEFORE}{id}{AFTER}").expect("a vector takes all that is written");
+    let body = Bytes::from(text);
+    let id = body.slice(BEFORE.len()..body.len() - AFTER.len());
+    (body, HeaderValue::from_maybe_shared(id).expect("an id is ASCII"))
+}

@@ -1,0 +1,158 @@
+//! Why a request is refused, and how it is told: the one place where ingress errors become HTTP.
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderValue, Response, header};
+use http_body_util::Full;
+
+use crate::server::{BodyError, ErrorCode, Problem};
+use crate::signing::Refusal;
+use crate::store::AppendError;
+
+/// Why a request is refused. `Display` is for the operator's log.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Refused {
+    #[error("the path is not /in/<source>")]
+    NotFound,
+    #[error("no source has this name")]
+    UnknownSource,
+    #[error("the method is not POST")]
+    Method,
+    #[error("the address is not in the source's `allow`")]
+    Address,
+    #[error("the source's `rate` is used up")]
+    Rate { wait: Duration },
+    #[error("{error}")]
+    Body { error: BodyError, max: usize },
+    #[error("{refusal}")]
+    NotVerified { refusal: Refusal, challenge: HeaderValue },
+    #[error("{0}")]
+    Store(AppendError),
+}
+
+/// Every reason that a request with a known source can be refused for, for the metrics.
+pub(super) fn reasons() -> impl Iterator<Item = &'static str> {
+    use ErrorCode as Code;
+    let codes = [
+        Code::MethodNotAllowed,
+        Code::AddressRefused,
+        Code::RateLimited,
+        Code::BodyTooLarge,
+        Code::BodyTimeout,
+        Code::BodyIncomplete,
+        Code::StoreBusy,
+        Code::StoreFull,
+        Code::StoreFailed,
+        Code::ShuttingDown,
+    ];
+    let codes = codes.into_iter().map(ErrorCode::as_str);
+    codes.chain(Refusal::ALL.into_iter().map(Refusal::as_str))
+}
+
+/// The same for a request whose path names no source that there is.
+pub(super) fn stray_reasons() -> impl Iterator<Item = &'static str> {
+    [ErrorCode::NotFound, ErrorCode::UnknownSource].into_iter().map(ErrorCode::as_str)
+}
+
+impl Refused {
+    /// The metric's label: the error's code, or the finer reason that only the operator may know.
+    pub(super) fn reason(&self) -> &'static str {
+        match self {
+            Self::NotVerified { refusal, .. } => refusal.as_str(),
+            other => other.code().as_str(),
+        }
+    }
+
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::NotFound => ErrorCode::NotFound,
+            Self::UnknownSource => ErrorCode::UnknownSource,
+            Self::Method => ErrorCode::MethodNotAllowed,
+            Self::Address => ErrorCode::AddressRefused,
+            Self::Rate { .. } => ErrorCode::RateLimited,
+            Self::Body { error: BodyError::TooLarge, .. } => ErrorCode::BodyTooLarge,
+            Self::Body { error: BodyError::Timeout, .. } => ErrorCode::BodyTimeout,
+            Self::Body { error: BodyError::Incomplete, .. } => ErrorCode::BodyIncomplete,
+            Self::NotVerified { .. } => ErrorCode::NotVerified,
+            Self::Store(AppendError::Busy) => ErrorCode::StoreBusy,
+            Self::Store(AppendError::Full) => ErrorCode::StoreFull,
+            Self::Store(AppendError::Failed(_)) => ErrorCode::StoreFailed,
+            Self::Store(AppendError::Closed) => ErrorCode::ShuttingDown,
+            Self::Store(AppendError::TooLarge) => ErrorCode::BodyTooLarge,
+        }
+    }
+
+    /// What whoever asked is told. It says nothing that helps to forge a request.
+    fn problem(&self) -> Problem {
+        let say = |detail: &'static str| Problem::new(self.code(), detail);
+        match self {
+            Self::NotFound => say("webhooks are posted to /in/<source>"),
+            Self::UnknownSource => say("no source has this name; check the URL"),
+            Self::Method => say("webhooks are sent with POST"),
+            Self::Address => say("this source takes webhooks from certain addresses only"),
+            Self::Rate { wait } => {
+                say("this source sends too fast; wait, then send again").retry_after(seconds(*wait))
+            }
+            Self::Body { error: BodyError::TooLarge, max } => {
+                Problem::new(self.code(), format!("the body may have at most {max} bytes"))
+            }
+            Self::Body { error: BodyError::Timeout, .. } => {
+                say("the body took too long; send it again, faster")
+            }
+            Self::Body { error: BodyError::Incomplete, .. } => {
+                say("the body ended before its announced length; send it again")
+            }
+            Self::NotVerified { .. } => {
+                say("the request could not be verified; check secret, scheme and clock")
+            }
+            Self::Store(error) => store(self.code(), error),
+        }
+    }
+
+    /// The answer; also the one log line that a refusal makes.
+    pub(super) fn respond(
+        &self,
+        source: &str,
+        peer: std::net::SocketAddr,
+    ) -> Response<Full<Bytes>> {
+        let problem = self.problem();
+        tracing::info!(
+            source,
+            %peer,
+            request = %problem.request(),
+            reason = self.reason(),
+            cause = %self,
+            "refused"
+        );
+        let mut response = problem.response();
+        let headers = response.headers_mut();
+        match self {
+            Self::Method => {
+                headers.insert(header::ALLOW, HeaderValue::from_static("POST"));
+            }
+            Self::NotVerified { challenge, .. } => {
+                headers.insert(header::WWW_AUTHENTICATE, challenge.clone());
+            }
+            _ => {}
+        }
+        response
+    }
+}
+
+fn store(code: ErrorCode, error: &AppendError) -> Problem {
+    let (detail, wait_s) = match error {
+        AppendError::Busy => ("more events are waiting than may be; send it again", 1),
+        AppendError::Full => ("the disk is full; the operator must make room", 30),
+        AppendError::Failed(_) => ("the event could not be written down; send it again", 10),
+        AppendError::Closed => ("Hookwright is stopping; send it again", 5),
+        AppendError::TooLarge => {
+            return Problem::new(code, "the event is larger than can be written down");
+        }
+    };
+    Problem::new(code, detail).retry_after(wait_s)
+}
+
+/// Whole seconds, rounded up: sooner would be refused again.
+fn seconds(wait: Duration) -> u64 {
+    wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0)).max(1)
+}

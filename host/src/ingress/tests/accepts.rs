@@ -1,0 +1,147 @@
+//! What is taken in, and what of it is kept.
+use std::time::Duration;
+
+use http::HeaderName;
+
+use super::{serve, serve_with, sources};
+use crate::ingress::{DedupeFrom, KeyFrom, KindFrom, Rate, SourceOptions};
+use crate::server::kit::{post, soon, whole};
+use crate::signing::{Secret, Sign, Signer, Verify};
+
+#[tokio::test]
+async fn an_event_is_kept_as_it_came_and_answered_with_its_id() {
+    let ingress = serve(SourceOptions::default());
+    let mut wire = ingress.server.connect().await;
+    let body = "\u{0}{ \"a\" : 1.0e2 }\n";
+    let headers = "content-type: text/x; a=b\r\nx-a: 1\r\nX-A: 2\r\nauthorization: Basic eA==\r\n";
+    let answer = wire.post("/in/s?token=ignored", headers, body).await;
+    assert_eq!(answer.status, 202);
+    assert_eq!(answer.header("content-type"), Some("application/json"));
+    let id = answer.json()["id"].as_str().unwrap().to_owned();
+    assert!(id.starts_with("evt_") && id.len() == 30, "{id}");
+    assert_eq!(answer.header("webhook-id"), Some(id.as_str()));
+
+    let events = ingress.store.events.lock();
+    let event = &events[0];
+    assert_eq!((&*event.source, &*event.kind, &event.body[..]), ("s", "", body.as_bytes()));
+    assert_eq!(event.headers["content-type"], "text/x; a=b");
+    assert_eq!(event.headers.get_all("x-a").iter().collect::<Vec<_>>(), ["1", "2"]);
+    assert!(!event.headers.contains_key("authorization"));
+    assert!(event.dedupe.is_none());
+}
+
+#[tokio::test]
+async fn one_connection_carries_many_events() {
+    let ingress = serve(SourceOptions::default());
+    let mut wire = ingress.server.connect().await;
+    for _ in 0..50 {
+        assert_eq!(wire.post("/in/s", "", "x").await.status, 202);
+    }
+    assert_eq!(ingress.store.count(), 50);
+    // A refusal does not end it, either.
+    assert_eq!(wire.post("/in/none", "", "x").await.status, 404);
+    assert_eq!(wire.post("/in/s", "", "x").await.status, 202);
+}
+
+#[tokio::test]
+async fn events_come_over_http2_too() {
+    let ingress = serve(SourceOptions::default());
+    let mut sender = ingress.server.http2().await;
+    let uri = format!("http://{}/in/s", ingress.server.address);
+    let response = soon(sender.send_request(post(&uri, "two"))).await.unwrap();
+    assert!(response.headers().contains_key("webhook-id"));
+    assert_eq!(whole(response).await.0, 202);
+    assert_eq!(ingress.store.events.lock()[0].body, "two");
+}
+
+#[tokio::test]
+async fn a_body_in_pieces_is_put_together() {
+    let ingress = serve(SourceOptions::default());
+    let mut wire = ingress.server.connect().await;
+    wire.send("POST /in/s HTTP/1.1\r\nhost: h\r\ntransfer-encoding: chunked\r\n\r\n").await;
+    for _ in 0..100 {
+        wire.send("3\r\nabc\r\n").await;
+    }
+    wire.send("0\r\n\r\n").await;
+    assert_eq!(wire.answer().await.status, 202);
+    let large = "x".repeat(1024 * 1024);
+    assert_eq!(wire.post("/in/s", "", &large).await.status, 202);
+    let events = ingress.store.events.lock();
+    assert_eq!(events[0].body, "abc".repeat(100));
+    assert!(!events[0].headers.contains_key("transfer-encoding"));
+    assert_eq!(events[1].body, large);
+}
+
+#[tokio::test]
+async fn whoever_waits_for_leave_gets_it() {
+    let ingress = serve(SourceOptions::default());
+    let mut wire = ingress.server.connect().await;
+    let head =
+        "POST /in/s HTTP/1.1\r\nhost: h\r\nexpect: 100-continue\r\ncontent-length: 2\r\n\r\n";
+    wire.send(head).await;
+    assert_eq!(wire.answer().await.status, 100);
+    wire.send("ab").await;
+    assert_eq!(wire.answer().await.status, 202);
+}
+
+#[tokio::test]
+async fn a_signed_request_is_believed() {
+    let secret = Secret::new([9; 32]);
+    let secrets = vec![Secret::new([1; 32]), secret.clone()];
+    let verify = Verify::Standard { secrets, tolerance: Duration::from_secs(300) };
+    let ingress = serve(SourceOptions { verify, ..SourceOptions::default() });
+    let signature = Signer::new(&Sign::Standard { secrets: vec![secret] })
+        .sign("msg_1", super::NOW / 1000, b"body")
+        .unwrap();
+    let headers = format!(
+        "webhook-id: msg_1\r\nwebhook-timestamp: {}\r\nwebhook-signature: {}\r\n",
+        super::NOW / 1000,
+        signature.to_str().unwrap()
+    );
+    let mut wire = ingress.server.connect().await;
+    assert_eq!(wire.post("/in/s", &headers, "body").await.status, 202);
+    assert_eq!(wire.post("/in/s", &headers, "Body").await.status, 401);
+    assert_eq!(ingress.store.count(), 1);
+}
+
+#[tokio::test]
+async fn kind_and_key_are_read_and_a_duplicate_gets_the_first_id() {
+    let ingress = serve(SourceOptions {
+        kind: KindFrom::Header(HeaderName::from_static("x-event")),
+        dedupe: Some(DedupeFrom {
+            key: KeyFrom::Pointer("/id".into()),
+            window: Duration::from_secs(60),
+        }),
+        ..SourceOptions::default()
+    });
+    let mut wire = ingress.server.connect().await;
+    let first = wire.post("/in/s", "x-event: push\r\n", r#"{"id":"a"}"#).await;
+    let second = wire.post("/in/s", "x-event: push\r\n", r#"{"id":"a","n":1}"#).await;
+    assert_eq!((first.status, second.status), (202, 200));
+    assert_eq!(first.json()["id"], second.json()["id"]);
+    assert_eq!(second.header("webhook-id"), first.header("webhook-id"));
+    for _ in 0..2 {
+        assert_eq!(wire.post("/in/s", "", "{}").await.status, 202, "no key, no duplicate");
+    }
+    let events = ingress.store.events.lock();
+    assert_eq!((events.len(), &*events[0].kind, &*events[1].kind), (3, "push", ""));
+    assert_eq!(events[0].dedupe.as_ref().unwrap().window, Duration::from_secs(60));
+}
+
+#[tokio::test]
+async fn new_sources_serve_at_once_and_old_connections_stay() {
+    let rate = Some(Rate { per_s: 1e-6, burst: 2 });
+    let limited = SourceOptions { rate, ..SourceOptions::default() };
+    let ingress = serve_with(sources([("a", limited.clone())]), |_| {});
+    let mut wire = ingress.server.connect().await;
+    assert_eq!(wire.post("/in/a", "", "").await.status, 202);
+    assert_eq!(wire.post("/in/b", "", "").await.status, 404);
+
+    ingress.handle.reconfigure(&sources([("a", limited), ("b", SourceOptions::default())]));
+    assert_eq!(wire.post("/in/b", "", "").await.status, 202);
+    // The same rate goes on counting.
+    assert_eq!(wire.post("/in/a", "", "").await.status, 202);
+    assert_eq!(wire.post("/in/a", "", "").await.status, 429);
+    ingress.handle.reconfigure(&sources([("b", SourceOptions::default())]));
+    assert_eq!(wire.post("/in/a", "", "").await.status, 404);
+}

@@ -1,0 +1,283 @@
+//! The stable error codes: what each means and what to do.
+use std::fmt;
+
+use http::StatusCode;
+
+/// The `code` of a problem. Texts never change once released.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ErrorCode {
+    BadRequest,
+    BodyIncomplete,
+    Unauthorized,
+    NotVerified,
+    AddressRefused,
+    Forbidden,
+    NotFound,
+    UnknownSource,
+    MethodNotAllowed,
+    BodyTimeout,
+    Conflict,
+    BodyTooLarge,
+    Invalid,
+    RateLimited,
+    Internal,
+    TooManyConnections,
+    StoreBusy,
+    StoreFull,
+    StoreFailed,
+    ShuttingDown,
+}
+
+struct Entry {
+    code: ErrorCode,
+    text: &'static str,
+    status: StatusCode,
+    title: &'static str,
+    /// Whether the same request may succeed later without a change.
+    retryable: bool,
+    /// What whoever meets the error can do.
+    cure: &'static str,
+}
+
+/// In the order of the codes, which a test holds.
+const TABLE: [Entry; 20] = [
+    Entry {
+        code: ErrorCode::BadRequest,
+        text: "bad-request",
+        status: StatusCode::BAD_REQUEST,
+        title: "The request is malformed",
+        retryable: false,
+        cure: "Read the detail: it names what could not be understood.",
+    },
+    Entry {
+        code: ErrorCode::BodyIncomplete,
+        text: "body-incomplete",
+        status: StatusCode::BAD_REQUEST,
+        title: "The body ended early",
+        retryable: true,
+        cure: "Send the request again; the connection broke, or `content-length` is wrong.",
+    },
+    Entry {
+        code: ErrorCode::Unauthorized,
+        text: "unauthorized",
+        status: StatusCode::UNAUTHORIZED,
+        title: "The admin API needs its token",
+        retryable: false,
+        cure: "Send `authorization: Bearer` with the token of `[admin] token`.",
+    },
+    Entry {
+        code: ErrorCode::NotVerified,
+        text: "not-verified",
+        status: StatusCode::UNAUTHORIZED,
+        title: "The request could not be verified",
+        retryable: false,
+        cure: "Check that sender and source have the same secret and scheme, that the sender's \
+               clock is right, and that nothing on the way changes the body. The log and \
+               `hookwright_ingress_refused_total` tell the reason.",
+    },
+    Entry {
+        code: ErrorCode::AddressRefused,
+        text: "address-refused",
+        status: StatusCode::FORBIDDEN,
+        title: "The address is not allowed to post here",
+        retryable: false,
+        cure: "Add the sender's network to the source's `allow`, or remove the list.",
+    },
+    Entry {
+        code: ErrorCode::Forbidden,
+        text: "forbidden",
+        status: StatusCode::FORBIDDEN,
+        title: "Not allowed",
+        retryable: false,
+        cure: "Read the detail: it names what is not allowed and the setting that decides.",
+    },
+    Entry {
+        code: ErrorCode::NotFound,
+        text: "not-found",
+        status: StatusCode::NOT_FOUND,
+        title: "There is nothing here",
+        retryable: false,
+        cure: "Webhooks go to `/in/<source>`; the admin API is under `/api/v1`.",
+    },
+    Entry {
+        code: ErrorCode::UnknownSource,
+        text: "unknown-source",
+        status: StatusCode::NOT_FOUND,
+        title: "There is no such source",
+        retryable: false,
+        cure: "Check the name in the URL against `[sources.…]` in the settings.",
+    },
+    Entry {
+        code: ErrorCode::MethodNotAllowed,
+        text: "method-not-allowed",
+        status: StatusCode::METHOD_NOT_ALLOWED,
+        title: "The method is not allowed here",
+        retryable: false,
+        cure: "Use a method that the `allow` header names.",
+    },
+    Entry {
+        code: ErrorCode::BodyTimeout,
+        text: "body-timeout",
+        status: StatusCode::REQUEST_TIMEOUT,
+        title: "The body did not come in time",
+        retryable: true,
+        cure: "Send the body faster, or raise `[ingress] body_timeout`.",
+    },
+    Entry {
+        code: ErrorCode::Conflict,
+        text: "conflict",
+        status: StatusCode::CONFLICT,
+        title: "The present state does not allow it",
+        retryable: false,
+        cure: "Read the detail, look at the present state, and decide again.",
+    },
+    Entry {
+        code: ErrorCode::BodyTooLarge,
+        text: "body-too-large",
+        status: StatusCode::PAYLOAD_TOO_LARGE,
+        title: "The body is too large",
+        retryable: false,
+        cure: "Send a smaller body, or raise `max_body` for the source or the ingress.",
+    },
+    Entry {
+        code: ErrorCode::Invalid,
+        text: "invalid",
+        status: StatusCode::UNPROCESSABLE_ENTITY,
+        title: "The request was understood and is wrong",
+        retryable: false,
+        cure: "Read the detail: it names the field and what it may be.",
+    },
+    Entry {
+        code: ErrorCode::RateLimited,
+        text: "rate-limited",
+        status: StatusCode::TOO_MANY_REQUESTS,
+        title: "Too many requests",
+        retryable: true,
+        cure: "Wait for the seconds of `retry-after`, or raise the source's `rate`.",
+    },
+    Entry {
+        code: ErrorCode::Internal,
+        text: "internal",
+        status: StatusCode::INTERNAL_SERVER_ERROR,
+        title: "A fault of Hookwright's own",
+        retryable: true,
+        cure: "Look for the request's id in the log and report it.",
+    },
+    Entry {
+        code: ErrorCode::TooManyConnections,
+        text: "too-many-connections",
+        status: StatusCode::SERVICE_UNAVAILABLE,
+        title: "Too many connections",
+        retryable: true,
+        cure: "Keep connections alive and reuse them, or raise `max_connections`.",
+    },
+    Entry {
+        code: ErrorCode::StoreBusy,
+        text: "store-busy",
+        status: StatusCode::SERVICE_UNAVAILABLE,
+        title: "More events are waiting to be written than may be",
+        retryable: true,
+        cure: "Try again after `retry-after`. If it lasts, the disk is too slow for the load.",
+    },
+    Entry {
+        code: ErrorCode::StoreFull,
+        text: "store-full",
+        status: StatusCode::SERVICE_UNAVAILABLE,
+        title: "The disk is full",
+        retryable: true,
+        cure: "Make room on the disk of `data_dir`, or keep events for a shorter time.",
+    },
+    Entry {
+        code: ErrorCode::StoreFailed,
+        text: "store-failed",
+        status: StatusCode::SERVICE_UNAVAILABLE,
+        title: "The event could not be written down",
+        retryable: true,
+        cure: "Look for the request's id in the log; check the disk.",
+    },
+    Entry {
+        code: ErrorCode::ShuttingDown,
+        text: "shutting-down",
+        status: StatusCode::SERVICE_UNAVAILABLE,
+        title: "Hookwright is stopping",
+        retryable: true,
+        cure: "Try again after `retry-after`.",
+    },
+];
+
+impl ErrorCode {
+    /// Every code, in the order of the table.
+    pub fn all() -> impl Iterator<Item = Self> {
+        TABLE.iter().map(|entry| entry.code)
+    }
+
+    /// As the problem and the metrics write it.
+    pub fn as_str(self) -> &'static str {
+        self.entry().text
+    }
+
+    pub fn status(self) -> StatusCode {
+        self.entry().status
+    }
+
+    /// One line, the same for every problem with the code.
+    pub fn title(self) -> &'static str {
+        self.entry().title
+    }
+
+    /// Whether the same request may succeed later without a change.
+    pub fn retryable(self) -> bool {
+        self.entry().retryable
+    }
+
+    fn entry(self) -> &'static Entry {
+        &TABLE[self as usize]
+    }
+}
+
+impl fmt::Display for ErrorCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// `docs/errors.md`, made from the table.
+pub fn reference() -> String {
+    let mut page = String::from(
+        "# Errors\n\n\
+         Every error over HTTP is `application/problem+json` (RFC 9457): `status`, a stable `code`, \
+         `title`, `detail`, `retryable` (whether the same request may succeed later) and `request`, \
+         the id to look for in the log.\n",
+    );
+    for entry in &TABLE {
+        let retry = if entry.retryable { "yes" } else { "no" };
+        page.push_str(&format!(
+            "\n## {}\n\n{}. Status {}; worth a retry: {retry}.\n\n{}\n",
+            entry.text,
+            entry.title,
+            entry.status.as_u16(),
+            entry.cure,
+        ));
+    }
+    page
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_in_the_order_of_the_codes() {
+        for (index, entry) in TABLE.iter().enumerate() {
+            assert_eq!(entry.code as usize, index, "{}", entry.text);
+        }
+    }
+
+    #[test]
+    fn every_code_is_in_the_reference_once() {
+        let page = reference();
+        for code in ErrorCode::all() {
+            assert_eq!(page.matches(&format!("\n## {code}\n")).count(), 1, "{code}");
+        }
+    }
+}

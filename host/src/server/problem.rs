@@ -1,0 +1,98 @@
+//! Errors as HTTP: `application/problem+json`, RFC 9457.
+use std::borrow::Cow;
+use std::fmt;
+
+use bytes::Bytes;
+use http::{HeaderValue, Response, header};
+use http_body_util::Full;
+use serde::Serialize;
+
+use super::ErrorCode;
+
+/// Names one refused request, in its answer and in the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RequestId(u64);
+
+impl RequestId {
+    pub fn random() -> Self {
+        Self(crate::clock::random_u64())
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "req_{:016x}", self.0)
+    }
+}
+
+/// An error on its way to whoever asked. What only the operator may know goes
+/// to the log, under the same request id.
+#[derive(Debug, Clone)]
+pub struct Problem {
+    code: ErrorCode,
+    detail: Cow<'static, str>,
+    request: RequestId,
+    retry_after_s: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct Document<'p> {
+    r#type: String,
+    title: &'static str,
+    status: u16,
+    code: &'static str,
+    detail: &'p str,
+    retryable: bool,
+    request: String,
+}
+
+impl Problem {
+    /// `detail` is for whoever asked: this case, and its cure.
+    pub fn new(code: ErrorCode, detail: impl Into<Cow<'static, str>>) -> Self {
+        let request = RequestId::random();
+        Self { code, detail: detail.into(), request, retry_after_s: None }
+    }
+
+    #[must_use]
+    pub fn retry_after(mut self, seconds: u64) -> Self {
+        self.retry_after_s = Some(seconds);
+        self
+    }
+
+    pub fn code(&self) -> ErrorCode {
+        self.code
+    }
+
+    pub fn request(&self) -> RequestId {
+        self.request
+    }
+
+    pub fn response(&self) -> Response<Full<Bytes>> {
+        let mut response = Response::new(Full::new(self.document()));
+        *response.status_mut() = self.code.status();
+        let headers = response.headers_mut();
+        let json = HeaderValue::from_static("application/problem+json");
+        headers.insert(header::CONTENT_TYPE, json);
+        if let Some(seconds) = self.retry_after_s {
+            headers.insert(header::RETRY_AFTER, seconds.into());
+        }
+        response
+    }
+
+    pub(super) fn document(&self) -> Bytes {
+        let document = Document {
+            r#type: format!(
+                "{}/blob/main/docs/errors.md#{}",
+                env!("CARGO_PKG_REPOSITORY"),
+                self.code
+            ),
+            title: self.code.title(),
+            status: self.code.status().as_u16(),
+            code: self.code.as_str(),
+            detail: &self.detail,
+            retryable: self.code.retryable(),
+            request: self.request.to_string(),
+        };
+        serde_json::to_vec(&document).expect("texts and numbers are JSON").into()
+    }
+}

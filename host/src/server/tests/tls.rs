@@ -1,0 +1,102 @@
+//! TLS over real sockets.
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, RootCertStore};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use super::Echo;
+use crate::server::kit::{Running, Wire, http2, post, soon, whole};
+use crate::server::{Options, Tls, TlsError};
+
+/// A self-signed certificate for `localhost` and its key, good for nothing else.
+fn file(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src/server/testdata").join(name)
+}
+
+fn secure() -> Options {
+    let tls = Tls::load(&file("cert.pem"), &file("key.pem")).unwrap();
+    let handshake_timeout = Duration::from_millis(200);
+    Options { tls: Some(tls), handshake_timeout, ..Options::new("test") }
+}
+
+async fn shake(server: &Running, protocols: &[&[u8]]) -> TlsStream<TcpStream> {
+    let pem = std::fs::read(file("cert.pem")).unwrap();
+    let mut roots = RootCertStore::empty();
+    for cert in rustls_pemfile::certs(&mut pem.as_slice()) {
+        roots.add(cert.unwrap()).unwrap();
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
+    let stream = TcpStream::connect(server.address).await.unwrap();
+    let name = ServerName::try_from("localhost").unwrap();
+    soon(TlsConnector::from(Arc::new(config)).connect(name, stream)).await.unwrap()
+}
+
+#[tokio::test]
+async fn both_protocols_are_spoken_over_tls() {
+    let server = Running::start(secure(), Echo::new());
+    let plain = shake(&server, &[b"http/1.1"]).await;
+    assert_eq!(plain.get_ref().1.alpn_protocol(), Some(&b"http/1.1"[..]));
+    let mut wire = Wire::new(plain);
+    assert_eq!(wire.post("/", "", "ab").await.body, "Ok(2)");
+
+    let stream = shake(&server, &[b"h2", b"http/1.1"]).await;
+    assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
+    let mut sender = http2(stream).await;
+    let response = soon(sender.send_request(post("https://localhost/", "abc"))).await.unwrap();
+    assert_eq!(whole(response).await, (200, "Ok(3)".into()));
+    drop((wire, sender));
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn a_slow_or_broken_handshake_hinders_nobody() {
+    let server = Running::start(secure(), Echo::new());
+    let mut slow = server.connect().await;
+    let mut broken = server.connect().await;
+    broken.send("GET / HTTP/1.1\r\n\r\n").await;
+    let mut wire = Wire::new(shake(&server, &[]).await);
+    assert_eq!(wire.post("/", "", "ab").await.body, "Ok(2)");
+    soon(slow.closed()).await;
+    assert!(soon(broken.try_answer()).await.is_none());
+    drop(wire);
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn files_are_read_again_and_bad_ones_change_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let (cert, key) = (dir.path().join("cert.pem"), dir.path().join("key.pem"));
+    std::fs::copy(file("cert.pem"), &cert).unwrap();
+    std::fs::copy(file("key.pem"), &key).unwrap();
+    let tls = Tls::load(&cert, &key).unwrap();
+    tls.reload().unwrap();
+    std::fs::copy(file("other-key.pem"), &key).unwrap();
+    assert!(matches!(tls.reload(), Err(TlsError::Unusable { .. })));
+
+    let server = Running::start(Options { tls: Some(tls), ..Options::new("test") }, Echo::new());
+    let mut wire = Wire::new(shake(&server, &[]).await);
+    assert_eq!(wire.post("/", "", "ab").await.body, "Ok(2)");
+    drop(wire);
+    server.finish().await;
+}
+
+#[test]
+fn what_is_wrong_with_the_files_is_told() {
+    let (cert, key) = (file("cert.pem"), file("key.pem"));
+    let load = |cert: &Path, key: &Path| Tls::load(cert, key).err();
+    assert!(load(&cert, &key).is_none());
+    assert!(matches!(load(&key, &key), Some(TlsError::NoCertificate { .. })));
+    assert!(matches!(load(&cert, &cert), Some(TlsError::NoKey { .. })));
+    assert!(matches!(load(&file("none.pem"), &key), Some(TlsError::Read { .. })));
+}

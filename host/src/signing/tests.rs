@@ -1,0 +1,282 @@
+//! Known answers, and properties of signing and verifying.
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+use proptest::prelude::*;
+
+use super::*;
+
+const ID: &str = "msg_p5jXN8AQM9LWM0D4loKWxJek";
+const AT: u64 = 1_614_265_330;
+const BODY: &[u8] = br#"{"test": 2432232314}"#;
+const TOLERANCE: Duration = Duration::from_secs(300);
+
+fn key() -> Secret {
+    standard_key("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap()
+}
+
+fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
+    let pair = |(name, value): &(&'static str, &str)| {
+        (HeaderName::from_static(name), HeaderValue::from_str(value).unwrap())
+    };
+    pairs.iter().map(pair).collect()
+}
+
+fn standard(secrets: Vec<Secret>) -> Verifier {
+    Verifier::new(&Verify::Standard { secrets, tolerance: TOLERANCE })
+}
+
+fn signed(signature: &str) -> HeaderMap {
+    headers(&[
+        ("webhook-id", ID),
+        ("webhook-timestamp", "1614265330"),
+        ("webhook-signature", signature),
+    ])
+}
+
+fn with(index: usize) -> Result<Verified, Refusal> {
+    Ok(Verified { secret: Some(index) })
+}
+
+const KNOWN: &str = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=";
+
+#[test]
+fn standard_webhooks_known_answer() {
+    let signer = Signer::new(&Sign::Standard { secrets: vec![key()] });
+    assert_eq!(signer.sign(ID, AT, BODY).unwrap(), KNOWN);
+    assert_eq!(standard(vec![key()]).verify(&signed(KNOWN), BODY, AT), with(0));
+}
+
+#[test]
+fn the_legacy_header_names_serve_too() {
+    let headers =
+        headers(&[("svix-id", ID), ("svix-timestamp", "1614265330"), ("svix-signature", KNOWN)]);
+    assert_eq!(standard(vec![key()]).verify(&headers, BODY, AT), with(0));
+}
+
+#[test]
+fn one_good_signature_among_several_is_enough() {
+    let other = format!("v1a,abcd v1,AAAA v2,{} {KNOWN} v1,", &KNOWN[3..]);
+    assert_eq!(standard(vec![key()]).verify(&signed(&other), BODY, AT), with(0));
+    let unknown = format!("v2,{}", &KNOWN[3..]);
+    let refused = standard(vec![key()]).verify(&signed(&unknown), BODY, AT);
+    assert_eq!(refused, Err(Refusal::Malformed));
+}
+
+#[test]
+fn any_secret_may_match_and_the_answer_says_which() {
+    let secrets = vec![Secret::new([7; 32]), key(), key()];
+    assert_eq!(standard(secrets).verify(&signed(KNOWN), BODY, AT), with(1));
+    let none = standard(Vec::new()).verify(&signed(KNOWN), BODY, AT);
+    assert_eq!(none, Err(Refusal::Mismatch));
+}
+
+#[test]
+fn the_tolerance_holds_both_ways() {
+    let verifier = standard(vec![key()]);
+    for now in [AT - 300, AT + 300] {
+        assert_eq!(verifier.verify(&signed(KNOWN), BODY, now), with(0));
+    }
+    for now in [0, AT - 301, AT + 301, u64::MAX] {
+        assert_eq!(verifier.verify(&signed(KNOWN), BODY, now), Err(Refusal::Stale));
+    }
+}
+
+#[test]
+fn a_dot_in_the_id_is_refused() {
+    // Else `a` `1` `2.body` and `a.1` `2` `body` would have one signature.
+    let signer = Signer::new(&Sign::Standard { secrets: vec![key()] });
+    let signature = signer.sign("a.1", AT, b"body").unwrap();
+    let mut headers = signed(signature.to_str().unwrap());
+    headers.insert("webhook-id", HeaderValue::from_static("a.1"));
+    let refused = standard(vec![key()]).verify(&headers, b"body", AT);
+    assert_eq!(refused, Err(Refusal::Malformed));
+}
+
+#[test]
+fn missing_headers_are_told_apart_for_the_log() {
+    let mut headers = signed(KNOWN);
+    headers.remove("webhook-timestamp");
+    let verifier = standard(vec![key()]);
+    assert_eq!(verifier.verify(&headers, BODY, AT), Err(Refusal::Missing));
+    for bad in ["", "+1614265330", "1e9", "18446744073709551616", "-1"] {
+        headers.insert("webhook-timestamp", HeaderValue::from_str(bad).unwrap());
+        assert_eq!(verifier.verify(&headers, BODY, AT), Err(Refusal::Malformed), "{bad}");
+    }
+}
+
+#[test]
+fn github_known_answer() {
+    let secret = Secret::new("It's a Secret to Everybody");
+    let verifier = Verifier::new(&Verify::Github { secrets: vec![secret] });
+    let hex = "757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17";
+    let request = |text: &str| headers(&[("x-hub-signature-256", text)]);
+    let good = request(&format!("sha256={hex}"));
+    assert_eq!(verifier.verify(&good, b"Hello, World!", 0), with(0));
+    assert_eq!(verifier.verify(&good, b"Hello, World?", 0), Err(Refusal::Mismatch));
+    assert_eq!(verifier.verify(&request(hex), b"", 0), Err(Refusal::Malformed));
+    assert_eq!(verifier.verify(&HeaderMap::new(), b"", 0), Err(Refusal::Missing));
+    let short = request(&format!("sha256={}", &hex[..62]));
+    assert_eq!(verifier.verify(&short, b"Hello, World!", 0), Err(Refusal::Mismatch));
+}
+
+#[test]
+fn stripe_takes_several_signatures_and_the_literal_key() {
+    let secrets = vec![Secret::new("whsec_literal")];
+    let verifier = Verifier::new(&Verify::Stripe { secrets, tolerance: TOLERANCE });
+    // openssl: printf '1614265330.{"test": 2432232314}' | openssl dgst -sha256 -hmac whsec_literal
+    let good = "f6b50050a1a8fac9bfa2047e94329cd254b712e990fcfdc2c266ee1e40038326";
+    let request = |text: &str| headers(&[("stripe-signature", text)]);
+    let two = request(&format!("t={AT},v0=00,v1={},v1={good}", "0".repeat(64)));
+    assert_eq!(verifier.verify(&two, BODY, AT), with(0));
+    assert_eq!(verifier.verify(&two, BODY, AT + 301), Err(Refusal::Stale));
+    let untimed = request(&format!("v1={good}"));
+    assert_eq!(verifier.verify(&untimed, BODY, AT), Err(Refusal::Malformed));
+    let old_scheme = request(&format!("t={AT},v0={good}"));
+    assert_eq!(verifier.verify(&old_scheme, BODY, AT), Err(Refusal::Malformed));
+}
+
+#[test]
+fn hmac_serves_every_algorithm_and_encoding() {
+    // RFC 2202 and RFC 4231, test case 2: the key `Jefe`.
+    let body = b"what do ya want for nothing?";
+    let sha1 = "effcdf6ae5eb2fa2d27416d5f184df9c259a7c79";
+    let sha256 = "W9zBRr9gdU5qBCQmCJV1x1oAPwidJzmDnexYuWTsOEM=";
+    let sha512 = "164b7a7bfcf819e2e395fbe73b56e0a387bd64222e831fd610270cd7ea250554\
+                  9758bf75c05a994a6d034f65f8f0e6fdcaeab1a34d4a6b4b636e070a38bce737";
+    for (algorithm, encoding, tag) in [
+        (Algorithm::Sha1, Encoding::Hex, sha1),
+        (Algorithm::Sha256, Encoding::Base64, sha256),
+        (Algorithm::Sha512, Encoding::Hex, sha512),
+    ] {
+        let scheme = HmacScheme {
+            header: HeaderName::from_static("x-signature"),
+            algorithm,
+            encoding,
+            prefix: "v=".into(),
+            secrets: vec![Secret::new("other"), Secret::new("Jefe")],
+        };
+        let verifier = Verifier::new(&Verify::Hmac(scheme));
+        let request = headers(&[("x-signature", &format!("v={tag}"))]);
+        assert_eq!(verifier.verify(&request, body, 0), with(1), "{algorithm:?}");
+    }
+}
+
+#[test]
+fn basic_and_bearer_compare_the_whole_credential() {
+    let request = |text: &str| headers(&[("authorization", text)]);
+    let secrets = vec![Secret::new("a:b"), Secret::new("user:pass")];
+    let basic = Verifier::new(&Verify::Basic { secrets });
+    assert_eq!(basic.verify(&request("Basic dXNlcjpwYXNz"), b"", 0), with(1));
+    assert_eq!(basic.verify(&request("bAsIc  dXNlcjpwYXNz"), b"", 0), with(1));
+    assert_eq!(basic.verify(&request("Basic dXNlcjpwYXN0"), b"", 0), Err(Refusal::Mismatch));
+    assert_eq!(basic.verify(&request("Basic ???"), b"", 0), Err(Refusal::Malformed));
+    assert_eq!(basic.verify(&request("Bearer dXNlcjpwYXNz"), b"", 0), Err(Refusal::Malformed));
+    assert!(basic.challenge().to_str().unwrap().starts_with("Basic "));
+
+    let bearer = Verifier::new(&Verify::Bearer { secrets: vec![Secret::new("token")] });
+    assert_eq!(bearer.verify(&request("Bearer token"), b"", 0), with(0));
+    for wrong in ["Bearer tokens", "Bearer toke", "Bearer "] {
+        assert_eq!(bearer.verify(&request(wrong), b"", 0), Err(Refusal::Mismatch), "{wrong}");
+    }
+    assert_eq!(bearer.verify(&request("Bearertoken"), b"", 0), Err(Refusal::Malformed));
+}
+
+#[test]
+fn without_a_scheme_anybody_may_post() {
+    let verifier = Verifier::new(&Verify::None);
+    let anybody = verifier.verify(&HeaderMap::new(), b"x", 0);
+    assert_eq!(anybody, Ok(Verified { secret: None }));
+    assert!(Signer::new(&Sign::None).sign(ID, AT, BODY).is_none());
+}
+
+#[test]
+fn credentials_are_known_from_signatures() {
+    for name in ["authorization", "cookie", "x-gitlab-token"] {
+        assert!(is_credential(&HeaderName::from_static(name)), "{name}");
+    }
+    for name in ["webhook-signature", "x-hub-signature-256", "content-type"] {
+        assert!(!is_credential(&HeaderName::from_static(name)), "{name}");
+    }
+}
+
+/// Every scheme that reads headers, with the names it reads.
+fn schemes() -> Vec<(Verifier, &'static [&'static str])> {
+    let secrets = || vec![Secret::new("a"), key()];
+    let stripe = Verify::Stripe { secrets: secrets(), tolerance: TOLERANCE };
+    let standard_names = &["webhook-id", "webhook-timestamp", "webhook-signature"];
+    vec![
+        (standard(secrets()), standard_names),
+        (Verifier::new(&Verify::Github { secrets: secrets() }), &["x-hub-signature-256"]),
+        (Verifier::new(&stripe), &["stripe-signature"]),
+        (Verifier::new(&Verify::Basic { secrets: secrets() }), &["authorization"]),
+        (Verifier::new(&Verify::Bearer { secrets: secrets() }), &["authorization"]),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn what_is_signed_verifies(
+        keys in prop::collection::vec(prop::collection::vec(any::<u8>(), 1..80), 1..4),
+        id in "[a-zA-Z0-9_-]{1,40}",
+        at in 0..u64::MAX / 2,
+        body: Vec<u8>,
+    ) {
+        let secrets: Vec<Secret> = keys.into_iter().map(Secret::new).collect();
+        let signature = Signer::new(&Sign::Standard { secrets: secrets.clone() })
+            .sign(&id, at, &body)
+            .unwrap();
+        let headers = headers(&[
+            ("webhook-id", &id),
+            ("webhook-timestamp", &at.to_string()),
+            ("webhook-signature", signature.to_str().unwrap()),
+        ]);
+        for secret in secrets {
+            prop_assert_eq!(standard(vec![secret]).verify(&headers, &body, at), with(0));
+        }
+    }
+
+    #[test]
+    fn a_flipped_bit_anywhere_is_refused(place in 0usize..200, bit in 0u8..8) {
+        let mut parts =
+            [ID.as_bytes().to_vec(), b"1614265330".to_vec(), KNOWN.as_bytes().to_vec(), BODY.to_vec()];
+        let whole: usize = parts.iter().map(Vec::len).sum();
+        let mut place = place % whole;
+        for part in &mut parts {
+            if let Some(byte) = part.get_mut(place) {
+                *byte ^= 1 << bit;
+                break;
+            }
+            place -= part.len();
+        }
+        let mut headers = HeaderMap::new();
+        for (name, value) in ["webhook-id", "webhook-timestamp", "webhook-signature"].iter().zip(&parts) {
+            // A byte that no header can carry never arrives.
+            let Ok(value) = HeaderValue::from_bytes(value) else { return Ok(()) };
+            headers.insert(*name, value);
+        }
+        prop_assert!(standard(vec![key()]).verify(&headers, &parts[3], AT).is_err());
+    }
+
+    #[test]
+    fn hostile_headers_are_refused_and_never_panic(
+        values in prop::collection::vec(
+            prop_oneof![
+                prop::collection::vec(32u8..=255, 0..200),
+                "(t=|v1=|v1,|sha256=|Basic |Bearer |[0-9a-f,= ]){0,30}".prop_map(String::into_bytes),
+            ],
+            3,
+        ),
+        now: u64,
+    ) {
+        for (verifier, names) in schemes() {
+            let mut headers = HeaderMap::new();
+            for (name, value) in names.iter().zip(&values) {
+                if let Ok(value) = HeaderValue::from_bytes(value) {
+                    headers.insert(*name, value);
+                }
+            }
+            prop_assert!(verifier.verify(&headers, BODY, now).is_err());
+        }
+    }
+}
