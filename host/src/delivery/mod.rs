@@ -1,1 +1,138 @@
-//! To come.
+//! Claim → sign → send → record: a lane for each destination, so that each harms only itself.
+//!
+//! A lane holds what is in flight and a small window of what is due now. All
+//! else is in the store's rows: what does not fit the window is let go and read
+//! again when there is room, so a backlog costs no memory.
+mod attempt;
+mod handle;
+mod headers;
+mod lane;
+mod meter;
+mod rate;
+mod settings;
+mod status;
+mod window;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Uri};
+
+pub use handle::{Handle, start};
+pub use rate::Rate;
+pub use status::{Last, State, Status};
+
+use crate::egress::{Resolver, SetupError, SystemResolver};
+use crate::model::Name;
+use crate::retry::Policy;
+use crate::signing::Sign;
+use crate::store::StoreError;
+
+/// Everything that delivery needs to know.
+pub struct Options {
+    pub destinations: HashMap<Name, DestinationOptions>,
+    /// How many bytes of an answer's body are kept with the attempt. Default 4 KiB.
+    pub excerpt: usize,
+    /// How many bytes of due bodies are held in memory, shared out among the
+    /// destinations: at most 4 MiB and at least 32 KiB for each. Default 128 MiB.
+    pub window: usize,
+    /// Default `hookwright/<version>`.
+    pub user_agent: HeaderValue,
+    /// Default: the system's.
+    pub resolver: Arc<dyn Resolver>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            destinations: HashMap::new(),
+            excerpt: 4 * 1024,
+            window: 128 * 1024 * 1024,
+            user_agent: HeaderValue::from_static(concat!("hookwright/", env!("CARGO_PKG_VERSION"))),
+            resolver: Arc::new(SystemResolver),
+        }
+    }
+}
+
+/// One destination as the settings have it.
+#[derive(Clone)]
+pub struct DestinationOptions {
+    /// `http` or `https`.
+    pub url: Uri,
+    pub sign: Sign,
+    /// Over name look-up, connection, TLS, headers and body together. Default 10 s.
+    pub timeout: Duration,
+    /// `first` is for whoever makes the delivery, see [`Policy::first_due_ms`].
+    pub policy: Policy,
+    /// Default: as fast as `in_flight` allows.
+    pub rate: Option<Rate>,
+    /// Attempts at once, at least 1. Default 8.
+    pub in_flight: usize,
+    /// Default false.
+    pub allow_private: bool,
+    /// Certificates in PEM that are trusted besides the machine's.
+    pub ca: Option<Bytes>,
+    /// Sent with every delivery. Names that Hookwright owns are refused.
+    pub headers: HeaderMap,
+    /// Keeps all deliveries waiting. Default false.
+    pub disabled: bool,
+}
+
+impl DestinationOptions {
+    /// The defaults for a URL; nothing is signed.
+    pub fn new(url: Uri) -> Self {
+        Self {
+            url,
+            sign: Sign::None,
+            timeout: Duration::from_secs(10),
+            policy: Policy::default(),
+            rate: None,
+            in_flight: 8,
+            allow_private: false,
+            ca: None,
+            headers: HeaderMap::new(),
+            disabled: false,
+        }
+    }
+}
+
+/// What is wrong with one destination's settings.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("destination `{destination}`: {problem}")]
+pub struct SettingsError {
+    pub destination: Name,
+    pub problem: Problem,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Problem {
+    #[error(transparent)]
+    Client(#[from] SetupError),
+    #[error("the header `{0}` is set by Hookwright itself; remove it from `headers`")]
+    Header(String),
+}
+
+/// Why delivery did not start, or did not take new settings.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StartError {
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Settings(Vec<SettingsError>),
+    #[error("which destinations are disabled could not be read: {0}")]
+    Store(#[from] StoreError),
+}
+
+/// Why a destination was not enabled or disabled.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum SwitchError {
+    #[error("there is no destination `{0}` in the settings")]
+    Unknown(String),
+    #[error("`{destination}` is disabled in the settings; remove `disabled = true` there")]
+    BySettings { destination: Name },
+    #[error("the change holds until the next start only, because it was not written down: {0}")]
+    Store(#[from] StoreError),
+}

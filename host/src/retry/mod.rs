@@ -1,6 +1,15 @@
 //! (attempt, outcome) → when to try next, or dead. Pure.
 use std::time::Duration;
 
+use crate::model::{Cause, Outcome};
+
+#[cfg(test)]
+mod tests;
+
+/// However long a `retry-after` asks, nobody waits longer than this or the
+/// policy's `cap`, whichever is more.
+const LONGEST_ASKED: Duration = Duration::from_secs(24 * 3_600);
+
 /// When a failed delivery is tried again: `first` after acceptance, then
 /// `base · factorⁿ` after the n-th failure, at most `cap`, spread by `± jitter`.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,6 +37,97 @@ impl Default for Policy {
             jitter: 0.2,
             attempts: 16,
             first: Duration::ZERO,
+        }
+    }
+}
+
+/// What follows from an attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum After {
+    Delivered,
+    /// Try again then, milliseconds since 1970.
+    At(u64),
+    /// Give up, for this cause.
+    Dead(String),
+    /// Give up, for this cause, and send the destination nothing more until a
+    /// person enables it.
+    Disable(String),
+}
+
+impl Policy {
+    /// When an event accepted then is due for its first attempt, milliseconds since 1970.
+    pub fn first_due_ms(&self, accepted_ms: u64) -> u64 {
+        accepted_ms.saturating_add(whole_ms(self.first))
+    }
+
+    /// What follows from an attempt that ended at `now_ms`. `tries` counts the
+    /// attempts of the round, this one too; `unit_random` is in `[0, 1)`.
+    ///
+    /// Everything but a 2xx is a failure, a 3xx too, since redirects are never
+    /// followed. Every failure is tried again, with three exceptions: a 410
+    /// says that the destination is gone and disables it (Standard Webhooks); a
+    /// request that could not be made will not be better later; and the last
+    /// attempt is the last. A 400 or 404 is tried again, because a receiver
+    /// that is just being deployed answers so; and so is an address that the
+    /// guard refused, because DNS changes.
+    ///
+    /// A `retry-after` is a minimum: it may lengthen the wait, to 24 h or `cap`,
+    /// and never shortens it.
+    pub fn next(&self, tries: u32, outcome: &Outcome, now_ms: u64, unit_random: f64) -> After {
+        match outcome {
+            Outcome::Answered { status: 200..=299, .. } => return After::Delivered,
+            Outcome::Answered { status: 410, .. } => {
+                return After::Disable("the destination answered 410 (gone)".to_owned());
+            }
+            Outcome::Failed { cause: Cause::Request, message } => {
+                return After::Dead(format!("the request could not be made: {message}"));
+            }
+            _ => {}
+        }
+        if tries >= self.attempts.max(1) {
+            return After::Dead(last_words(tries, outcome));
+        }
+        let wait = self.backoff_ms(tries, unit_random).max(self.asked_ms(outcome));
+        After::At(now_ms.saturating_add(wait))
+    }
+
+    fn backoff_ms(&self, tries: u32, unit_random: f64) -> u64 {
+        let base = self.base.as_secs_f64() * 1_000.0;
+        let cap = self.cap.as_secs_f64() * 1_000.0;
+        let factor = if self.factor.is_nan() { 1.0 } else { self.factor.max(1.0) };
+        let power = factor.powf(f64::from(tries.saturating_sub(1)));
+        // Nothing times infinity is no number.
+        let wait = if base == 0.0 { 0.0 } else { (base * power).min(cap) };
+        let spread = share(self.jitter) * (2.0 * share(unit_random) - 1.0);
+        // The cast saturates.
+        (wait * (1.0 + spread)).round() as u64
+    }
+
+    fn asked_ms(&self, outcome: &Outcome) -> u64 {
+        let Outcome::Answered { retry_after_s: Some(seconds), .. } = outcome else { return 0 };
+        seconds.saturating_mul(1_000).min(whole_ms(self.cap.max(LONGEST_ASKED)))
+    }
+}
+
+fn share(number: f64) -> f64 {
+    if number.is_nan() { 0.0 } else { number.clamp(0.0, 1.0) }
+}
+
+fn whole_ms(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn last_words(tries: u32, outcome: &Outcome) -> String {
+    let attempts = if tries == 1 { "attempt" } else { "attempts" };
+    match outcome {
+        Outcome::Answered { status, .. } => {
+            format!("given up after {tries} {attempts}; the last answer was {status}")
+        }
+        Outcome::Failed { cause, message } => {
+            format!(
+                "given up after {tries} {attempts}; the last failed ({}): {message}",
+                cause.as_str()
+            )
         }
     }
 }

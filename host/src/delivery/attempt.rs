@@ -1,0 +1,113 @@
+//! One attempt: sign, send, decide, record.
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use tokio::time::Instant;
+
+use super::headers;
+use super::lane::{Lane, Slot};
+use super::settings::Settings;
+use crate::clock::{millis, random_unit};
+use crate::egress::Request;
+use crate::model::{Attempt, Cause, Delivery, Outcome};
+use crate::retry::After;
+use crate::store::{Next, Settled};
+
+/// Runs in a task of its own. The slot frees the place in the lane, however this ends.
+pub(super) async fn run(
+    lane: Arc<Lane>,
+    settings: Arc<Settings>,
+    delivery: Delivery,
+    mut slot: Slot,
+) {
+    let at_ms = lane.shared.clock.now_ms();
+    let began = Instant::now();
+    let sending = AssertUnwindSafe(send(&settings, &delivery, at_ms)).catch_unwind();
+    let outcome = tokio::select! {
+        biased;
+        outcome = sending => outcome.unwrap_or_else(|_| panicked()),
+        // Not settled: the row still waits and the next start finds it.
+        () = lane.cut.cancelled() => return,
+    };
+    let took = began.elapsed();
+    let now_ms = lane.shared.clock.now_ms();
+    let tries = delivery.tries.saturating_add(1);
+    let after = settings.policy.next(tries, &outcome, now_ms, random_unit());
+    log(&delivery, &outcome, &after, took);
+    lane.meter.outcome(&outcome, took);
+    let next = match after {
+        After::Delivered => {
+            lane.meter.delivered(now_ms.saturating_sub(delivery.event.received_ms()));
+            Next::Delivered
+        }
+        After::At(due_ms) => {
+            slot.due_again(due_ms);
+            Next::Retry { due_ms }
+        }
+        After::Dead(cause) => {
+            lane.meter.dead();
+            Next::Dead { cause }
+        }
+        After::Disable(cause) => {
+            lane.meter.dead();
+            lane.gone(&cause);
+            Next::Dead { cause }
+        }
+    };
+    lane.note_outcome(at_ms, &outcome);
+    let number = delivery.attempts.saturating_add(1);
+    let attempt = Attempt { number, at_ms, took_us: micros(took), outcome };
+    // Before the slot is freed: whoever looks at the rows afterwards flushes this first.
+    lane.shared.store.settled(Settled { key: delivery.key(), attempt, next });
+    slot.free();
+}
+
+async fn send(settings: &Settings, delivery: &Delivery, at_ms: u64) -> Outcome {
+    match headers::build(settings, delivery, at_ms) {
+        Ok(headers) => {
+            let body = delivery.body().clone();
+            settings.client.send(Request { headers, body, timeout: settings.timeout }).await
+        }
+        Err(message) => Outcome::Failed { cause: Cause::Request, message },
+    }
+}
+
+fn panicked() -> Outcome {
+    crate::metrics::task_panicked("attempt");
+    let message = "the attempt panicked: a defect of Hookwright, please report it".to_owned();
+    Outcome::Failed { cause: Cause::Protocol, message }
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+fn log(delivery: &Delivery, outcome: &Outcome, after: &After, took: Duration) {
+    let (event, destination) = (delivery.event.id, &delivery.destination);
+    let attempt = delivery.attempts.saturating_add(1);
+    let took_ms = millis(took);
+    let status = match outcome {
+        Outcome::Answered { status, .. } => Some(*status),
+        Outcome::Failed { .. } => None,
+    };
+    let failure = match outcome {
+        Outcome::Answered { .. } => None,
+        Outcome::Failed { message, .. } => Some(message.as_str()),
+    };
+    match after {
+        After::Delivered => {
+            tracing::debug!(%event, %destination, attempt, status, took_ms, "delivered");
+        }
+        After::At(due_ms) => {
+            tracing::info!(%event, %destination, attempt, status, failure, took_ms, due_ms, "not delivered; will be tried again");
+        }
+        After::Dead(cause) => {
+            tracing::warn!(%event, %destination, attempt, status, took_ms, cause, "not delivered; given up");
+        }
+        After::Disable(cause) => {
+            tracing::warn!(%event, %destination, attempt, status, took_ms, cause, "not delivered; the destination is disabled until somebody enables it");
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! The headers of a delivery: the event's content type, the settings', the plugins', and ours on top.
+use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
+
+use super::settings::Settings;
+use crate::model::{Delivery, HeaderEdit};
+
+const ID: HeaderName = HeaderName::from_static("webhook-id");
+const TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
+const SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
+const ATTEMPT: HeaderName = HeaderName::from_static("hookwright-attempt");
+const SOURCE: HeaderName = HeaderName::from_static("hookwright-source");
+
+/// Names that no one but Hookwright sets: its own, and those that frame the
+/// message or belong to the connection.
+pub(super) fn is_ours(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    name.starts_with("webhook-")
+        || name.starts_with("hookwright-")
+        || name.starts_with("proxy-")
+        || matches!(
+            name,
+            "host"
+                | "content-length"
+                | "transfer-encoding"
+                | "connection"
+                | "keep-alive"
+                | "upgrade"
+                | "expect"
+                | "te"
+                | "trailer"
+                | "user-agent"
+        )
+}
+
+/// Credentials for a destination come from the settings, never from a plugin.
+fn is_credential(name: &HeaderName) -> bool {
+    matches!(name.as_str(), "authorization" | "cookie")
+}
+
+/// All headers of one attempt.
+///
+/// # Errors
+/// The name of the header that a payload must not or can't set.
+pub(super) fn build(
+    settings: &Settings,
+    delivery: &Delivery,
+    at_ms: u64,
+) -> Result<HeaderMap, String> {
+    let mut headers = settings.headers.clone();
+    headers.reserve(8);
+    if let Some(value) = content_type(delivery)?
+        && !headers.contains_key(CONTENT_TYPE)
+    {
+        headers.insert(CONTENT_TYPE, value);
+    }
+    if let Some(payload) = &delivery.payload {
+        payload.headers.iter().try_for_each(|change| edit(&mut headers, change))?;
+    }
+    let id = delivery.event.id.to_string();
+    let timestamp_s = at_ms / 1_000;
+    if let Some(signature) = settings.signer.sign(&id, timestamp_s, delivery.body()) {
+        headers.insert(SIGNATURE, signature);
+    }
+    headers.insert(ID, text(&id)?);
+    headers.insert(TIMESTAMP, HeaderValue::from(timestamp_s));
+    headers.insert(USER_AGENT, settings.user_agent.clone());
+    headers.insert(ATTEMPT, HeaderValue::from(delivery.attempts.saturating_add(1)));
+    headers.insert(SOURCE, text(&delivery.event.source)?);
+    Ok(headers)
+}
+
+/// The payload's, or the event's byte for byte; none where that is empty.
+fn content_type(delivery: &Delivery) -> Result<Option<HeaderValue>, String> {
+    let own = delivery.payload.as_ref().and_then(|payload| payload.content_type.as_deref());
+    match own {
+        None => Ok(delivery.event.headers.get(CONTENT_TYPE).cloned()),
+        Some("") => Ok(None),
+        Some(value) => text(value).map(Some),
+    }
+}
+
+fn edit(headers: &mut HeaderMap, change: &HeaderEdit) -> Result<(), String> {
+    let refused = || format!("a plugin may not set the header `{:.80}`", change.name);
+    let name: HeaderName = change.name.parse().map_err(|_| refused())?;
+    if is_ours(&name) || is_credential(&name) {
+        return Err(refused());
+    }
+    match &change.value {
+        None => drop(headers.remove(name)),
+        Some(value) => drop(headers.insert(name, text(value)?)),
+    }
+    Ok(())
+}
+
+fn text(value: &str) -> Result<HeaderValue, String> {
+    HeaderValue::from_str(value).map_err(|_| format!("`{value:.80}` can't stand in a header"))
+}

@@ -1,0 +1,75 @@
+//! One destination's settings, made ready for use.
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderValue};
+
+use super::headers::is_ours;
+use super::{DestinationOptions, Problem, Rate};
+use crate::egress::{self, Client, Egress};
+use crate::model::Name;
+use crate::retry::Policy;
+use crate::signing::Signer;
+
+pub(super) struct Settings {
+    pub(super) client: Client,
+    pub(super) signer: Signer,
+    pub(super) headers: HeaderMap,
+    pub(super) user_agent: HeaderValue,
+    pub(super) policy: Policy,
+    pub(super) timeout: Duration,
+    pub(super) in_flight: usize,
+    pub(super) rate: Option<Rate>,
+    pub(super) disabled: bool,
+    /// What the client was made of.
+    made_of: egress::Options,
+}
+
+/// What all destinations have in common.
+pub(super) struct Maker {
+    pub(super) egress: Egress,
+    pub(super) excerpt: usize,
+    pub(super) user_agent: HeaderValue,
+}
+
+impl Maker {
+    /// Keeps the client, and with it the open connections, of settings before
+    /// these that lead to the same place in the same way.
+    pub(super) fn make(
+        &self,
+        name: &Name,
+        options: DestinationOptions,
+        before: Option<&Settings>,
+    ) -> Result<Settings, Problem> {
+        let mut headers = options.headers;
+        if let Some(name) = headers.keys().find(|name| is_ours(name)) {
+            return Err(Problem::Header(name.to_string()));
+        }
+        // They may be credentials, and a sensitive value is not printed.
+        headers.values_mut().for_each(|value| value.set_sensitive(true));
+        let in_flight = options.in_flight.max(1);
+        let made_of = egress::Options {
+            name: name.to_string(),
+            url: options.url,
+            allow_private: options.allow_private,
+            ca: options.ca,
+            in_flight,
+            excerpt: self.excerpt,
+        };
+        let client = match before.filter(|before| before.made_of == made_of) {
+            Some(before) => before.client.clone(),
+            None => self.egress.client(made_of.clone())?,
+        };
+        Ok(Settings {
+            client,
+            signer: Signer::new(&options.sign),
+            headers,
+            user_agent: self.user_agent.clone(),
+            policy: options.policy,
+            timeout: options.timeout,
+            in_flight,
+            rate: options.rate,
+            disabled: options.disabled,
+            made_of,
+        })
+    }
+}

@@ -1,0 +1,111 @@
+//! Lanes against real sockets and a store in memory.
+mod behaviour;
+mod control;
+mod fake_store;
+mod model;
+mod timing;
+mod window;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue};
+
+use self::fake_store::FakeStore;
+use super::{DestinationOptions, Handle, Options, start};
+use crate::clock::Clock;
+use crate::egress::receiver::Receiver;
+use crate::model::{Delivery, Event, EventId, Name};
+use crate::retry::Policy;
+use crate::tasks::Tasks;
+
+/// What tests call the time at their start.
+const START_MS: u64 = 1_700_000_000_000;
+
+fn name(text: &str) -> Name {
+    text.parse().expect("a name")
+}
+
+/// The n-th event, for one destination, due at once.
+fn delivery(number: u64, destination: &str, body: impl Into<Bytes>) -> Delivery {
+    let mut headers = HeaderMap::new();
+    headers.insert("content-type", HeaderValue::from_static("application/json"));
+    let row = EventId::first_row_at(START_MS) + i64::try_from(number).expect("small");
+    let event = Event {
+        id: EventId::new(row, 7),
+        source: name("shop"),
+        kind: "".into(),
+        headers,
+        body: body.into(),
+    };
+    Delivery {
+        event: Arc::new(event),
+        destination: name(destination),
+        payload: None,
+        due_ms: START_MS,
+        order_key: None,
+        tries: 0,
+        attempts: 0,
+    }
+}
+
+fn deliveries(range: std::ops::Range<u64>, destination: &str) -> Vec<Delivery> {
+    range.map(|number| delivery(number, destination, format!("{{\"n\": {number}}}"))).collect()
+}
+
+/// Retries after 10 ms, so that a test in real time is short.
+fn to(receiver: &Receiver) -> DestinationOptions {
+    DestinationOptions {
+        allow_private: true,
+        policy: Policy {
+            base: Duration::from_millis(10),
+            factor: 1.0,
+            jitter: 0.0,
+            ..Policy::default()
+        },
+        ..DestinationOptions::new(receiver.url())
+    }
+}
+
+type Destinations = HashMap<Name, DestinationOptions>;
+
+fn one(options: DestinationOptions) -> Destinations {
+    HashMap::from([(name("a"), options)])
+}
+
+struct Bench {
+    store: Arc<FakeStore>,
+    handle: Handle,
+    tasks: Tasks,
+}
+
+impl Bench {
+    fn start(destinations: Destinations) -> Self {
+        Self::start_on(FakeStore::prompt(), destinations)
+    }
+
+    fn start_on(store: Arc<FakeStore>, destinations: Destinations) -> Self {
+        Self::start_with(store, Options { destinations, ..Options::default() })
+    }
+
+    fn start_with(store: Arc<FakeStore>, options: Options) -> Self {
+        let tasks = Tasks::new();
+        let clock = Clock::tokio(START_MS);
+        let handle = start(options, store.clone(), clock, tasks.clone()).expect("good settings");
+        store.hand_to(handle.clone());
+        Self { store, handle, tasks }
+    }
+
+    /// Waits until all that was ever added to the destination is delivered.
+    async fn all_delivered(&self, destination: &str) {
+        self.store.until(|rows| rows.all_delivered(destination)).await;
+    }
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        self.tasks.stop();
+    }
+}

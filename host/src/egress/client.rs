@@ -1,0 +1,123 @@
+//! One destination's client: sends a request, ends within its deadline, and reads no more than it must.
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use bytes::{Bytes, BytesMut};
+use http::header::RETRY_AFTER;
+use http::{HeaderMap, Method, Uri};
+use http_body::Body;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper_util::client::legacy;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use tokio::time::Instant;
+
+use super::connector::{Connector, Guarded};
+use super::failure::{classify, failed};
+use super::guard::Guard;
+use super::resolver::{LookUp, Resolver};
+use super::tls::Tls;
+use super::{Options, SetupError};
+use crate::model::{Cause, Outcome};
+
+/// Idle connections live so long: under the 60 s at which many servers and
+/// balancers close them.
+const IDLE: Duration = Duration::from_secs(50);
+/// All of an answer's headers together.
+const HEAD_BYTES: usize = 64 * 1024;
+/// What is read beyond the excerpt, so that the connection can be used again.
+const DRAIN_BYTES: usize = 64 * 1024;
+
+/// No request is under way for longer, whatever its time-out.
+const LONGEST: Duration = Duration::from_secs(24 * 3_600);
+
+/// What is sent with POST. Host and content-length are added.
+#[derive(Debug)]
+pub struct Request {
+    pub headers: HeaderMap,
+    pub body: Bytes,
+    /// Over name look-up, connection, TLS, headers and body together.
+    pub timeout: Duration,
+}
+
+/// Cheap to clone; clones share one pool of connections.
+#[derive(Clone)]
+pub struct Client {
+    http: legacy::Client<Connector, Full<Bytes>>,
+    url: Uri,
+    excerpt: usize,
+}
+
+impl Client {
+    pub(super) fn new(
+        options: Options,
+        guard: Option<Guard>,
+        resolver: Arc<dyn Resolver>,
+        tls: &Tls,
+    ) -> Result<Self, SetupError> {
+        check(&options.url)?;
+        let tls = tls.settings(options.ca.as_ref())?;
+        let connects = metrics::counter!(crate::metrics::CONNECTS, "destination" => options.name);
+        let tcp = Guarded::new(LookUp::new(resolver), guard, connects);
+        let http = legacy::Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE)
+            .pool_max_idle_per_host(options.in_flight.max(1))
+            .http1_max_buf_size(HEAD_BYTES)
+            .build(Connector::new(tcp, tls));
+        Ok(Self { http, url: options.url, excerpt: options.excerpt })
+    }
+
+    /// Sends it once. Never fails otherwise than by its outcome, never follows a
+    /// redirect, and ends within the request's time-out.
+    ///
+    /// The answer's head decides: whoever says 2xx and then breaks off, or never
+    /// comes to an end, has still said it. Its body is only for the log.
+    pub async fn send(&self, request: Request) -> Outcome {
+        let deadline = Instant::now() + request.timeout.min(LONGEST);
+        let mut message = http::Request::new(Full::new(request.body));
+        *message.method_mut() = Method::POST;
+        *message.uri_mut() = self.url.clone();
+        *message.headers_mut() = request.headers;
+        let answer = match tokio::time::timeout_at(deadline, self.http.request(message)).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(error)) => return classify(&error),
+            Err(_) => {
+                return failed(Cause::Timeout, &format!("no answer within {:?}", request.timeout));
+            }
+        };
+        let (head, mut body) = answer.into_parts();
+        let asked = head.headers.get(RETRY_AFTER);
+        let retry_after_s = asked.and_then(|v| super::retry_after::parse(v, SystemTime::now()));
+        let mut excerpt = BytesMut::new();
+        if !body.is_end_stream() {
+            let reading = read(&mut body, &mut excerpt, self.excerpt);
+            // What came before the deadline is kept.
+            tokio::time::timeout_at(deadline, reading).await.ok();
+        }
+        Outcome::Answered { status: head.status.as_u16(), retry_after_s, excerpt: excerpt.freeze() }
+    }
+}
+
+/// Stops at the end, at an error, or where reading on costs more than a new connection.
+async fn read(body: &mut Incoming, excerpt: &mut BytesMut, cap: usize) {
+    let mut total = 0usize;
+    while let Some(Ok(frame)) = body.frame().await {
+        let Some(data) = frame.data_ref() else { continue };
+        let room = cap.saturating_sub(excerpt.len()).min(data.len());
+        excerpt.extend_from_slice(&data[..room]);
+        total = total.saturating_add(data.len());
+        if total > cap.saturating_add(DRAIN_BYTES) {
+            return;
+        }
+    }
+}
+
+fn check(url: &Uri) -> Result<(), SetupError> {
+    let known = matches!(url.scheme_str(), Some("http" | "https"));
+    match url.authority() {
+        Some(authority) if authority.as_str().contains('@') => Err(SetupError::Credentials),
+        Some(authority) if known && !authority.host().is_empty() => Ok(()),
+        _ => Err(SetupError::Url),
+    }
+}

@@ -1,0 +1,73 @@
+//! From the client's errors to a cause and one line of text.
+use std::error::Error;
+use std::io;
+
+use hyper_util::client::legacy;
+
+use super::connector::ConnectError;
+use crate::model::{Cause, Outcome};
+
+/// Longer messages are cut: a destination must not fill the log through them.
+const LONGEST: usize = 300;
+
+pub(super) fn failed(cause: Cause, message: &str) -> Outcome {
+    let clean = message.chars().map(|c| if c.is_control() { ' ' } else { c });
+    Outcome::Failed { cause, message: clean.take(LONGEST).collect() }
+}
+
+pub(super) fn classify(error: &legacy::Error) -> Outcome {
+    let Some(source) = error.source() else { return failed(Cause::Protocol, &error.to_string()) };
+    if let Some(connect) = source.downcast_ref::<ConnectError>() {
+        return failed(connect_cause(connect), &chain(connect));
+    }
+    failed(cause(error, source), &chain(source))
+}
+
+fn connect_cause(error: &ConnectError) -> Cause {
+    match error {
+        ConnectError::Dns { .. } => Cause::Dns,
+        ConnectError::Refused { .. } => Cause::Refused,
+        ConnectError::Tcp { .. } | ConnectError::Slow => Cause::Connect,
+        ConnectError::Tls(_) => Cause::Tls,
+    }
+}
+
+fn cause(error: &legacy::Error, source: &(dyn Error + 'static)) -> Cause {
+    if links(source).any(is_tls) {
+        return Cause::Tls;
+    }
+    match source.downcast_ref::<hyper::Error>() {
+        Some(own) if own.is_user() => Cause::Request,
+        _ if error.is_connect() => Cause::Connect,
+        _ => Cause::Protocol,
+    }
+}
+
+/// In TLS 1.3 a server may refuse after the handshake seems done.
+fn is_tls(error: &(dyn Error + 'static)) -> bool {
+    let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+    inner.is_some_and(|inner| inner.is::<rustls::Error>())
+}
+
+fn links<'e>(error: &'e (dyn Error + 'static)) -> impl Iterator<Item = &'e (dyn Error + 'static)> {
+    let mut next = Some(error);
+    std::iter::from_fn(move || {
+        let link = next?;
+        next = link.source();
+        Some(link)
+    })
+}
+
+/// The error and its causes; what a text says already is not said again.
+fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut text = String::new();
+    for link in links(error) {
+        let more = link.to_string();
+        if text.is_empty() {
+            text = more;
+        } else if !text.contains(&more) {
+            text = format!("{text}: {more}");
+        }
+    }
+    text
+}

@@ -1,0 +1,240 @@
+//! Which addresses a destination must not have, because only this machine or its network can reach them.
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// Names the kind of a refused address.
+pub(super) type Guard = fn(IpAddr) -> Option<&'static str>;
+
+/// What makes the address one that is not for everybody (the IANA registries of
+/// special-purpose addresses), or none.
+///
+/// IPv6 is refused outside of 2000::/3, but for forms that carry an IPv4
+/// address: those are judged by what they carry.
+pub(super) fn refusal(address: IpAddr) -> Option<&'static str> {
+    match address {
+        IpAddr::V4(address) => refusal_v4(address),
+        IpAddr::V6(address) => refusal_v6(address),
+    }
+}
+
+fn refusal_v4(address: Ipv4Addr) -> Option<&'static str> {
+    Some(match address.octets() {
+        [0, ..] => "an unspecified address",
+        [10, ..] | [172, 16..=31, ..] | [192, 168, ..] => "a private address",
+        [100, 64..=127, ..] => "a carrier's shared address",
+        [127, ..] => "a loopback address",
+        [169, 254, ..] => "a link-local address (cloud metadata)",
+        // Azure's platform services, inside the machine only though the address looks public.
+        [168, 63, 129, 16] => "a cloud platform's address",
+        [192, 0, 0, _] => "a protocol assignment",
+        [192, 0, 2, _] | [198, 51, 100, _] | [203, 0, 113, _] => "a documentation address",
+        [192, 88, 99, _] => "a 6to4 relay",
+        [198, 18 | 19, ..] => "a benchmarking address",
+        [224..=239, ..] => "a multicast address",
+        [255, 255, 255, 255] => "the broadcast address",
+        [240..=255, ..] => "a reserved address",
+        _ => return None,
+    })
+}
+
+fn refusal_v6(address: Ipv6Addr) -> Option<&'static str> {
+    let parts = address.segments();
+    let v4 = |high: u16, low: u16| {
+        let [a, b] = high.to_be_bytes();
+        let [c, d] = low.to_be_bytes();
+        Ipv4Addr::new(a, b, c, d)
+    };
+    let last = v4(parts[6], parts[7]);
+    if address.is_loopback() {
+        return Some("a loopback address");
+    }
+    if address.is_unspecified() {
+        return Some("an unspecified address");
+    }
+    // ISATAP (RFC 5214) puts its IPv4 address behind 0:5efe or 200:5efe, whatever the prefix.
+    if matches!(parts[4], 0 | 0x200)
+        && parts[5] == 0x5efe
+        && let Some(kind) = refusal_v4(last)
+    {
+        return Some(kind);
+    }
+    match parts {
+        // IPv4-compatible, IPv4-mapped, NAT64's well-known prefix (RFC 6052).
+        [0, 0, 0, 0, 0, 0 | 0xffff, ..] | [0x64, 0xff9b, 0, 0, 0, 0, ..] => refusal_v4(last),
+        // 6to4 (RFC 3056).
+        [0x2002, high, low, ..] => refusal_v4(v4(high, low)),
+        // Teredo (RFC 4380): the server's address, and the client's with all bits flipped.
+        [0x2001, 0, high, low, ..] => {
+            refusal_v4(v4(high, low)).or_else(|| refusal_v4(v4(!parts[6], !parts[7])))
+        }
+        _ => special_v6(parts),
+    }
+}
+
+fn special_v6(parts: [u16; 8]) -> Option<&'static str> {
+    Some(match parts {
+        [0x64, 0xff9b, 1, ..] => "a local NAT64 address",
+        [0xfc00..=0xfdff, ..] => "a unique local address",
+        [0xfe80..=0xfebf, ..] => "a link-local address",
+        [0xfec0..=0xfeff, ..] => "a site-local address",
+        [0xff00..=0xffff, ..] => "a multicast address",
+        [0x2001, 0xdb8, ..] | [0x3fff, 0..=0x0fff, ..] => "a documentation address",
+        [0x2001, 2, 0, ..] => "a benchmarking address",
+        // The rest of 2001::/23: protocol assignments, ORCHID among them.
+        [0x2001, 1..=0x1ff, ..] => "a protocol assignment",
+        [0x2000..=0x3fff, ..] => return None,
+        _ => "outside of the public address space",
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn judge(text: &str) -> Option<&'static str> {
+        refusal(text.parse().expect(text))
+    }
+
+    #[test]
+    fn special_addresses_are_refused() {
+        for text in [
+            "0.0.0.0",
+            "0.1.2.3",
+            "10.0.0.1",
+            "10.255.255.255",
+            "100.64.0.1",
+            "100.100.100.200",
+            "100.127.255.255",
+            "127.0.0.1",
+            "127.255.0.1",
+            "168.63.129.16",
+            "169.254.169.254",
+            "169.254.0.1",
+            "172.16.0.1",
+            "172.31.255.255",
+            "192.0.0.192",
+            "192.0.2.1",
+            "192.88.99.1",
+            "192.168.1.1",
+            "198.18.0.1",
+            "198.19.255.255",
+            "198.51.100.7",
+            "203.0.113.9",
+            "224.0.0.1",
+            "239.255.255.255",
+            "240.0.0.1",
+            "255.255.255.255",
+            "::",
+            "::1",
+            "fc00::1",
+            "fd00:ec2::254",
+            "fdff::1",
+            "fe80::1",
+            "febf::1",
+            "fec0::1",
+            "ff02::1",
+            "2001:db8::1",
+            "3fff::1",
+            "3fff:fff::1",
+            "2001:2::1",
+            "2001:10::1",
+            "2001:20::1",
+            "100::1",
+            "64:ff9b:1::808:808",
+            "5f00::1",
+            "4000::1",
+            "8000::1",
+            "1::1",
+            "::ffff:0:808:808",
+        ] {
+            assert!(judge(text).is_some(), "{text} must be refused");
+        }
+    }
+
+    #[test]
+    fn transition_forms_are_judged_by_the_address_they_carry() {
+        for inner in [
+            "127.0.0.1",
+            "10.1.2.3",
+            "169.254.169.254",
+            "192.168.0.1",
+            "0.0.0.0",
+            "100.64.0.1",
+            "224.0.0.1",
+            "255.255.255.255",
+        ] {
+            for text in carriers(inner.parse().expect(inner)) {
+                assert!(refusal(text.into()).is_some(), "{text} carries {inner}");
+            }
+        }
+        for text in carriers("8.8.8.8".parse().expect("an address")) {
+            assert_eq!(refusal(text.into()), None, "{text} carries a public address");
+        }
+    }
+
+    /// The address in each form that carries an IPv4 address.
+    fn carriers(inner: Ipv4Addr) -> Vec<Ipv6Addr> {
+        let [a, b, c, d] = inner.octets();
+        let (high, low) = (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]));
+        vec![
+            Ipv6Addr::new(0, 0, 0, 0, 0, 0xffff, high, low),
+            Ipv6Addr::new(0, 0, 0, 0, 0, 0, high, low),
+            Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, high, low),
+            Ipv6Addr::new(0x2002, high, low, 0, 0, 0, 0, 1),
+            Ipv6Addr::new(0x2001, 0, high, low, 0, 0, !0x0808, !0x0808),
+            Ipv6Addr::new(0x2001, 0, 0x0808, 0x0808, 0, 0, !high, !low),
+            Ipv6Addr::new(0x2606, 0x4700, 0, 0, 0, 0x5efe, high, low),
+            Ipv6Addr::new(0x2606, 0x4700, 0, 0, 0x200, 0x5efe, high, low),
+        ]
+    }
+
+    #[test]
+    fn public_addresses_pass() {
+        for text in [
+            "1.1.1.1",
+            "8.8.8.8",
+            "9.255.255.255",
+            "11.0.0.0",
+            "100.63.255.255",
+            "100.128.0.0",
+            "126.255.255.255",
+            "128.0.0.1",
+            "168.63.129.17",
+            "169.253.255.255",
+            "172.15.255.255",
+            "172.32.0.0",
+            "192.0.1.1",
+            "192.167.255.255",
+            "198.17.255.255",
+            "198.20.0.0",
+            "223.255.255.255",
+            "2606:4700::1111",
+            "2a00:1450::1",
+            "2001:4860:4860::8888",
+            "2001:200::1",
+            "3ffe::1",
+        ] {
+            assert_eq!(judge(text), None, "{text} must pass");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_ipv6_outside_of_2000_3_passes_by_itself(bits: u128) {
+            let address = Ipv6Addr::from(bits);
+            let carries = matches!(
+                address.segments(),
+                [0, 0, 0, 0, 0, 0 | 0xffff, ..] | [0x64, 0xff9b, 0, 0, 0, 0, ..]
+            );
+            if refusal(address.into()).is_none() && !carries {
+                prop_assert_eq!(bits >> 125, 1);
+            }
+        }
+
+        #[test]
+        fn a_mapped_address_is_judged_as_itself(bits: u32) {
+            let inner = Ipv4Addr::from(bits);
+            prop_assert_eq!(refusal(inner.to_ipv6_mapped().into()).is_some(), refusal(inner.into()).is_some());
+        }
+    }
+}

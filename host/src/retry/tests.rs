@@ -1,0 +1,164 @@
+//! The retry policy against hostile numbers and the promises of its documentation.
+use bytes::Bytes;
+use proptest::prelude::*;
+
+use super::*;
+
+fn answered(status: u16, retry_after_s: Option<u64>) -> Outcome {
+    Outcome::Answered { status, retry_after_s, excerpt: Bytes::new() }
+}
+
+fn failed(cause: Cause) -> Outcome {
+    Outcome::Failed { cause, message: "as the test wants".to_owned() }
+}
+
+fn steady() -> Policy {
+    Policy { jitter: 0.0, ..Policy::default() }
+}
+
+#[test]
+fn waits_double_to_the_cap() {
+    let policy = Policy { attempts: u32::MAX, ..steady() };
+    let wait = |tries| match policy.next(tries, &answered(503, None), 0, 0.5) {
+        After::At(ms) => ms,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(
+        [1, 2, 3, 12, 13, 1_000].map(wait),
+        [1_000, 2_000, 4_000, 2_048_000, 3_600_000, 3_600_000]
+    );
+}
+
+#[test]
+fn jitter_spreads_to_both_sides() {
+    let policy = Policy { jitter: 0.2, ..Policy::default() };
+    assert_eq!(policy.next(1, &answered(500, None), 0, 0.0), After::At(800));
+    assert_eq!(policy.next(1, &answered(500, None), 0, 0.5), After::At(1_000));
+    assert!(matches!(policy.next(1, &answered(500, None), 0, 0.999), After::At(1_190..=1_200)));
+}
+
+#[test]
+fn only_a_2xx_is_success() {
+    for status in 200..300 {
+        assert_eq!(steady().next(1, &answered(status, None), 0, 0.5), After::Delivered);
+    }
+    for status in [101, 199, 300, 301, 302, 304, 307, 400, 401, 404, 408, 425, 429, 500, 503, 999] {
+        assert_eq!(steady().next(1, &answered(status, None), 7, 0.5), After::At(1_007), "{status}");
+    }
+}
+
+#[test]
+fn a_410_disables_even_at_the_first_attempt() {
+    assert!(matches!(steady().next(1, &answered(410, Some(5)), 0, 0.5), After::Disable(_)));
+}
+
+#[test]
+fn failures_are_tried_again_but_for_our_own() {
+    for cause in
+        [Cause::Dns, Cause::Refused, Cause::Connect, Cause::Tls, Cause::Timeout, Cause::Protocol]
+    {
+        assert_eq!(steady().next(1, &failed(cause), 0, 0.5), After::At(1_000));
+    }
+    let After::Dead(cause) = steady().next(1, &failed(Cause::Request), 0, 0.5) else {
+        panic!("a request that can't be made is given up")
+    };
+    assert!(cause.contains("as the test wants"));
+}
+
+#[test]
+fn the_last_attempt_says_why() {
+    let policy = Policy { attempts: 3, ..steady() };
+    assert!(matches!(policy.next(2, &answered(503, None), 0, 0.5), After::At(_)));
+    let After::Dead(cause) = policy.next(3, &answered(503, None), 0, 0.5) else { panic!("dead") };
+    assert_eq!(cause, "given up after 3 attempts; the last answer was 503");
+    let After::Dead(cause) = policy.next(4, &failed(Cause::Dns), 0, 0.5) else { panic!("dead") };
+    assert_eq!(cause, "given up after 4 attempts; the last failed (dns): as the test wants");
+}
+
+#[test]
+fn retry_after_is_a_bounded_minimum() {
+    let day = 24 * 3_600 * 1_000;
+    for status in [429, 503, 500, 301] {
+        assert_eq!(steady().next(1, &answered(status, Some(30)), 0, 0.5), After::At(30_000));
+        assert_eq!(steady().next(1, &answered(status, Some(0)), 0, 0.5), After::At(1_000));
+        assert_eq!(steady().next(1, &answered(status, Some(u64::MAX)), 0, 0.5), After::At(day));
+    }
+    let long = Policy { cap: Duration::from_secs(7 * 24 * 3_600), ..steady() };
+    assert_eq!(long.next(1, &answered(503, Some(u64::MAX)), 0, 0.5), After::At(7 * day));
+}
+
+#[test]
+fn the_first_attempt_may_wait() {
+    let policy = Policy { first: Duration::from_secs(3), ..steady() };
+    assert_eq!(policy.first_due_ms(5), 3_005);
+    let policy = Policy { first: Duration::MAX, ..steady() };
+    assert_eq!(policy.first_due_ms(5), u64::MAX);
+}
+
+fn any_outcome() -> impl Strategy<Value = Outcome> {
+    let causes = prop::sample::select(vec![
+        Cause::Dns,
+        Cause::Refused,
+        Cause::Connect,
+        Cause::Tls,
+        Cause::Timeout,
+        Cause::Protocol,
+        Cause::Request,
+    ]);
+    prop_oneof![
+        (any::<u16>(), any::<Option<u64>>()).prop_map(|(status, after)| answered(status, after)),
+        causes.prop_map(failed),
+    ]
+}
+
+prop_compose! {
+    fn any_policy()(
+        base: Duration, factor: f64, cap: Duration, jitter: f64, attempts: u32, first: Duration,
+    ) -> Policy {
+        Policy { base, factor, cap, jitter, attempts, first }
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_numbers_give_a_time_not_before_now(
+        policy in any_policy(), tries: u32, outcome in any_outcome(), now: u64, unit: f64,
+    ) {
+        if let After::At(due) = policy.next(tries, &outcome, now, unit) {
+            prop_assert!(due >= now);
+            prop_assert!(tries < policy.attempts);
+        }
+    }
+
+    #[test]
+    fn waits_keep_to_the_cap_and_the_jitter(
+        base_ms in 1u64..100_000, factor in 1.0f64..1e300, cap_ms in 1u64..10_000_000,
+        jitter in 0.0f64..1.0, tries: u32, unit in 0.0f64..1.0,
+    ) {
+        let policy = Policy {
+            base: Duration::from_millis(base_ms), factor, cap: Duration::from_millis(cap_ms), jitter,
+            attempts: u32::MAX, first: Duration::ZERO,
+        };
+        let tries = tries.min(u32::MAX - 1);
+        let After::At(wait) = policy.next(tries, &answered(500, None), 0, unit) else {
+            return Err(TestCaseError::fail("a failure before the last attempt is tried again"));
+        };
+        let least = base_ms.min(cap_ms) as f64 * (1.0 - jitter) - 1.0;
+        let most = cap_ms as f64 * (1.0 + jitter) + 1.0;
+        prop_assert!((least..=most).contains(&(wait as f64)), "{wait} not in {least}..={most}");
+    }
+
+    #[test]
+    fn waits_never_shrink_from_one_failure_to_the_next(
+        base_ms in 0u64..100_000, factor in 1.0f64..10.0, tries in 1u32..1_000,
+    ) {
+        let policy = Policy {
+            base: Duration::from_millis(base_ms), factor, jitter: 0.0, attempts: u32::MAX, ..Policy::default()
+        };
+        let wait = |tries| match policy.next(tries, &answered(500, None), 0, 0.5) {
+            After::At(due) => due,
+            other => panic!("{other:?}"),
+        };
+        prop_assert!(wait(tries) <= wait(tries + 1));
+    }
+}
