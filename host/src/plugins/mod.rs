@@ -1,1 +1,50 @@
-//! To come.
+//! Plugins: the engine, its limits, the gate, the directory watch and the swap.
+mod bindings;
+mod build;
+mod cache;
+mod call;
+mod code;
+mod compile;
+mod engine;
+mod fault;
+mod gate;
+mod host;
+pub mod limits;
+mod loader;
+mod log;
+mod registry;
+mod report;
+mod slow;
+mod snapshot;
+mod spec;
+mod verdict;
+mod version;
+mod wasi;
+mod watch;
+
+#[cfg(test)]
+mod tests;
+
+pub use cache::CacheError;
+pub use call::{Answer, Call};
+pub use compile::{Compiler, compile_child_main};
+pub use fault::Fault;
+pub use gate::{GateError, inspect};
+pub use limits::Limits;
+pub use loader::LoadError;
+pub use registry::{LoadReport, OpenError, Pinned, Plugins, ReconfigureError, Status};
+pub use report::{About, ConfigIssue, Report, Shape};
+pub use spec::{Options, Spec};
+pub use verdict::{Amendment, Target, Verdict};
+
+/// Takes a component through the whole gate without putting it in force.
+///
+/// # Errors
+/// What stands against it.
+pub async fn check(
+    compiler: &Compiler,
+    spec: &Spec,
+    wasm: bytes::Bytes,
+) -> Result<Report, GateError> {
+    compiler.build(build::Job::new(spec), wasm).await.map(|built| built.report)
+}

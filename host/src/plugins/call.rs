@@ -1,0 +1,146 @@
+//! One call: the event in the guest's terms, the first slice on the caller's thread, the rest in the slow lane.
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::HeaderName;
+
+use super::bindings::exports::hookwright::plugin::handler;
+use super::bindings::hookwright::plugin::types;
+use super::code::{self, Code, Ended};
+use super::fault::{Fault, Remains, explain};
+use super::host::Guest;
+use super::log::Log;
+use super::slow::{Lane, Overrun};
+use super::verdict::{self, Verdict};
+use super::version::Seat;
+use super::{Limits, wasi::Wasi};
+use crate::model::{Decision, Digest, Event, Name};
+
+/// What a plugin is asked about: the event, as the plugins before left it.
+#[derive(Debug, Clone, Copy)]
+pub struct Call<'a> {
+    pub event: &'a Event,
+    pub body: &'a Bytes,
+    pub content_type: &'a str,
+    pub kind: &'a str,
+    pub attributes: &'a [(String, String)],
+    /// A person asked for the event to be handled again.
+    pub replay: bool,
+}
+
+/// What came of a call.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// The version that answered; none where none was loaded.
+    pub digest: Option<Digest>,
+    pub took: Duration,
+    /// The log lines of the call, to the cap.
+    pub log: Vec<String>,
+    pub result: Result<Verdict, Fault>,
+}
+
+impl Answer {
+    /// As it is kept with the event.
+    pub fn decision(&self) -> Decision {
+        match &self.result {
+            Ok(Verdict::Pass) => Decision::Pass,
+            Ok(Verdict::Amend(_)) => Decision::Amend,
+            Ok(Verdict::Drop(reason)) => Decision::Drop(reason.clone()),
+            Ok(Verdict::Deliver(targets)) => Decision::Deliver(targets.len()),
+            Err(Fault::Retry(reason)) => Decision::Retry(reason.clone()),
+            Err(Fault::Reject(reason)) => Decision::Reject(reason.clone()),
+            Err(fault) => Decision::Fail(fault.to_string()),
+        }
+    }
+}
+
+/// A call with its code and its bounds.
+pub(super) struct Setup<'a> {
+    pub(super) code: &'a Arc<Code>,
+    pub(super) plugin: &'a Name,
+    pub(super) limits: &'a Limits,
+    /// Headers that the guest may see.
+    pub(super) headers: &'a [HeaderName],
+}
+
+/// Makes the call; gives its result and its log lines. The seat is kept until
+/// the instance is gone, even where the caller goes away first.
+pub(super) async fn call(
+    setup: &Setup<'_>,
+    lane: &Lane,
+    call: &Call<'_>,
+    seat: Option<Seat>,
+) -> (Result<Verdict, Fault>, Vec<String>) {
+    let id = call.event.id;
+    let log = Arc::new(Log::new(setup.plugin.clone(), Some(id), setup.limits.log));
+    let ended = run(setup, lane, call, &log, seat).await;
+    let (lines, last_error) = log.take();
+    let result = match ended {
+        Ok(ended) => settle(ended, setup.limits, last_error.as_deref()),
+        Err(Overrun::Cpu | Overrun::Wall) => Err(Fault::Time(setup.limits.time)),
+        Err(panic @ Overrun::Panic) => Err(Fault::Host(panic.to_string())),
+    };
+    (result, lines)
+}
+
+async fn run(
+    setup: &Setup<'_>,
+    lane: &Lane,
+    call: &Call<'_>,
+    log: &Arc<Log>,
+    seat: Option<Seat>,
+) -> Result<Ended, Overrun> {
+    let started = Instant::now();
+    let id = call.event.id;
+    let mut guest = Guest::new(setup.limits, log.clone(), call.body.clone());
+    if setup.code.wants_wasi {
+        let seed = (id.row().cast_unsigned(), id.node());
+        guest.wasi = Some(Box::new(Wasi::new(call.event.received_ms(), seed, log)));
+    }
+    let store = code::store(setup.code.engine(), guest, setup.limits.output);
+    let event = lower(call, setup.headers);
+    let code = setup.code.clone();
+    let mut task: super::slow::Task<'static, Ended> = Box::pin(async move {
+        let _seat = seat;
+        code::handle(code, store, event).await
+    });
+    // Most calls end here. The others go on in the lane, which polls them anew, so nobody waits for this waker.
+    let slice = task.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    match slice {
+        Poll::Ready(ended) => Ok(ended),
+        Poll::Pending => lane.run(setup.limits.time, started.elapsed(), task).await,
+    }
+}
+
+fn settle(ended: Ended, limits: &Limits, last_error: Option<&str>) -> Result<Verdict, Fault> {
+    let Ended { answer, out_of_memory } = ended;
+    match answer {
+        Ok(Ok(verdict)) => verdict::check(verdict).map_err(Fault::Contract),
+        Ok(Err(types::Failure::Retry(text))) => Err(Fault::Retry(verdict::reason(&text))),
+        Ok(Err(types::Failure::Reject(text))) => Err(Fault::Reject(verdict::reason(&text))),
+        Ok(Err(types::Failure::Other(text))) => Err(Fault::Other(verdict::reason(&text))),
+        Err(error) => Err(explain(&Remains { error: &error, out_of_memory, last_error, limits })),
+    }
+}
+
+fn lower(call: &Call<'_>, headers: &[HeaderName]) -> handler::Event {
+    let event = call.event;
+    let named = headers.iter().flat_map(|name| {
+        let values = event.headers.get_all(name).into_iter();
+        values.map(|value| {
+            (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
+        })
+    });
+    handler::Event {
+        id: event.id.to_string(),
+        source: event.source.as_str().to_owned(),
+        kind: call.kind.to_owned(),
+        content_type: call.content_type.to_owned(),
+        received_ms: event.received_ms(),
+        replay: call.replay,
+        attributes: call.attributes.to_vec(),
+        headers: named.collect(),
+    }
+}

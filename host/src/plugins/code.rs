@@ -1,0 +1,101 @@
+//! Native code ready to be called: linking, stores, and one call from a fresh instance to its end.
+use std::sync::Arc;
+
+use wasmtime::component::{Component, Linker};
+use wasmtime::{Engine, Error, Result, Store};
+
+use super::bindings::exports::hookwright::plugin::handler;
+use super::bindings::hookwright::plugin::types;
+use super::bindings::{Plugin, PluginPre};
+use super::host::{Guest, HasGuest};
+use super::wasi;
+
+/// Epochs until a guest gives way: one to two milliseconds.
+const SLICE: u64 = 2;
+/// What the records of a small answer may add to the bytes that the author sees.
+const OUTPUT_SLACK: u64 = 64 << 10;
+
+/// The host's side, linked once for plugins with and without WASI.
+pub(super) struct Linkers {
+    plain: Linker<Guest>,
+    wasi: Linker<Guest>,
+}
+
+impl Linkers {
+    pub(super) fn new(engine: &Engine) -> Result<Self> {
+        let mut plain = Linker::new(engine);
+        Plugin::add_to_linker::<_, HasGuest>(&mut plain, |guest| guest)?;
+        let mut wasi = plain.clone();
+        wasi::link(&mut wasi)?;
+        Ok(Self { plain, wasi })
+    }
+
+    pub(super) fn of(&self, wants_wasi: bool) -> &Linker<Guest> {
+        if wants_wasi { &self.wasi } else { &self.plain }
+    }
+}
+
+/// A component linked and typed. Shared by all plugins of one file and settings.
+pub(super) struct Code {
+    pre: PluginPre<Guest>,
+    /// The settings, where there is no snapshot and each call must begin with `init`.
+    init: Option<String>,
+    pub(super) wants_wasi: bool,
+}
+
+impl Code {
+    pub(super) fn new(
+        linkers: &Linkers,
+        component: &Component,
+        wants_wasi: bool,
+        init: Option<String>,
+    ) -> Result<Self> {
+        let pre = linkers.of(wants_wasi).instantiate_pre(component)?;
+        Ok(Self { pre: PluginPre::new(pre)?, init, wants_wasi })
+    }
+
+    pub(super) fn engine(&self) -> &Engine {
+        self.pre.engine()
+    }
+}
+
+/// How one call ended.
+pub(super) struct Ended {
+    pub(super) answer: Result<std::result::Result<types::Verdict, types::Failure>>,
+    pub(super) out_of_memory: bool,
+}
+
+/// A store for one call: metered, and giving way at every slice.
+pub(super) fn store(engine: &Engine, guest: Guest, output: u64) -> Store<Guest> {
+    let mut store = Store::new(engine, guest);
+    store.limiter(|guest| &mut guest.meter);
+    let fuel = output.saturating_add(OUTPUT_SLACK);
+    store.set_hostcall_fuel(usize::try_from(fuel).unwrap_or(usize::MAX));
+    store.set_epoch_deadline(SLICE);
+    store.epoch_deadline_async_yield_and_update(SLICE);
+    store
+}
+
+/// One event through a fresh instance, which is gone when this ends.
+pub(super) async fn handle(
+    code: Arc<Code>,
+    mut store: Store<Guest>,
+    event: handler::Event,
+) -> Ended {
+    let answer = begin(&code, &mut store, &event).await;
+    Ended { answer, out_of_memory: store.data().meter.refused() }
+}
+
+async fn begin(
+    code: &Code,
+    store: &mut Store<Guest>,
+    event: &handler::Event,
+) -> Result<std::result::Result<types::Verdict, types::Failure>> {
+    let plugin = code.pre.instantiate_async(&mut *store).await?;
+    if let Some(config) = &code.init {
+        let ready = plugin.hookwright_plugin_lifecycle().call_init(&mut *store, config).await?;
+        ready.map_err(|_| Error::msg("`init` refuses settings that it took at load"))?;
+    }
+    let body = wasmtime::component::Resource::new_borrow(0);
+    plugin.hookwright_plugin_handler().call_handle(&mut *store, event, body).await
+}

@@ -1,0 +1,140 @@
+//! What a guest may call: its event's body and the log.
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::Poll;
+
+use bytes::Bytes;
+use wasmtime::component::{HasData, Resource};
+use wasmtime::{Result, bail};
+
+use super::bindings::hookwright::plugin::types::{Body, HostBody};
+use super::bindings::hookwright::plugin::{log, types};
+use super::limits::{HOST_CALLS, Limits, Meter, POINTERS};
+use super::log::{Level, Log};
+use super::wasi::Wasi;
+use crate::model::pointer;
+
+/// Bytes that a host call may walk or copy before it gives way: some 5 ms.
+const INLINE_WORK: usize = 1 << 20;
+
+/// Stops a guest that calls the host without end.
+#[derive(Debug, thiserror::Error)]
+#[error("more than {HOST_CALLS} calls into the host")]
+pub(super) struct TooManyCalls;
+
+/// Stops a guest that asks the host for more than it may hold itself.
+#[derive(Debug, thiserror::Error)]
+#[error("asked for more of the body than its memory holds")]
+pub(super) struct TooMuchText;
+
+/// A store's data: one call's share of the host.
+pub(super) struct Guest {
+    pub(super) meter: Meter,
+    pub(super) log: Arc<Log>,
+    /// Only where the component imports WASI.
+    pub(super) wasi: Option<Box<Wasi>>,
+    body: Bytes,
+    memory: u64,
+    calls_left: u32,
+}
+
+impl Guest {
+    pub(super) fn new(limits: &Limits, log: Arc<Log>, body: Bytes) -> Self {
+        Self {
+            meter: Meter::new(limits.memory),
+            log,
+            wasi: None,
+            body,
+            memory: limits.memory,
+            calls_left: HOST_CALLS,
+        }
+    }
+
+    fn count(&mut self) -> Result<()> {
+        match self.calls_left.checked_sub(1) {
+            Some(left) => self.calls_left = left,
+            None => bail!(TooManyCalls),
+        }
+        Ok(())
+    }
+}
+
+/// Tells the linker how the host's functions reach the store's data.
+pub(super) struct HasGuest;
+
+impl HasData for HasGuest {
+    type Data<'a> = &'a mut Guest;
+}
+
+impl types::Host for Guest {}
+
+impl HostBody for Guest {
+    fn size(&mut self, _body: Resource<Body>) -> Result<u64> {
+        self.count()?;
+        Ok(self.body.len() as u64)
+    }
+
+    async fn read(&mut self, _body: Resource<Body>) -> Result<Vec<u8>> {
+        self.count()?;
+        if self.body.len() as u64 > self.memory {
+            bail!(TooMuchText);
+        }
+        if self.body.len() > INLINE_WORK {
+            give_way().await;
+        }
+        Ok(self.body.to_vec())
+    }
+
+    async fn select(
+        &mut self,
+        _body: Resource<Body>,
+        pointers: Vec<String>,
+    ) -> Result<Vec<Option<String>>> {
+        self.count()?;
+        if pointers.len() > POINTERS {
+            bail!("`select` takes at most {POINTERS} pointers, not {}", pointers.len());
+        }
+        if self.body.len().saturating_mul(pointers.len()) > INLINE_WORK {
+            give_way().await;
+        }
+        let found = pointer::select(&self.body, &pointers);
+        let bytes: u64 = found.iter().flatten().map(|text| text.len() as u64).sum();
+        if bytes > self.memory {
+            bail!(TooMuchText);
+        }
+        Ok(found.into_iter().map(|text| text.map(str::to_owned)).collect())
+    }
+
+    fn drop(&mut self, _body: Resource<Body>) -> Result<()> {
+        Ok(())
+    }
+}
+
+impl log::Host for Guest {
+    fn log(&mut self, level: log::Level, message: String) -> Result<()> {
+        self.count()?;
+        let level = match level {
+            log::Level::Trace => Level::Trace,
+            log::Level::Debug => Level::Debug,
+            log::Level::Info => Level::Info,
+            log::Level::Warn => Level::Warn,
+            log::Level::Error => Level::Error,
+        };
+        self.log.write(level, &message);
+        Ok(())
+    }
+}
+
+/// Leaves the present thread once: a call that gives way goes on in the slow lane.
+async fn give_way() {
+    let mut left = false;
+    poll_fn(|cx| {
+        if left {
+            return Poll::Ready(());
+        }
+        left = true;
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}

@@ -1,0 +1,123 @@
+//! What one call may use, and the meter that holds a guest to its memory.
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use wasmtime::ResourceLimiter;
+
+/// What one call of a plugin may use. Each is a hard limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// CPU time of one call, default 50 ms. On a crowded machine a call may
+    /// also take [`WALL_FACTOR`] times as long by the clock, no longer.
+    pub time: Duration,
+    /// Bytes of linear memory and tables, default 64 MiB.
+    pub memory: u64,
+    /// Bytes that the answer, or the arguments of one host call, may hold, default 4 MiB.
+    pub output: u64,
+    /// Bytes of log lines that are kept, default 16 KiB; what follows is dropped.
+    pub log: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { time: Duration::from_millis(50), memory: 64 << 20, output: 4 << 20, log: 16 << 10 }
+    }
+}
+
+/// Wall-clock time against CPU time: a starved guest ends too.
+pub const WALL_FACTOR: u32 = 20;
+/// Calls into the host that one call of a plugin may make.
+pub const HOST_CALLS: u32 = 10_000;
+/// Log lines of one call that are kept.
+pub const LOG_LINES: usize = 256;
+/// JSON pointers in one `select`.
+pub const POINTERS: usize = 64;
+/// Deliveries in one verdict.
+pub const DELIVERIES: usize = 64;
+/// CPU time of `init`, which runs once a version.
+pub const INIT_TIME: Duration = Duration::from_secs(10);
+/// Bytes of a component file.
+pub const COMPONENT_BYTES: u64 = 64 << 20;
+
+/// Core instances, memories and tables of one component: Python needs 38 instances.
+const PARTS: usize = 128;
+/// Bytes that the host keeps for one entry of a table.
+const TABLE_ENTRY: usize = 8;
+
+/// Counts what a guest holds, over all its memories and tables.
+#[derive(Debug)]
+pub(super) struct Meter {
+    limit: u64,
+    used: u64,
+    refused: bool,
+}
+
+impl Meter {
+    pub(super) fn new(limit: u64) -> Self {
+        Self { limit, used: 0, refused: false }
+    }
+
+    /// Whether the guest ever asked for more than it may have.
+    pub(super) fn refused(&self) -> bool {
+        self.refused
+    }
+
+    fn grow(&mut self, current: usize, desired: usize) -> bool {
+        let more = desired.saturating_sub(current) as u64;
+        let used = self.used.saturating_add(more);
+        if used > self.limit {
+            self.refused = true;
+            return false;
+        }
+        self.used = used;
+        true
+    }
+}
+
+impl ResourceLimiter for Meter {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        Ok(self.grow(current, desired))
+    }
+
+    fn table_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let bytes = |entries: usize| entries.saturating_mul(TABLE_ENTRY);
+        Ok(self.grow(bytes(current), bytes(desired)))
+    }
+
+    fn instances(&self) -> usize {
+        PARTS
+    }
+
+    fn tables(&self) -> usize {
+        PARTS
+    }
+
+    fn memories(&self) -> usize {
+        PARTS
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_memories_and_tables_count_together() {
+        let mut meter = Meter::new(1_000);
+        assert!(meter.memory_growing(0, 600, None).unwrap());
+        assert!(!meter.table_growing(0, 51, None).unwrap());
+        assert!(meter.refused());
+        assert!(meter.table_growing(0, 50, None).unwrap());
+        assert!(!meter.memory_growing(600, 601, None).unwrap());
+    }
+}

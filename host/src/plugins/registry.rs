@@ -1,0 +1,353 @@
+//! All plugins of the host: which versions are in force, and how they change.
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ::metrics::counter;
+use arc_swap::ArcSwap;
+use futures_util::{StreamExt as _, stream};
+use serde::Serialize;
+use tokio::sync::Semaphore;
+
+use super::cache::{Cache, CacheError};
+use super::call::{Answer, Call};
+use super::engine::{self, Purpose};
+use super::fault::Fault;
+use super::loader::{LoadError, Loader};
+use super::report::{About, Report};
+use super::slow::Lane;
+use super::spec::{Options, Spec};
+use super::version::{Floor, Version};
+use super::watch::Mark;
+use crate::metrics::PLUGIN_LOADS;
+use crate::model::{Digest, Name};
+
+/// Components that are compiled at a time.
+const LOADS: usize = 2;
+/// Component instances of the pool beyond those of calls: probes.
+const SPARE: u32 = 8;
+/// One plugin has at most that part of all instances.
+const SHARE: usize = 4;
+
+/// Why the plugins could not be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error(transparent)]
+    Cache(#[from] CacheError),
+    #[error(
+        "the WebAssembly engine does not start: {0:#}; lower the number of plugin instances, or allow the process more address space"
+    )]
+    Engine(wasmtime::Error),
+    #[error("no threads for slow plugins: {0}")]
+    Threads(std::io::Error),
+}
+
+/// The settings were not taken over: these plugins have no good version with them.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", .0.iter().map(|(name, error)| format!("plugin `{name}`: {error}")).collect::<Vec<_>>().join("; "))]
+pub struct ReconfigureError(pub Vec<(Name, LoadError)>);
+
+/// What came of loading one plugin.
+#[derive(Debug)]
+pub struct LoadReport {
+    pub plugin: Name,
+    pub result: Result<Arc<Report>, LoadError>,
+}
+
+/// A plugin as it stands.
+#[derive(Debug, Clone, Serialize)]
+pub struct Status {
+    pub name: Name,
+    pub file: String,
+    /// The version in force; none where there never was a good one.
+    pub digest: Option<Digest>,
+    pub about: Option<About>,
+    pub imports: Vec<String>,
+    /// Bytes of the component.
+    pub size: Option<u64>,
+    /// Milliseconds since 1970.
+    pub loaded_at_ms: Option<u64>,
+    pub warnings: Vec<String>,
+    /// Why the file as it is now is not in force; none where it is.
+    pub last_error: Option<String>,
+    /// Calls under way.
+    pub instances: usize,
+}
+
+/// All plugins. Cheap to clone.
+#[derive(Clone)]
+pub struct Plugins(Arc<Inner>);
+
+struct Inner {
+    /// One pointer: an event sees the plugins all of one moment.
+    table: ArcSwap<Table>,
+    floor: Floor,
+    loader: Loader,
+    /// One load, look or change of settings at a time.
+    changing: tokio::sync::Mutex<()>,
+    share: usize,
+    poll: Duration,
+    dir: std::path::PathBuf,
+}
+
+type Table = BTreeMap<Name, Arc<Entry>>;
+
+#[derive(Clone)]
+struct Entry {
+    spec: Arc<Spec>,
+    version: Option<Arc<Version>>,
+    slots: Arc<Semaphore>,
+    trouble: Option<Arc<LoadError>>,
+    /// The file as it was when it was last tried.
+    tried: Option<Mark>,
+}
+
+impl Plugins {
+    /// Sets the engine up; nothing is loaded yet.
+    ///
+    /// # Errors
+    /// Where the cache directory is unsafe or the engine does not start.
+    pub fn open(options: Options, specs: Vec<Spec>) -> Result<Self, OpenError> {
+        let cache = Cache::open(&options.cache_dir)?;
+        let slots = options.max_instances.clamp(SHARE, 10_000);
+        let pool = u32::try_from(slots).unwrap_or(u32::MAX).saturating_add(SPARE);
+        let engine = engine::new(Purpose::Serve, pool).map_err(OpenError::Engine)?;
+        let lane = Lane::new(options.slow_threads).map_err(OpenError::Threads)?;
+        let loader = Loader::new(&options, engine, cache).map_err(OpenError::Engine)?;
+        let share = slots / SHARE;
+        let table =
+            specs.into_iter().map(|spec| (spec.name.clone(), Arc::new(Entry::new(spec, share))));
+        Ok(Self(Arc::new(Inner {
+            table: ArcSwap::from_pointee(table.collect()),
+            floor: Floor::new(lane, slots),
+            loader,
+            changing: tokio::sync::Mutex::default(),
+            share,
+            poll: options.poll,
+            dir: options.dir,
+        })))
+    }
+
+    /// Loads every plugin from its file. One that fails leaves the others alone.
+    pub async fn load_all(&self) -> Vec<LoadReport> {
+        let _changing = self.0.changing.lock().await;
+        self.0.loader.prune();
+        let entries = self.0.table.load().values().map(|entry| Entry::clone(entry)).collect();
+        let mut reports = self.refresh(entries).await;
+        reports.sort_by(|a, b| a.plugin.cmp(&b.plugin));
+        reports
+    }
+
+    /// Loads those whose files changed since they were last tried.
+    pub(super) async fn load_changed(&self, settled: impl Fn(&Spec, Option<Mark>) -> bool) {
+        let _changing = self.0.changing.lock().await;
+        let table = self.0.table.load_full();
+        let changed = table.values().filter(|entry| settled(&entry.spec, entry.tried));
+        self.refresh(changed.map(|entry| Entry::clone(entry)).collect()).await;
+    }
+
+    async fn refresh(&self, entries: Vec<Entry>) -> Vec<LoadReport> {
+        let loads = entries.into_iter().map(|mut entry| async move {
+            let result = self.0.try_file(&mut entry).await;
+            self.0.publish(&entry);
+            announce(&entry, &result);
+            LoadReport { plugin: entry.spec.name.clone(), result: result.map(|(report, _)| report) }
+        });
+        stream::iter(loads).buffer_unordered(LOADS).collect().await
+    }
+
+    /// Takes new settings over, all or none: each plugin that is new or changed
+    /// must load first. Events in flight end with the versions they began with.
+    ///
+    /// # Errors
+    /// Those that do not load; everything stays as it was then.
+    pub async fn reconfigure(&self, specs: Vec<Spec>) -> Result<(), ReconfigureError> {
+        let _changing = self.0.changing.lock().await;
+        let old = self.0.table.load_full();
+        let entries = specs.into_iter().map(|spec| match old.get(&spec.name) {
+            Some(entry) if *entry.spec == spec => (Entry::clone(entry), false),
+            Some(entry) => {
+                // The limit on its calls stays one over both versions.
+                let slots = entry.slots.clone();
+                (Entry { slots, ..Entry::new(spec, self.0.share) }, true)
+            }
+            None => (Entry::new(spec, self.0.share), true),
+        });
+        let tries = entries.map(|(mut entry, changed)| async move {
+            let result = if changed { self.0.try_file(&mut entry).await.map(drop) } else { Ok(()) };
+            (entry, result)
+        });
+        let tried: Vec<_> = stream::iter(tries).buffer_unordered(LOADS).collect().await;
+        let (mut table, mut failed) = (Table::new(), Vec::new());
+        for (entry, result) in tried {
+            match result {
+                Ok(()) => _ = table.insert(entry.spec.name.clone(), Arc::new(entry)),
+                Err(error) => failed.push((entry.spec.name.clone(), error)),
+            }
+        }
+        if failed.is_empty() {
+            self.0.table.store(Arc::new(table));
+            Ok(())
+        } else {
+            Err(ReconfigureError(failed))
+        }
+    }
+
+    /// Watches the plugins directory until it is dropped.
+    pub async fn watch(&self) {
+        super::watch::run(self, &self.0.dir, self.0.poll).await;
+    }
+
+    pub(super) fn path(&self, spec: &Spec) -> std::path::PathBuf {
+        self.0.loader.path(spec)
+    }
+
+    pub(super) fn specs(&self) -> Vec<Arc<Spec>> {
+        self.0.table.load().values().map(|entry| entry.spec.clone()).collect()
+    }
+
+    /// All plugins as they stand, by name.
+    pub fn status(&self) -> Vec<Status> {
+        let share = self.0.share;
+        self.0.table.load().values().map(|entry| entry.status(share)).collect()
+    }
+
+    /// The versions in force of these plugins, all of one moment.
+    pub fn pin(&self, names: &[Name]) -> Pinned {
+        let table = self.0.table.load();
+        let pins = names.iter().map(|name| table.get(name).cloned()).collect();
+        Pinned { inner: self.0.clone(), pins }
+    }
+}
+
+/// Says so where a file gave a new version or none.
+fn announce(entry: &Entry, result: &Result<(Arc<Report>, bool), LoadError>) {
+    let plugin = entry.spec.name.as_str();
+    let outcome = match result {
+        Ok((_, false)) => "unchanged",
+        Ok((report, true)) => {
+            let (digest, version) = (report.shape.digest.short(), &report.about.version);
+            tracing::info!(plugin, digest, version, "a plugin version took over");
+            for warning in &report.warnings {
+                tracing::warn!(plugin, digest, "{warning}");
+            }
+            "loaded"
+        }
+        Err(error) if entry.version.is_some() => {
+            tracing::error!(plugin, %error, "the plugin's file gives no version; the one in force stays");
+            "refused"
+        }
+        Err(error) => {
+            tracing::error!(plugin, %error, "the plugin has no version in force");
+            "refused"
+        }
+    };
+    counter!(PLUGIN_LOADS, "plugin" => plugin.to_owned(), "result" => outcome).increment(1);
+}
+
+impl Inner {
+    /// Puts the file's version into the entry, or the reason why it can't. The
+    /// flag says whether the version is a new one.
+    async fn try_file(&self, entry: &mut Entry) -> Result<(Arc<Report>, bool), LoadError> {
+        let (mark, candidate) = self.loader.read(&entry.spec).await;
+        entry.tried = mark;
+        let result = match candidate {
+            Ok(new) => match &entry.version {
+                Some(version) if version.digest() == new.shape.digest => {
+                    Ok((version.report.clone(), false))
+                }
+                _ => {
+                    entry.tried = Some(new.mark);
+                    let loaded = self.loader.load(&entry.spec, new, &self.floor.lane).await;
+                    loaded.map_err(LoadError::Gate).map(|version| {
+                        let report = version.report.clone();
+                        entry.version = Some(Arc::new(version));
+                        (report, true)
+                    })
+                }
+            },
+            Err(error) => Err(error),
+        };
+        entry.trouble = result.as_ref().err().cloned().map(Arc::new);
+        result
+    }
+
+    /// One pointer store: the next event sees the entry.
+    fn publish(&self, entry: &Entry) {
+        let entry = Arc::new(entry.clone());
+        self.table.rcu(|table| {
+            let mut table = Table::clone(table);
+            table.insert(entry.spec.name.clone(), entry.clone());
+            table
+        });
+    }
+}
+
+impl Entry {
+    fn new(spec: Spec, share: usize) -> Self {
+        Self {
+            spec: Arc::new(spec),
+            version: None,
+            slots: Arc::new(Semaphore::new(share)),
+            trouble: None,
+            tried: None,
+        }
+    }
+
+    fn status(&self, share: usize) -> Status {
+        let report = self.version.as_ref().map(|version| &version.report);
+        Status {
+            name: self.spec.name.clone(),
+            file: self.spec.file.display().to_string(),
+            digest: report.map(|report| report.shape.digest),
+            about: report.map(|report| report.about.clone()),
+            imports: report.map(|report| report.shape.imports.clone()).unwrap_or_default(),
+            size: report.map(|report| report.shape.size),
+            loaded_at_ms: self.version.as_ref().map(|version| version.loaded_at_ms),
+            warnings: report.map(|report| report.warnings.clone()).unwrap_or_default(),
+            last_error: self.trouble.as_ref().map(ToString::to_string),
+            instances: share.saturating_sub(self.slots.available_permits()),
+        }
+    }
+}
+
+/// Plugin versions of one moment: what one event goes through.
+#[derive(Clone)]
+pub struct Pinned {
+    inner: Arc<Inner>,
+    /// None where the settings have no such plugin.
+    pins: Vec<Option<Arc<Entry>>>,
+}
+
+impl Pinned {
+    pub fn len(&self) -> usize {
+        self.pins.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.pins.is_empty()
+    }
+
+    /// The digests, in the order of the names.
+    pub fn digests(&self) -> impl Iterator<Item = Option<Digest>> {
+        self.pins.iter().map(|entry| Some(entry.as_ref()?.version.as_ref()?.digest()))
+    }
+
+    /// Asks the plugin at that place of the names.
+    pub async fn call(&self, place: usize, asked: &Call<'_>) -> Answer {
+        let why = match self.pins.get(place) {
+            Some(Some(entry)) => match &entry.version {
+                Some(version) => {
+                    return version.call(&self.inner.floor, &entry.slots, asked).await;
+                }
+                None => {
+                    entry.trouble.as_ref().map_or_else(|| "not yet".into(), ToString::to_string)
+                }
+            },
+            Some(None) => "the settings have no plugin of that name".into(),
+            None => "there is no such place in the pipeline".into(),
+        };
+        let result = Err(Fault::NotLoaded(why));
+        Answer { digest: None, took: Duration::ZERO, log: Vec::new(), result }
+    }
+}

@@ -1,0 +1,171 @@
+//! The lane for calls that outlive their first slice, so that a slow guest never holds a worker that serves others.
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::runtime::{Builder, Runtime};
+
+use super::limits::WALL_FACTOR;
+
+/// A call under way: it can be polled anywhere.
+pub(super) type Task<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Below the other threads, so that events that behave come first.
+const NICE: libc::c_int = 5;
+
+/// Why the lane dropped a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Overrun {
+    #[error("used its CPU time up")]
+    Cpu,
+    #[error("took too long by the clock")]
+    Wall,
+    #[error("panicked in the host")]
+    Panic,
+}
+
+/// A few threads of their own. They end when the lane is dropped.
+pub(super) struct Lane(Option<Runtime>);
+
+impl Lane {
+    pub(super) fn new(threads: usize) -> std::io::Result<Self> {
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(threads.max(1))
+            .max_blocking_threads(2)
+            .thread_name("plugin-slow")
+            .on_thread_start(lower_priority)
+            .enable_all()
+            .build()?;
+        Ok(Self(Some(runtime)))
+    }
+
+    /// Runs the task to its end, or until it has used `cpu` or twenty times
+    /// that by the clock. What was `used` before counts. A caller that goes
+    /// away takes the task with it.
+    pub(super) async fn run<T: Send + 'static>(
+        &self,
+        cpu: Duration,
+        used: Duration,
+        task: Task<'static, T>,
+    ) -> Result<T, Overrun> {
+        let Some(runtime) = &self.0 else { return Err(Overrun::Panic) };
+        let mut running = AbortOnDrop(runtime.spawn(metered(cpu, used, task)));
+        (&mut running.0).await.unwrap_or(Err(Overrun::Panic))
+    }
+}
+
+/// Runs a task within its bounds on the present thread; see [`Lane::run`].
+pub(super) async fn metered<T>(
+    cpu: Duration,
+    used: Duration,
+    task: Task<'_, T>,
+) -> Result<T, Overrun> {
+    let wall = cpu.saturating_mul(WALL_FACTOR);
+    let metered = Metered { task: Some(task), used, limit: cpu };
+    tokio::time::timeout(wall, metered).await.unwrap_or(Err(Overrun::Wall))
+}
+
+impl Drop for Lane {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+struct AbortOnDrop<T>(tokio::task::JoinHandle<T>);
+
+impl<T> Drop for AbortOnDrop<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Counts the CPU time of each slice and drops the task once it has had enough.
+struct Metered<'a, T> {
+    task: Option<Task<'a, T>>,
+    used: Duration,
+    limit: Duration,
+}
+
+impl<T> Future for Metered<'_, T> {
+    type Output = Result<T, Overrun>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Some(task) = &mut self.task else { return Poll::Ready(Err(Overrun::Cpu)) };
+        let before = thread_cpu();
+        let polled = task.as_mut().poll(cx);
+        self.used = self.used.saturating_add(thread_cpu().saturating_sub(before));
+        match polled {
+            Poll::Ready(value) => Poll::Ready(Ok(value)),
+            Poll::Pending if self.used > self.limit => {
+                self.task = None;
+                Poll::Ready(Err(Overrun::Cpu))
+            }
+            Poll::Pending => Poll::Pending,
+        }
+    }
+}
+
+fn thread_cpu() -> Duration {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `time` lives through the call; the clock exists on every Unix we build for.
+    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut time) };
+    Duration::new(
+        u64::try_from(time.tv_sec).unwrap_or_default(),
+        u32::try_from(time.tv_nsec).unwrap_or_default(),
+    )
+}
+
+fn lower_priority() {
+    // On Linux who = 0 is the calling thread; elsewhere it is the process, which must not be slowed.
+    #[cfg(target_os = "linux")]
+    // SAFETY: takes no pointers; a refusal leaves the priority as it was.
+    unsafe {
+        libc::setpriority(libc::PRIO_PROCESS, 0, NICE);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spin(until: Duration) -> Task<'static, &'static str> {
+        Box::pin(async move {
+            let start = thread_cpu();
+            while thread_cpu().saturating_sub(start) < until {
+                tokio::task::yield_now().await;
+            }
+            "done"
+        })
+    }
+
+    #[tokio::test]
+    async fn a_spinner_is_stopped_by_its_cpu_time() {
+        let lane = Lane::new(1).unwrap();
+        let endless =
+            lane.run(Duration::from_millis(100), Duration::ZERO, spin(Duration::MAX)).await;
+        assert_eq!(endless, Err(Overrun::Cpu));
+        let short = spin(Duration::from_millis(1));
+        assert_eq!(lane.run(Duration::from_secs(5), Duration::ZERO, short).await, Ok("done"));
+    }
+
+    #[tokio::test]
+    async fn a_sleeper_is_stopped_by_the_clock() {
+        let lane = Lane::new(1).unwrap();
+        let asleep: Task<'static, ()> = Box::pin(std::future::pending());
+        let ended = lane.run(Duration::from_millis(1), Duration::ZERO, asleep).await;
+        assert_eq!(ended, Err(Overrun::Wall));
+    }
+
+    #[tokio::test]
+    async fn a_panic_ends_only_its_own_call() {
+        let lane = Lane::new(1).unwrap();
+        let breaks: Task<'static, ()> = Box::pin(async { panic!("as the test wants") });
+        let ended = lane.run(Duration::from_secs(1), Duration::ZERO, breaks).await;
+        assert_eq!(ended, Err(Overrun::Panic));
+        let short = spin(Duration::ZERO);
+        assert_eq!(lane.run(Duration::from_secs(5), Duration::ZERO, short).await, Ok("done"));
+    }
+}

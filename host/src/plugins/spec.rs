@@ -1,0 +1,69 @@
+//! What the settings say of plugins, in this module's own terms.
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::compile::Compiler;
+use super::limits::Limits;
+use crate::clock::Clock;
+use crate::model::Name;
+
+/// For all plugins together.
+#[derive(Clone)]
+pub struct Options {
+    /// Where the components are.
+    pub dir: PathBuf,
+    /// Where native code is kept; made with mode 0700 where it is missing.
+    pub cache_dir: PathBuf,
+    pub compiler: Compiler,
+    /// Instances at a time, default 64. One plugin has at most a quarter of them.
+    pub max_instances: usize,
+    /// Threads for calls that take longer than some 2 ms, default 2.
+    pub slow_threads: usize,
+    /// How often the directory is looked at where it reports no change, default 3 s.
+    pub poll: Duration,
+    pub clock: Clock,
+}
+
+impl Options {
+    pub fn new(dir: PathBuf, cache_dir: PathBuf, compiler: Compiler) -> Self {
+        Self {
+            dir,
+            cache_dir,
+            compiler,
+            max_instances: 64,
+            slow_threads: 2,
+            poll: Duration::from_secs(3),
+            clock: Clock::system(),
+        }
+    }
+}
+
+/// One plugin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spec {
+    pub name: Name,
+    /// Relative to the plugins directory.
+    pub file: PathBuf,
+    /// The settings, as JSON; `null` or `{}` where there are none.
+    pub config_json: String,
+    /// Headers that the plugin may see, lower case.
+    pub headers: Vec<String>,
+    /// What it may import beyond the contract's own.
+    pub grants: Vec<String>,
+    pub limits: Limits,
+}
+
+impl Spec {
+    /// A plugin of the file `<name>.wasm` with nothing set and nothing granted.
+    pub fn new(name: Name) -> Self {
+        let file = format!("{name}.wasm").into();
+        Self {
+            name,
+            file,
+            config_json: "{}".into(),
+            headers: Vec::new(),
+            grants: Vec::new(),
+            limits: Limits::default(),
+        }
+    }
+}

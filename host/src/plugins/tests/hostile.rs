@@ -1,0 +1,158 @@
+//! A plugin harms only its own event: each hostile guest is stopped, by name.
+use std::time::{Duration, Instant};
+
+use super::*;
+use crate::plugins::build::{Job, build};
+use crate::plugins::{Fault, GateError, Verdict};
+
+/// What a guest of the corpus comes to; the time is what a busy machine needs.
+async fn fault_of(wasm: &[u8]) -> (Fault, Answer) {
+    fault_within(Duration::from_secs(5), wasm).await
+}
+
+async fn fault_within(time: Duration, wasm: &[u8]) -> (Fault, Answer) {
+    let mut spec = spec("hostile");
+    spec.limits.time = time;
+    let (_yard, plugins) = loaded(spec, wasm).await;
+    let answer = ask(&plugins, "hostile", &event(1, "{}")).await;
+    (answer.result.clone().expect_err("a fault"), answer)
+}
+
+async fn refusal_of(wasm: &[u8]) -> GateError {
+    let wasm = Bytes::copy_from_slice(wasm);
+    crate::plugins::check(&Compiler::InProcess, &spec("hostile"), wasm)
+        .await
+        .expect_err("a refusal")
+}
+
+#[tokio::test]
+async fn an_endless_loop_is_stopped_by_its_time() {
+    let (fault, answer) =
+        fault_within(Duration::from_millis(100), &guest!("hostile/loop.wat")).await;
+    assert_eq!(fault, Fault::Time(Duration::from_millis(100)));
+    assert!(answer.took < Duration::from_secs(20), "{:?}", answer.took);
+}
+
+#[tokio::test]
+async fn a_memory_bomb_is_stopped_by_its_memory() {
+    let (fault, _) = fault_of(&guest!("hostile/memory.wat")).await;
+    assert_eq!(fault, Fault::Memory(64 << 20));
+}
+
+#[tokio::test]
+async fn a_huge_answer_is_stopped_before_the_host_holds_it() {
+    let (fault, _) = fault_of(&guest!("hostile/huge-answer.wat")).await;
+    assert_eq!(fault, Fault::Output(4 << 20));
+    let (fault, _) = fault_of(&guest!("hostile/lying-answer.wat")).await;
+    assert!(matches!(&fault, Fault::Trap(text) if text.contains("out of bounds")), "{fault}");
+}
+
+#[tokio::test]
+async fn a_trap_tells_the_last_words() {
+    let (fault, answer) = fault_of(&guest!("hostile/trap.wat")).await;
+    assert!(fault.to_string().contains("unreachable"), "{fault}");
+    assert!(fault.to_string().ends_with("its last words: panicked at line 7"), "{fault}");
+    assert_eq!(answer.log, ["error: panicked at line 7"]);
+}
+
+#[tokio::test]
+async fn a_deep_recursion_is_a_trap() {
+    let (fault, _) = fault_of(&guest!("hostile/deep.wat")).await;
+    assert!(matches!(&fault, Fault::Trap(text) if text.contains("stack")), "{fault}");
+}
+
+#[tokio::test]
+async fn a_log_flood_is_cut_to_its_cap() {
+    let mut spec = spec("hostile");
+    spec.limits.time = Duration::from_secs(20);
+    let (_yard, plugins) = loaded(spec, &guest!("hostile/log-flood.wat")).await;
+    let answer = ask(&plugins, "hostile", &event(1, "{}")).await;
+    assert_eq!(answer.result, Ok(Verdict::Pass));
+    assert!(answer.log.iter().map(String::len).sum::<usize>() < 17 << 10);
+    assert!(answer.log.last().is_some_and(|line| line.contains("full")));
+}
+
+#[tokio::test]
+async fn calls_into_the_host_are_counted() {
+    let mut spec = spec("hostile");
+    spec.limits.time = Duration::from_secs(20);
+    let (_yard, plugins) = loaded(spec, &guest!("hostile/host-flood.wat")).await;
+    let answer = ask(&plugins, "hostile", &event(1, "{}")).await;
+    assert_eq!(answer.result, Err(Fault::HostCalls));
+    assert!(answer.log.len() <= crate::plugins::limits::LOG_LINES);
+}
+
+#[tokio::test]
+async fn a_verdict_that_breaks_the_contract_is_a_fault() {
+    let (fault, _) = fault_of(&guest!("hostile/traversal.wat")).await;
+    assert!(matches!(&fault, Fault::Contract(text) if text.contains("../etc/passwd")), "{fault}");
+}
+
+#[tokio::test]
+async fn the_gate_refuses_what_never_gets_ready() {
+    assert!(matches!(refusal_of(&guest!("hostile/loop-always.wat")).await, GateError::Probe(_)));
+    let text = refusal_of(&guest!("hostile/large-memory.wat")).await.to_string();
+    assert!(text.contains("memory"), "{text}");
+}
+
+#[tokio::test]
+async fn a_guest_that_never_starts_or_never_gets_ready_is_stopped() {
+    let (init, start) = (guest!("hostile/init-loop.wat"), guest!("hostile/start-loop.wat"));
+    for (wasm, part) in [(init, "`init` failed"), (start, "`describe` failed")] {
+        let job = Job { init_time: Duration::from_millis(200), ..Job::new(&spec("hostile")) };
+        let built = tokio::task::spawn_blocking(move || build(&job, &wasm)).await.unwrap();
+        let text = built.expect_err("a refusal").to_string();
+        assert!(text.contains(part) && text.contains("took longer than"), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn the_gate_refuses_by_name() {
+    assert_eq!(refusal_of(&guest!("hostile/core-module.wat")).await, GateError::CoreModule);
+    let text = refusal_of(&guest!("hostile/other-contract.wat")).await.to_string();
+    assert!(text.contains("0.9.0") && text.contains("0.1"), "{text}");
+    let text = refusal_of(&guest!("hostile/wants-network.wat")).await.to_string();
+    assert!(text.contains("wants the network (`wasi:sockets/tcp`)"), "{text}");
+    let text = refusal_of(&guest!("hostile/wants-unknown.wat")).await.to_string();
+    assert!(text.contains("acme:vault/keys") && text.contains("plugin/kv"), "{text}");
+    let refusal = refusal_of(&guest!("hostile/wrong-interface.wat")).await;
+    assert!(matches!(refusal, GateError::Interface(_)), "{refusal}");
+}
+
+#[tokio::test]
+async fn all_mistakes_in_the_settings_are_told() {
+    let text = refusal_of(&guest!("guests/refuses-settings.wat")).await.to_string();
+    assert!(text.contains("/keep: must be a list; /max: is missing"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn neighbours_do_not_wait_for_loopers() {
+    let yard = Yard::new();
+    yard.put("loop.wasm", &guest!("hostile/loop.wat"));
+    yard.put("pass.wasm", &guest!("guests/pass.wat"));
+    let mut looper = spec("loop");
+    looper.limits.time = Duration::from_millis(300);
+    let plugins = yard.open(vec![looper, spec("pass")]);
+    for report in plugins.load_all().await {
+        report.result.unwrap();
+    }
+    let started = Instant::now();
+    let loopers: Vec<_> = (0..8)
+        .map(|number| {
+            let plugins = plugins.clone();
+            tokio::spawn(async move { ask(&plugins, "loop", &event(number, "{}")).await })
+        })
+        .collect();
+    eventually("all loopers run", || plugins.status()[0].instances == 8).await;
+    for number in 0..100 {
+        let answer = ask(&plugins, "pass", &event(number, "{}")).await;
+        assert_eq!(answer.result, Ok(Verdict::Pass));
+    }
+    // The eight need 1.2 s of the lane's two threads, shared by turns.
+    assert!(loopers.iter().all(|looper| !looper.is_finished()), "{:?}", started.elapsed());
+    for looper in loopers {
+        let answer = looper.await.unwrap();
+        assert!(matches!(answer.result, Err(Fault::Time(_))), "{:?}", answer.result);
+        assert!(answer.took > Duration::from_millis(100));
+    }
+}

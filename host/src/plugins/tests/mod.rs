@@ -1,0 +1,143 @@
+//! Tests of the plugins as a whole: guests written in WebAssembly text, most of them hostile.
+mod child;
+mod hostile;
+mod reload;
+mod semantics;
+mod watching;
+
+use std::path::Path;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::HeaderMap;
+
+use super::{Answer, Call, Compiler, Options, Plugins, Spec};
+use crate::model::{Event, EventId, Name};
+
+/// A guest from the corpus, as a component.
+macro_rules! guest {
+    ($path:literal) => {
+        $crate::plugins::tests::component(include_str!(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../tests/",
+            $path
+        )))
+    };
+}
+use guest;
+
+const WORLD: &str = "
+    package test:guest;
+    world guest {
+        include hookwright:plugin/plugin@0.1.0;
+        import wasi:random/random@0.2.0;
+        import wasi:clocks/wall-clock@0.2.0;
+    }
+    package wasi:random@0.2.0 {
+        interface random { get-random-u64: func() -> u64; }
+    }
+    package wasi:clocks@0.2.0 {
+        interface wall-clock {
+            record datetime { seconds: u64, nanoseconds: u32 }
+            now: func() -> datetime;
+        }
+    }";
+
+/// Text to component: core modules are wrapped by the contract's world.
+fn component(text: &str) -> Vec<u8> {
+    let mut wasm = wat::parse_str(text).unwrap();
+    if wasmparser::Parser::is_component(&wasm) || !text.contains("cabi_realloc") {
+        return wasm;
+    }
+    let mut resolve = wit_parser::Resolve::default();
+    resolve.push_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../wit/v0.1")).unwrap();
+    let package = resolve.push_str("guest.wit", WORLD).unwrap();
+    let world = resolve.select_world(&[package], Some("guest")).unwrap();
+    let utf8 = wit_component::StringEncoding::UTF8;
+    wit_component::embed_component_metadata(&mut wasm, &resolve, world, utf8).unwrap();
+    let encoder = wit_component::ComponentEncoder::default().module(&wasm).unwrap();
+    let mut encoder = encoder.validate(true);
+    encoder.encode().unwrap()
+}
+
+fn name(text: &str) -> Name {
+    text.parse().unwrap()
+}
+
+fn spec(text: &str) -> Spec {
+    Spec::new(name(text))
+}
+
+/// Plugins in a directory of their own.
+struct Yard {
+    dir: tempfile::TempDir,
+}
+
+impl Yard {
+    fn new() -> Self {
+        let yard = Self { dir: tempfile::tempdir().unwrap() };
+        std::fs::create_dir(yard.plugins_dir()).unwrap();
+        yard
+    }
+
+    fn plugins_dir(&self) -> std::path::PathBuf {
+        self.dir.path().join("plugins")
+    }
+
+    fn put(&self, file: &str, wasm: &[u8]) {
+        std::fs::write(self.plugins_dir().join(file), wasm).unwrap();
+    }
+
+    fn options(&self) -> Options {
+        let cache = self.dir.path().join("cache");
+        let poll = Duration::from_millis(200);
+        Options { poll, ..Options::new(self.plugins_dir(), cache, Compiler::InProcess) }
+    }
+
+    fn open(&self, specs: Vec<Spec>) -> Plugins {
+        Plugins::open(self.options(), specs).unwrap()
+    }
+}
+
+/// One plugin from the corpus, loaded.
+async fn loaded(spec: Spec, wasm: &[u8]) -> (Yard, Plugins) {
+    let yard = Yard::new();
+    yard.put(&spec.file.display().to_string(), wasm);
+    let plugins = yard.open(vec![spec]);
+    for report in plugins.load_all().await {
+        report.result.unwrap();
+    }
+    (yard, plugins)
+}
+
+fn event(number: i64, body: &'static str) -> Event {
+    Event {
+        id: EventId::new(EventId::first_row_at(1_700_000_000_000) + number, 7),
+        source: name("github"),
+        kind: "push".into(),
+        headers: HeaderMap::new(),
+        body: Bytes::from_static(body.as_bytes()),
+    }
+}
+
+async fn ask(plugins: &Plugins, plugin: &str, event: &Event) -> Answer {
+    let asked = Call {
+        event,
+        body: &event.body,
+        content_type: event.content_type(),
+        kind: &event.kind,
+        attributes: &[],
+        replay: false,
+    };
+    plugins.pin(&[name(plugin)]).call(0, &asked).await
+}
+
+/// Waits for a condition that other threads bring about.
+async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let waited = tokio::time::timeout(Duration::from_secs(30), async {
+        while !holds() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    });
+    assert!(waited.await.is_ok(), "never happened: {what}");
+}

@@ -1,0 +1,146 @@
+//! A swap drops nothing; the cache is trusted only while it is whole.
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use super::*;
+use crate::model::Digest;
+use crate::plugins::Verdict;
+
+fn digest(wasm: &[u8]) -> Digest {
+    crate::plugins::inspect(wasm).unwrap().digest
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_swap_under_load_loses_no_call_and_mixes_no_versions() {
+    let (first, second) = (guest!("guests/pass.wat"), guest!("guests/drop.wat"));
+    let (first_digest, second_digest) = (digest(&first), digest(&second));
+    let (yard, plugins) = loaded(spec("p"), &first).await;
+    let stop = Arc::new(AtomicBool::new(false));
+    let answered = Arc::new(AtomicUsize::new(0));
+    let askers: Vec<_> = (0..4)
+        .map(|_| {
+            let (plugins, stop, answered) = (plugins.clone(), stop.clone(), answered.clone());
+            tokio::spawn(async move {
+                let mut seen = std::collections::HashSet::new();
+                while !stop.load(Ordering::Relaxed) {
+                    let answer = ask(&plugins, "p", &event(1, "{}")).await;
+                    let digest = answer.digest.unwrap();
+                    match answer.result.unwrap() {
+                        Verdict::Pass => assert_eq!(digest, first_digest),
+                        Verdict::Drop(_) => assert_eq!(digest, second_digest),
+                        other => panic!("{other:?}"),
+                    }
+                    seen.insert(digest);
+                    answered.fetch_add(1, Ordering::Relaxed);
+                    tokio::task::yield_now().await;
+                }
+                seen
+            })
+        })
+        .collect();
+    for wasm in [&second, &first, &second] {
+        let before = answered.load(Ordering::Relaxed);
+        eventually("calls go on", || answered.load(Ordering::Relaxed) > before + 100).await;
+        yard.put("p.wasm", wasm);
+        plugins.load_all().await[0].result.as_ref().unwrap();
+    }
+    let before = answered.load(Ordering::Relaxed);
+    eventually("calls go on", || answered.load(Ordering::Relaxed) > before + 100).await;
+    stop.store(true, Ordering::Relaxed);
+    for asker in askers {
+        assert_eq!(asker.await.unwrap().len(), 2, "each saw both versions");
+    }
+}
+
+#[tokio::test]
+async fn a_pinned_version_outlives_the_swap() {
+    let (yard, plugins) = loaded(spec("p"), &guest!("guests/pass.wat")).await;
+    let pinned = plugins.pin(&[name("p")]);
+    yard.put("p.wasm", &guest!("guests/drop.wat"));
+    plugins.load_all().await[0].result.as_ref().unwrap();
+    let event = event(1, "{}");
+    let asked = Call {
+        event: &event,
+        body: &event.body,
+        content_type: "",
+        kind: "",
+        attributes: &[],
+        replay: true,
+    };
+    assert_eq!(pinned.call(0, &asked).await.result, Ok(Verdict::Pass));
+    assert_eq!(ask(&plugins, "p", &event).await.result, Ok(Verdict::Drop("second".into())));
+}
+
+#[tokio::test]
+async fn a_bad_version_never_replaces_a_good_one() {
+    let (yard, plugins) = loaded(spec("p"), &guest!("guests/pass.wat")).await;
+    for bad in
+        [guest!("hostile/loop-always.wat"), guest!("hostile/wants-network.wat"), b"\0asm".to_vec()]
+    {
+        yard.put("p.wasm", &bad);
+        assert!(plugins.load_all().await[0].result.is_err());
+        assert_eq!(ask(&plugins, "p", &event(1, "{}")).await.result, Ok(Verdict::Pass));
+        assert!(plugins.status()[0].last_error.is_some());
+    }
+    std::fs::remove_file(yard.plugins_dir().join("p.wasm")).unwrap();
+    plugins.load_all().await;
+    assert_eq!(ask(&plugins, "p", &event(1, "{}")).await.result, Ok(Verdict::Pass));
+    assert!(plugins.status()[0].last_error.as_ref().unwrap().contains("missing"));
+}
+
+#[tokio::test]
+async fn settings_are_taken_over_whole_or_not_at_all() {
+    let (yard, plugins) = loaded(spec("p"), &guest!("guests/pass.wat")).await;
+    yard.put("q.wasm", &guest!("guests/drop.wat"));
+    let changed = Spec { config_json: r#"{"x": 1}"#.into(), ..spec("p") };
+    let refused = plugins.reconfigure(vec![changed.clone(), spec("gone")]).await.unwrap_err();
+    assert_eq!(refused.0.len(), 1);
+    assert!(refused.to_string().contains("`gone`"), "{refused}");
+    assert_eq!(plugins.status().len(), 1);
+    plugins.reconfigure(vec![changed, spec("q")]).await.unwrap();
+    assert_eq!(ask(&plugins, "p", &event(1, "{}")).await.result, Ok(Verdict::Pass));
+    assert_eq!(
+        ask(&plugins, "q", &event(1, "{}")).await.result,
+        Ok(Verdict::Drop("second".into()))
+    );
+}
+
+#[tokio::test]
+async fn a_poisoned_cache_is_compiled_anew() {
+    let (yard, plugins) = loaded(spec("p"), &guest!("guests/pass.wat")).await;
+    drop(plugins);
+    let cache = yard.options().cache_dir;
+    let entries = || -> Vec<_> {
+        std::fs::read_dir(&cache).unwrap().map(|entry| entry.unwrap().path()).collect()
+    };
+    let [entry] = entries().try_into().unwrap();
+    let whole = std::fs::read(&entry).unwrap();
+    let mut flipped = whole.clone();
+    *flipped.last_mut().unwrap() ^= 1;
+    for damaged in [&whole[..whole.len() / 2], &flipped, b""] {
+        std::fs::write(&entry, damaged).unwrap();
+        let plugins = yard.open(vec![spec("p")]);
+        plugins.load_all().await[0].result.as_ref().unwrap();
+        assert_eq!(ask(&plugins, "p", &event(1, "{}")).await.result, Ok(Verdict::Pass));
+        assert_eq!(entries(), std::slice::from_ref(&entry));
+        drop(plugins);
+        let plugins = Plugins::open(cannot_compile(&yard), vec![spec("p")]).unwrap();
+        let kept = plugins.load_all().await;
+        assert!(kept[0].result.is_ok(), "a whole entry replaced the damaged one");
+    }
+}
+
+#[tokio::test]
+async fn the_cache_spares_compiling() {
+    let (yard, plugins) = loaded(spec("p"), &guest!("guests/pass.wat")).await;
+    drop(plugins);
+    let plugins = Plugins::open(cannot_compile(&yard), vec![spec("p")]).unwrap();
+    plugins.load_all().await[0].result.as_ref().unwrap();
+    assert_eq!(ask(&plugins, "p", &event(1, "{}")).await.result, Ok(Verdict::Pass));
+}
+
+/// What loads with these comes from the cache.
+fn cannot_compile(yard: &Yard) -> Options {
+    let none = Compiler::Child { program: "/nonexistent".into(), args: Vec::new() };
+    Options { compiler: none, ..yard.options() }
+}

@@ -1,0 +1,37 @@
+;; Drops with the JSON at `/a`, or `none`, and logs the body.
+(module
+  (import "hookwright:plugin/types@0.1.0" "[resource-drop]body" (func $drop-body (param i32)))
+  (import "hookwright:plugin/types@0.1.0" "[method]body.select"
+    (func $select (param i32 i32 i32 i32)))
+  (import "hookwright:plugin/types@0.1.0" "[method]body.read" (func $read (param i32 i32)))
+  (import "hookwright:plugin/log@0.1.0" "log" (func $log (param i32 i32 i32)))
+  (memory (export "memory") 160)
+  (global $next (mut i32) (i32.const 65536))
+  (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
+    (local $at i32)
+    (local.set $at (i32.and (i32.add (global.get $next) (i32.const 15)) (i32.const -16)))
+    (global.set $next (i32.add (local.get $at) (local.get 3)))
+    (local.get $at))
+  (data (i32.const 3000) "/anone")
+  (data (i32.const 3008) "\b8\0b\00\00\02\00\00\00")
+  (func (export "hookwright:plugin/lifecycle@0.1.0#describe") (result i32) (i32.const 1024))
+  (func (export "hookwright:plugin/lifecycle@0.1.0#init") (param i32 i32) (result i32)
+    (i32.const 2048))
+  (func (export "hookwright:plugin/handler@0.1.0#handle")
+    (param i32 i32 i32 i32 i32 i32 i32 i32 i64 i32 i32 i32 i32 i32 i32) (result i32)
+    (call $read (local.get 14) (i32.const 4000))
+    (call $log (i32.const 2) (i32.load (i32.const 4000)) (i32.load (i32.const 4004)))
+    (call $select (local.get 14) (i32.const 3008) (i32.const 1) (i32.const 4016))
+    (call $drop-body (local.get 14))
+    ;; The list's one element: is there text, where, how long.
+    (local.set 0 (i32.load (i32.const 4016)))
+    (i32.store8 (i32.const 2052) (i32.const 2))
+    (if (i32.load8_u (local.get 0))
+      (then
+        (i32.store (i32.const 2056) (i32.load offset=4 (local.get 0)))
+        (i32.store (i32.const 2060) (i32.load offset=8 (local.get 0))))
+      (else
+        (i32.store (i32.const 2056) (i32.const 3002))
+        (i32.store (i32.const 2060) (i32.const 4))))
+    (i32.const 2048))
+)

@@ -1,0 +1,2 @@
+;; A core module, left as it is: no component.
+(module)
