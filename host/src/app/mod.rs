@@ -1,1 +1,227 @@
-//! To come.
+//! Settings → parts → run: the only place that knows all of them.
+mod control;
+mod handoff;
+mod options;
+mod reload;
+mod stop;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::Context;
+use metrics_exporter_prometheus::PrometheusHandle;
+use parking_lot::RwLock;
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::plugins::{Compiler, Plugins};
+use crate::routing::Router;
+use crate::server::{Listener, Tower};
+use crate::store::{Handoff, Store};
+use crate::tasks::Tasks;
+use crate::{admin, delivery, ingress, retention, server, store};
+
+use handoff::Handoffs;
+
+/// How often the metrics' histograms are taken in.
+const UPKEEP: Duration = Duration::from_secs(5);
+
+/// What the caller brings beside the settings.
+#[derive(Default)]
+pub struct Setup {
+    /// None where the process has no recorder.
+    pub metrics: Option<PrometheusHandle>,
+    /// The settings file, to be read again when it changes; none: never.
+    pub settings: Option<PathBuf>,
+}
+
+/// A running host.
+pub struct App {
+    parts: Arc<Parts>,
+    ingress: SocketAddr,
+    admin: SocketAddr,
+    /// Ingress and admin: they stop first.
+    servers: Tasks,
+    admin_servers: Tasks,
+}
+
+/// The parts, as reload and control need them.
+struct Parts {
+    config: RwLock<Config>,
+    store: Arc<dyn Store>,
+    plugins: Plugins,
+    router: Router,
+    delivery: delivery::Handle,
+    ingress: ingress::Handle,
+    /// Everything but the servers.
+    work: Tasks,
+    ready: AtomicBool,
+}
+
+impl App {
+    /// Reserves the ports, opens the store, loads the plugins, resumes the
+    /// backlog, and only then takes events.
+    ///
+    /// # Errors
+    /// The first part that can't start; nothing runs then.
+    pub async fn start(config: Config, setup: Setup) -> anyhow::Result<Self> {
+        let ingress_listener = server::bind(config.ingress.listen).context("[ingress] listen")?;
+        let admin_listener = server::bind(config.admin.listen).context("[admin] listen")?;
+        let tls = options::tls(&config)?;
+        let (work, clock) = (Tasks::new(), Clock::system());
+
+        let handoffs = Arc::new(Handoffs::default());
+        let store = open_store(&config, clock.clone(), handoffs.clone()).await?;
+        let started = Self::start_parts(&config, &work, &clock, store.clone(), &handoffs).await;
+        let parts = match started {
+            Ok(parts) => Arc::new(parts),
+            Err(error) => {
+                work.drain(Duration::from_secs(5)).await;
+                let _ = tokio::task::spawn_blocking(move || store.close()).await;
+                return Err(error);
+            }
+        };
+        let app = Self {
+            ingress: ingress_listener.address(),
+            admin: admin_listener.address(),
+            servers: Tasks::new(),
+            admin_servers: Tasks::new(),
+            parts,
+        };
+        if let Some(metrics) = &setup.metrics {
+            app.keep_up(metrics.clone());
+        }
+        app.serve(&config, ingress_listener, tls, admin_listener, setup.metrics, clock);
+        if let Some(path) = setup.settings {
+            reload::watch(path, app.parts.clone());
+        }
+        app.parts.ready.store(true, Ordering::SeqCst);
+        Ok(app)
+    }
+
+    async fn start_parts(
+        config: &Config,
+        work: &Tasks,
+        clock: &Clock,
+        store: Arc<dyn Store>,
+        handoffs: &Handoffs,
+    ) -> anyhow::Result<Parts> {
+        let compiler = match std::env::current_exe() {
+            Ok(program) if is_host(&program) => {
+                Compiler::Child { program, args: vec!["compile-plugin".to_owned()] }
+            }
+            _ => Compiler::InProcess,
+        };
+        let plugins = Plugins::open(options::engine(config, compiler), options::specs(config))?;
+        plugins.load_all().await;
+        let watched = plugins.clone();
+        let stop = work.stopping();
+        work.spawn("plugins", async move {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = watched.watch() => {}
+            }
+        });
+
+        let destinations = options::destinations(config)?;
+        let (sent, tasks) = (options::delivery(config, destinations), work.clone());
+        let (rows, time) = (store.clone(), clock.clone());
+        let started = tokio::task::block_in_place(|| delivery::start(sent, rows, time, tasks));
+        let delivery = started.context("[destinations]")?;
+        handoffs.delivery(delivery.clone());
+        let router = Router::start(
+            options::pipelines(config),
+            plugins.clone(),
+            store.clone(),
+            clock.clone(),
+            work.clone(),
+        );
+        handoffs.router(router.clone());
+        let keep =
+            retention::Options { keep: config.retention.keep, interval: config.retention.interval };
+        retention::start(keep, store.clone(), clock.clone(), work);
+        let ingress = ingress::Handle::new(options::ingress(config), store.clone(), clock.clone());
+        Ok(Parts {
+            config: RwLock::new(config.clone()),
+            store,
+            plugins,
+            router,
+            delivery,
+            ingress,
+            work: work.clone(),
+            ready: AtomicBool::new(false),
+        })
+    }
+
+    fn serve(
+        &self,
+        config: &Config,
+        ingress_listener: Listener,
+        tls: Option<server::Tls>,
+        admin_listener: Listener,
+        metrics: Option<PrometheusHandle>,
+        clock: Clock,
+    ) {
+        let stop = self.servers.stopping();
+        let served = options::server(config, tls);
+        let service = self.parts.ingress.clone();
+        self.servers.spawn("ingress", server::serve(ingress_listener, served, service, stop));
+        let router = admin::router(admin::Options {
+            token: config.admin.token.clone(),
+            store: self.parts.store.clone(),
+            control: self.parts.clone(),
+            clock,
+            metrics,
+        });
+        let served =
+            server::Options { drain: Duration::from_millis(500), ..server::Options::new("admin") };
+        let stop = self.admin_servers.stopping();
+        let service = Tower(router);
+        self.admin_servers.spawn("admin", server::serve(admin_listener, served, service, stop));
+    }
+
+    /// The recorder's histograms grow until they are taken in, which a scrape
+    /// does too; a host that nobody scrapes does it here.
+    fn keep_up(&self, metrics: PrometheusHandle) {
+        let stop = self.parts.work.stopping();
+        self.parts.work.spawn("metrics", async move {
+            let mut ticks = tokio::time::interval(UPKEEP);
+            loop {
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    _ = ticks.tick() => metrics.run_upkeep(),
+                }
+            }
+        });
+    }
+
+    /// Where sources post to.
+    pub fn ingress_address(&self) -> SocketAddr {
+        self.ingress
+    }
+
+    /// Where the API and the console are.
+    pub fn admin_address(&self) -> SocketAddr {
+        self.admin
+    }
+}
+
+async fn open_store(
+    config: &Config,
+    clock: Clock,
+    handoffs: Arc<Handoffs>,
+) -> anyhow::Result<Arc<dyn Store>> {
+    let options = options::store(config, clock);
+    let handoff: Arc<dyn Handoff> = handoffs;
+    let opened = tokio::task::spawn_blocking(move || store::open(options, handoff)).await;
+    let opened = opened.context("opening the store panicked")?;
+    opened.with_context(|| format!("the store in {}", config.data_dir.display()))
+}
+
+/// Only our own binary knows the hidden command that compiles plugins.
+fn is_host(program: &std::path::Path) -> bool {
+    program.file_stem().is_some_and(|name| name == "hookwright")
+}

@@ -1,1 +1,130 @@
-//! To come.
+//! The commands: parse into one enum, then one match. One file for each.
+mod api;
+mod check;
+mod demo;
+mod events;
+pub mod plugin;
+mod replay;
+mod send;
+mod serve;
+mod show;
+mod tail;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::{Config, Sources};
+
+/// A webhook router: receives webhooks, writes them down, hands each to sandboxed
+/// WebAssembly plugins, and signs, delivers and retries.
+#[derive(Debug, Parser)]
+#[command(name = "hookwright", version, after_help = FIRST_STEPS)]
+struct Cli {
+    /// The settings file.
+    #[arg(long, global = true, default_value = "hookwright.toml", env = "HOOKWRIGHT_CONFIG")]
+    config: PathBuf,
+    /// Answer in JSON, for programs.
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const FIRST_STEPS: &str = "\
+First steps:
+  hookwright demo                      watch an event go all the way
+  hookwright check                     find all mistakes in hookwright.toml
+  hookwright serve                     run the host
+  hookwright send github               post a sample event, signed as GitHub signs
+  hookwright events --delivery dead    what could not be delivered
+  hookwright show EVENT                what happened to one event, step by step
+  hookwright replay EVENT              do it again, through today's plugins
+
+Exit codes: 0 fine, 1 the thing failed, 2 wrong usage.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the host until SIGTERM or Ctrl-C.
+    Serve,
+    /// Check the settings file: all mistakes at once, each with its line and cure.
+    Check,
+    /// Post an event to a source of the running host, signed as its provider signs.
+    Send(send::Args),
+    /// List events, newest first.
+    Events(events::Args),
+    /// Show what happened to one event: verdicts, deliveries, attempts.
+    Show(show::Args),
+    /// Handle events again: through today's plugins, or to one destination as before.
+    Replay(replay::Args),
+    /// Follow events as they come and as they change.
+    Tail(tail::Args),
+    /// Run a host with a demo source, plugins and a local receiver, and send an event through.
+    Demo(demo::Args),
+    /// Make, build and check plugins.
+    #[command(subcommand)]
+    Plugin(plugin::Command),
+    /// Compile one component, limited by the parent process. For the host's own use.
+    #[command(hide = true)]
+    CompilePlugin,
+}
+
+/// Runs the command line that the process was started with.
+pub fn main() -> ExitCode {
+    match run(Cli::parse()) {
+        Ok(code) => code,
+        Err(error) => {
+            complain(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    let Cli { config, json, command } = cli;
+    match command {
+        Command::Serve => serve::run(&config),
+        Command::Check => check::run(&config, json),
+        Command::Send(args) => send::run(&config, json, args),
+        Command::Events(args) => events::run(&config, json, &args),
+        Command::Show(args) => show::run(&config, json, &args),
+        Command::Replay(args) => replay::run(&config, json, &args),
+        Command::Tail(args) => tail::run(&config, json, &args),
+        Command::Demo(args) => demo::run(args),
+        Command::Plugin(command) => plugin::run(command, json),
+        Command::CompilePlugin => {
+            let code = crate::plugins::compile_child_main(std::io::stdin(), std::io::stdout());
+            Ok(ExitCode::from(code))
+        }
+    }
+}
+
+/// The whole chain of causes, once, on standard error.
+#[expect(clippy::print_stderr, reason = "the one place where a command complains")]
+fn complain(error: &anyhow::Error) {
+    eprintln!("hookwright: {error:#}");
+}
+
+/// The settings, or all their mistakes as they are shown to people.
+fn load(path: &std::path::Path) -> anyhow::Result<Config> {
+    let colour = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    Config::load(path, &Sources::process()).map_err(|mistakes| {
+        anyhow::anyhow!("mistakes in the settings\n{}", mistakes.render(colour))
+    })
+}
+
+/// A runtime for a command that talks to a host.
+fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(work)
+}
+
+/// Writes lines to standard output. A reader that went away (`| head`) ends the process quietly.
+fn print(text: &str) {
+    use std::io::Write;
+    let mut out = std::io::stdout().lock();
+    if out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err() {
+        std::process::exit(0);
+    }
+}

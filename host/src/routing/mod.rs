@@ -1,1 +1,153 @@
-//! To come.
+//! Stored event → plugins in order → delivery rows.
+//!
+//! One lane a source, so that a source whose plugins are slow delays only
+//! itself. What does not fit into a lane's memory is read from the rows later.
+mod lane;
+mod pipeline;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+
+use crate::clock::{Clock, millis};
+use crate::model::{Event, Name};
+use crate::plugins::Plugins;
+use crate::store::Store;
+use crate::tasks::Tasks;
+
+use lane::Lane;
+
+/// What to do with an event that a plugin could not handle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnFailure {
+    /// Keep it for a replay. The default.
+    #[default]
+    Park,
+    /// Go on as if the plugin had passed it.
+    Skip,
+    DeadLetter,
+}
+
+/// One plugin in a source's list.
+#[derive(Debug, Clone)]
+pub struct Step {
+    pub plugin: Name,
+    pub on_failure: OnFailure,
+}
+
+/// How the events of one source are routed.
+#[derive(Debug, Clone, Default)]
+pub struct Pipeline {
+    steps: Vec<Step>,
+    /// The steps' plugins, as the engine wants them.
+    plugins: Vec<Name>,
+    destinations: Vec<Name>,
+    first_waits: Arc<FirstWaits>,
+}
+
+/// How long a destination's first attempt waits, where it does.
+pub type FirstWaits = HashMap<Name, Duration>;
+
+impl Pipeline {
+    /// `destinations` are for what no plugin routed.
+    pub fn new(steps: Vec<Step>, destinations: Vec<Name>, first_waits: Arc<FirstWaits>) -> Self {
+        let plugins = steps.iter().map(|step| step.plugin.clone()).collect();
+        Self { steps, plugins, destinations, first_waits }
+    }
+
+    fn due_ms(&self, destination: &Name, now_ms: u64) -> u64 {
+        let wait = self.first_waits.get(destination).copied().unwrap_or_default();
+        now_ms.saturating_add(millis(wait))
+    }
+}
+
+pub type Pipelines = HashMap<Name, Pipeline>;
+
+/// What every lane works with.
+struct Parts {
+    plugins: Plugins,
+    store: Arc<dyn Store>,
+    clock: Clock,
+    runtime: tokio::runtime::Handle,
+}
+
+/// The routing stage. Cheap to clone.
+#[derive(Clone)]
+pub struct Router {
+    parts: Arc<Parts>,
+    lanes: Arc<ArcSwap<HashMap<Name, Arc<Lane>>>>,
+    tasks: Tasks,
+}
+
+impl Router {
+    /// Starts a lane for each source and resumes what the rows hold. Needs a running runtime.
+    pub fn start(
+        pipelines: Pipelines,
+        plugins: Plugins,
+        store: Arc<dyn Store>,
+        clock: Clock,
+        tasks: Tasks,
+    ) -> Self {
+        let runtime = tokio::runtime::Handle::current();
+        let router = Self {
+            parts: Arc::new(Parts { plugins, store, clock, runtime }),
+            lanes: Arc::default(),
+            tasks,
+        };
+        router.reconfigure(pipelines);
+        router
+    }
+
+    /// Takes events that were just made durable. Never blocks.
+    pub fn accepted(&self, events: Vec<Arc<Event>>) {
+        let lanes = self.lanes.load();
+        let Some(first) = events.first() else { return };
+        if events.iter().all(|event| event.source == first.source) {
+            if let Some(lane) = lanes.get(&first.source) {
+                lane.offer(events);
+            }
+            return;
+        }
+        let mut by_source: HashMap<Name, Vec<Arc<Event>>> = HashMap::new();
+        for event in events {
+            by_source.entry(event.source.clone()).or_default().push(event);
+        }
+        for (source, events) in by_source {
+            if let Some(lane) = lanes.get(&source) {
+                lane.offer(events);
+            }
+        }
+    }
+
+    /// Something in the rows changed (a replay): look there.
+    pub fn stir(&self) {
+        for lane in self.lanes.load().values() {
+            lane.stir();
+        }
+    }
+
+    /// Puts new pipelines in force. Lanes that stay keep what they hold; what a
+    /// removed one holds is routed to its end, and its rows are kept.
+    pub fn reconfigure(&self, pipelines: Pipelines) {
+        let old = self.lanes.load();
+        let mut lanes = HashMap::with_capacity(pipelines.len());
+        for (source, pipeline) in pipelines {
+            let lane = match old.get(&source) {
+                Some(lane) => {
+                    lane.set_pipeline(pipeline);
+                    lane.clone()
+                }
+                None => Lane::start(source.clone(), pipeline, self.parts.clone(), &self.tasks),
+            };
+            lanes.insert(source, lane);
+        }
+        for (source, lane) in old.iter() {
+            if !lanes.contains_key(source) {
+                lane.retire();
+            }
+        }
+        self.lanes.store(Arc::new(lanes));
+    }
+}

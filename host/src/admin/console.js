@@ -1,0 +1,123 @@
+// The console: lists, follows and replays events through the API. Text only ever enters the page as text.
+"use strict";
+
+const $ = (id) => document.getElementById(id);
+let token = sessionStorage.getItem("token") || "";
+let next = null;
+let shown = null;
+
+async function ask(path, method = "GET", body) {
+  const headers = token ? { authorization: `Bearer ${token}` } : {};
+  const answer = await fetch(`/api/v1/${path}`, { method, headers, body });
+  if (answer.status === 401) $("access").hidden = false;
+  if (!answer.ok) throw new Error((await answer.json()).detail || answer.statusText);
+  return answer;
+}
+const json = async (path) => (await ask(path)).json();
+
+function element(tag, text, className) {
+  const made = document.createElement(tag);
+  if (text !== undefined && text !== null) made.textContent = text;
+  if (className) made.className = className;
+  return made;
+}
+function row(cells) {
+  const made = element("tr");
+  for (const cell of cells) {
+    const place = element("td");
+    place.append(cell instanceof Node ? cell : document.createTextNode(cell ?? ""));
+    made.append(place);
+  }
+  return made;
+}
+function button(text, act, className) {
+  const made = element("button", text, className);
+  made.addEventListener("click", () => act().catch(say));
+  return made;
+}
+const mood = (state) =>
+  ({ delivered: "good", routed: "good", dead: "bad", parked: "bad", waiting: "wait", accepted: "wait" })[state] || "";
+const time = (ms) => new Date(ms).toISOString().replace("T", " ").replace("Z", "");
+const say = (error) => { $("stats").textContent = error.message; };
+
+function deliveries(list) {
+  const made = element("span");
+  for (const one of list) {
+    made.append(element("span", `${one.destination} ${one.state}`, mood(one.state)), element("br"));
+  }
+  return made;
+}
+
+async function list(older) {
+  const wanted = new URLSearchParams();
+  for (const [name, value] of new FormData($("filter"))) if (value) wanted.set(name, value);
+  if (older && next) wanted.set("before", next);
+  const page = await json(`events?${wanted}`);
+  const rows = page.events.map((event) => row([
+    time(event.received_ms), button(event.id, () => show(event.id), "link"), event.source, event.kind,
+    element("span", event.state, mood(event.state)), deliveries(event.deliveries),
+  ]));
+  if (older) $("events").append(...rows); else $("events").replaceChildren(...rows);
+  next = page.next;
+  $("older").hidden = !next;
+}
+
+function timeline(event) {
+  const lines = [`${time(event.received_ms)} received from ${event.source} (${event.body_bytes} bytes)`];
+  for (const one of event.rulings) {
+    const digest = one.digest ? one.digest.slice(0, 12) : "no version";
+    const reason = one.reason === undefined ? "" : `: ${one.reason}`;
+    lines.push(`${one.plugin} (${digest}) ${one.decision}${reason} in ${one.took_us} µs`, ...(one.log || []));
+  }
+  for (const delivery of event.deliveries) {
+    for (const attempt of delivery.log) {
+      const end = attempt.status ?? `${attempt.cause}: ${attempt.message}`;
+      lines.push(`${time(attempt.at_ms)} ${delivery.destination} attempt ${attempt.number}: ${end} in ${attempt.took_us} µs`);
+    }
+    lines.push(`${delivery.destination}: ${delivery.state}${delivery.cause ? `, ${delivery.cause}` : ""}`);
+  }
+  if (event.reason) lines.push(`${event.state}: ${event.reason}`);
+  return lines.map((line) => element("li", line));
+}
+
+async function show(id) {
+  const event = await json(`events/${id}`);
+  shown = id;
+  $("detail").hidden = false;
+  $("detail-title").textContent = `${event.kind || "Event"} ${id}`;
+  $("timeline").replaceChildren(...timeline(event));
+  $("body").textContent = await (await ask(`events/${id}/body`)).text();
+  $("detail").scrollIntoView();
+}
+
+async function overview() {
+  const [stats, destinations, plugins] = await Promise.all([json("stats"), json("destinations"), json("plugins")]);
+  $("stats").textContent =
+    `${stats.events} events · ${stats.waiting} waiting · ${stats.dead} dead · ${(stats.bytes / 1048576).toFixed(1)} MiB · ${stats.version}`;
+  $("destinations").replaceChildren(...destinations.destinations.map((one) => {
+    const off = one.disabled ? "enable" : "disable";
+    const act = async () => { await ask(`destinations/${one.name}/${off}`, "POST"); await overview(); };
+    return row([one.name, one.url, one.waiting, one.dead,
+      !one.known ? "not in the settings" : one.disabled || "on", one.known ? button(off, act) : ""]);
+  }));
+  $("plugins").replaceChildren(...plugins.plugins.map((one) => row([
+    one.name, one.version, element("code", (one.digest || "").slice(0, 12)), one.summary,
+    element("span", one.error || (one.digest ? "in force" : "not loaded"), one.error ? "bad" : ""),
+  ])));
+}
+
+const reload = () => Promise.all([overview(), list(false)]).catch(say);
+$("filter").addEventListener("submit", (submit) => { submit.preventDefault(); reload(); });
+$("older").addEventListener("click", () => list(true).catch(say));
+$("close").addEventListener("click", () => { $("detail").hidden = true; shown = null; });
+$("replay").addEventListener("click", () =>
+  ask(`events/${shown}/replay`, "POST").then(() => show(shown)).then(reload).catch(say));
+$("access").addEventListener("submit", (submit) => {
+  submit.preventDefault();
+  token = $("token").value;
+  sessionStorage.setItem("token", token);
+  $("access").hidden = true;
+  reload();
+});
+reload();
+setInterval(() => { if (!document.hidden && !next) reload(); else if (!document.hidden) overview().catch(say); }, 3000);

@@ -1,0 +1,106 @@
+//! Server-sent events: each event as it comes and as it changes.
+use std::collections::{HashMap, VecDeque};
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{Query, State};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use serde::Deserialize;
+
+use super::Options;
+use super::events::blocking;
+use super::problem::Problem;
+use crate::model::EventId;
+use crate::store::{EventQuery, EventRow};
+
+/// How often the rows are looked at.
+const LOOK: Duration = Duration::from_millis(200);
+/// Events whose changes are followed at once; older ones are left.
+const FOLLOWED: usize = 1_000;
+/// An event older than this that has not changed is left.
+const FOLLOW_MS: u64 = 60_000;
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Wanted {
+    source: Option<String>,
+    kind: Option<String>,
+    destination: Option<String>,
+    /// Milliseconds since 1970; default now.
+    since: Option<u64>,
+}
+
+struct Follower {
+    options: Options,
+    wanted: Wanted,
+    /// What was last told of each event, to tell only changes.
+    told: HashMap<EventId, String>,
+    order: VecDeque<EventId>,
+}
+
+pub(super) async fn stream(
+    State(options): State<Options>,
+    wanted: Result<Query<Wanted>, axum::extract::rejection::QueryRejection>,
+) -> Result<Response, Problem> {
+    let Query(mut wanted) = wanted.map_err(|error| Problem::invalid(error.body_text()))?;
+    wanted.since.get_or_insert(options.clock.now_ms());
+    let follower = Follower { options, wanted, told: HashMap::new(), order: VecDeque::new() };
+    let lines = futures_util::stream::unfold(follower, |mut follower| async move {
+        tokio::time::sleep(LOOK).await;
+        let text = follower.look().await;
+        Some((Ok::<_, Infallible>(text), follower))
+    });
+    let headers = [("content-type", "text/event-stream"), ("cache-control", "no-store")];
+    Ok((headers, Body::from_stream(lines)).into_response())
+}
+
+impl Follower {
+    /// What is new, as server-sent events; a comment where nothing is, which
+    /// also finds out that the reader has gone.
+    async fn look(&mut self) -> Bytes {
+        let now_ms = self.options.clock.now_ms();
+        let since = self.wanted.since.unwrap_or_default().max(now_ms.saturating_sub(FOLLOW_MS));
+        let query = EventQuery {
+            source: self.wanted.source.clone(),
+            kind: self.wanted.kind.clone(),
+            destination: self.wanted.destination.clone(),
+            since_ms: Some(since),
+            limit: FOLLOWED,
+            ..EventQuery::default()
+        };
+        let store = self.options.store.clone();
+        let Ok(rows) = blocking(move || store.events(&query)).await else {
+            return Bytes::from_static(b": the store can't be read\n\n");
+        };
+        let mut out = String::new();
+        for row in rows.iter().rev() {
+            self.tell(row, &mut out);
+        }
+        if out.is_empty() {
+            out.push_str(":\n\n");
+        }
+        out.into()
+    }
+
+    fn tell(&mut self, row: &EventRow, out: &mut String) {
+        let text = serde_json::to_string(row).unwrap_or_default();
+        match self.told.get(&row.id) {
+            Some(known) if *known == text => return,
+            Some(_) => {}
+            None => self.order.push_back(row.id),
+        }
+        out.push_str("event: event\nid: ");
+        out.push_str(&row.id.to_string());
+        out.push_str("\ndata: ");
+        out.push_str(&text);
+        out.push_str("\n\n");
+        self.told.insert(row.id, text);
+        while self.order.len() > FOLLOWED {
+            if let Some(oldest) = self.order.pop_front() {
+                self.told.remove(&oldest);
+            }
+        }
+    }
+}

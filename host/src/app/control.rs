@@ -1,0 +1,80 @@
+//! What the admin side may ask of the running parts.
+use std::sync::atomic::Ordering;
+
+use super::Parts;
+use crate::admin::{Control, DestinationStatus, PluginStatus, SourceStatus};
+use crate::signing::Verify;
+
+impl Control for Parts {
+    fn ready(&self) -> bool {
+        self.ready.load(Ordering::SeqCst)
+    }
+
+    fn sources(&self) -> Vec<SourceStatus> {
+        let names = |list: &[crate::model::Name]| list.iter().map(ToString::to_string).collect();
+        let config = self.config.read();
+        let status = config.sources.iter().map(|(name, source)| SourceStatus {
+            name: name.to_string(),
+            path: format!("/in/{name}"),
+            scheme: scheme(&source.verify).to_owned(),
+            plugins: names(&source.plugins),
+            destinations: names(&source.destinations),
+        });
+        status.collect()
+    }
+
+    fn destinations(&self) -> Vec<DestinationStatus> {
+        let config = self.config.read();
+        let url = |name: &str| {
+            let uri = &config.destinations.get(name)?.url;
+            // The query may be a secret.
+            let authority = uri.authority()?;
+            Some(format!("{}://{authority}{}", uri.scheme_str()?, uri.path()))
+        };
+        let status = self.delivery.status().into_iter().map(|status| DestinationStatus {
+            url: url(&status.destination).unwrap_or_default(),
+            name: status.destination.to_string(),
+            disabled: status.reason,
+            in_flight: status.in_flight,
+        });
+        status.collect()
+    }
+
+    fn plugins(&self) -> Vec<PluginStatus> {
+        let status = self.plugins.status().into_iter().map(|status| PluginStatus {
+            name: status.name.to_string(),
+            file: status.file,
+            digest: status.digest.map(|digest| digest.to_string()),
+            summary: status.about.as_ref().map(|about| about.summary.clone()),
+            version: status.about.as_ref().map(|about| about.version.clone()),
+            imports: status.imports,
+            grants: Vec::new(),
+            error: status.last_error,
+        });
+        status.collect()
+    }
+
+    fn enable(&self, destination: &str) -> Result<(), String> {
+        let runtime = tokio::runtime::Handle::current();
+        let done = runtime.block_on(self.delivery.enable(destination));
+        done.map_err(|error| error.to_string())
+    }
+
+    fn disable(&self, destination: &str, reason: &str) -> Result<(), String> {
+        let runtime = tokio::runtime::Handle::current();
+        let done = runtime.block_on(self.delivery.disable(destination, reason));
+        done.map_err(|error| error.to_string())
+    }
+}
+
+fn scheme(verify: &Verify) -> &'static str {
+    match verify {
+        Verify::None => "none",
+        Verify::Standard { .. } => "standard",
+        Verify::Github { .. } => "github",
+        Verify::Stripe { .. } => "stripe",
+        Verify::Hmac(_) => "hmac",
+        Verify::Basic { .. } => "basic",
+        Verify::Bearer { .. } => "bearer",
+    }
+}

@@ -1,0 +1,172 @@
+//! Turns the settings into each part's options.
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use anyhow::Context;
+use bytes::Bytes;
+use http::HeaderMap;
+
+use crate::clock::Clock;
+use crate::config::{self, Config, Selector};
+use crate::delivery::{self, DestinationOptions};
+use crate::ingress::{self, KeyFrom, KindFrom};
+use crate::model::Name;
+use crate::plugins::{self, Compiler};
+use crate::routing::{FirstWaits, OnFailure, Pipeline, Pipelines, Step};
+use crate::{server, store};
+
+pub(super) fn store(config: &Config, clock: Clock) -> store::Options {
+    store::Options {
+        segment_bytes: config.store.segment,
+        queue_bytes: usize_of(config.store.queue),
+        linger: config.store.linger,
+        ..store::Options::new(&config.data_dir, clock)
+    }
+}
+
+pub(super) fn server(config: &Config, tls: Option<server::Tls>) -> server::Options {
+    let ingress = &config.ingress;
+    server::Options {
+        max_connections: ingress.max_connections,
+        header_timeout: ingress.header_timeout,
+        idle_timeout: ingress.idle_timeout,
+        drain: config.shutdown,
+        max_headers: ingress.max_headers,
+        max_header_bytes: usize_of(ingress.max_header_bytes),
+        tls,
+        ..server::Options::new("ingress")
+    }
+}
+
+pub(super) fn tls(config: &Config) -> anyhow::Result<Option<server::Tls>> {
+    let Some(tls) = &config.ingress.tls else { return Ok(None) };
+    Ok(Some(server::Tls::load(&tls.cert, &tls.key).context("[ingress] tls")?))
+}
+
+pub(super) fn engine(config: &Config, compiler: Compiler) -> plugins::Options {
+    let cache = config.data_dir.join("compiled");
+    let mut options = plugins::Options::new(config.plugins_dir.clone(), cache, compiler);
+    if let Some(instances) = config.engine.instances {
+        options.max_instances = usize_of(instances.into());
+    }
+    options
+}
+
+pub(super) fn specs(config: &Config) -> Vec<plugins::Spec> {
+    config.plugins.iter().map(|(name, plugin)| spec(name.clone(), plugin)).collect()
+}
+
+fn spec(name: Name, plugin: &config::PluginConfig) -> plugins::Spec {
+    plugins::Spec {
+        name,
+        file: plugin.file.clone().into(),
+        config_json: plugin.config.clone(),
+        headers: plugin.headers.iter().map(ToString::to_string).collect(),
+        grants: Vec::new(),
+        limits: plugins::Limits {
+            time: plugin.limits.time,
+            memory: plugin.limits.memory,
+            output: plugin.limits.output,
+            log: plugin.limits.log,
+        },
+    }
+}
+
+pub(super) fn pipelines(config: &Config) -> Pipelines {
+    let waits = config.destinations.iter().filter(|(_, to)| !to.retry.first.is_zero());
+    let waits: Arc<FirstWaits> =
+        Arc::new(waits.map(|(name, to)| (name.clone(), to.retry.first)).collect());
+    let pipeline = |source: &config::SourceConfig| {
+        let steps = source.plugins.iter().map(|plugin| Step {
+            plugin: plugin.clone(),
+            on_failure: match config.plugins.get(plugin).map(|plugin| plugin.on_failure) {
+                Some(config::OnFailure::Skip) => OnFailure::Skip,
+                Some(config::OnFailure::DeadLetter) => OnFailure::DeadLetter,
+                Some(config::OnFailure::Park) | None => OnFailure::Park,
+            },
+        });
+        Pipeline::new(steps.collect(), source.destinations.clone(), waits.clone())
+    };
+    config.sources.iter().map(|(name, source)| (name.clone(), pipeline(source))).collect()
+}
+
+pub(super) fn delivery(
+    config: &Config,
+    destinations: HashMap<Name, DestinationOptions>,
+) -> delivery::Options {
+    delivery::Options {
+        destinations,
+        excerpt: usize_of(config.delivery.response_excerpt),
+        window: usize_of(config.delivery.memory),
+        ..delivery::Options::default()
+    }
+}
+
+pub(super) fn destinations(config: &Config) -> anyhow::Result<HashMap<Name, DestinationOptions>> {
+    let each = config.destinations.iter();
+    each.map(|(name, to)| {
+        let options = destination(to).with_context(|| format!("[destinations.{name}]"))?;
+        Ok((name.clone(), options))
+    })
+    .collect()
+}
+
+fn destination(to: &config::DestinationConfig) -> anyhow::Result<DestinationOptions> {
+    let ca = match &to.ca {
+        Some(path) => {
+            let read = std::fs::read(path);
+            Some(Bytes::from(read.with_context(|| format!("ca = {}", path.display()))?))
+        }
+        None => None,
+    };
+    let mut headers = HeaderMap::new();
+    for (name, value) in &to.headers {
+        headers.append(name.clone(), value.clone());
+    }
+    Ok(DestinationOptions {
+        sign: to.sign.clone(),
+        timeout: to.timeout,
+        policy: to.retry.clone(),
+        rate: to.rate.and_then(|rate| {
+            let count = std::num::NonZeroU32::new(rate.count)?;
+            Some(delivery::Rate { count, per: rate.per })
+        }),
+        in_flight: to.in_flight,
+        allow_private: to.allow_private,
+        ca,
+        headers,
+        disabled: to.disabled,
+        ..DestinationOptions::new(to.url.clone())
+    })
+}
+
+pub(super) fn ingress(config: &Config) -> ingress::Options {
+    ingress::Options { sources: sources(config), body_timeout: config.ingress.body_timeout }
+}
+
+pub(super) fn sources(config: &Config) -> ingress::Sources {
+    let options = |source: &config::SourceConfig| ingress::SourceOptions {
+        verify: source.verify.clone(),
+        kind: match &source.kind {
+            None => KindFrom::None,
+            Some(Selector::Header(name)) => KindFrom::Header(name.clone()),
+            Some(Selector::Json(pointer)) => KindFrom::Pointer(pointer.clone()),
+        },
+        dedupe: source.dedupe.as_ref().map(|dedupe| ingress::DedupeFrom {
+            key: match &dedupe.key {
+                Selector::Header(name) => KeyFrom::Header(name.clone()),
+                Selector::Json(pointer) => KeyFrom::Pointer(pointer.clone()),
+            },
+            window: dedupe.window,
+        }),
+        allow: source.allow.clone().unwrap_or_default(),
+        rate: source.rate.map(|rate| ingress::Rate { per_s: rate.per_second(), burst: rate.count }),
+        max_body: usize_of(source.max_body.unwrap_or(config.ingress.max_body)),
+    };
+    config.sources.iter().map(|(name, source)| (name.clone(), options(source))).collect()
+}
+
+/// Sizes of the settings are far below what a machine can address.
+fn usize_of(bytes: u64) -> usize {
+    usize::try_from(bytes).unwrap_or(usize::MAX)
+}

@@ -1,0 +1,46 @@
+//! The orderly end: no new events, then what is in flight, then the store.
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::App;
+
+/// What the parts get beside the time that the settings give to what is in flight.
+const GRACE: Duration = Duration::from_secs(5);
+
+impl App {
+    /// Runs until SIGTERM, SIGINT, or a part that ended by itself. True where
+    /// the stop was asked for and clean.
+    pub async fn run_until_signal(self) -> bool {
+        let mut terminate = signal(SignalKind::terminate()).expect("a runtime with signals");
+        let mut interrupt = signal(SignalKind::interrupt()).expect("a runtime with signals");
+        let (work, servers) = (self.parts.work.stopping(), self.servers.stopping());
+        let asked = tokio::select! {
+            _ = terminate.recv() => true,
+            _ = interrupt.recv() => true,
+            () = work.cancelled() => false,
+            () = servers.cancelled() => false,
+        };
+        tracing::info!(asked, "stopping");
+        self.stop().await && asked
+    }
+
+    /// Stops. True where everything ended in time; what did not is in the rows.
+    pub async fn stop(self) -> bool {
+        let parts = &self.parts;
+        parts.ready.store(false, Ordering::SeqCst);
+        let deadline = parts.config.read().shutdown;
+        let end = tokio::time::Instant::now() + deadline;
+        let left = || end.saturating_duration_since(tokio::time::Instant::now());
+        let served = self.servers.drain(deadline + GRACE).await;
+        let delivered = parts.delivery.drain(left()).await;
+        let worked = parts.work.drain(GRACE).await;
+        let store = parts.store.clone();
+        let closed = tokio::task::spawn_blocking(move || store.close()).await.is_ok();
+        self.admin_servers.drain(GRACE).await;
+        let clean = served && worked && closed;
+        tracing::info!(clean, delivered, "stopped");
+        clean
+    }
+}

@@ -1,0 +1,123 @@
+//! `hookwright plugin build`: from a Rust project to a component in the plugins folder.
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+use serde::Deserialize;
+
+use super::component::Component;
+use super::toolchain::Toolchain;
+use super::workspace::{Plugin, Workspace, group};
+
+/// A small stack: an instance's memory, with the SDK's allocator in it, stays
+/// below the MiB that a pool keeps resident.
+const FLAGS: &str = "-Clink-arg=-zstack-size=131072";
+
+/// Builds plugins written in Rust.
+///
+/// Uses the active toolchain with the target wasm32-wasip2 or
+/// wasm32-unknown-unknown, or one with the standard library's source
+/// (rustup's rust-src, Debian's rust-web-src). HOOKWRIGHT_BUILD_WITH
+/// (`wasip2`, `unknown`, `source`), HOOKWRIGHT_RUSTC, HOOKWRIGHT_CARGO and
+/// HOOKWRIGHT_LINKER choose another.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct BuildArgs {
+    /// Folders of cargo projects; a workspace's own folder stands for all plugins in it
+    #[arg(default_value = ".", value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+
+    /// Where the components go
+    #[arg(long, default_value = "plugins-built", value_name = "DIR")]
+    pub out: PathBuf,
+}
+
+/// What was built.
+#[derive(Debug, Clone)]
+pub(super) struct Built {
+    /// By name.
+    pub components: Vec<Component>,
+    /// Which compiler it was.
+    pub toolchain: String,
+    pub took: Duration,
+}
+
+/// Builds the plugins, puts the components in place and prints what they are.
+///
+/// # Errors
+/// When there is no toolchain for Wasm (the text says which commands install
+/// one), when a plugin does not compile, or when a result is no plugin.
+pub(super) fn run(args: &BuildArgs) -> Result<Built> {
+    let built = build(args)?;
+    let mut out = std::io::stdout().lock();
+    for component in &built.components {
+        writeln!(out, "{component}")?;
+    }
+    writeln!(out, "built with {} in {:.1} s", built.toolchain, built.took.as_secs_f64())?;
+    Ok(built)
+}
+
+fn build(args: &BuildArgs) -> Result<Built> {
+    let began = Instant::now();
+    let first = args.paths.first().map_or(Path::new("."), PathBuf::as_path);
+    let folder = if first.is_dir() { first } else { Path::new(".") };
+    let toolchain = Toolchain::find(folder)?;
+    let mut components = Vec::new();
+    for workspace in group(&toolchain.cargo, &args.paths)? {
+        let linked = compile(&toolchain, &workspace)?;
+        for Plugin { name, manifest } in &workspace.plugins {
+            let file =
+                linked.get(manifest).with_context(|| format!("{name} made no .wasm file"))?;
+            components.push(Component::write(name, file, &args.out)?);
+        }
+    }
+    components.sort_by(|one, other| one.name.cmp(&other.name));
+    Ok(Built { components, toolchain: toolchain.describe(), took: began.elapsed() })
+}
+
+/// A line of cargo's report, as far as it matters here.
+#[derive(Deserialize)]
+struct Report {
+    reason: String,
+    #[serde(default)]
+    manifest_path: PathBuf,
+    #[serde(default)]
+    filenames: Vec<PathBuf>,
+}
+
+/// Runs cargo once for all plugins of a workspace. Answers the linked file by the package's manifest.
+fn compile(toolchain: &Toolchain, workspace: &Workspace) -> Result<BTreeMap<PathBuf, PathBuf>> {
+    let mut command = toolchain.cargo(&workspace.root);
+    command.arg("build").args(toolchain.arguments());
+    command.arg("--message-format=json-render-diagnostics");
+    command.arg("--target-dir").arg(&workspace.target);
+    if workspace.has_profile {
+        command.args(["--profile", "plugin"]);
+    } else {
+        command.args(["--release", "--config", "profile.release.panic=\"abort\""]);
+        command.args(["--config", "profile.release.lto=\"fat\""]);
+    }
+    for plugin in &workspace.plugins {
+        command.args(["--package", &plugin.name]);
+    }
+    // Also keeps out flags that a project's cargo settings meant for other targets.
+    command.env("CARGO_ENCODED_RUSTFLAGS", FLAGS).stdout(Stdio::piped());
+    let mut child =
+        command.spawn().with_context(|| format!("can't run `{}`", toolchain.cargo.display()))?;
+    let output = child.stdout.take().context("cargo's output is a pipe")?;
+    let mut linked = BTreeMap::new();
+    for line in BufReader::new(output).lines() {
+        let Ok(report) = serde_json::from_str::<Report>(&line?) else { continue };
+        if report.reason == "compiler-artifact" {
+            let wasm = |file: &PathBuf| file.extension().is_some_and(|kind| kind == "wasm");
+            let file = report.filenames.into_iter().find(wasm);
+            linked.extend(file.map(|file| (report.manifest_path, file)));
+        }
+    }
+    if !child.wait()?.success() {
+        bail!("the plugins in {} do not compile; see above", workspace.root.display());
+    }
+    Ok(linked)
+}

@@ -1,0 +1,125 @@
+//! `hookwright send`: an event for the running host, signed as its provider signs.
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+use bytes::Bytes;
+use http::Request;
+use http_body_util::{BodyExt, Full};
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
+
+use super::api::reachable;
+use crate::clock::{Clock, random_u64};
+use crate::signing::{Verify, sign_as_provider};
+
+const GITHUB_PUSH: &str = include_str!("../../samples/github-push.json");
+const STRIPE_PAID: &str = include_str!("../../samples/stripe-invoice-paid.json");
+const STANDARD: &str = include_str!("../../samples/standard.json");
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// A source of the settings.
+    source: String,
+    /// The body. Default: a sample of the source's scheme.
+    #[arg(long, conflicts_with = "file")]
+    data: Option<String>,
+    /// The body, from a file.
+    #[arg(long)]
+    file: Option<PathBuf>,
+    /// A further header, `name: value`. May be repeated.
+    #[arg(long = "header", value_name = "NAME: VALUE")]
+    headers: Vec<String>,
+    /// Send it this many times, each with an id of its own.
+    #[arg(long, default_value_t = 1)]
+    count: u32,
+}
+
+/// An event to post.
+pub(super) struct Sample {
+    pub(super) body: Bytes,
+    pub(super) headers: Vec<(String, String)>,
+}
+
+/// A sample of the scheme, or the caller's body, signed as the provider signs.
+pub(super) fn sample(verify: &Verify, body: Option<Bytes>, clock: &Clock) -> Sample {
+    let id = format!("sample-{:016x}", random_u64());
+    let (text, mut headers) = match verify {
+        Verify::Github { .. } => (
+            GITHUB_PUSH,
+            vec![
+                ("x-github-event".to_owned(), "push".to_owned()),
+                ("x-github-delivery".to_owned(), id.clone()),
+                ("user-agent".to_owned(), "GitHub-Hookshot/sample".to_owned()),
+            ],
+        ),
+        Verify::Stripe { .. } => (STRIPE_PAID, Vec::new()),
+        _ => (STANDARD, Vec::new()),
+    };
+    let body = body.unwrap_or(Bytes::from_static(text.as_bytes()));
+    headers.push(("content-type".to_owned(), "application/json".to_owned()));
+    headers.extend(sign_as_provider(verify, &id, clock.now_ms() / 1_000, &body));
+    Sample { body, headers }
+}
+
+/// Posts it; the answer's status and text.
+pub(super) async fn post(url: &str, sample: &Sample) -> anyhow::Result<(u16, String)> {
+    let mut request = Request::post(url);
+    for (name, value) in &sample.headers {
+        request = request.header(name, value);
+    }
+    let client: Client<_, Full<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
+    let request = request.body(Full::new(sample.body.clone()))?;
+    let answer = client
+        .request(request)
+        .await
+        .with_context(|| format!("can't post to {url}: is `hookwright serve` running?"))?;
+    let status = answer.status().as_u16();
+    let text = answer.into_body().collect().await?.to_bytes();
+    Ok((status, String::from_utf8_lossy(&text).into_owned()))
+}
+
+pub(super) fn run(config: &Path, json: bool, args: Args) -> anyhow::Result<ExitCode> {
+    let config = super::load(config)?;
+    let Some(source) = config.sources.get(args.source.as_str()) else {
+        let known: Vec<_> = config.sources.keys().map(|name| name.as_str()).collect();
+        bail!("the settings have no source `{}`; they have: {}", args.source, known.join(", "));
+    };
+    let body = match (&args.data, &args.file) {
+        (Some(data), _) => Some(Bytes::from(data.clone())),
+        (None, Some(file)) => {
+            let read = std::fs::read(file);
+            Some(read.with_context(|| format!("can't read {}", file.display()))?.into())
+        }
+        (None, None) => None,
+    };
+    let scheme = if config.ingress.tls.is_some() { "https" } else { "http" };
+    if scheme == "https" {
+        bail!("`send` speaks plain HTTP; this host's ingress has TLS: use curl");
+    }
+    let url = format!("{scheme}://{}/in/{}", reachable(config.ingress.listen), args.source);
+    let extra = args.headers.iter().map(|text| header(text)).collect::<anyhow::Result<Vec<_>>>()?;
+    let clock = Clock::system();
+    super::block_on(async {
+        let mut code = ExitCode::SUCCESS;
+        for _ in 0..args.count {
+            let mut sample = sample(&source.verify, body.clone(), &clock);
+            sample.headers.extend(extra.iter().cloned());
+            let (status, text) = post(&url, &sample).await?;
+            let line =
+                if json { text.trim().to_owned() } else { format!("{status} {}", text.trim()) };
+            super::print(&format!("{line}\n"));
+            if !(200..300).contains(&status) {
+                code = ExitCode::FAILURE;
+            }
+        }
+        Ok(code)
+    })
+}
+
+fn header(text: &str) -> anyhow::Result<(String, String)> {
+    let Some((name, value)) = text.split_once(':') else {
+        bail!("`{text}` is no header: write `name: value`");
+    };
+    Ok((name.trim().to_owned(), value.trim().to_owned()))
+}

@@ -1,0 +1,33 @@
+//! `hookwright serve`: the host, until it is told to stop.
+use std::path::Path;
+use std::process::ExitCode;
+
+use crate::app::{App, Setup};
+use crate::config::LogFormat;
+use crate::telemetry::{self, Format};
+
+pub(super) fn run(path: &Path) -> anyhow::Result<ExitCode> {
+    let config = super::load(path)?;
+    let format = match config.log.format {
+        LogFormat::Text => Format::Text,
+        LogFormat::Json => Format::Json,
+    };
+    telemetry::install(format, config.log.level.as_str())?;
+    for warning in config.warnings.iter() {
+        tracing::warn!("{}: {}", warning.key, warning.message);
+    }
+    let metrics = crate::metrics::install()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let clean = runtime.block_on(async {
+        let setup = Setup { metrics: Some(metrics), settings: Some(path.to_owned()) };
+        let app = App::start(config, setup).await?;
+        super::print(&format!(
+            "hookwright {}: events at http://{}/in/SOURCE, console at http://{}/\n",
+            env!("CARGO_PKG_VERSION"),
+            app.ingress_address(),
+            app.admin_address(),
+        ));
+        anyhow::Ok(app.run_until_signal().await)
+    })?;
+    Ok(if clean { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}

@@ -1,0 +1,94 @@
+//! `hookwright show`: what happened to one event, step by step.
+use std::path::Path;
+use std::process::ExitCode;
+
+use serde_json::Value;
+
+use super::api::Api;
+use super::events::{moment, safe};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The event's id, `evt_…`.
+    event: String,
+}
+
+pub(super) fn run(config: &Path, json: bool, args: &Args) -> anyhow::Result<ExitCode> {
+    let config = super::load(config)?;
+    let id = safe(&args.event).replace(['/', '?', '#'], "");
+    let event = super::block_on(Api::new(&config).get(&format!("events/{id}")))?;
+    super::print(&if json { format!("{event:#}\n") } else { story(&event) });
+    Ok(ExitCode::SUCCESS)
+}
+
+/// An event's life, for people.
+pub(super) fn story(event: &Value) -> String {
+    let text = |value: &Value| safe(value.as_str().unwrap_or_default());
+    let mut out = format!(
+        "{}  {} {}\n{}  received, {} bytes of {}\n",
+        text(&event["id"]),
+        text(&event["source"]),
+        text(&event["kind"]),
+        moment(event["received_ms"].as_u64().unwrap_or_default()),
+        event["body_bytes"],
+        match text(&event["content_type"]) {
+            none if none.is_empty() => "unknown type".to_owned(),
+            some => some,
+        },
+    );
+    for ruling in event["rulings"].as_array().into_iter().flatten() {
+        out.push_str(&verdict(ruling));
+    }
+    if let Some(reason) = event["reason"].as_str() {
+        out.push_str(&format!("  {}: {}\n", text(&event["state"]), safe(reason)));
+    }
+    for delivery in event["deliveries"].as_array().into_iter().flatten() {
+        out.push_str(&format!(
+            "  to {}: {}{}\n",
+            text(&delivery["destination"]),
+            text(&delivery["state"]),
+            delivery["cause"]
+                .as_str()
+                .map(|cause| format!(", {}", safe(cause)))
+                .unwrap_or_default(),
+        ));
+        for attempt in delivery["log"].as_array().into_iter().flatten() {
+            out.push_str(&tried(attempt));
+        }
+        if delivery["state"] == "waiting" {
+            let due = moment(delivery["due_ms"].as_u64().unwrap_or_default());
+            out.push_str(&format!("    {due}  due\n"));
+        }
+    }
+    out
+}
+
+fn verdict(ruling: &Value) -> String {
+    let digest = ruling["digest"].as_str().unwrap_or("none").chars().take(12).collect::<String>();
+    let reason = match &ruling["reason"] {
+        Value::String(reason) => format!(": {}", safe(reason)),
+        Value::Number(count) => format!(" to {count}"),
+        _ => String::new(),
+    };
+    let name = safe(ruling["plugin"].as_str().unwrap_or_default());
+    let decision = safe(ruling["decision"].as_str().unwrap_or_default());
+    let mut out = format!("  {name} ({digest}) {decision}{reason}, {} µs\n", ruling["took_us"]);
+    for line in ruling["log"].as_array().into_iter().flatten() {
+        out.push_str(&format!("    log: {}\n", safe(line.as_str().unwrap_or_default())));
+    }
+    out
+}
+
+fn tried(attempt: &Value) -> String {
+    let end = match attempt["status"].as_u64() {
+        Some(status) => status.to_string(),
+        None => format!(
+            "{}: {}",
+            safe(attempt["cause"].as_str().unwrap_or_default()),
+            safe(attempt["message"].as_str().unwrap_or_default())
+        ),
+    };
+    let at = moment(attempt["at_ms"].as_u64().unwrap_or_default());
+    let took_ms = attempt["took_us"].as_u64().unwrap_or_default() as f64 / 1_000.0;
+    format!("    {at}  attempt {}: {end} in {took_ms:.1} ms\n", attempt["number"])
+}

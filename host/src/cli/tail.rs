@@ -1,0 +1,58 @@
+//! `hookwright tail`: events as they come and as they change.
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use http::Method;
+use http_body_util::BodyExt;
+use serde_json::Value;
+
+use super::api::{Api, query};
+use super::events::line;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Only from this source.
+    #[arg(long)]
+    source: Option<String>,
+    /// Only of this kind.
+    #[arg(long)]
+    kind: Option<String>,
+    /// Only with a delivery to this destination.
+    #[arg(long)]
+    destination: Option<String>,
+    /// End after this many lines.
+    #[arg(long)]
+    count: Option<usize>,
+}
+
+pub(super) fn run(config: &Path, json: bool, args: &Args) -> anyhow::Result<ExitCode> {
+    let config = super::load(config)?;
+    let pairs = [
+        ("source", args.source.clone()),
+        ("kind", args.kind.clone()),
+        ("destination", args.destination.clone()),
+    ];
+    let api = Api::new(&config);
+    super::block_on(async {
+        let path = format!("stream{}", query(&pairs));
+        let mut body = api.ask(Method::GET, &path, None).await?.into_body();
+        let mut left = args.count.unwrap_or(usize::MAX);
+        let mut pending = Vec::new();
+        while let Some(frame) = body.frame().await {
+            let frame = frame.context("the host closed the stream")?;
+            pending.extend_from_slice(frame.data_ref().map_or(&[][..], |data| data));
+            while let Some(end) = pending.iter().position(|byte| *byte == b'\n') {
+                let raw: Vec<u8> = pending.drain(..=end).collect();
+                let Some(data) = raw.strip_prefix(b"data: ") else { continue };
+                let event: Value = serde_json::from_slice(data).context("a line is no JSON")?;
+                super::print(&if json { format!("{event}\n") } else { line(&event) });
+                left -= 1;
+                if left == 0 {
+                    return Ok(ExitCode::SUCCESS);
+                }
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    })
+}

@@ -1,0 +1,213 @@
+//! One event through its source's plugins, in order, to what becomes of it.
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::lane::Place;
+use super::{OnFailure, Parts, Pipeline};
+use crate::clock::millis;
+use crate::model::{Delivery, Event, EventState, Name, Payload, Ruling};
+use crate::plugins::{Amendment, Answer, Call, Fault, Target, Verdict};
+use crate::store::Routed;
+
+/// How often a plugin may ask for another try before its `on_failure` decides.
+pub(super) const MAX_TRIES: u32 = 8;
+/// The wait before the first of them; each further one waits twice as long.
+const FIRST_RETRY: Duration = Duration::from_secs(1);
+
+/// An event to be routed.
+pub(super) struct Job {
+    pub(super) place: Place,
+    pub(super) replay: bool,
+    pub(super) tries: u32,
+}
+
+impl Job {
+    pub(super) fn fresh(place: Place) -> Self {
+        Self { place, replay: false, tries: 0 }
+    }
+}
+
+/// The event as the plugins so far have left it.
+#[derive(Default)]
+struct Draft {
+    /// What differs from the event.
+    payload: Payload,
+    attributes: Vec<(String, String)>,
+}
+
+/// How the pipeline ended.
+enum End {
+    Deliver(Vec<Target>),
+    Stop(EventState, String),
+    Again(String),
+    /// No plugin decided.
+    Through,
+}
+
+pub(super) async fn run(pipeline: &Pipeline, parts: &Parts, job: Job) -> (Place, Routed) {
+    let event = job.place.event.clone();
+    let mut draft = Draft::default();
+    let mut rulings = Vec::with_capacity(pipeline.steps.len());
+    let mut end = End::Through;
+    // All versions at once: a swap falls between two events, not into one.
+    let pinned = parts.plugins.pin(&pipeline.plugins);
+    for (place, step) in pipeline.steps.iter().enumerate() {
+        let payload = &draft.payload;
+        let call = Call {
+            event: &event,
+            body: payload.body.as_ref().unwrap_or(&event.body),
+            content_type: payload.content_type.as_deref().unwrap_or_else(|| event.content_type()),
+            kind: payload.kind.as_deref().unwrap_or(&event.kind),
+            attributes: &draft.attributes,
+            replay: job.replay,
+        };
+        let answer = pinned.call(place, &call).await;
+        rulings.push(ruling(&step.plugin, &answer));
+        let ended = match answer.result {
+            Ok(Verdict::Pass) => None,
+            Ok(Verdict::Amend(amendment)) => {
+                draft.amend(*amendment);
+                None
+            }
+            Ok(Verdict::Drop(reason)) => Some(End::Stop(EventState::Dropped, reason)),
+            Ok(Verdict::Deliver(targets)) => Some(End::Deliver(targets)),
+            Err(fault) => failed(step.on_failure, &step.plugin, &fault, job.tries),
+        };
+        if let Some(ended) = ended {
+            end = ended;
+            break;
+        }
+    }
+    let routed = conclude(pipeline, parts, &event, draft, end, rulings, job.tries);
+    (job.place, routed)
+}
+
+fn failed(on_failure: OnFailure, plugin: &str, fault: &Fault, tries: u32) -> Option<End> {
+    let reason = format!("{plugin}: {fault}");
+    match (fault, on_failure) {
+        (Fault::Retry(_), _) if tries + 1 < MAX_TRIES => Some(End::Again(reason)),
+        (Fault::Reject(_), _) | (_, OnFailure::DeadLetter) => {
+            Some(End::Stop(EventState::Dead, reason))
+        }
+        (_, OnFailure::Park) => Some(End::Stop(EventState::Parked, reason)),
+        (_, OnFailure::Skip) => None,
+    }
+}
+
+fn conclude(
+    pipeline: &Pipeline,
+    parts: &Parts,
+    event: &Arc<Event>,
+    draft: Draft,
+    end: End,
+    rulings: Vec<Ruling>,
+    tries: u32,
+) -> Routed {
+    let now_ms = parts.clock.now_ms();
+    let mut routed = Routed {
+        event: event.clone(),
+        state: EventState::Routed,
+        reason: None,
+        rulings,
+        deliveries: Vec::new(),
+        retry_ms: 0,
+        tries: 0,
+    };
+    match end {
+        End::Deliver(targets) => {
+            routed.deliveries = draft.into_targets(pipeline, event, targets, now_ms);
+        }
+        End::Through => {
+            routed.deliveries = draft.into_defaults(pipeline, event, now_ms);
+        }
+        End::Stop(state, reason) => (routed.state, routed.reason) = (state, Some(reason)),
+        End::Again(reason) => {
+            let wait = FIRST_RETRY.saturating_mul(1 << tries.min(16));
+            routed.state = EventState::Accepted;
+            routed.reason = Some(reason);
+            routed.retry_ms = now_ms.saturating_add(millis(wait));
+            routed.tries = tries + 1;
+        }
+    }
+    if routed.state == EventState::Routed && routed.deliveries.is_empty() {
+        routed.state = EventState::Unrouted;
+        routed.reason = Some("no plugin chose a destination and its source names none".into());
+    }
+    if let Some(reason) = &routed.reason {
+        let (id, state) = (event.id, routed.state.as_str());
+        tracing::debug!(event = %id, source = %event.source, state, reason, "routing ended");
+    }
+    routed
+}
+
+impl Draft {
+    fn amend(&mut self, amendment: Amendment) {
+        overlay(&mut self.payload, amendment.payload);
+        for (name, value) in amendment.attributes {
+            self.attributes.retain(|(known, _)| *known != name);
+            self.attributes.push((name, value));
+        }
+    }
+
+    /// The source's own destinations share one payload.
+    fn into_defaults(self, pipeline: &Pipeline, event: &Arc<Event>, now_ms: u64) -> Vec<Delivery> {
+        let shared = (!self.payload.is_original()).then(|| Arc::new(self.payload));
+        let deliver = |destination: &Name| {
+            let due_ms = pipeline.due_ms(destination, now_ms);
+            delivery(event, destination.clone(), shared.clone(), due_ms)
+        };
+        pipeline.destinations.iter().map(deliver).collect()
+    }
+
+    fn into_targets(
+        self,
+        pipeline: &Pipeline,
+        event: &Arc<Event>,
+        targets: Vec<Target>,
+        now_ms: u64,
+    ) -> Vec<Delivery> {
+        let shared = (!self.payload.is_original()).then(|| Arc::new(self.payload.clone()));
+        let deliver = |target: Target| {
+            let payload = if target.payload.is_original() {
+                shared.clone()
+            } else {
+                let mut payload = self.payload.clone();
+                overlay(&mut payload, target.payload);
+                Some(Arc::new(payload))
+            };
+            let due_ms = pipeline.due_ms(&target.destination, now_ms);
+            let due_ms = due_ms.max(now_ms.saturating_add(millis(target.delay)));
+            let order_key = target.order_key;
+            Delivery { order_key, ..delivery(event, target.destination, payload, due_ms) }
+        };
+        targets.into_iter().map(deliver).collect()
+    }
+}
+
+/// Lays what a plugin changed over what is there.
+fn overlay(payload: &mut Payload, change: Payload) {
+    payload.body = change.body.or(payload.body.take());
+    payload.content_type = change.content_type.or(payload.content_type.take());
+    payload.kind = change.kind.or(payload.kind.take());
+    payload.headers.extend(change.headers);
+}
+
+fn delivery(
+    event: &Arc<Event>,
+    destination: Name,
+    payload: Option<Arc<Payload>>,
+    due_ms: u64,
+) -> Delivery {
+    let event = event.clone();
+    Delivery { event, destination, payload, due_ms, order_key: None, tries: 0, attempts: 0 }
+}
+
+fn ruling(plugin: &str, answer: &Answer) -> Ruling {
+    Ruling {
+        plugin: plugin.to_owned(),
+        digest: answer.digest,
+        decision: answer.decision(),
+        took_us: u64::try_from(answer.took.as_micros()).unwrap_or(u64::MAX),
+        log: answer.log.clone(),
+    }
+}

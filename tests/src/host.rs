@@ -1,0 +1,259 @@
+//! A host in its own process, on free ports and a folder of its own; killed when dropped.
+use std::fmt::Write as _;
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::{Client, eventually};
+
+/// The built file below `target/debug`, the folder that this test runs from.
+///
+/// # Panics
+/// Where it is not built, with the command that builds it.
+pub fn artifact(name: &str) -> PathBuf {
+    let exe = std::env::current_exe().expect("a test has a path");
+    let debug = exe.ancestors().find(|dir| dir.ends_with("debug") || dir.ends_with("release"));
+    let file = debug.expect("a test lies below target/debug or target/release").join(name);
+    assert!(file.exists(), "{} is missing: run `make test`, which builds it", file.display());
+    file
+}
+
+/// The folder of the built plugins.
+///
+/// # Panics
+/// Where they are not built, with the command that builds them.
+pub fn plugins_dir() -> PathBuf {
+    let root =
+        Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in the workspace");
+    let built = root.join("target/plugins/built");
+    assert!(
+        built.join("filter.wasm").exists(),
+        "no plugins in {}: run `make plugins`",
+        built.display()
+    );
+    built
+}
+
+/// What a host is started with.
+pub struct HostBuilder {
+    dir: TempDir,
+    settings: String,
+    env: Vec<(String, String)>,
+}
+
+impl HostBuilder {
+    /// Settings without `[ingress]`, `[admin]` and the folders, which the harness adds.
+    pub fn new(settings: &str) -> Self {
+        let dir = tempfile::tempdir().expect("a folder for the test");
+        std::fs::create_dir(dir.path().join("plugins")).expect("a new folder");
+        Self { dir, settings: settings.to_owned(), env: Vec::new() }
+    }
+
+    /// Puts one of our built plugins into the plugins folder.
+    pub fn plugin(self, name: &str) -> Self {
+        let file = format!("{name}.wasm");
+        std::fs::copy(plugins_dir().join(&file), self.dir.path().join("plugins").join(&file))
+            .expect("a built plugin");
+        self
+    }
+
+    /// Puts bytes into the plugins folder.
+    pub fn file(self, name: &str, bytes: &[u8]) -> Self {
+        std::fs::write(self.dir.path().join("plugins").join(name), bytes).expect("a new file");
+        self
+    }
+
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.env.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Starts the host and waits until it is ready.
+    pub async fn start(self) -> Host {
+        let mut text = String::new();
+        if !self.settings.contains("[ingress]") {
+            text.push_str("[ingress]\nlisten = \"127.0.0.1:0\"\n");
+        }
+        if !self.settings.contains("[admin]") {
+            text.push_str("[admin]\nlisten = \"127.0.0.1:0\"\n");
+        }
+        // Top-level keys come first in TOML: the settings' own stay in front.
+        let text = format!("{}\n{text}", self.settings);
+        std::fs::write(self.dir.path().join("hookwright.toml"), text).expect("a new file");
+        let mut host = Host {
+            dir: self.dir,
+            env: self.env,
+            child: None,
+            ingress: None,
+            admin: None,
+            log: Arc::default(),
+            client: Client::default(),
+        };
+        host.launch().await;
+        host
+    }
+}
+
+/// A running host.
+pub struct Host {
+    dir: TempDir,
+    env: Vec<(String, String)>,
+    child: Option<Child>,
+    ingress: Option<SocketAddr>,
+    admin: Option<SocketAddr>,
+    log: Arc<Mutex<String>>,
+    pub client: Client,
+}
+
+impl Host {
+    /// Starts the process again on the same folder, after `kill` or `terminate`.
+    pub async fn launch(&mut self) {
+        assert!(self.child.is_none(), "the host runs already");
+        let mut child = self
+            .command(&["serve"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the host starts");
+        let stdout = child.stdout.take().expect("a piped output");
+        let stderr = child.stderr.take().expect("a piped output");
+        let log = self.log.clone();
+        std::thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                let _ = writeln!(log.lock().expect("no holder panics"), "{line}");
+            }
+        });
+        let first = tokio::task::spawn_blocking(move || {
+            let mut lines = BufReader::new(stdout).lines();
+            let first = lines.next().and_then(Result::ok).unwrap_or_default();
+            // The rest is read so that the host never waits for a reader.
+            std::thread::spawn(move || lines.for_each(drop));
+            first
+        });
+        let first = first.await.expect("a line of output");
+        self.child = Some(child);
+        let address = |word: &str| {
+            let rest = first.split(word).nth(1)?.strip_prefix("http://")?;
+            rest.split('/').next()?.parse().ok()
+        };
+        (self.ingress, self.admin) = (address("events at "), address("console at "));
+        assert!(self.ingress.is_some(), "the host did not start: {first}\n{}", self.log());
+        let (client, admin) = (self.client.clone(), self.admin());
+        eventually("the host is ready", Duration::from_secs(30), || async {
+            client.get(admin, "/readyz").await.ok().filter(|answer| answer.status == 200)
+        })
+        .await;
+    }
+
+    /// A command of the binary in the host's folder and environment.
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(artifact("hookwright"));
+        command.args(args).current_dir(self.dir.path()).envs(self.env.iter().cloned());
+        command
+    }
+
+    /// Runs a command to its end: exit code, output and errors.
+    pub fn run(&self, args: &[&str]) -> (i32, String, String) {
+        let done = self.command(args).output().expect("the command runs");
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (done.status.code().unwrap_or(-1), text(&done.stdout), text(&done.stderr))
+    }
+
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    pub fn plugins(&self) -> PathBuf {
+        self.dir.path().join("plugins")
+    }
+
+    pub fn ingress(&self) -> SocketAddr {
+        self.ingress.expect("a started host")
+    }
+
+    pub fn admin(&self) -> SocketAddr {
+        self.admin.expect("a started host")
+    }
+
+    /// The process's id.
+    pub fn pid(&self) -> u32 {
+        self.child.as_ref().expect("a started host").id()
+    }
+
+    /// All that the host logged, over all its starts.
+    pub fn log(&self) -> String {
+        self.log.lock().expect("no holder panics").clone()
+    }
+
+    /// Resident memory in bytes.
+    pub fn resident(&self) -> u64 {
+        let path = format!("/proc/{}/statm", self.pid());
+        let text = std::fs::read_to_string(path).expect("a running process");
+        let pages: u64 = text.split(' ').nth(1).and_then(|pages| pages.parse().ok()).unwrap_or(0);
+        pages * 4_096
+    }
+
+    /// `kill -9`.
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+
+    /// SIGTERM, and the exit code.
+    pub async fn terminate(&mut self) -> Option<i32> {
+        let mut child = self.child.take().expect("a started host");
+        signal(child.id(), libc::SIGTERM);
+        tokio::task::spawn_blocking(move || child.wait()).await.ok()?.ok()?.code()
+    }
+
+    /// Tells it to reload its settings.
+    pub fn hang_up(&self) {
+        signal(self.pid(), libc::SIGHUP);
+    }
+
+    /// JSON from the admin API.
+    pub async fn api(&self, path: &str) -> anyhow::Result<Value> {
+        let answer = self.client.get(self.admin(), &format!("/api/v1/{path}")).await?;
+        if answer.status != 200 {
+            bail!("{path}: {} {}", answer.status, String::from_utf8_lossy(&answer.body));
+        }
+        serde_json::from_slice(&answer.body).context("the API answers JSON")
+    }
+
+    /// Waits until no delivery is waiting and no event is unrouted.
+    pub async fn settled(&self, deadline: Duration) {
+        eventually("everything is settled", deadline, || async {
+            let stats = self.api("stats").await.ok()?;
+            let open = self.api("events?state=accepted&limit=1").await.ok()?;
+            let none = open["events"].as_array().is_some_and(Vec::is_empty);
+            (stats["waiting"] == 0 && none).then_some(())
+        })
+        .await;
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        self.kill();
+        if std::thread::panicking() {
+            eprintln!("--- the host's log\n{}", self.log());
+        }
+    }
+}
+
+#[expect(unsafe_code, reason = "std sends no signal but SIGKILL")]
+fn signal(pid: u32, number: i32) {
+    let pid = i32::try_from(pid).expect("a process id");
+    // SAFETY: `kill` takes two numbers; the process is our own child.
+    unsafe { libc::kill(pid, number) };
+}

@@ -1,0 +1,136 @@
+//! Plugins that loop, grow, flood, panic or pretend: each is refused or stopped by name, and others go on.
+use std::time::Duration;
+
+use hookwright_tests::{Host, HostBuilder, Receiver, eventually, hostile};
+use serde_json::Value;
+
+/// Components of `tests/hostile/`, with a word that the refusal must hold.
+const STOPPED: &[(&str, &str)] = &[
+    ("loop", "longer than"),
+    ("memory", "memory"),
+    ("huge-answer", "output"),
+    ("log-flood", "log"),
+    ("host-flood", "calls into the host"),
+    ("deep", "call stack"),
+    ("trap", "last words"),
+];
+const REFUSED: &[(&str, &str)] = &[
+    ("wants-network", "wasi:sockets"),
+    ("wants-unknown", "acme:vault/keys"),
+    ("other-contract", "hookwright:plugin"),
+    ("core-module", "component"),
+    ("start-loop", "longer"),
+];
+
+fn settings(sink: &Receiver, plugins: &[&str]) -> String {
+    let mut text = format!(
+        "[sources.good]\nverify = {{ scheme = \"none\" }}\nplugins = [\"filter\"]\n\
+         destinations = [\"sink\"]\n\
+         [plugins.filter]\nconfig = {{ drop = [{{ field = \"kind\", equals = \"noise\" }}] }}\n\
+         [destinations.sink]\nurl = \"{}\"\nallow_private = true\nsign = {{ scheme = \"none\" }}\n\
+         in_flight = 64\n",
+        sink.url()
+    );
+    for plugin in plugins {
+        text.push_str(&format!(
+            "[sources.{plugin}]\nverify = {{ scheme = \"none\" }}\nplugins = [\"{plugin}\"]\n\
+             destinations = [\"sink\"]\n[plugins.{plugin}]\n"
+        ));
+    }
+    text
+}
+
+async fn event(host: &Host, id: &str) -> Value {
+    eventually("the event is routed", Duration::from_secs(30), || async {
+        let event = host.api(&format!("events/{id}")).await.ok()?;
+        (event["state"] != "accepted").then_some(event)
+    })
+    .await
+}
+
+/// "A plugin harms only its own event. Time, memory, output, log lines and host
+/// calls are capped; each call gets a fresh instance; no other event waits for
+/// it, sees its memory or fails with it."
+#[tokio::test(flavor = "multi_thread")]
+async fn each_hostile_plugin_is_stopped_by_name() {
+    let sink = Receiver::good().await;
+    let names: Vec<&str> = STOPPED.iter().map(|(name, _)| *name).collect();
+    let mut builder = HostBuilder::new(&settings(&sink, &names)).plugin("filter");
+    for name in &names {
+        builder = builder.file(&format!("{name}.wasm"), &hostile(name));
+    }
+    let host = builder.start().await;
+    for (name, word) in STOPPED {
+        let path = format!("/in/{name}");
+        let posted = host.client.post(host.ingress(), &path, &[], "x").await.expect("an answer");
+        assert_eq!(posted.status, 202, "{name}: what a plugin does is not the source's fault");
+        let shown = event(&host, &posted.id()).await;
+        let text = shown.to_string();
+        assert!(text.contains(word), "{name}: `{word}` is not in {text}");
+        if *name != "log-flood" {
+            assert_eq!(shown["state"], "parked", "{name}: {text}");
+            assert!(shown["reason"].as_str().is_some_and(|reason| reason.contains(name)), "{text}");
+        }
+    }
+    let good = host.client.post(host.ingress(), "/in/good", &[], "x").await.expect("an answer");
+    assert_eq!(event(&host, &good.id()).await["state"], "routed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_plugin_is_refused_by_name_and_others_load() {
+    let sink = Receiver::good().await;
+    let mut names: Vec<&str> = REFUSED.iter().map(|(name, _)| *name).collect();
+    names.push("half");
+    let mut builder = HostBuilder::new(&settings(&sink, &names)).plugin("filter");
+    for (name, _) in REFUSED {
+        builder = builder.file(&format!("{name}.wasm"), &hostile(name));
+    }
+    let whole =
+        std::fs::read(hookwright_tests::plugins_dir().join("thin-github.wasm")).expect("a plugin");
+    let host = builder.file("half.wasm", &whole[..whole.len() / 2]).start().await;
+    let plugins = host.api("plugins").await.expect("plugins");
+    for (name, word) in REFUSED {
+        let status = plugins["plugins"].as_array().into_iter().flatten();
+        let status = status.clone().find(|status| status["name"] == *name).expect("a status");
+        assert!(status["digest"].is_null(), "{name} must not be in force");
+        let error = status["error"].as_str().unwrap_or_default();
+        assert!(error.contains(word), "{name}: `{word}` is not in `{error}`");
+    }
+    // The half-copied file is loaded once it is whole.
+    std::fs::write(host.plugins().join("half.wasm"), &whole).expect("a write");
+    eventually("the whole file is in force", Duration::from_secs(30), || async {
+        let plugins = host.api("plugins").await.ok()?;
+        let mut list = plugins["plugins"].as_array()?.iter();
+        list.find(|status| status["name"] == "half" && status["digest"].is_string()).map(drop)
+    })
+    .await;
+    let good = host.client.post(host.ingress(), "/in/good", &[], "x").await.expect("an answer");
+    assert_eq!(event(&host, &good.id()).await["state"], "routed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_looping_plugin_does_not_hold_up_its_neighbour() {
+    let sink = Receiver::good().await;
+    let host = HostBuilder::new(&settings(&sink, &["loop"]))
+        .plugin("filter")
+        .file("loop.wasm", &hostile("loop"))
+        .start()
+        .await;
+    let (client, address) = (host.client.clone(), host.ingress());
+    for _ in 0..200 {
+        let posted = client.post(address, "/in/loop", &[], "x").await.expect("an answer");
+        assert_eq!(posted.status, 202);
+    }
+    // 200 events of 50 ms each would hold a host without lanes for 10 s.
+    for _ in 0..200 {
+        let posted = client.post(address, "/in/good", &[], "x").await.expect("an answer");
+        assert_eq!(posted.status, 202);
+    }
+    eventually("the neighbour's events arrive", Duration::from_secs(8), || async {
+        (sink.count() >= 200).then_some(())
+    })
+    .await;
+    let looping = host.api("events?source=loop&state=accepted&limit=1").await.expect("events");
+    let left = looping["events"].as_array().map_or(0, Vec::len);
+    assert!(left > 0, "the neighbour's events came only after all the looping ones");
+}
