@@ -1,0 +1,38 @@
+# What a person types. `make run` and `make test` set up what they need and say what they can't.
+CARGO ?= cargo
+HOST := target/debug/hookwright
+PLUGINS := $(patsubst plugins/%/Cargo.toml,%,$(wildcard plugins/*/Cargo.toml))
+DENY_VERSION := 0.20.2
+
+.PHONY: help run test check bench plugins setup fuzz-check clean
+help: ## Show what there is.
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+run: setup $(HOST) plugins ## Build all, start a demo host, send a real event through, leave it running.
+	$(HOST) demo --dir target/demo --plugins target/plugins/built
+
+test: setup $(HOST) plugins ## Run every test.
+	$(CARGO) test --workspace --all-targets
+	$(CARGO) test --workspace --doc
+
+check: setup ## Format, lints, licences, the order of the modules.
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	@./.ci/deny $(DENY_VERSION)
+	$(CARGO) test -p hookwright-tests --test tidy
+
+bench: setup plugins ## Measure against the limits of this machine, in one run.
+	$(CARGO) run --release -p hookwright-tests --bin bench -- --plugins target/plugins/built
+
+plugins: $(HOST) ## Build the plugins to target/plugins/built.
+	$(HOST) plugin build $(addprefix plugins/,$(PLUGINS)) --out target/plugins/built
+
+setup: ## Install what is missing (Debian: by apt-get).
+	@./.ci/setup
+
+.PHONY: $(HOST)
+$(HOST):
+	$(CARGO) build -p hookwright
+
+clean: ## Remove what was built.
+	$(CARGO) clean
