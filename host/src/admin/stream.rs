@@ -16,7 +16,7 @@ use crate::model::EventId;
 use crate::store::{EventQuery, EventRow};
 
 /// How often the rows are looked at.
-const LOOK: Duration = Duration::from_millis(200);
+const LOOK: Duration = Duration::from_millis(500);
 /// Events whose changes are followed at once; older ones are left.
 const FOLLOWED: usize = 1_000;
 /// An event older than this that has not changed is left.

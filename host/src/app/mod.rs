@@ -35,7 +35,23 @@ pub struct Setup {
     /// None where the process has no recorder.
     pub metrics: Option<PrometheusHandle>,
     /// The settings file, to be read again when it changes; none: never.
-    pub settings: Option<PathBuf>,
+    pub settings: Option<Watched>,
+    /// Compiles plugins; none: this process.
+    pub compiler: Option<Compiler>,
+}
+
+/// A settings file that is read again when it changes.
+pub struct Watched {
+    path: PathBuf,
+    stamp: reload::Stamp,
+}
+
+impl Watched {
+    /// To be made before the file is read for the first time, so that no change is missed.
+    pub fn new(path: PathBuf) -> Self {
+        let stamp = reload::stamp(&path);
+        Self { path, stamp }
+    }
 }
 
 /// A running host.
@@ -75,7 +91,14 @@ impl App {
 
         let handoffs = Arc::new(Handoffs::default());
         let store = open_store(&config, clock.clone(), handoffs.clone()).await?;
-        let started = Self::start_parts(&config, &work, &clock, store.clone(), &handoffs).await;
+        let compiler = setup.compiler.unwrap_or(Compiler::InProcess);
+        let plugins = Plugins::open(options::engine(&config, compiler), options::specs(&config));
+        let started = match plugins {
+            Ok(plugins) => {
+                Self::start_parts(&config, &work, &clock, store.clone(), &handoffs, plugins).await
+            }
+            Err(error) => Err(error.into()),
+        };
         let parts = match started {
             Ok(parts) => Arc::new(parts),
             Err(error) => {
@@ -95,8 +118,8 @@ impl App {
             app.keep_up(metrics.clone());
         }
         app.serve(&config, ingress_listener, tls, admin_listener, setup.metrics, clock);
-        if let Some(path) = setup.settings {
-            reload::watch(path, app.parts.clone());
+        if let Some(Watched { path, stamp }) = setup.settings {
+            reload::watch(path, stamp, app.parts.clone())?;
         }
         app.parts.ready.store(true, Ordering::SeqCst);
         Ok(app)
@@ -108,14 +131,8 @@ impl App {
         clock: &Clock,
         store: Arc<dyn Store>,
         handoffs: &Handoffs,
+        plugins: Plugins,
     ) -> anyhow::Result<Parts> {
-        let compiler = match std::env::current_exe() {
-            Ok(program) if is_host(&program) => {
-                Compiler::Child { program, args: vec!["compile-plugin".to_owned()] }
-            }
-            _ => Compiler::InProcess,
-        };
-        let plugins = Plugins::open(options::engine(config, compiler), options::specs(config))?;
         plugins.load_all().await;
         let watched = plugins.clone();
         let stop = work.stopping();
@@ -219,9 +236,4 @@ async fn open_store(
     let opened = tokio::task::spawn_blocking(move || store::open(options, handoff)).await;
     let opened = opened.context("opening the store panicked")?;
     opened.with_context(|| format!("the store in {}", config.data_dir.display()))
-}
-
-/// Only our own binary knows the hidden command that compiles plugins.
-fn is_host(program: &std::path::Path) -> bool {
-    program.file_stem().is_some_and(|name| name == "hookwright")
 }

@@ -13,31 +13,43 @@ use crate::config::{Config, Sources};
 /// How often the file's time and size are looked at.
 const LOOK: Duration = Duration::from_secs(2);
 
-pub(super) fn watch(path: PathBuf, parts: Arc<Parts>) {
+/// `loaded` is the stamp from before the settings in force were read.
+pub(super) fn watch(path: PathBuf, loaded: Stamp, parts: Arc<Parts>) -> anyhow::Result<()> {
     let stop = parts.work.stopping();
     let tasks = parts.work.clone();
+    let mut hang_up = signal(SignalKind::hangup())?;
     tasks.spawn("settings", async move {
-        let mut hang_up = signal(SignalKind::hangup()).expect("a runtime with signals");
-        let mut seen = stamp(&path);
+        let (mut tried, mut last) = (loaded, loaded);
         let mut looks = tokio::time::interval(LOOK);
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
-                _ = hang_up.recv() => seen = stamp(&path),
+                _ = hang_up.recv() => {
+                    last = stamp(&path);
+                    tried = last;
+                }
                 _ = looks.tick() => {
+                    // Half a file may be without a mistake: one that still
+                    // changes is not read.
                     let now = stamp(&path);
-                    if now == seen {
+                    let settled = now == last;
+                    last = now;
+                    if !settled || now == tried {
                         continue;
                     }
-                    seen = now;
+                    tried = now;
                 }
             }
             reload(&path, &parts).await;
         }
     });
+    Ok(())
 }
 
-fn stamp(path: &Path) -> Option<(SystemTime, u64)> {
+/// What tells one state of a file from another.
+pub(super) type Stamp = Option<(SystemTime, u64)>;
+
+pub(super) fn stamp(path: &Path) -> Stamp {
     let data = std::fs::metadata(path).ok()?;
     Some((data.modified().ok()?, data.len()))
 }
@@ -58,7 +70,8 @@ async fn reload(path: &Path, parts: &Parts) {
 }
 
 async fn try_reload(path: &Path, parts: &Parts) -> anyhow::Result<()> {
-    let new = match Config::load(path, &Sources::process()) {
+    let read = || Config::load(path, &Sources::process());
+    let new = match tokio::task::block_in_place(read) {
         Ok(new) => new,
         Err(mistakes) => bail!("{}", mistakes.render(false)),
     };
@@ -66,25 +79,37 @@ async fn try_reload(path: &Path, parts: &Parts) -> anyhow::Result<()> {
     for key in fixed_changes(&old, &new) {
         tracing::warn!(key, "a change of this setting takes a restart");
     }
-    let destinations = options::destinations(&new)?;
-    // The plugins first: of all parts only they may still refuse.
-    parts.plugins.reconfigure(options::specs(&new)).await?;
-    tokio::task::block_in_place(|| parts.delivery.reconfigure(destinations))?;
+    // What may refuse comes first. Pipelines change while the plugins of both
+    // settings answer.
+    let plugins = parts.plugins.prepare(options::specs(&new)).await?;
+    tokio::task::block_in_place(|| -> anyhow::Result<()> {
+        Ok(parts.delivery.reconfigure(options::destinations(&new)?)?)
+    })?;
+    plugins.take_over();
     parts.router.reconfigure(options::pipelines(&new));
     parts.ingress.reconfigure(&options::sources(&new));
+    plugins.finish();
     *parts.config.write() = new;
     Ok(())
 }
 
-/// What is bound to sockets, folders and threads that exist already.
+/// What is bound to sockets, folders, threads and listeners that exist already.
 fn fixed_changes(old: &Config, new: &Config) -> Vec<&'static str> {
+    fn differ(old: &impl std::fmt::Debug, new: &impl std::fmt::Debug) -> bool {
+        format!("{old:?}") != format!("{new:?}")
+    }
+    let token = |config: &Config| config.admin.token.as_ref().map(|token| token.expose().to_vec());
     let pairs = [
         ("data_dir", old.data_dir != new.data_dir),
         ("plugins_dir", old.plugins_dir != new.plugins_dir),
-        ("[ingress] listen", old.ingress.listen != new.ingress.listen),
+        ("[ingress]", differ(&old.ingress, &new.ingress)),
         ("[admin] listen", old.admin.listen != new.admin.listen),
-        ("[store]", format!("{:?}", old.store) != format!("{:?}", new.store)),
-        ("[engine]", format!("{:?}", old.engine) != format!("{:?}", new.engine)),
+        ("[admin] token", token(old) != token(new)),
+        ("[store]", differ(&old.store, &new.store)),
+        ("[retention]", differ(&old.retention, &new.retention)),
+        ("[engine]", differ(&old.engine, &new.engine)),
+        ("[delivery]", differ(&old.delivery, &new.delivery)),
+        ("[log]", differ(&old.log, &new.log)),
     ];
     pairs.into_iter().filter(|(_, changed)| *changed).map(|(key, _)| key).collect()
 }

@@ -16,11 +16,13 @@ impl App {
         let mut terminate = signal(SignalKind::terminate()).expect("a runtime with signals");
         let mut interrupt = signal(SignalKind::interrupt()).expect("a runtime with signals");
         let (work, servers) = (self.parts.work.stopping(), self.servers.stopping());
+        let admin = self.admin_servers.stopping();
         let asked = tokio::select! {
             _ = terminate.recv() => true,
             _ = interrupt.recv() => true,
             () = work.cancelled() => false,
             () = servers.cancelled() => false,
+            () = admin.cancelled() => false,
         };
         tracing::info!(asked, "stopping");
         self.stop().await && asked
@@ -31,10 +33,9 @@ impl App {
         let parts = &self.parts;
         parts.ready.store(false, Ordering::SeqCst);
         let deadline = parts.config.read().shutdown;
-        let end = tokio::time::Instant::now() + deadline;
-        let left = || end.saturating_duration_since(tokio::time::Instant::now());
-        let served = self.servers.drain(deadline + GRACE).await;
-        let delivered = parts.delivery.drain(left()).await;
+        // Side by side: a slow upload must not use up the time of the deliveries.
+        let (served, delivered) =
+            tokio::join!(self.servers.drain(deadline + GRACE), parts.delivery.drain(deadline));
         let worked = parts.work.drain(GRACE).await;
         let store = parts.store.clone();
         let closed = tokio::task::spawn_blocking(move || store.close()).await.is_ok();

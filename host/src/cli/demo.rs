@@ -43,7 +43,8 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
         let path = args.dir.join("hookwright.toml");
         std::fs::write(&path, settings(receiver.address, args.plugins.is_some()))
             .with_context(|| format!("can't write {}", path.display()))?;
-        let setup = Setup { metrics: Some(metrics), settings: Some(path.clone()) };
+        let compiler = Some(super::compiler()?);
+        let setup = Setup { metrics: Some(metrics), settings: None, compiler };
         let mut config = super::load(&path)?;
         let app = App::start(config.clone(), setup).await?;
         (config.ingress.listen, config.admin.listen) = (app.ingress_address(), app.admin_address());

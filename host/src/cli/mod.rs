@@ -13,9 +13,11 @@ mod tail;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 
 use crate::config::{Config, Sources};
+use crate::plugins::Compiler;
 
 /// A webhook router: receives webhooks, writes them down, hands each to sandboxed
 /// WebAssembly plugins, and signs, delivers and retries.
@@ -112,6 +114,12 @@ fn load(path: &std::path::Path) -> anyhow::Result<Config> {
     Config::load(path, &Sources::process()).map_err(|mistakes| {
         anyhow::anyhow!("mistakes in the settings\n{}", mistakes.render(colour))
     })
+}
+
+/// Plugins are compiled by this same program, in a process of its own with limits.
+fn compiler() -> anyhow::Result<Compiler> {
+    let program = std::env::current_exe().context("this program has no path")?;
+    Ok(Compiler::Child { program, args: vec!["compile-plugin".to_owned()] })
 }
 
 /// A runtime for a command that talks to a host.

@@ -2,11 +2,12 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use crate::app::{App, Setup};
+use crate::app::{App, Setup, Watched};
 use crate::config::LogFormat;
 use crate::telemetry::{self, Format};
 
 pub(super) fn run(path: &Path) -> anyhow::Result<ExitCode> {
+    let watched = Watched::new(path.to_owned());
     let config = super::load(path)?;
     let format = match config.log.format {
         LogFormat::Text => Format::Text,
@@ -19,7 +20,11 @@ pub(super) fn run(path: &Path) -> anyhow::Result<ExitCode> {
     let metrics = crate::metrics::install()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let clean = runtime.block_on(async {
-        let setup = Setup { metrics: Some(metrics), settings: Some(path.to_owned()) };
+        let setup = Setup {
+            metrics: Some(metrics),
+            settings: Some(watched),
+            compiler: Some(super::compiler()?),
+        };
         let app = App::start(config, setup).await?;
         super::print(&format!(
             "hookwright {}: events at http://{}/in/SOURCE, console at http://{}/\n",

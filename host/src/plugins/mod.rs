@@ -32,7 +32,7 @@ pub use fault::Fault;
 pub use gate::{GateError, inspect};
 pub use limits::Limits;
 pub use loader::LoadError;
-pub use registry::{LoadReport, OpenError, Pinned, Plugins, ReconfigureError, Status};
+pub use registry::{LoadReport, OpenError, Pinned, Plugins, Prepared, ReconfigureError, Status};
 pub use report::{About, ConfigIssue, Report, Shape};
 pub use spec::{Options, Spec};
 pub use verdict::{Amendment, Target, Verdict};

@@ -78,6 +78,29 @@ pub struct Status {
 #[derive(Clone)]
 pub struct Plugins(Arc<Inner>);
 
+/// Plugins of new settings, all loaded. Events in flight end with the versions
+/// that they began with.
+pub struct Prepared<'p> {
+    inner: &'p Inner,
+    table: Table,
+    _changing: tokio::sync::MutexGuard<'p, ()>,
+}
+
+impl Prepared<'_> {
+    /// Puts them in force. Plugins that are no longer named still answer, for
+    /// pipelines that still name them.
+    pub fn take_over(&self) {
+        let mut table = Table::clone(&self.inner.table.load());
+        table.extend(self.table.iter().map(|(name, entry)| (name.clone(), entry.clone())));
+        self.inner.table.store(Arc::new(table));
+    }
+
+    /// Lets go of those that are no longer named.
+    pub fn finish(self) {
+        self.inner.table.store(Arc::new(self.table));
+    }
+}
+
 struct Inner {
     /// One pointer: an event sees the plugins all of one moment.
     table: ArcSwap<Table>,
@@ -156,13 +179,13 @@ impl Plugins {
         stream::iter(loads).buffer_unordered(LOADS).collect().await
     }
 
-    /// Takes new settings over, all or none: each plugin that is new or changed
-    /// must load first. Events in flight end with the versions they began with.
+    /// Loads what is new or changed in new settings, all or none. Nothing is in
+    /// force until the answer is told so, and no other change begins meanwhile.
     ///
     /// # Errors
     /// Those that do not load; everything stays as it was then.
-    pub async fn reconfigure(&self, specs: Vec<Spec>) -> Result<(), ReconfigureError> {
-        let _changing = self.0.changing.lock().await;
+    pub async fn prepare(&self, specs: Vec<Spec>) -> Result<Prepared<'_>, ReconfigureError> {
+        let changing = self.0.changing.lock().await;
         let old = self.0.table.load_full();
         let entries = specs.into_iter().map(|spec| match old.get(&spec.name) {
             Some(entry) if *entry.spec == spec => (Entry::clone(entry), false),
@@ -186,8 +209,7 @@ impl Plugins {
             }
         }
         if failed.is_empty() {
-            self.0.table.store(Arc::new(table));
-            Ok(())
+            Ok(Prepared { inner: &self.0, table, _changing: changing })
         } else {
             Err(ReconfigureError(failed))
         }

@@ -1,13 +1,16 @@
 //! One source's lane: a bounded set of events in work, and the rows behind it.
 use std::collections::HashSet;
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use ::metrics::{Counter, counter};
 use arc_swap::ArcSwap;
+use futures_util::FutureExt as _;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -38,7 +41,10 @@ pub(super) struct Lane {
     work: Mutex<Work>,
     /// Wakes the reader of the rows.
     wake: Notify,
-    retired: CancellationToken,
+    /// False once the settings no longer name the source: what is in work ends,
+    /// and nothing new begins.
+    open: AtomicBool,
+    stopping: CancellationToken,
     ended: Vec<(EventState, Counter)>,
 }
 
@@ -49,6 +55,9 @@ struct Work {
     bytes: usize,
     /// Some events were left to the rows.
     behind: bool,
+    /// The newest event whose row was read: a hand-off that comes after that is
+    /// old news.
+    read_to: i64,
     /// While the rows are read: those that left meanwhile. Their rows may still
     /// look as they did before.
     left: Option<HashSet<i64>>,
@@ -58,6 +67,10 @@ impl Work {
     /// Takes an event that was just made durable, unless the window is full.
     /// While rows wait, half of it is theirs.
     fn offer(&mut self, event: &Event) -> bool {
+        if event.id.row() <= self.read_to {
+            self.behind = true;
+            return false;
+        }
         let places = if self.behind { WINDOW / 2 } else { WINDOW };
         let fits = self.rows.len() < places && self.bytes + event.body.len() <= WINDOW_BYTES;
         // One that is larger than the window goes through alone.
@@ -87,8 +100,12 @@ impl Work {
         }
     }
 
+    fn has_room(&self) -> bool {
+        self.rows.len() <= WINDOW / 2 && self.bytes <= WINDOW_BYTES / 2
+    }
+
     fn wants_rows(&self) -> bool {
-        self.behind && self.rows.len() <= WINDOW / 2 && self.bytes <= WINDOW_BYTES / 2
+        self.behind && self.has_room()
     }
 }
 
@@ -126,7 +143,8 @@ impl Lane {
             // What an earlier run left in the rows comes first.
             work: Mutex::new(Work { behind: true, ..Work::default() }),
             wake: Notify::new(),
-            retired: tasks.stopping().child_token(),
+            open: AtomicBool::new(true),
+            stopping: tasks.stopping(),
             ended: ended.into(),
         });
         lane.wake.notify_one();
@@ -134,12 +152,21 @@ impl Lane {
         lane
     }
 
+    /// Puts a pipeline in force, and opens the lane where it was closed.
     pub(super) fn set_pipeline(&self, pipeline: Pipeline) {
         self.pipeline.store(Arc::new(pipeline));
+        if !self.open.swap(true, Ordering::AcqRel) {
+            self.stir();
+        }
     }
 
-    pub(super) fn retire(&self) {
-        self.retired.cancel();
+    /// The lane stays, so that a source that comes back does not meet itself.
+    pub(super) fn close(&self) {
+        self.open.store(false, Ordering::Release);
+    }
+
+    fn is_open(&self) -> bool {
+        self.open.load(Ordering::Acquire) && !self.stopping.is_cancelled()
     }
 
     /// The rows have something new.
@@ -150,12 +177,17 @@ impl Lane {
 
     /// Takes what fits; the rest stays with the rows.
     pub(super) fn offer(self: &Arc<Self>, events: Vec<Arc<Event>>) {
-        if self.retired.is_cancelled() {
+        if !self.is_open() {
             return;
         }
         let fresh: Vec<_> = {
             let mut work = self.work.lock();
-            events.into_iter().filter(|event| work.offer(event)).collect()
+            let fresh = events.into_iter().filter(|event| work.offer(event)).collect();
+            // Nothing may be in work that would wake the reader when it leaves.
+            if work.wants_rows() {
+                self.wake.notify_one();
+            }
+            fresh
         };
         self.begin(fresh.into_iter().map(|event| Job::fresh(self.place(event))).collect());
     }
@@ -182,7 +214,18 @@ impl Lane {
 
     async fn route(self: Arc<Self>, job: Job) {
         let pipeline = self.pipeline.load_full();
-        let (place, routed) = pipeline::run(&pipeline, &self.parts, job).await;
+        let Job { place, replay, tries } = job;
+        let event = place.event.clone();
+        let work = pipeline::run(&pipeline, &self.parts, &event, replay, tries);
+        // A panic is a defect of ours. It must end neither the events beside
+        // this one nor come back with it for ever.
+        let routed = match AssertUnwindSafe(work).catch_unwind().await {
+            Ok(routed) => routed,
+            Err(_) => {
+                tracing::error!(event = %event.id, source = %self.source, "routing panicked");
+                pipeline::broken(event)
+            }
+        };
         if let Some((_, counter)) = self.ended.iter().find(|(state, _)| *state == routed.state) {
             counter.increment(1);
         }
@@ -199,9 +242,13 @@ impl Lane {
         let mut due = tokio::time::Instant::now() + IDLE;
         loop {
             tokio::select! {
-                () = self.retired.cancelled() => return,
+                () = self.stopping.cancelled() => return,
                 () = self.wake.notified() => {}
-                () = tokio::time::sleep_until(due) => self.work.lock().behind = true,
+                () = tokio::time::sleep_until(due) => {
+                    // Without room now, whoever leaves wakes this; a time that is past would spin.
+                    due = tokio::time::Instant::now() + IDLE;
+                    self.work.lock().behind = true;
+                }
             }
             if let Some(wait) = self.catch_up().await {
                 due = tokio::time::Instant::now() + wait;
@@ -214,13 +261,16 @@ impl Lane {
     async fn catch_up(self: &Arc<Self>) -> Option<Duration> {
         let mut after = None;
         loop {
+            let goes_on = after.is_some();
             {
                 let mut work = self.work.lock();
-                if !work.wants_rows() {
+                if !self.is_open() || !work.has_room() || !(work.behind || goes_on) {
+                    work.behind |= goes_on;
                     return None;
                 }
-                // Before the rows are read: an event left to them from here on sets it again.
-                work.behind = false;
+                // Before the rows are read: an event left to them from here on
+                // sets it again. Only a look from the front may clear it.
+                work.behind &= goes_on;
                 work.left = Some(HashSet::new());
             }
             let lane = self.clone();
@@ -237,10 +287,12 @@ impl Lane {
             after = last.map(|last| DueCursor { due_ms: last.due_ms, row: last.event.id.row() });
             let fresh: Vec<_> = {
                 let mut work = self.work.lock();
+                let news = page.events.iter().filter(|found| found.due_ms == 0);
+                let newest = news.map(|found| found.event.id.row()).max();
+                work.read_to = work.read_to.max(newest.unwrap_or_default());
                 let fresh = page.events.into_iter().filter(|found| work.take(&found.event));
                 let fresh = fresh.collect();
                 work.left = None;
-                work.behind |= more;
                 fresh
             };
             let jobs = fresh.into_iter().map(|found| {
@@ -250,6 +302,11 @@ impl Lane {
             self.begin(jobs.collect());
             if !more {
                 return Some(page.next_due_ms.map_or(IDLE, |due| self.parts.clock.until(due)));
+            }
+            if after.is_none() {
+                // Every row of the page was unreadable; the store ends those.
+                self.work.lock().behind = true;
+                return Some(READ_AGAIN);
             }
         }
     }
@@ -269,4 +326,60 @@ impl Lane {
 
 fn poll_once(work: Pin<&mut (impl Future<Output = ()> + ?Sized)>) -> Poll<()> {
     work.poll(&mut Context::from_waker(Waker::noop()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::EventId;
+
+    fn event(row: i64, size: usize) -> Event {
+        Event {
+            id: EventId::new(row, 7),
+            source: "shop".parse().unwrap(),
+            kind: "".into(),
+            headers: http::HeaderMap::new(),
+            body: vec![b'x'; size].into(),
+        }
+    }
+
+    #[test]
+    fn regression_a_hand_off_that_comes_after_its_row_was_read_is_left_to_the_rows() {
+        let mut work = Work::default();
+        let first = event(1, 10);
+        work.read_to = 1;
+        assert!(work.take(&first));
+        work.leave(&first);
+        assert!(!work.offer(&first), "it was routed from its row already");
+        assert!(work.behind, "the rows are looked at once more");
+        assert!(work.offer(&event(2, 10)));
+    }
+
+    #[test]
+    fn what_leaves_while_rows_are_read_is_not_taken_from_them() {
+        let mut work = Work::default();
+        let first = event(1, 10);
+        assert!(work.offer(&first));
+        work.left = Some(HashSet::new());
+        work.leave(&first);
+        assert!(!work.take(&first));
+        work.left = None;
+        assert!(work.take(&first));
+        assert_eq!(work.bytes, 10);
+    }
+
+    #[test]
+    fn the_window_is_bounded_by_count_and_by_size_and_half_is_for_the_rows() {
+        let mut work = Work::default();
+        for row in 0..WINDOW as i64 {
+            assert!(work.offer(&event(row + 1, 1)));
+        }
+        assert!(!work.offer(&event(5_000, 1)) && work.behind);
+        let mut work = Work { behind: true, ..Work::default() };
+        let taken = (0..WINDOW as i64).filter(|row| work.offer(&event(row + 1, 1))).count();
+        assert_eq!(taken, WINDOW / 2);
+        let mut work = Work::default();
+        assert!(work.offer(&event(1, WINDOW_BYTES + 1)), "a large one goes alone");
+        assert!(!work.offer(&event(2, 1)));
+    }
 }

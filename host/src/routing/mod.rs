@@ -128,24 +128,24 @@ impl Router {
         }
     }
 
-    /// Puts new pipelines in force. Lanes that stay keep what they hold; what a
-    /// removed one holds is routed to its end, and its rows are kept.
+    /// Puts new pipelines in force. The lane of a source that is gone stays
+    /// closed: what it holds is routed to its end, and its rows are kept.
     pub fn reconfigure(&self, pipelines: Pipelines) {
         let old = self.lanes.load();
-        let mut lanes = HashMap::with_capacity(pipelines.len());
-        for (source, pipeline) in pipelines {
-            let lane = match old.get(&source) {
-                Some(lane) => {
-                    lane.set_pipeline(pipeline);
-                    lane.clone()
-                }
-                None => Lane::start(source.clone(), pipeline, self.parts.clone(), &self.tasks),
-            };
-            lanes.insert(source, lane);
-        }
         for (source, lane) in old.iter() {
-            if !lanes.contains_key(source) {
-                lane.retire();
+            if !pipelines.contains_key(source) {
+                lane.close();
+            }
+        }
+        let mut lanes = HashMap::clone(&old);
+        for (source, pipeline) in pipelines {
+            match lanes.get(&source) {
+                Some(lane) => lane.set_pipeline(pipeline),
+                None => {
+                    let parts = self.parts.clone();
+                    let lane = Lane::start(source.clone(), pipeline, parts, &self.tasks);
+                    lanes.insert(source, lane);
+                }
             }
         }
         self.lanes.store(Arc::new(lanes));

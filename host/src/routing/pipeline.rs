@@ -44,8 +44,13 @@ enum End {
     Through,
 }
 
-pub(super) async fn run(pipeline: &Pipeline, parts: &Parts, job: Job) -> (Place, Routed) {
-    let event = job.place.event.clone();
+pub(super) async fn run(
+    pipeline: &Pipeline,
+    parts: &Parts,
+    event: &Arc<Event>,
+    replay: bool,
+    tries: u32,
+) -> Routed {
     let mut draft = Draft::default();
     let mut rulings = Vec::with_capacity(pipeline.steps.len());
     let mut end = End::Through;
@@ -54,12 +59,12 @@ pub(super) async fn run(pipeline: &Pipeline, parts: &Parts, job: Job) -> (Place,
     for (place, step) in pipeline.steps.iter().enumerate() {
         let payload = &draft.payload;
         let call = Call {
-            event: &event,
+            event,
             body: payload.body.as_ref().unwrap_or(&event.body),
             content_type: payload.content_type.as_deref().unwrap_or_else(|| event.content_type()),
             kind: payload.kind.as_deref().unwrap_or(&event.kind),
             attributes: &draft.attributes,
-            replay: job.replay,
+            replay,
         };
         let answer = pinned.call(place, &call).await;
         rulings.push(ruling(&step.plugin, &answer));
@@ -71,15 +76,27 @@ pub(super) async fn run(pipeline: &Pipeline, parts: &Parts, job: Job) -> (Place,
             }
             Ok(Verdict::Drop(reason)) => Some(End::Stop(EventState::Dropped, reason)),
             Ok(Verdict::Deliver(targets)) => Some(End::Deliver(targets)),
-            Err(fault) => failed(step.on_failure, &step.plugin, &fault, job.tries),
+            Err(fault) => failed(step.on_failure, &step.plugin, &fault, tries),
         };
         if let Some(ended) = ended {
             end = ended;
             break;
         }
     }
-    let routed = conclude(pipeline, parts, &event, draft, end, rulings, job.tries);
-    (job.place, routed)
+    conclude(pipeline, parts, event, draft, end, rulings, tries)
+}
+
+/// What becomes of an event that the host itself could not route.
+pub(super) fn broken(event: Arc<Event>) -> Routed {
+    Routed {
+        event,
+        state: EventState::Parked,
+        reason: Some("the host panicked over it: a defect of Hookwright".to_owned()),
+        rulings: Vec::new(),
+        deliveries: Vec::new(),
+        retry_ms: 0,
+        tries: 0,
+    }
 }
 
 fn failed(on_failure: OnFailure, plugin: &str, fault: &Fault, tries: u32) -> Option<End> {

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use serde_json::json;
 
 use crate::model::Name;
-use crate::plugins::{self, Compiler, Report, Spec};
+use crate::plugins::{self, Report, Spec};
 
 /// Checks a component as the host does when it loads one: contract version,
 /// imports, compiling, `init` with the settings, a snapshot, and a probe event.
@@ -26,8 +26,7 @@ pub(super) fn run(args: &CheckArgs, as_json: bool) -> anyhow::Result<ExitCode> {
     let stem = args.file.file_stem().unwrap_or_default().to_string_lossy().to_lowercase();
     let name: Name = stem.parse().with_context(|| format!("{shown}: the file's name"))?;
     let spec = Spec { config_json: args.settings.clone(), ..Spec::new(name) };
-    let program = std::env::current_exe().context("this program has no path")?;
-    let compiler = Compiler::Child { program, args: vec!["compile-plugin".to_owned()] };
+    let compiler = super::super::compiler()?;
     let checked =
         super::super::block_on(async { Ok(plugins::check(&compiler, &spec, wasm.into()).await) })?;
     match checked {

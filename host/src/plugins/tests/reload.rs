@@ -93,11 +93,11 @@ async fn settings_are_taken_over_whole_or_not_at_all() {
     let (yard, plugins) = loaded(spec("p"), &guest!("guests/pass.wat")).await;
     yard.put("q.wasm", &guest!("guests/drop.wat"));
     let changed = Spec { config_json: r#"{"x": 1}"#.into(), ..spec("p") };
-    let refused = plugins.reconfigure(vec![changed.clone(), spec("gone")]).await.unwrap_err();
+    let refused = plugins.prepare(vec![changed.clone(), spec("gone")]).await.err().unwrap();
     assert_eq!(refused.0.len(), 1);
     assert!(refused.to_string().contains("`gone`"), "{refused}");
     assert_eq!(plugins.status().len(), 1);
-    plugins.reconfigure(vec![changed, spec("q")]).await.unwrap();
+    plugins.prepare(vec![changed, spec("q")]).await.unwrap().finish();
     assert_eq!(ask(&plugins, "p", &event(1, "{}")).await.result, Ok(Verdict::Pass));
     assert_eq!(
         ask(&plugins, "q", &event(1, "{}")).await.result,

@@ -66,7 +66,7 @@ async fn a_large_body_goes_by_the_slow_lane() {
     let answer = ask(&plugins, "select", &whole).await;
     assert_eq!(reason(&answer), "[1]");
     let tight = Limits { memory: 12 << 20, ..slow.limits };
-    plugins.reconfigure(vec![Spec { limits: tight, ..slow }]).await.unwrap();
+    plugins.prepare(vec![Spec { limits: tight, ..slow }]).await.unwrap().finish();
     let larger = format!(r#"{{"a": "{}"}}"#, "x".repeat(13 << 20));
     let whole = Event { body: larger.into(), ..event(1, "") };
     let answer = ask(&plugins, "select", &whole).await;
