@@ -20,6 +20,7 @@ struct Options {
     rounds: usize,
     events: usize,
     memory_events: usize,
+    only: Option<String>,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -29,6 +30,7 @@ fn main() -> anyhow::Result<()> {
         rounds: 5,
         events: 60_000,
         memory_events: 0,
+        only: None,
     };
     while let Some(arg) = args.next() {
         let mut value = || args.next().ok_or_else(|| anyhow::anyhow!("{arg} needs a value"));
@@ -38,17 +40,20 @@ fn main() -> anyhow::Result<()> {
             "--plugins" => options.plugins = value()?.into(),
             "--rounds" => options.rounds = value()?.parse()?,
             "--events" => options.events = value()?.parse()?,
+            "--only" => options.only = Some(value()?),
             "--memory" => options.memory_events = value()?.parse()?,
             other => anyhow::bail!(
-                "unknown argument `{other}`; there are --plugins DIR, --rounds N, --events N, --memory N"
+                "unknown argument `{other}`; there are --plugins DIR, --rounds N, --events N, --only TITLE, --memory N"
             ),
         }
     }
     if options.memory_events > 0 {
         return memory::run(options.memory_events);
     }
-    calls::run(&options.plugins, options.rounds)?;
-    commit::run(options.rounds)?;
+    if options.only.is_none() {
+        calls::run(&options.plugins, options.rounds)?;
+        commit::run(options.rounds)?;
+    }
     paths(&options)
 }
 
@@ -60,8 +65,12 @@ struct Row {
 }
 
 fn paths(options: &Options) -> anyhow::Result<()> {
+    let wanted = |subject: &&Subject| {
+        options.only.as_ref().is_none_or(|title| subject.title().contains(title))
+    };
     let mut rows: Vec<Row> = Subject::ALL
         .iter()
+        .filter(wanted)
         .map(|subject| Row { subject: *subject, rates: Vec::new(), cpu_us: Vec::new() })
         .collect();
     for round in 0..options.rounds {
