@@ -142,7 +142,7 @@ impl IngressConfig {
                 .range("1s", "1h")
                 .default("60s"),
             max_connections: s
-                .key("max_connections", whole(), "Open connections; more wait to be accepted.")
+                .key("max_connections", whole(), "Open connections; more get a 503.")
                 .range("1", "1000000")
                 .default("10000"),
             tls: s.optional_section("tls", "Serve HTTPS instead of HTTP.", TlsConfig::read),

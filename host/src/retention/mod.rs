@@ -2,8 +2,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::metrics::counter;
-
 use crate::clock::{Clock, millis};
 use crate::store::{Store, StoreError};
 use crate::tasks::Tasks;
@@ -36,7 +34,6 @@ async fn purge(options: &Options, store: Arc<dyn Store>, clock: &Clock) {
     let purged = tokio::task::spawn_blocking(move || store.purge(before_ms)).await;
     match purged {
         Ok(Ok(purged)) if purged.events > 0 => {
-            counter!(crate::metrics::PURGED).increment(purged.events);
             let (events, bytes, kept) = (purged.events, purged.bytes, purged.kept);
             tracing::info!(events, bytes, kept, "purged events older than the retention");
         }
