@@ -2,8 +2,8 @@
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
-use http::HeaderMap;
-use http::header::{AUTHORIZATION, HOST, ORIGIN};
+use http::header::{AUTHORIZATION, CACHE_CONTROL, HOST, ORIGIN};
+use http::{HeaderMap, HeaderValue};
 
 use super::Options;
 use super::problem::Problem;
@@ -30,11 +30,14 @@ pub(super) async fn check(
                 origin.split_once("://").is_some_and(|(_, host)| is_local(host))
             });
             if !host.is_some_and(is_local) || !local_origin {
-                return Err(Problem::forbidden());
+                return Err(Problem::not_local());
             }
         }
     }
-    Ok(next.run(request).await)
+    let mut response = next.run(request).await;
+    // Events may hold what nobody but the asker should find later.
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Ok(response)
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {

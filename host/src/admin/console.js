@@ -5,6 +5,8 @@ const $ = (id) => document.getElementById(id);
 let token = sessionStorage.getItem("token") || "";
 let next = null;
 let shown = null;
+let paged = false;
+let turns = 0;
 
 async function ask(path, method = "GET", body) {
   const headers = token ? { authorization: `Bearer ${token}` } : {};
@@ -49,16 +51,19 @@ function deliveries(list) {
 }
 
 async function list(older) {
+  const turn = ++turns;
   const wanted = new URLSearchParams();
   for (const [name, value] of new FormData($("filter"))) if (value) wanted.set(name, value);
   if (older && next) wanted.set("before", next);
   const page = await json(`events?${wanted}`);
+  if (turn !== turns) return;
   const rows = page.events.map((event) => row([
     time(event.received_ms), button(event.id, () => show(event.id), "link"), event.source, event.kind,
     element("span", event.state, mood(event.state)), deliveries(event.deliveries),
   ]));
   if (older) $("events").append(...rows); else $("events").replaceChildren(...rows);
   next = page.next;
+  paged = older;
   $("older").hidden = !next;
 }
 
@@ -120,4 +125,4 @@ $("access").addEventListener("submit", (submit) => {
   reload();
 });
 reload();
-setInterval(() => { if (!document.hidden && !next) reload(); else if (!document.hidden) overview().catch(say); }, 3000);
+setInterval(() => { if (document.hidden) return; if (paged) overview().catch(say); else reload(); }, 3000);

@@ -95,10 +95,7 @@ pub(super) async fn enable(
     State(options): State<Options>,
     Path(name): Path<String>,
 ) -> Result<Json<Value>, Problem> {
-    let control = options.control.clone();
-    let asked = name.clone();
-    let done = blocking(move || Ok(control.enable(&asked))).await?;
-    done.map_err(Problem::conflict)?;
+    switch(options, name.clone(), |control, name| control.enable(name)).await?;
     Ok(Json(json!({ "destination": name, "disabled": null })))
 }
 
@@ -107,11 +104,24 @@ pub(super) async fn disable(
     Path(name): Path<String>,
 ) -> Result<Json<Value>, Problem> {
     const REASON: &str = "disabled by a person";
-    let control = options.control.clone();
-    let asked = name.clone();
-    let done = blocking(move || Ok(control.disable(&asked, REASON))).await?;
-    done.map_err(Problem::conflict)?;
+    switch(options, name.clone(), |control, name| control.disable(name, REASON)).await?;
     Ok(Json(json!({ "destination": name, "disabled": REASON })))
+}
+
+/// A destination that the settings do not have is missing; one that stays as it is, a conflict.
+async fn switch(
+    options: Options,
+    name: String,
+    act: impl FnOnce(&dyn Control, &str) -> Result<(), String> + Send + 'static,
+) -> Result<(), Problem> {
+    let control = options.control;
+    let (done, known) = blocking(move || {
+        let done = act(control.as_ref(), &name);
+        let known = done.is_ok() || control.destinations().iter().any(|one| one.name == name);
+        Ok((done, known))
+    })
+    .await?;
+    done.map_err(|why| if known { Problem::conflict(why) } else { Problem::missing(why) })
 }
 
 pub(super) async fn stats(State(options): State<Options>) -> Result<Json<Value>, Problem> {

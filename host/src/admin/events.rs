@@ -11,8 +11,6 @@ use super::problem::Problem;
 use crate::model::{Attempt, DeliveryState, EventId, EventState, Outcome};
 use crate::store::{DeliveryDetail, EventDetail, EventQuery, StoreError};
 
-/// How many events one bulk replay starts at most; the answer says when there are more.
-const REPLAY_CAP: usize = 10_000;
 /// Events that one page lists where the request does not say.
 const PAGE: usize = 50;
 
@@ -43,11 +41,19 @@ pub(super) struct Filter {
     until: Option<u64>,
     /// The cursor: the last id of the page before.
     before: Option<EventId>,
-    limit: Option<usize>,
+    pub(super) limit: Option<usize>,
 }
 
 impl Filter {
-    fn query(&self) -> EventQuery {
+    /// Whether it asks for everything: the cursor and the limit choose nothing.
+    pub(super) fn is_open(&self) -> bool {
+        let words = [&self.source, &self.kind, &self.destination];
+        words.iter().all(|word| word.is_none())
+            && (self.state, self.delivery) == (None, None)
+            && (self.since, self.until) == (None, None)
+    }
+
+    pub(super) fn query(&self) -> EventQuery {
         EventQuery {
             source: self.source.clone(),
             kind: self.kind.clone(),
@@ -152,77 +158,5 @@ fn text_or_base64(bytes: &[u8]) -> Value {
     match std::str::from_utf8(bytes) {
         Ok(text) => json!(text),
         Err(_) => json!({ "base64": base64::engine::general_purpose::STANDARD.encode(bytes) }),
-    }
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Replay {
-    /// Send to this destination again what was sent before; none takes the
-    /// event through today's plugins.
-    destination: Option<String>,
-}
-
-pub(super) async fn replay(
-    State(options): State<Options>,
-    Path(id): Path<String>,
-    body: bytes::Bytes,
-) -> Result<Json<Value>, Problem> {
-    let id: EventId = id.parse().map_err(|error| Problem::invalid(format!("{id}: {error}")))?;
-    let wanted: Replay = parse(&body)?;
-    let destination = wanted.destination.clone();
-    let store = options.store.clone();
-    let found = blocking(move || store.replay(id, wanted.destination.as_deref())).await?;
-    match (found, destination) {
-        (true, _) => Ok(Json(json!({ "replayed": 1 }))),
-        (false, None) => Err(Problem::missing(format!("no event {id}"))),
-        (false, Some(name)) => {
-            Err(Problem::missing(format!("event {id} has no delivery to `{name}`")))
-        }
-    }
-}
-
-#[derive(Debug, Default, Deserialize)]
-pub(super) struct ReplayMany {
-    #[serde(default)]
-    filter: Filter,
-    /// As for one event: none goes through today's plugins.
-    destination: Option<String>,
-}
-
-pub(super) async fn replay_many(
-    State(options): State<Options>,
-    body: bytes::Bytes,
-) -> Result<Json<Value>, Problem> {
-    let wanted: ReplayMany = parse(&body)?;
-    let store = options.store.clone();
-    let (replayed, more) = blocking(move || {
-        let mut query = wanted.filter.query();
-        query.limit = 1_000;
-        let mut replayed = 0;
-        loop {
-            let page = store.events(&query)?;
-            for row in &page {
-                let done = store.replay(row.id, wanted.destination.as_deref())?;
-                replayed += usize::from(done);
-            }
-            match page.last() {
-                Some(last) if page.len() == query.limit => query.before = Some(last.id),
-                _ => return Ok((replayed, false)),
-            }
-            if replayed >= REPLAY_CAP {
-                return Ok((replayed, true));
-            }
-        }
-    })
-    .await?;
-    Ok(Json(json!({ "replayed": replayed, "more": more })))
-}
-
-/// An empty body is an empty object.
-fn parse<T: for<'de> Deserialize<'de> + Default>(body: &[u8]) -> Result<T, Problem> {
-    match body.trim_ascii() {
-        [] => Ok(T::default()),
-        text => serde_json::from_slice(text).map_err(|error| Problem::invalid(error.to_string())),
     }
 }

@@ -4,6 +4,7 @@ mod control;
 mod events;
 mod health;
 mod problem;
+mod replay;
 mod stream;
 
 use std::sync::Arc;
@@ -44,8 +45,8 @@ pub fn router(options: Options) -> Router {
         .route("/events", get(events::list))
         .route("/events/{id}", get(events::show))
         .route("/events/{id}/body", get(events::body))
-        .route("/events/{id}/replay", post(events::replay))
-        .route("/replays", post(events::replay_many))
+        .route("/events/{id}/replay", post(replay::replay))
+        .route("/replays", post(replay::replay_many))
         .route("/sources", get(control::sources))
         .route("/plugins", get(control::plugins))
         .route("/destinations", get(control::destinations))
@@ -65,6 +66,7 @@ pub fn router(options: Options) -> Router {
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .fallback(problem::not_found)
+        .layer(axum::middleware::map_response(problem::uniform))
         .with_state(options)
 }
 

@@ -1,72 +1,125 @@
-//! The admin side's one way from an error to an answer: `application/problem+json`.
+//! The admin side's one way from an error to an answer: a problem of the server's, never to be cached.
+use axum::body::{Body, to_bytes};
 use axum::response::{IntoResponse, Response};
-use http::StatusCode;
-use serde_json::json;
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE};
+use http::{HeaderValue, StatusCode};
 
+use crate::server::{self, ErrorCode};
 use crate::store::StoreError;
 
+/// Seconds after which a request that the store could not answer is worth another try.
+const RETRY_AFTER_S: u64 = 5;
+/// Bytes of a refusal of axum's that are read for the detail.
+const REJECTION: usize = 4 * 1024;
+
 #[derive(Debug)]
-pub(super) struct Problem {
-    status: StatusCode,
-    code: &'static str,
-    detail: String,
-}
+pub(super) struct Problem(server::Problem);
 
 impl Problem {
     pub(super) fn unauthorized() -> Self {
         let detail = "send `authorization: Bearer TOKEN` with the token of `admin.token`";
-        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", detail)
+        Self::new(ErrorCode::Unauthorized, detail)
     }
 
-    pub(super) fn forbidden() -> Self {
+    pub(super) fn not_local() -> Self {
         let detail = "without `admin.token` only requests to localhost, from pages of localhost, \
                       are answered; set `admin.token`";
-        Self::new(StatusCode::FORBIDDEN, "not-local", detail)
+        Self::new(ErrorCode::NotLocal, detail)
     }
 
     pub(super) fn missing(what: impl Into<String>) -> Self {
-        Self::new(StatusCode::NOT_FOUND, "not-found", what)
+        Self::new(ErrorCode::NotFound, what)
     }
 
     pub(super) fn invalid(what: impl Into<String>) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "invalid-request", what)
+        Self::new(ErrorCode::BadRequest, what)
     }
 
     pub(super) fn conflict(why: impl Into<String>) -> Self {
-        Self::new(StatusCode::CONFLICT, "refused", why)
+        Self::new(ErrorCode::Conflict, why)
     }
 
-    fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, code, detail: detail.into() }
+    fn new(code: ErrorCode, detail: impl Into<String>) -> Self {
+        Self(server::Problem::new(code, detail.into()))
     }
 }
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
-        tracing::error!(%error, "the store refused a request of the admin side");
         let code = match error {
-            StoreError::Full => "disk-full",
-            StoreError::Closed => "stopping",
-            StoreError::Failed(_) => "store-failed",
+            StoreError::Full => ErrorCode::StoreFull,
+            StoreError::Closed => ErrorCode::ShuttingDown,
+            StoreError::Failed(_) => ErrorCode::StoreFailed,
         };
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, code, error.to_string())
+        let problem = server::Problem::new(code, error.to_string()).retry_after(RETRY_AFTER_S);
+        let request = problem.request();
+        tracing::error!(%error, %request, "the store refused a request of the admin side");
+        Self(problem)
     }
 }
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let body = json!({
-            "type": "about:blank",
-            "title": self.status.canonical_reason().unwrap_or("Error"),
-            "status": self.status.as_u16(),
-            "code": self.code,
-            "detail": self.detail,
-        });
-        let kind = [("content-type", "application/problem+json")];
-        (self.status, kind, body.to_string()).into_response()
+        let mut response = self.0.response().map(Body::new);
+        let headers = response.headers_mut();
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if self.0.code() == ErrorCode::Unauthorized {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
     }
 }
 
 pub(super) async fn not_found() -> Problem {
     Problem::missing("no such page; the API is under /api/v1")
+}
+
+/// Makes problems of what axum refuses by itself in plain text: a wrong method,
+/// a body that is too large, a path that can't be read.
+pub(super) async fn uniform(response: Response) -> Response {
+    let code = match response.status() {
+        StatusCode::BAD_REQUEST => ErrorCode::BadRequest,
+        StatusCode::METHOD_NOT_ALLOWED => ErrorCode::MethodNotAllowed,
+        StatusCode::PAYLOAD_TOO_LARGE => ErrorCode::BodyTooLarge,
+        _ => return response,
+    };
+    let kind = response.headers().get(CONTENT_TYPE);
+    if kind.is_some_and(|kind| kind == "application/problem+json") {
+        return response;
+    }
+    let (parts, body) = response.into_parts();
+    let said = to_bytes(body, REJECTION).await.unwrap_or_default();
+    let said = String::from_utf8_lossy(&said);
+    let detail = if said.is_empty() { code.title() } else { said.as_ref() };
+    let mut answer = Problem::new(code, detail).into_response();
+    if let Some(allow) = parts.headers.get(ALLOW) {
+        answer.headers_mut().insert(ALLOW, allow.clone());
+    }
+    answer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_refusal_of_axums_becomes_a_problem() {
+        let plain = (StatusCode::METHOD_NOT_ALLOWED, [("allow", "GET")], "").into_response();
+        let answer = uniform(plain).await;
+        assert_eq!(answer.status(), StatusCode::METHOD_NOT_ALLOWED);
+        assert_eq!(answer.headers()["allow"], "GET");
+        assert_eq!(answer.headers()["content-type"], "application/problem+json");
+        let body = to_bytes(answer.into_body(), REJECTION).await.unwrap();
+        let problem: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(problem["code"], "method-not-allowed");
+        assert_eq!(problem["retryable"], false);
+        assert!(problem["request"].as_str().is_some_and(|id| id.starts_with("req_")));
+    }
+
+    #[test]
+    fn a_missing_token_is_asked_for() {
+        let answer = Problem::unauthorized().into_response();
+        assert_eq!(answer.headers()["www-authenticate"], "Bearer");
+        assert_eq!(answer.headers()["cache-control"], "no-store");
+    }
 }

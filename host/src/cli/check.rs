@@ -11,9 +11,10 @@ pub(super) fn run(path: &Path, as_json: bool) -> anyhow::Result<ExitCode> {
         Ok(config) => (Mistakes::default(), config.warnings),
         Err(mistakes) => (mistakes, Mistakes::default()),
     };
+    let code = u8::from(!mistakes.is_empty());
     if as_json {
         let answer = json!({ "mistakes": mistakes, "warnings": warnings });
-        super::print(&format!("{answer:#}\n"));
+        super::print_before(&format!("{answer:#}\n"), code);
     } else {
         let colour = std::io::IsTerminal::is_terminal(&std::io::stdout());
         let mut out = mistakes.render(colour);
@@ -25,7 +26,7 @@ pub(super) fn run(path: &Path, as_json: bool) -> anyhow::Result<ExitCode> {
             1 => "1 mistake".to_owned(),
             many => format!("{many} mistakes"),
         };
-        super::print(&format!("{out}{}: {summary}\n", path.display()));
+        super::print_before(&format!("{out}{}: {summary}\n", path.display()), code);
     }
-    Ok(if mistakes.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(ExitCode::from(code))
 }

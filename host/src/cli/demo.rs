@@ -41,8 +41,10 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
         let key = prepare(&args)?;
         let mut receiver = receiver::Receiver::start(&key).await?;
         let path = args.dir.join("hookwright.toml");
-        std::fs::write(&path, settings(receiver.address, args.plugins.is_some()))
-            .with_context(|| format!("can't write {}", path.display()))?;
+        let with_plugins = args.plugins.is_some();
+        let text = settings(free(8080)?, free(8081)?, receiver.address, with_plugins);
+        std::fs::write(&path, text).with_context(|| format!("can't write {}", path.display()))?;
+        // Nothing is read again on SIGHUP, so that a closed terminal ends the demo.
         let compiler = Some(super::compiler()?);
         let setup = Setup { metrics: Some(metrics), settings: None, compiler };
         let mut config = super::load(&path)?;
@@ -103,29 +105,34 @@ fn write_key(path: &Path, key: &str) -> anyhow::Result<()> {
     Ok(file.write_all(key.as_bytes())?)
 }
 
-/// The default port, or any free one where it is taken.
-fn free(port: u16) -> SocketAddr {
+/// The default port, or a free one where it is taken: the settings name it, so that the
+/// commands that the demo prints find the host.
+fn free(port: u16) -> anyhow::Result<SocketAddr> {
     let wanted = SocketAddr::from(([127, 0, 0, 1], port));
-    match TcpListener::bind(wanted) {
-        Ok(_) => wanted,
-        Err(_) => SocketAddr::from(([127, 0, 0, 1], 0)),
+    if TcpListener::bind(wanted).is_ok() {
+        return Ok(wanted);
     }
+    let free = TcpListener::bind((wanted.ip(), 0)).and_then(|listener| listener.local_addr());
+    free.context("no port of 127.0.0.1 is free")
 }
 
-fn settings(receiver: SocketAddr, with_plugins: bool) -> String {
+fn settings(
+    ingress: SocketAddr,
+    admin: SocketAddr,
+    receiver: SocketAddr,
+    with_plugins: bool,
+) -> String {
     let plugins = match with_plugins {
         true => PLUGINS.map(|name| format!("\"{name}\"")).join(", "),
         false => String::new(),
     };
     let mut text = format!(
         "# The demo's settings; made anew each time it starts.\n\
-         [ingress]\nlisten = \"{}\"\n\n[admin]\nlisten = \"{}\"\n\n[log]\nlevel = \"warn\"\n\n\
+         [ingress]\nlisten = \"{ingress}\"\n\n[admin]\nlisten = \"{admin}\"\n\n[log]\nlevel = \"warn\"\n\n\
          [sources.github]\nverify = {{ scheme = \"github\", secrets = [\"file:github.key\"] }}\n\
          plugins = [{plugins}]\ndestinations = [\"receiver\"]\n\n\
          [destinations.receiver]\nurl = \"http://{receiver}/hooks\"\nallow_private = true\n\
-         sign = {{ scheme = \"standard\", secrets = [\"file:receiver.key\"] }}\n",
-        free(8080),
-        free(8081),
+         sign = {{ scheme = \"standard\", secrets = [\"file:receiver.key\"] }}\n"
     );
     if with_plugins {
         text.push_str(

@@ -115,7 +115,12 @@ pub(super) fn line(event: &Value) -> String {
 
 /// What came from outside must not steer the terminal.
 pub(super) fn safe(text: &str) -> String {
-    text.chars().map(|char| if char.is_control() { '\u{fffd}' } else { char }).collect()
+    text.chars().map(|char| if steers(char) { '\u{fffd}' } else { char }).collect()
+}
+
+/// Control characters, and those that turn the direction of what follows.
+fn steers(char: char) -> bool {
+    char.is_control() || matches!(char, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// A time in UTC, to the millisecond, as RFC 3339 writes it.
@@ -138,7 +143,15 @@ pub(super) fn moment(ms: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::moment;
+    use super::{moment, safe};
+
+    #[test]
+    fn what_steers_a_terminal_is_replaced() {
+        assert_eq!(
+            safe("a\u{1b}[1m\u{202e}b\u{2066}c\u{2069}é"),
+            "a\u{fffd}[1m\u{fffd}b\u{fffd}c\u{fffd}é"
+        );
+    }
 
     #[test]
     fn moments_are_dates() {

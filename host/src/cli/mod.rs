@@ -103,9 +103,10 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
 }
 
 /// The whole chain of causes, once, on standard error.
-#[expect(clippy::print_stderr, reason = "the one place where a command complains")]
 fn complain(error: &anyhow::Error) {
-    eprintln!("hookwright: {error:#}");
+    use std::io::Write;
+    // Where standard error is closed, too, the exit code has to do.
+    let _ = writeln!(std::io::stderr(), "hookwright: {error:#}");
 }
 
 /// The settings, or all their mistakes as they are shown to people.
@@ -128,11 +129,30 @@ fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<
     runtime.block_on(work)
 }
 
-/// Writes lines to standard output. A reader that went away (`| head`) ends the process quietly.
+/// Writes lines to standard output. A reader that went away (`| head`) ends the process
+/// quietly; where the answer can't be written at all, the command failed.
 fn print(text: &str) {
+    print_before(text, 0);
+}
+
+/// The last thing that a command prints, before it ends with `code`: a reader that went away
+/// does not change the code.
+fn print_before(text: &str, code: u8) {
+    match write(text) {
+        Ok(()) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {
+            std::process::exit(code.into())
+        }
+        Err(error) => {
+            complain(&anyhow::Error::new(error).context("can't write to standard output"));
+            std::process::exit(1)
+        }
+    }
+}
+
+fn write(text: &str) -> std::io::Result<()> {
     use std::io::Write;
     let mut out = std::io::stdout().lock();
-    if out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err() {
-        std::process::exit(0);
-    }
+    out.write_all(text.as_bytes())?;
+    out.flush()
 }

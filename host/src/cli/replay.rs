@@ -2,7 +2,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 use serde_json::{Map, Value, json};
 
 use super::api::Api;
@@ -29,27 +29,43 @@ pub(super) fn run(config: &Path, json: bool, args: &Args) -> anyhow::Result<Exit
             "name events by id, or say which by filters, `--delivery dead --since 24h` for example"
         );
     }
-    let (replayed, more) = super::block_on(async {
+    let replayed = super::block_on(async {
         if args.events.is_empty() {
-            let wanted = json!({ "filter": filter, "destination": args.to });
-            let done = api.post("replays", &wanted).await?;
-            return Ok((done["replayed"].as_u64().unwrap_or_default(), done["more"] == true));
+            return replay_found(&api, filter, args.to.as_deref()).await;
         }
         for event in &args.events {
             let id = safe(event).replace(['/', '?', '#'], "");
             api.post(&format!("events/{id}/replay"), &json!({ "destination": args.to })).await?;
         }
-        Ok((args.events.len() as u64, false))
+        Ok(args.events.len() as u64)
     })?;
     if json {
-        super::print(&format!("{}\n", json!({ "replayed": replayed, "more": more })));
+        super::print(&format!("{}\n", json!({ "replayed": replayed })));
     } else {
         super::print(&format!("replayed {replayed}\n"));
-        if more {
-            super::print("there are more: run it again with `--until` the time of the last\n");
-        }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Asks until the host has looked at all of them; answers how many were replayed.
+async fn replay_found(
+    api: &Api,
+    mut filter: Map<String, Value>,
+    to: Option<&str>,
+) -> anyhow::Result<u64> {
+    let mut replayed = 0;
+    loop {
+        let wanted = json!({ "filter": filter, "destination": to });
+        let done = api
+            .post("replays", &wanted)
+            .await
+            .with_context(|| format!("stopped after {replayed} were replayed"))?;
+        replayed += done["replayed"].as_u64().unwrap_or_default();
+        match &done["next"] {
+            Value::String(_) => filter.insert("before".to_owned(), done["next"].clone()),
+            _ => return Ok(replayed),
+        };
+    }
 }
 
 /// The filters that were given, as the API wants them.

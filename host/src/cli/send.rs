@@ -1,6 +1,7 @@
 //! `hookwright send`: an event for the running host, signed as its provider signs.
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use bytes::Bytes;
@@ -16,6 +17,9 @@ use crate::signing::{Verify, sign_as_provider};
 const GITHUB_PUSH: &str = include_str!("../../samples/github-push.json");
 const STRIPE_PAID: &str = include_str!("../../samples/stripe-invoice-paid.json");
 const STANDARD: &str = include_str!("../../samples/standard.json");
+
+/// How long the host may take to answer.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -70,13 +74,17 @@ pub(super) async fn post(url: &str, sample: &Sample) -> anyhow::Result<(u16, Str
     }
     let client: Client<_, Full<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
     let request = request.body(Full::new(sample.body.clone()))?;
-    let answer = client
-        .request(request)
-        .await
-        .with_context(|| format!("can't post to {url}: is `hookwright serve` running?"))?;
-    let status = answer.status().as_u16();
-    let text = answer.into_body().collect().await?.to_bytes();
-    Ok((status, String::from_utf8_lossy(&text).into_owned()))
+    let asked = async {
+        let answer = client
+            .request(request)
+            .await
+            .with_context(|| format!("can't post to {url}: is `hookwright serve` running?"))?;
+        let status = answer.status().as_u16();
+        let text = answer.into_body().collect().await.context("the answer broke off")?.to_bytes();
+        anyhow::Ok((status, String::from_utf8_lossy(&text).into_owned()))
+    };
+    let answered = tokio::time::timeout(PATIENCE, asked).await;
+    answered.with_context(|| format!("no answer from {url} within 30 s"))?
 }
 
 pub(super) fn run(config: &Path, json: bool, args: Args) -> anyhow::Result<ExitCode> {

@@ -26,7 +26,8 @@ pub(super) fn run(path: &Path) -> anyhow::Result<ExitCode> {
             compiler: Some(super::compiler()?),
         };
         let app = App::start(config, setup).await?;
-        super::print(&format!(
+        // The host serves on where nobody reads what it prints.
+        let _ = super::write(&format!(
             "hookwright {}: events at http://{}/in/SOURCE, console at http://{}/\n",
             env!("CARGO_PKG_VERSION"),
             app.ingress_address(),

@@ -22,8 +22,8 @@ pub(super) struct Args {
     #[arg(long)]
     destination: Option<String>,
     /// End after this many lines.
-    #[arg(long)]
-    count: Option<usize>,
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
+    count: Option<u64>,
 }
 
 pub(super) fn run(config: &Path, json: bool, args: &Args) -> anyhow::Result<ExitCode> {
@@ -37,7 +37,7 @@ pub(super) fn run(config: &Path, json: bool, args: &Args) -> anyhow::Result<Exit
     super::block_on(async {
         let path = format!("stream{}", query(&pairs));
         let mut body = api.ask(Method::GET, &path, None).await?.into_body();
-        let mut left = args.count.unwrap_or(usize::MAX);
+        let mut left = args.count.unwrap_or(u64::MAX);
         let mut pending = Vec::new();
         while let Some(frame) = body.frame().await {
             let frame = frame.context("the host closed the stream")?;

@@ -69,7 +69,8 @@ impl PluginConfig {
             Some(_) => given,
             None => Some(format!("{}.wasm", s.name())),
         };
-        let doc = "The plugin's own settings, any table. `hookwright plugin check` shows what it knows.";
+        let doc =
+            "The plugin's own settings, any table. `hookwright plugin check` shows what it knows.";
         let config = s.key("config", Json, doc).default("{}");
         let doc = "Request headers that the plugin sees.";
         let headers = s.key("headers", List(HEADER), doc).default("[]");

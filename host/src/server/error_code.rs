@@ -12,6 +12,7 @@ pub enum ErrorCode {
     NotVerified,
     AddressRefused,
     Forbidden,
+    NotLocal,
     NotFound,
     UnknownSource,
     MethodNotAllowed,
@@ -40,7 +41,7 @@ struct Entry {
 }
 
 /// In the order of the codes, which a test holds.
-const TABLE: [Entry; 20] = [
+const TABLE: [Entry; 21] = [
     Entry {
         code: ErrorCode::BadRequest,
         text: "bad-request",
@@ -92,12 +93,20 @@ const TABLE: [Entry; 20] = [
         cure: "Read the detail: it names what is not allowed and the setting that decides.",
     },
     Entry {
+        code: ErrorCode::NotLocal,
+        text: "not-local",
+        status: StatusCode::FORBIDDEN,
+        title: "The admin side answers only this machine",
+        retryable: false,
+        cure: "Ask it as `localhost`, or set `[admin] token` and send it.",
+    },
+    Entry {
         code: ErrorCode::NotFound,
         text: "not-found",
         status: StatusCode::NOT_FOUND,
         title: "There is nothing here",
         retryable: false,
-        cure: "Webhooks go to `/in/<source>`; the admin API is under `/api/v1`.",
+        cure: "Check the id or the name. Webhooks go to `/in/<source>`; the admin API is under `/api/v1`.",
     },
     Entry {
         code: ErrorCode::UnknownSource,
@@ -191,7 +200,7 @@ const TABLE: [Entry; 20] = [
         code: ErrorCode::StoreFailed,
         text: "store-failed",
         status: StatusCode::SERVICE_UNAVAILABLE,
-        title: "The event could not be written down",
+        title: "The store could not read or write",
         retryable: true,
         cure: "Look for the request's id in the log; check the disk.",
     },
