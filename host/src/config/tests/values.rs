@@ -17,7 +17,7 @@ fn an_empty_file_has_safe_defaults() {
     assert!(config.ingress.listen.ip().is_loopback() && config.admin.listen.ip().is_loopback());
     assert_eq!((config.ingress.max_body, config.ingress.max_headers), (1 << 20, 100));
     assert_eq!(config.retention.keep, Duration::from_secs(30 * 86_400));
-    assert_eq!((config.store.segment, config.store.linger), (64 << 20, Duration::ZERO));
+    assert_eq!((config.store.segment, config.store.linger), (64 << 20, Duration::from_micros(200)));
     assert_eq!((config.log.format, config.log.level), (LogFormat::Text, LogLevel::Info));
     assert_eq!(config.engine.instances, None);
     assert!(config.warnings.is_empty());

@@ -3,7 +3,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use tokio::sync::oneshot;
 
 use super::ops::{Moved, Reply, Swept};
@@ -11,6 +11,8 @@ use crate::store::{AppendError, Appended, NewEvent, Routed};
 
 /// What one batch takes from the queue at most, so that the buffer is bounded.
 const BATCH_BYTES: usize = 8 << 20;
+/// A batch of so many says that there is load.
+const BUSY: usize = 8;
 
 pub(super) type Done = oneshot::Sender<Result<Appended, AppendError>>;
 
@@ -41,6 +43,10 @@ struct State {
     bytes: usize,
     records: usize,
     closed: bool,
+    /// The writer waits for the first job; only then it needs to be woken.
+    idle: bool,
+    /// The last batch was a large one, so more is on its way.
+    busy: bool,
 }
 
 pub(super) struct Queue {
@@ -86,8 +92,7 @@ impl Queue {
             return Err(AppendError::Busy);
         }
         push(&mut state, Job::Append { event, done }, bytes);
-        drop(state);
-        self.wake.notify_one();
+        self.wake_for(state);
         Ok(written)
     }
 
@@ -98,28 +103,41 @@ impl Queue {
             return false;
         }
         push(&mut state, job, 0);
-        drop(state);
-        self.wake.notify_one();
+        self.wake_for(state);
         true
     }
 
-    /// Waits for work, then `linger` for more. Returns without any at `until`.
-    /// None once closed and empty.
+    /// A wake-up for each job would cost more than what lingering saves.
+    fn wake_for(&self, state: MutexGuard<'_, State>) {
+        let wanted = state.idle || state.bytes >= BATCH_BYTES;
+        drop(state);
+        if wanted {
+            self.wake.notify_one();
+        }
+    }
+
+    /// Waits for work, then, where there is much, `linger` for more. Returns
+    /// without any at `until`. None once closed and empty.
     pub(super) fn take(&self, until: Option<Instant>, linger: Duration) -> Option<Batch> {
         let mut state = self.state.lock();
         while state.jobs.is_empty() {
             if state.closed {
                 return None;
             }
-            match until {
-                None => self.wake.wait(&mut state),
-                Some(until) if self.wake.wait_until(&mut state, until).timed_out() => {
-                    return Some(Batch::default());
+            state.idle = true;
+            let timed_out = match until {
+                None => {
+                    self.wake.wait(&mut state);
+                    false
                 }
-                Some(_) => {}
+                Some(until) => self.wake.wait_until(&mut state, until).timed_out(),
+            };
+            state.idle = false;
+            if timed_out {
+                return Some(Batch::default());
             }
         }
-        if !linger.is_zero() {
+        if state.busy && !linger.is_zero() {
             let until = Instant::now() + linger;
             while !state.closed
                 && state.bytes < BATCH_BYTES
@@ -134,6 +152,7 @@ impl Queue {
             batch.records += 1;
             batch.jobs.push(job);
         }
+        state.busy = batch.records >= BUSY;
         Some(batch)
     }
 

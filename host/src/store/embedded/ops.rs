@@ -18,6 +18,10 @@ pub(super) const OP_WEIGHT: usize = 256;
 pub(super) const HOLD: Duration = Duration::from_millis(50);
 /// And so long an attempt for a commit that comes anyway.
 const LINGER: Duration = Duration::from_millis(3);
+/// Under load all else waits so long for company: one commit for many.
+const CROWD_LINGER: Duration = Duration::from_micros(300);
+/// A batch with so much that is pressing says that there is load.
+const BUSY: usize = 8;
 /// With so many waiting there is company enough.
 const COMPANY: usize = 1_024;
 
@@ -170,6 +174,8 @@ struct State {
     due: Option<Instant>,
     /// Until when the thread sleeps; none while it is awake.
     asleep: Option<Sleep>,
+    /// The last batch was a large one, so more is on its way.
+    busy: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -242,6 +248,9 @@ impl Queue {
         if state.ops.len() == before {
             return true;
         }
+        if state.busy {
+            patience = patience.max(CROWD_LINGER);
+        }
         self.weight.fetch_add(weight, Ordering::Relaxed);
         self.pressing.fetch_add(pressing, Ordering::Release);
         let crowded = state.ops.len() >= COMPANY;
@@ -289,6 +298,7 @@ impl Queue {
         }
         state.asleep = None;
         state.due = None;
+        state.busy = state.ops.iter().filter(|op| op.is_pressing()).count() >= BUSY;
         std::mem::swap(into, &mut state.ops);
         !(state.closed && into.is_empty())
     }
