@@ -1,0 +1,120 @@
+//! What an operator relies on: settings that change while the host runs, and metrics that say what it does.
+use std::time::Duration;
+
+use hookwright_tests::{Answer, Host, HostBuilder, Receiver, eventually};
+
+fn source(name: &str, destination: &str) -> String {
+    format!(
+        "[sources.{name}]\nverify = {{ scheme = \"none\" }}\ndestinations = [\"{destination}\"]\n"
+    )
+}
+
+fn destination(name: &str, receiver: &Receiver) -> String {
+    format!(
+        "[destinations.{name}]\nurl = \"{}\"\nallow_private = true\n\
+         retry = {{ base = \"10ms\", attempts = 3 }}\n",
+        receiver.url()
+    )
+}
+
+/// Writes new settings beside the old ones and renames them into place.
+fn change(host: &Host, text: &str) {
+    let new = host.dir().join("hookwright.toml.new");
+    let text =
+        format!("{text}[ingress]\nlisten = \"127.0.0.1:0\"\n[admin]\nlisten = \"127.0.0.1:0\"\n");
+    std::fs::write(&new, text).expect("a write");
+    std::fs::rename(&new, host.dir().join("hookwright.toml")).expect("a rename");
+    host.hang_up();
+}
+
+async fn status_of(host: &Host, source: &str) -> u16 {
+    let posted = host.client.post(host.ingress(), &format!("/in/{source}"), &[], "x").await;
+    posted.expect("an answer").status
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn new_settings_take_over_with_nothing_dropped_and_bad_ones_change_nothing() {
+    let (first, second) = (Receiver::good().await, Receiver::good().await);
+    let old = source("a", "first") + &destination("first", &first);
+    let host = HostBuilder::new(&old).start().await;
+    assert_eq!((status_of(&host, "a").await, status_of(&host, "b").await), (202, 404));
+
+    let new = source("a", "second")
+        + &source("b", "first")
+        + &destination("first", &first)
+        + &destination("second", &second);
+    change(&host, &new);
+    eventually("the new source takes events", Duration::from_secs(20), || async {
+        (status_of(&host, "b").await == 202).then_some(())
+    })
+    .await;
+    let before = second.count();
+    assert_eq!(status_of(&host, "a").await, 202);
+    eventually("the new destination gets them", Duration::from_secs(10), || async {
+        (second.count() > before).then_some(())
+    })
+    .await;
+
+    change(&host, "[sources.c]\nverify = \"nonsense\"\n");
+    eventually("the mistake is logged", Duration::from_secs(20), || async {
+        host.log().contains("the old settings stay in force").then_some(())
+    })
+    .await;
+    assert_eq!((status_of(&host, "b").await, status_of(&host, "c").await), (202, 404));
+
+    // A source that goes and comes back meets neither itself nor a loss.
+    change(&host, &old);
+    eventually("the source is gone", Duration::from_secs(20), || async {
+        (status_of(&host, "b").await == 404).then_some(())
+    })
+    .await;
+    change(&host, &new);
+    eventually("the source is back", Duration::from_secs(20), || async {
+        (status_of(&host, "b").await == 202).then_some(())
+    })
+    .await;
+    host.settled(Duration::from_secs(20)).await;
+    let stats = host.api("stats").await.expect("stats");
+    let delivered = first.count() + second.count();
+    assert_eq!(stats["events"], delivered, "each event was delivered once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_metrics_say_what_the_host_does() {
+    let good = Receiver::good().await;
+    let bad = Receiver::scripted(|_, _| Answer::status(500)).await;
+    let settings = "[sources.a]\nverify = { scheme = \"none\" }\nplugins = [\"thin-github\"]\n\
+                    destinations = [\"good\", \"bad\"]\n[plugins.thin-github]\n\
+                    [sources.signed]\nverify = { scheme = \"bearer\", secrets = [\"dangerous_plain:x\"] }\n"
+        .to_owned()
+        + &destination("good", &good)
+        + &destination("bad", &bad);
+    let host = HostBuilder::new(&settings).plugin("thin-github").start().await;
+    assert_eq!(status_of(&host, "a").await, 202);
+    assert_eq!(status_of(&host, "signed").await, 401);
+    host.settled(Duration::from_secs(20)).await;
+    let answer = host.client.get(host.admin(), "/metrics").await.expect("metrics");
+    let text = String::from_utf8_lossy(&answer.body).into_owned();
+    for line in [
+        "hookwright_ingress_requests_total{source=\"a\"",
+        "hookwright_ingress_refused_total{source=\"signed\"",
+        "hookwright_events_total{source=\"a\"} 1",
+        "hookwright_events_routed_total{source=\"a\",state=\"routed\"} 1",
+        "hookwright_plugin_verdicts_total{plugin=\"thin-github\"",
+        "hookwright_plugin_call_seconds_bucket{plugin=\"thin-github\"",
+        "hookwright_plugin_instances",
+        "hookwright_delivery_attempts_total{destination=\"bad\",outcome=\"5xx\"} 3",
+        "hookwright_deliveries_total{destination=\"good\",state=\"delivered\"} 1",
+        "hookwright_deliveries_total{destination=\"bad\",state=\"dead\"} 1",
+        "hookwright_delivery_lag_seconds_bucket{destination=\"good\"",
+        "hookwright_delivery_backlog{destination=\"good\"} 0",
+        "hookwright_delivery_oldest_seconds{destination=\"bad\"}",
+        "hookwright_store_commit_records_bucket{part=\"journal\"",
+        "hookwright_store_commit_seconds_bucket{part=\"index\"",
+        "hookwright_store_bytes",
+    ] {
+        assert!(text.contains(line), "`{line}` is not in\n{text}");
+    }
+    let ready = host.client.get(host.admin(), "/readyz").await.expect("an answer");
+    assert_eq!(ready.status, 200);
+}
