@@ -1,0 +1,111 @@
+//! Any request to the admin side: never a 5xx, and without the token, or from elsewhere, nothing is read or changed.
+#![no_main]
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock};
+
+use bytes::Bytes;
+use hookwright::admin::{Control, DestinationStatus, Options, PluginStatus, SourceStatus, router};
+use hookwright::clock::Clock;
+use hookwright::signing::Secret;
+use hookwright_fuzz::{MemoryStore, run};
+use http::{HeaderValue, Request, Response, header};
+use http_body_util::Full;
+use libfuzzer_sys::fuzz_target;
+use tower_service::Service;
+
+const TOKEN: &str = "5b0fbe4c1d8e7a29";
+
+/// Knows of nothing and counts who asks.
+#[derive(Default)]
+struct Asked(AtomicUsize);
+
+impl Asked {
+    fn note<T>(&self, answer: T) -> T {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        answer
+    }
+}
+
+impl Control for Asked {
+    fn ready(&self) -> bool {
+        true
+    }
+
+    fn sources(&self) -> Vec<SourceStatus> {
+        self.note(Vec::new())
+    }
+
+    fn destinations(&self) -> Vec<DestinationStatus> {
+        self.note(Vec::new())
+    }
+
+    fn plugins(&self) -> Vec<PluginStatus> {
+        self.note(Vec::new())
+    }
+
+    fn enable(&self, _: &str) -> Result<(), String> {
+        self.note(Ok(()))
+    }
+
+    fn disable(&self, _: &str, _: &str) -> Result<(), String> {
+        self.note(Ok(()))
+    }
+}
+
+static STORE: LazyLock<Arc<MemoryStore>> = LazyLock::new(Arc::default);
+static CONTROL: LazyLock<Arc<Asked>> = LazyLock::new(Arc::default);
+
+fuzz_target!(|input: (bool, String, Vec<u8>, Vec<u8>, Vec<u8>)| {
+    let (post, target, host, authorization, body) = input;
+    let request = || -> Option<Request<Full<Bytes>>> {
+        Request::builder()
+            .method(if post { "POST" } else { "GET" })
+            .uri(&target)
+            .header(header::HOST, HeaderValue::from_bytes(&host).ok()?)
+            .header(header::AUTHORIZATION, HeaderValue::from_bytes(&authorization).ok()?)
+            .body(Full::new(Bytes::from(body.clone())))
+            .ok()
+    };
+    let (Some(first), Some(second)) = (request(), request()) else { return };
+    if authorization.windows(TOKEN.len()).any(|part| part == TOKEN.as_bytes()) {
+        return;
+    }
+    let (status, asked) = answer(first, Some(Secret::new(TOKEN)));
+    assert!(status < 500 && asked == 0, "{status} without the token");
+
+    let local = is_near(second.uri().host().unwrap_or_default().as_bytes()) || is_near(&host);
+    let (status, asked) = answer(second, None);
+    assert!(status < 500 && (asked == 0 || local), "{status} from elsewhere");
+});
+
+/// Whether it starts as this machine's names and addresses do.
+fn is_near(host: &[u8]) -> bool {
+    let host = host.to_ascii_lowercase();
+    [&b"localhost"[..], b"127.", b"["].iter().any(|start| host.starts_with(start))
+}
+
+/// The status, and how often store and control were asked.
+fn answer(request: Request<Full<Bytes>>, token: Option<Secret>) -> (u16, usize) {
+    let count = || STORE.asked() + CONTROL.0.load(Ordering::Relaxed);
+    let before = count();
+    let service = router(Options {
+        token,
+        store: STORE.clone(),
+        control: CONTROL.clone(),
+        clock: Clock::manual(0),
+        metrics: None,
+    });
+    let status = run(status(service, request));
+    (status, count() - before)
+}
+
+async fn status<S, B>(mut service: S, request: Request<Full<Bytes>>) -> u16
+where
+    S: Service<Request<Full<Bytes>>, Response = Response<B>, Error = Infallible>,
+{
+    let Ok(()) = poll_fn(|context| service.poll_ready(context)).await;
+    let Ok(response) = service.call(request).await;
+    response.status().as_u16()
+}

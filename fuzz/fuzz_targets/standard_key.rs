@@ -1,0 +1,31 @@
+//! Standard Webhooks secrets out of any text: refused, or a key of the allowed length that signs and verifies.
+#![no_main]
+use std::time::Duration;
+
+use hookwright::signing::{Sign, Signer, Verifier, Verify, standard_key};
+use http::HeaderMap;
+use libfuzzer_sys::fuzz_target;
+
+const AT: u64 = 1_700_000_000;
+
+fuzz_target!(|text: &str| {
+    let Ok(key) = standard_key(text) else { return };
+    let digits = text.trim().trim_start_matches("whsec_");
+    let padding = digits.bytes().rev().take_while(|digit| *digit == b'=').count();
+    assert_eq!(key.expose().len(), digits.len() / 4 * 3 - padding);
+    assert!((24..=64).contains(&key.expose().len()));
+    for written in [digits.to_owned(), format!("whsec_{digits}")] {
+        assert!(standard_key(&written).is_ok_and(|same| same.expose() == key.expose()));
+    }
+    assert!(!format!("{key:?}").contains(digits), "a secret is never shown");
+
+    let signer = Signer::new(&Sign::Standard { secrets: vec![key.clone()] });
+    let mut headers = HeaderMap::new();
+    headers.insert("webhook-id", "msg_1".parse().expect("ASCII"));
+    headers.insert("webhook-timestamp", AT.into());
+    headers.insert("webhook-signature", signer.sign("msg_1", AT, b"{}").expect("one secret"));
+    let tolerance = Duration::from_secs(300);
+    let verifier = Verifier::new(&Verify::Standard { secrets: vec![key], tolerance });
+    assert!(verifier.verify(&headers, b"{}", AT).is_ok());
+    assert!(verifier.verify(&headers, b"{ }", AT).is_err());
+});

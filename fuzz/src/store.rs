@@ -1,0 +1,97 @@
+//! A store in memory, as far as ingress and admin see one, that counts what it is asked.
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use hookwright::model::EventId;
+use hookwright::store::*;
+
+/// Keeps what is appended until it is taken; everything else in it is empty.
+#[derive(Default)]
+pub struct MemoryStore {
+    events: Mutex<Vec<NewEvent>>,
+    asked: AtomicUsize,
+}
+
+impl MemoryStore {
+    /// What was appended since the last call.
+    pub fn take(&self) -> Vec<NewEvent> {
+        std::mem::take(&mut *self.events.lock().expect("a panic ends the process"))
+    }
+
+    /// How often it was read or changed; a look at its health does not count.
+    pub fn asked(&self) -> usize {
+        self.asked.load(Ordering::Relaxed)
+    }
+
+    fn note<T>(&self, answer: T) -> Result<T, StoreError> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        Ok(answer)
+    }
+}
+
+impl Store for MemoryStore {
+    fn append(&self, event: NewEvent) -> AppendFuture {
+        self.events.lock().expect("a panic ends the process").push(event);
+        Box::pin(async { Ok(Appended::New(EventId::new(1, 7))) })
+    }
+
+    fn routed(&self, _: Routed) {}
+
+    fn settled(&self, _: Settled) {}
+
+    fn replay(&self, _: EventId, _: Option<&str>) -> Result<bool, StoreError> {
+        self.note(false)
+    }
+
+    fn flush(&self) -> Result<(), StoreError> {
+        self.note(())
+    }
+
+    fn unrouted(
+        &self,
+        _: &str,
+        _: u64,
+        _: Option<DueCursor>,
+        _: usize,
+    ) -> Result<UnroutedPage, StoreError> {
+        self.note(UnroutedPage::default())
+    }
+
+    fn due(&self, _: &str, _: u64, _: Option<DueCursor>, _: usize) -> Result<DuePage, StoreError> {
+        self.note(DuePage::default())
+    }
+
+    fn events(&self, _: &EventQuery) -> Result<Vec<EventRow>, StoreError> {
+        self.note(Vec::new())
+    }
+
+    fn event(&self, _: EventId) -> Result<Option<EventDetail>, StoreError> {
+        self.note(None)
+    }
+
+    fn backlog(&self) -> Result<Vec<Backlog>, StoreError> {
+        self.note(Vec::new())
+    }
+
+    fn usage(&self) -> Result<Usage, StoreError> {
+        self.note(Usage::default())
+    }
+
+    fn disabled(&self) -> Result<Vec<(String, String)>, StoreError> {
+        self.note(Vec::new())
+    }
+
+    fn set_disabled(&self, _: &str, _: Option<&str>) -> Result<(), StoreError> {
+        self.note(())
+    }
+
+    fn purge(&self, _: u64) -> Result<Purged, StoreError> {
+        self.note(Purged::default())
+    }
+
+    fn healthy(&self) -> bool {
+        true
+    }
+
+    fn close(&self) {}
+}
