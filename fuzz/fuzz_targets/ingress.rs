@@ -41,7 +41,7 @@ fuzz_target!(|input: (Option<String>, Vec<(String, Vec<u8>)>, Vec<u8>, u16)| {
     let Some(headers) = sendable(headers) else { return };
     let mut sent = format!("POST {path} HTTP/1.1\r\n").into_bytes();
     for (name, value) in &headers {
-        sent.extend([name.as_ref(), b": ", value.as_bytes(), b"\r\n"].concat());
+        sent.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
     }
     sent.extend(format!("content-length: {}\r\n\r\n", body.len()).into_bytes());
     sent.extend_from_slice(&body);

@@ -50,7 +50,7 @@ fn placed(mistake: &Mistake, lines: usize) {
     match place {
         Place::Line { line, column, excerpt, .. } => {
             assert!((1..=lines).contains(line) && *column > 0, "{mistake:?}");
-            excerpt.as_ref().map_or((), shown);
+            excerpt.iter().for_each(shown);
         }
         Place::File { .. } => {}
         Place::Variable { .. } => panic!("there are no variables: {mistake:?}"),
