@@ -4,7 +4,7 @@ HOST := target/debug/hookwright
 PLUGINS := $(patsubst plugins/%/Cargo.toml,%,$(wildcard plugins/*/Cargo.toml))
 DENY_VERSION := 0.20.2
 
-.PHONY: help run test check bench plugins setup fuzz-check clean
+.PHONY: help run test check bench plugins setup clean
 help: ## Show what there is.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
@@ -22,6 +22,7 @@ check: setup ## Format, lints, licences, the order of the modules.
 	$(CARGO) test -p hookwright-tests --test tidy
 
 bench: setup plugins ## Measure against the limits of this machine, in one run.
+	$(CARGO) build --release -p hookwright
 	$(CARGO) run --release -p hookwright-tests --bin bench -- --plugins target/plugins/built
 
 plugins: $(HOST) ## Build the plugins to target/plugins/built.
