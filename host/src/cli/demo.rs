@@ -138,7 +138,7 @@ fn settings(
         text.push_str(
             "\n# Only pushes go on.\n[plugins.filter]\n\
              config = { keep = [{ field = \"kind\", equals = \"push\" }] }\n\n\
-             # Seven kilobytes become a few hundred bytes.\n[plugins.thin-github]\n\
+             # The thin part of GitHub's large event.\n[plugins.thin-github]\n\
              headers = [\"x-github-event\"]\n",
         );
     }
