@@ -6,9 +6,6 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-/// Deeper values are not looked into; serde_json's own bound is the same.
-const MAX_DEPTH: usize = 128;
-
 /// A pointer's reference tokens, unescaped.
 type Tokens<'p> = Vec<Cow<'p, str>>;
 
@@ -22,10 +19,17 @@ pub fn select<'j, P: AsRef<str>>(json: &'j [u8], pointers: &[P]) -> Vec<Option<&
         .enumerate()
         .filter_map(|(slot, pointer)| Some((slot, tokens(pointer.as_ref())?)))
         .collect();
-    let wanted = paths.iter().map(|(slot, path)| (*slot, path.as_slice())).collect();
+    let wanted: Vec<_> = paths.iter().map(|(slot, path)| (*slot, path.as_slice())).collect();
     let slots = RefCell::new(&mut found);
     let mut parser = serde_json::Deserializer::from_str(text);
-    let whole = Seek { wanted, depth: 0, slots: &slots }.deserialize(&mut parser);
+    let seek = Seek { wanted, slots: &slots };
+    let whole = match text.trim_ascii_start().as_bytes().first() {
+        // A container of which nobody wants the whole text is walked at once.
+        Some(b'{' | b'[') if !paths.iter().any(|(_, path)| path.is_empty()) => {
+            parser.deserialize_any(seek)
+        }
+        _ => seek.deserialize(&mut parser),
+    };
     if whole.is_err() || parser.end().is_err() {
         return vec![None; pointers.len()];
     }
@@ -68,25 +72,22 @@ fn unescape(token: &str) -> Option<Cow<'_, str>> {
     Some(Cow::Owned(out))
 }
 
-/// Walks one value for those pointers that lead into it.
+/// Walks one value for those pointers that lead into it. Values are kept as
+/// text and never read: a number beyond all bounds or half a surrogate pair is
+/// JSON too, and must not hide what stands beside it.
 struct Seek<'s, 'p, 'j> {
     wanted: Vec<(usize, &'p [Cow<'p, str>])>,
-    depth: usize,
     slots: &'s RefCell<&'s mut Vec<Option<&'j str>>>,
 }
 
 impl<'j> Seek<'_, '_, 'j> {
     /// Those that go on below the token.
     fn below(&self, token: &str) -> Self {
-        let wanted = self
-            .wanted
-            .iter()
-            .filter_map(|(slot, path)| match path.split_first() {
-                Some((first, rest)) if *first == token => Some((*slot, rest)),
-                _ => None,
-            })
-            .collect();
-        Self { wanted, depth: self.depth + 1, slots: self.slots }
+        let wanted = self.wanted.iter().filter_map(|(slot, path)| match path.split_first() {
+            Some((first, rest)) if *first == token => Some((*slot, rest)),
+            _ => None,
+        });
+        Self { wanted: wanted.collect(), slots: self.slots }
     }
 }
 
@@ -94,25 +95,21 @@ impl<'j> DeserializeSeed<'j> for Seek<'_, '_, 'j> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'j>>(self, parser: D) -> Result<(), D::Error> {
-        if self.wanted.is_empty() || self.depth > MAX_DEPTH {
+        if self.wanted.is_empty() {
             return <IgnoredAny as serde::Deserialize>::deserialize(parser).map(drop);
         }
-        let ends: Vec<usize> =
-            self.wanted.iter().filter(|(_, path)| path.is_empty()).map(|(slot, _)| *slot).collect();
-        if ends.is_empty() {
-            return parser.deserialize_any(self);
-        }
-        // One pointer ends here: keep the text, and look into it again for those that go on.
         let raw: &'j RawValue = serde::Deserialize::deserialize(parser)?;
-        for slot in ends {
-            self.slots.borrow_mut()[slot] = Some(raw.get());
+        let mut further = Vec::with_capacity(self.wanted.len());
+        for (slot, path) in self.wanted {
+            match path.is_empty() {
+                true => self.slots.borrow_mut()[slot] = Some(raw.get()),
+                false => further.push((slot, path)),
+            }
         }
-        let wanted: Vec<_> =
-            self.wanted.iter().filter(|(_, path)| !path.is_empty()).copied().collect();
-        if !wanted.is_empty() {
-            let inner = Self { wanted, depth: self.depth, slots: self.slots };
+        if !further.is_empty() && raw.get().starts_with(['{', '[']) {
+            let inner = Self { wanted: further, slots: self.slots };
             let mut parser = serde_json::Deserializer::from_str(raw.get());
-            inner.deserialize(&mut parser).map_err(serde::de::Error::custom)?;
+            parser.deserialize_any(inner).map_err(serde::de::Error::custom)?;
         }
         Ok(())
     }
@@ -126,8 +123,13 @@ impl<'j> Visitor<'j> for Seek<'_, '_, 'j> {
     }
 
     fn visit_map<A: MapAccess<'j>>(self, mut map: A) -> Result<(), A::Error> {
-        while let Some(key) = map.next_key::<Cow<'j, str>>()? {
-            map.next_value_seed(self.below(&key))?;
+        while let Some(key) = map.next_key::<&'j RawValue>()? {
+            // A key that is no text is nobody's.
+            let text = serde_json::from_str::<Cow<'_, str>>(key.get());
+            match text {
+                Ok(text) => map.next_value_seed(self.below(&text))?,
+                Err(_) => drop(map.next_value::<IgnoredAny>()?),
+            }
         }
         Ok(())
     }
@@ -137,30 +139,6 @@ impl<'j> Visitor<'j> for Seek<'_, '_, 'j> {
         while list.next_element_seed(self.below(&index.to_string()))?.is_some() {
             index += 1;
         }
-        Ok(())
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_str<E>(self, _: &str) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_unit<E>(self) -> Result<(), E> {
         Ok(())
     }
 }
@@ -212,6 +190,21 @@ mod tests {
         for broken in [&b"{\"a\":1"[..], b"{\"a\":1} x", b"\xff", b"", b"{\"a\":1,}"] {
             assert_eq!(at(broken, "/a"), None);
         }
+    }
+
+    #[test]
+    fn regression_what_can_not_be_read_hides_nothing_beside_it() {
+        for body in [
+            r#"{"a":"k","b":1e999}"#,
+            r#"{"a":"k","b":"\ud800"}"#,
+            r#"{"a":"k","b":{"\ud800":1}}"#,
+            r#"{"\ud800":1,"a":"k"}"#,
+            r#"{"b":[[1e999]],"a":"k"}"#,
+        ] {
+            let found = select(body.as_bytes(), &["/a", "/b/x", "/b/0/0/y"]);
+            assert_eq!(found, [Some("\"k\""), None, None], "{body}");
+        }
+        assert_eq!(at(br#"{"b":1e999}"#, "/b"), Some("1e999"));
     }
 
     fn json() -> impl Strategy<Value = Value> {
