@@ -79,7 +79,9 @@ pub(super) fn mismatch<T>(at: &At<'_, '_>, expected: &str, example: &str) -> Opt
 
 fn address(text: &str) -> Result<SocketAddr, Fault> {
     let help = match text.rsplit_once(':') {
-        Some((host, port)) if host.is_empty() || host == "localhost" => {
+        Some((host, port))
+            if (host.is_empty() || host == "localhost") && port.parse::<u16>().is_ok() =>
+        {
             format!("write `\"127.0.0.1:{port}\"`, or `\"0.0.0.0:{port}\"` for all interfaces")
         }
         _ => "write an IP address and a port, as in `\"127.0.0.1:8080\"`".to_owned(),

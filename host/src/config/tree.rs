@@ -6,6 +6,9 @@ use std::rc::Rc;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+/// Levels of tables and lists in each other; settings have seven, a plugin's own a few more.
+const MAX_DEPTH: usize = 64;
+
 /// Where a key or a value was written.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Origin {
@@ -77,7 +80,10 @@ impl Node {
         let Ok(parsed) = DeValue::parse(text) else {
             return Self { value: Value::Text(text.to_owned()), origin: origin.clone(), raw: None };
         };
-        let mut node = node(&parsed);
+        let Some(parsed) = bounded(parsed.into_inner()) else {
+            return Self { value: Value::Text(text.to_owned()), origin: origin.clone(), raw: None };
+        };
+        let mut node = node(&Spanned::new(0..text.len(), parsed));
         node.stamp(origin);
         if !matches!(node.value, Value::Text(_) | Value::List(_) | Value::Table(_)) {
             node.raw = Some(text.into());
@@ -111,9 +117,48 @@ impl Node {
 /// Parses the file, or says what the first mistake in its syntax is, and where.
 pub(super) fn parse(text: &str) -> Result<Table, (String, Range<usize>)> {
     match DeTable::parse(text) {
-        Ok(parsed) => Ok(table(parsed.get_ref())),
+        Ok(parsed) => {
+            let span = parsed.span();
+            match bounded(DeValue::Table(parsed.into_inner())) {
+                Some(DeValue::Table(parsed)) => Ok(table(&parsed)),
+                _ => Err((format!("nested deeper than {MAX_DEPTH} levels"), span)),
+            }
+        }
         Err(error) => Err((error.message().to_owned(), error.span().unwrap_or(0..0))),
     }
+}
+
+/// The value, unless it is nested too deeply to be walked or dropped by
+/// recursion: inline tables times dotted keys go deeper than the parser's own
+/// bounds.
+fn bounded(value: DeValue<'_>) -> Option<DeValue<'_>> {
+    fn below<'v, 'i>(value: &'v DeValue<'i>) -> Box<dyn Iterator<Item = &'v DeValue<'i>> + 'v> {
+        match value {
+            DeValue::Table(entries) => Box::new(entries.values().map(Spanned::get_ref)),
+            DeValue::Array(items) => Box::new(items.iter().map(Spanned::get_ref)),
+            _ => Box::new(std::iter::empty()),
+        }
+    }
+    let mut ahead = vec![(&value, 0)];
+    let mut deep = false;
+    while let Some((value, depth)) = ahead.pop() {
+        deep |= depth > MAX_DEPTH;
+        ahead.extend(below(value).map(|inner| (inner, depth + 1)));
+    }
+    if !deep {
+        return Some(value);
+    }
+    let mut rest = vec![value];
+    while let Some(value) = rest.pop() {
+        match value {
+            DeValue::Table(entries) => {
+                rest.extend(entries.into_iter().map(|(_, inner)| inner.into_inner()));
+            }
+            DeValue::Array(items) => rest.extend(items.into_iter().map(Spanned::into_inner)),
+            _ => {}
+        }
+    }
+    None
 }
 
 fn table(parsed: &DeTable<'_>) -> Table {

@@ -129,6 +129,23 @@ fn nesting_has_a_bound() {
 }
 
 #[test]
+fn regression_dotted_keys_in_inline_tables_are_too_deep() {
+    let key = ["a"; 70].join(".");
+    let deep = format!("{}{key} = 1{}", format!("{key} = {{ ").repeat(70), " }".repeat(70));
+    let mistakes = bad(&deep);
+    assert!(mistakes[0].message.contains("deeper than 64"), "{}", mistakes[0].message);
+    let variable = "HOOKWRIGHT__PLUGINS__P__CONFIG";
+    let value = format!("{{ {deep} }}");
+    assert!(parse_with("", &sources(&[(variable, &value)], &[])).is_err());
+}
+
+#[test]
+fn regression_a_port_that_is_none_is_not_shown_in_the_cure() {
+    let mistakes = bad("[ingress]\nlisten = \"localhost:\\u001b[31m\"");
+    assert!(mistakes.iter().all(|mistake| !mistake.help.contains('\u{1b}')));
+}
+
+#[test]
 fn a_missing_file_is_a_mistake_that_names_it() {
     let mistakes = Config::load(Path::new("none.toml"), &Sources::none()).expect_err("no file");
     assert_eq!(mistakes[0].place, Place::File { file: "none.toml".into() });
