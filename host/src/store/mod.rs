@@ -14,8 +14,8 @@ use bytes::Bytes;
 use http::HeaderMap;
 
 use crate::model::{
-    Attempt, Delivery, DeliveryKey, DeliveryState, Event, EventId, EventState, HeaderEdit, Name,
-    Payload, Ruling,
+    Attempt, Delivery, DeliveryKey, DeliveryState, Event, EventId, EventState, Name, Payload,
+    Ruling,
 };
 
 pub use embedded::{OpenError, Options, open};
@@ -205,7 +205,6 @@ pub struct EventDetail {
 pub struct DeliveryDetail {
     pub row: DeliveryRow,
     pub payload: Option<Payload>,
-    pub edits: Vec<HeaderEdit>,
     pub attempts: Vec<Attempt>,
 }
 

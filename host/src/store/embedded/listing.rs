@@ -199,8 +199,7 @@ fn delivery_detail(
     attempts: Vec<Attempt>,
 ) -> Result<DeliveryDetail, StoreError> {
     let payload = payload.map(|at| segments.payload(row, at)).transpose()?;
-    let edits = payload.as_ref().map(|payload| payload.headers.clone()).unwrap_or_default();
-    Ok(DeliveryDetail { row: own, payload, edits, attempts })
+    Ok(DeliveryDetail { row: own, payload, attempts })
 }
 
 /// The first attempt is in the delivery's row, the others have their own.

@@ -117,7 +117,8 @@ fn a_whole_life_is_kept() {
     let [ci, log] = &read.deliveries[..] else { panic!("{:?}", read.deliveries) };
     assert_eq!((ci.row.state, ci.row.attempts), (DeliveryState::Dead, 2));
     assert_eq!(ci.row.cause.as_deref(), Some("too often"));
-    assert_eq!((ci.row.due_ms, &ci.edits), (START + 50, &vec![edit]));
+    assert_eq!(ci.row.due_ms, START + 50);
+    assert_eq!(ci.payload.as_ref().unwrap().headers, [edit]);
     assert_eq!(ci.payload.as_ref().unwrap().body.as_deref(), Some(&b"changed"[..]));
     assert_eq!(ci.payload.as_ref().unwrap().kind.as_deref(), Some("other"));
     let numbers: Vec<_> = ci.attempts.iter().map(|attempt| attempt.number).collect();
