@@ -22,6 +22,7 @@ use super::{Options, Sources, source_name};
 use crate::clock::Clock;
 use crate::model::{EventId, Name};
 use crate::server::{BodyError, Service, discard, read_body};
+use crate::signing::{self, Answer, Verified};
 use crate::store::{Appended, NewEvent, Store};
 
 /// The source in the metrics where the path names none that there is.
@@ -103,7 +104,8 @@ impl Inner {
             }
         };
         let response = match self.receive(&source, peer, request, started).await {
-            Ok(appended) => accept(&source, appended),
+            Ok(Received::Event(appended)) => accept(&source, appended),
+            Ok(Received::Handshake(answer)) => greet(&source, answer),
             Err(refused) => {
                 source.meters.refused(refused.reason());
                 refused.respond(&source.name, peer)
@@ -124,7 +126,7 @@ impl Inner {
         peer: SocketAddr,
         request: Request<B>,
         now: Instant,
-    ) -> Result<Appended, Refused>
+    ) -> Result<Received, Refused>
     where
         B: Body<Data = Bytes> + Send + Unpin + 'static,
     {
@@ -144,7 +146,15 @@ impl Inner {
         };
         drop(body);
         let mut headers = head.headers;
-        source.verify(&headers, &bytes, self.clock.now_ms() / 1000)?;
+        let seen = signing::Request {
+            method: &head.method,
+            query: head.uri.query(),
+            headers: &headers,
+            body: &bytes,
+        };
+        if let Verified::Handshake(answer) = source.verify(&seen, self.clock.now_ms() / 1000)? {
+            return Ok(Received::Handshake(answer));
+        }
         let (kind, dedupe) = source.facts.read(&headers, &bytes);
         strip(&mut headers);
         let (name, size) = (source.name.clone(), bytes.len());
@@ -155,8 +165,15 @@ impl Inner {
         if let Appended::New(_) = appended {
             source.meters.accepted(size);
         }
-        Ok(appended)
+        Ok(Received::Event(appended))
     }
+}
+
+/// What a request that was not refused came to.
+enum Received {
+    Event(Appended),
+    /// The provider checks who the source is: answered, and no event.
+    Handshake(Answer),
 }
 
 /// Reads on after a refusal, so that the sender sees the answer, unless it
@@ -182,6 +199,18 @@ fn accept(source: &Source, appended: Appended) -> Response<Full<Bytes>> {
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(&WEBHOOK_ID, id);
+    response
+}
+
+fn greet(source: &Source, answer: Answer) -> Response<Full<Bytes>> {
+    tracing::info!(source = %source.name, status = answer.status.as_u16(), "handshake");
+    let mut response = Response::new(Full::new(answer.body.into()));
+    *response.status_mut() = answer.status;
+    let headers = response.headers_mut();
+    headers.extend(answer.headers);
+    if let Some(content_type) = answer.content_type {
+        headers.insert(header::CONTENT_TYPE, content_type);
+    }
     response
 }
 

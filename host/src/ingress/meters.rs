@@ -7,7 +7,7 @@ use http::StatusCode;
 use crate::metrics::{BODY_BYTES, EVENTS, INGRESS_SECONDS, REFUSED, REQUESTS};
 
 /// Every status that ingress answers with, the most frequent first.
-const STATUSES: [u16; 11] = [202, 200, 401, 429, 503, 413, 400, 408, 403, 404, 405];
+const STATUSES: [u16; 12] = [202, 200, 204, 401, 429, 503, 413, 400, 408, 403, 404, 405];
 
 pub(super) struct Meters {
     requests: [Counter; STATUSES.len()],

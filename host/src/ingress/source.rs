@@ -2,7 +2,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use http::{HeaderMap, Method};
+use http::Method;
 use ipnet::IpNet;
 use tokio::time::Instant;
 
@@ -12,7 +12,7 @@ use super::meters::Meters;
 use super::rate::Bucket;
 use super::refused::{Refused, reasons};
 use crate::model::Name;
-use crate::signing::Verifier;
+use crate::signing::{Request, Verified, Verifier};
 
 pub(super) struct Source {
     pub(super) name: Name,
@@ -63,17 +63,11 @@ impl Source {
         }
     }
 
-    pub(super) fn verify(
-        &self,
-        headers: &HeaderMap,
-        body: &[u8],
-        now_s: u64,
-    ) -> Result<(), Refused> {
-        match self.verifier.verify(headers, body, now_s) {
-            Ok(_) => Ok(()),
-            Err(refusal) => {
-                Err(Refused::NotVerified { refusal, challenge: self.verifier.challenge() })
-            }
-        }
+    pub(super) fn verify(&self, request: &Request<'_>, now_s: u64) -> Result<Verified, Refused> {
+        let verified = self.verifier.verify(request, now_s);
+        verified.map_err(|refusal| {
+            let challenge = self.verifier.challenge();
+            Refused::NotVerified { refusal, challenge }
+        })
     }
 }

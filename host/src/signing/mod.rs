@@ -1,6 +1,7 @@
 //! Signs and verifies bytes. Pure: no clock, no I/O.
 mod keyed;
 mod provider;
+mod request;
 mod scheme;
 mod secret;
 mod signer;
@@ -10,6 +11,7 @@ mod verifier;
 mod tests;
 
 pub use provider::sign_as_provider;
+pub use request::{Answer, Request};
 pub use scheme::{Algorithm, Encoding, HmacScheme, Sign, Verify};
 pub use secret::Secret;
 pub use signer::Signer;

@@ -35,7 +35,7 @@ fn signed(signature: &str) -> HeaderMap {
 }
 
 fn with(index: usize) -> Result<Verified, Refusal> {
-    Ok(Verified { secret: Some(index) })
+    Ok(Verified::Event { secret: Some(index) })
 }
 
 const KNOWN: &str = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=";
@@ -44,30 +44,30 @@ const KNOWN: &str = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=";
 fn standard_webhooks_known_answer() {
     let signer = Signer::new(&Sign::Standard { secrets: vec![key()] });
     assert_eq!(signer.sign(ID, AT, BODY).unwrap(), KNOWN);
-    assert_eq!(standard(vec![key()]).verify(&signed(KNOWN), BODY, AT), with(0));
+    assert_eq!(standard(vec![key()]).verify(&Request::post(&signed(KNOWN), BODY), AT), with(0));
 }
 
 #[test]
 fn the_legacy_header_names_serve_too() {
     let headers =
         headers(&[("svix-id", ID), ("svix-timestamp", "1614265330"), ("svix-signature", KNOWN)]);
-    assert_eq!(standard(vec![key()]).verify(&headers, BODY, AT), with(0));
+    assert_eq!(standard(vec![key()]).verify(&Request::post(&headers, BODY), AT), with(0));
 }
 
 #[test]
 fn one_good_signature_among_several_is_enough() {
     let other = format!("v1a,abcd v1,AAAA v2,{} {KNOWN} v1,", &KNOWN[3..]);
-    assert_eq!(standard(vec![key()]).verify(&signed(&other), BODY, AT), with(0));
+    assert_eq!(standard(vec![key()]).verify(&Request::post(&signed(&other), BODY), AT), with(0));
     let unknown = format!("v2,{}", &KNOWN[3..]);
-    let refused = standard(vec![key()]).verify(&signed(&unknown), BODY, AT);
+    let refused = standard(vec![key()]).verify(&Request::post(&signed(&unknown), BODY), AT);
     assert_eq!(refused, Err(Refusal::Malformed));
 }
 
 #[test]
 fn any_secret_may_match_and_the_answer_says_which() {
     let secrets = vec![Secret::new([7; 32]), key(), key()];
-    assert_eq!(standard(secrets).verify(&signed(KNOWN), BODY, AT), with(1));
-    let none = standard(Vec::new()).verify(&signed(KNOWN), BODY, AT);
+    assert_eq!(standard(secrets).verify(&Request::post(&signed(KNOWN), BODY), AT), with(1));
+    let none = standard(Vec::new()).verify(&Request::post(&signed(KNOWN), BODY), AT);
     assert_eq!(none, Err(Refusal::Mismatch));
 }
 
@@ -75,10 +75,10 @@ fn any_secret_may_match_and_the_answer_says_which() {
 fn the_tolerance_holds_both_ways() {
     let verifier = standard(vec![key()]);
     for now in [AT - 300, AT + 300] {
-        assert_eq!(verifier.verify(&signed(KNOWN), BODY, now), with(0));
+        assert_eq!(verifier.verify(&Request::post(&signed(KNOWN), BODY), now), with(0));
     }
     for now in [0, AT - 301, AT + 301, u64::MAX] {
-        assert_eq!(verifier.verify(&signed(KNOWN), BODY, now), Err(Refusal::Stale));
+        assert_eq!(verifier.verify(&Request::post(&signed(KNOWN), BODY), now), Err(Refusal::Stale));
     }
 }
 
@@ -89,7 +89,7 @@ fn a_dot_in_the_id_is_refused() {
     let signature = signer.sign("a.1", AT, b"body").unwrap();
     let mut headers = signed(signature.to_str().unwrap());
     headers.insert("webhook-id", HeaderValue::from_static("a.1"));
-    let refused = standard(vec![key()]).verify(&headers, b"body", AT);
+    let refused = standard(vec![key()]).verify(&Request::post(&headers, b"body"), AT);
     assert_eq!(refused, Err(Refusal::Malformed));
 }
 
@@ -98,10 +98,14 @@ fn missing_headers_are_told_apart_for_the_log() {
     let mut headers = signed(KNOWN);
     headers.remove("webhook-timestamp");
     let verifier = standard(vec![key()]);
-    assert_eq!(verifier.verify(&headers, BODY, AT), Err(Refusal::Missing));
+    assert_eq!(verifier.verify(&Request::post(&headers, BODY), AT), Err(Refusal::Missing));
     for bad in ["", "+1614265330", "1e9", "18446744073709551616", "-1"] {
         headers.insert("webhook-timestamp", HeaderValue::from_str(bad).unwrap());
-        assert_eq!(verifier.verify(&headers, BODY, AT), Err(Refusal::Malformed), "{bad}");
+        assert_eq!(
+            verifier.verify(&Request::post(&headers, BODY), AT),
+            Err(Refusal::Malformed),
+            "{bad}"
+        );
     }
 }
 
@@ -112,12 +116,15 @@ fn github_known_answer() {
     let hex = "757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17";
     let request = |text: &str| headers(&[("x-hub-signature-256", text)]);
     let good = request(&format!("sha256={hex}"));
-    assert_eq!(verifier.verify(&good, b"Hello, World!", 0), with(0));
-    assert_eq!(verifier.verify(&good, b"Hello, World?", 0), Err(Refusal::Mismatch));
-    assert_eq!(verifier.verify(&request(hex), b"", 0), Err(Refusal::Malformed));
-    assert_eq!(verifier.verify(&HeaderMap::new(), b"", 0), Err(Refusal::Missing));
+    assert_eq!(verifier.verify(&Request::post(&good, b"Hello, World!"), 0), with(0));
+    assert_eq!(verifier.verify(&Request::post(&good, b"Hello, World?"), 0), Err(Refusal::Mismatch));
+    assert_eq!(verifier.verify(&Request::post(&request(hex), b""), 0), Err(Refusal::Malformed));
+    assert_eq!(verifier.verify(&Request::post(&HeaderMap::new(), b""), 0), Err(Refusal::Missing));
     let short = request(&format!("sha256={}", &hex[..62]));
-    assert_eq!(verifier.verify(&short, b"Hello, World!", 0), Err(Refusal::Mismatch));
+    assert_eq!(
+        verifier.verify(&Request::post(&short, b"Hello, World!"), 0),
+        Err(Refusal::Mismatch)
+    );
 }
 
 #[test]
@@ -128,12 +135,12 @@ fn stripe_takes_several_signatures_and_the_literal_key() {
     let good = "f6b50050a1a8fac9bfa2047e94329cd254b712e990fcfdc2c266ee1e40038326";
     let request = |text: &str| headers(&[("stripe-signature", text)]);
     let two = request(&format!("t={AT},v0=00,v1={},v1={good}", "0".repeat(64)));
-    assert_eq!(verifier.verify(&two, BODY, AT), with(0));
-    assert_eq!(verifier.verify(&two, BODY, AT + 301), Err(Refusal::Stale));
+    assert_eq!(verifier.verify(&Request::post(&two, BODY), AT), with(0));
+    assert_eq!(verifier.verify(&Request::post(&two, BODY), AT + 301), Err(Refusal::Stale));
     let untimed = request(&format!("v1={good}"));
-    assert_eq!(verifier.verify(&untimed, BODY, AT), Err(Refusal::Malformed));
+    assert_eq!(verifier.verify(&Request::post(&untimed, BODY), AT), Err(Refusal::Malformed));
     let old_scheme = request(&format!("t={AT},v0={good}"));
-    assert_eq!(verifier.verify(&old_scheme, BODY, AT), Err(Refusal::Malformed));
+    assert_eq!(verifier.verify(&Request::post(&old_scheme, BODY), AT), Err(Refusal::Malformed));
 }
 
 #[test]
@@ -158,7 +165,7 @@ fn hmac_serves_every_algorithm_and_encoding() {
         };
         let verifier = Verifier::new(&Verify::Hmac(scheme));
         let request = headers(&[("x-signature", &format!("v={tag}"))]);
-        assert_eq!(verifier.verify(&request, body, 0), with(1), "{algorithm:?}");
+        assert_eq!(verifier.verify(&Request::post(&request, body), 0), with(1), "{algorithm:?}");
     }
 }
 
@@ -167,26 +174,42 @@ fn basic_and_bearer_compare_the_whole_credential() {
     let request = |text: &str| headers(&[("authorization", text)]);
     let secrets = vec![Secret::new("a:b"), Secret::new("user:pass")];
     let basic = Verifier::new(&Verify::Basic { secrets });
-    assert_eq!(basic.verify(&request("Basic dXNlcjpwYXNz"), b"", 0), with(1));
-    assert_eq!(basic.verify(&request("bAsIc  dXNlcjpwYXNz"), b"", 0), with(1));
-    assert_eq!(basic.verify(&request("Basic dXNlcjpwYXN0"), b"", 0), Err(Refusal::Mismatch));
-    assert_eq!(basic.verify(&request("Basic ???"), b"", 0), Err(Refusal::Malformed));
-    assert_eq!(basic.verify(&request("Bearer dXNlcjpwYXNz"), b"", 0), Err(Refusal::Malformed));
+    assert_eq!(basic.verify(&Request::post(&request("Basic dXNlcjpwYXNz"), b""), 0), with(1));
+    assert_eq!(basic.verify(&Request::post(&request("bAsIc  dXNlcjpwYXNz"), b""), 0), with(1));
+    assert_eq!(
+        basic.verify(&Request::post(&request("Basic dXNlcjpwYXN0"), b""), 0),
+        Err(Refusal::Mismatch)
+    );
+    assert_eq!(
+        basic.verify(&Request::post(&request("Basic ???"), b""), 0),
+        Err(Refusal::Malformed)
+    );
+    assert_eq!(
+        basic.verify(&Request::post(&request("Bearer dXNlcjpwYXNz"), b""), 0),
+        Err(Refusal::Malformed)
+    );
     assert!(basic.challenge().to_str().unwrap().starts_with("Basic "));
 
     let bearer = Verifier::new(&Verify::Bearer { secrets: vec![Secret::new("token")] });
-    assert_eq!(bearer.verify(&request("Bearer token"), b"", 0), with(0));
+    assert_eq!(bearer.verify(&Request::post(&request("Bearer token"), b""), 0), with(0));
     for wrong in ["Bearer tokens", "Bearer toke", "Bearer "] {
-        assert_eq!(bearer.verify(&request(wrong), b"", 0), Err(Refusal::Mismatch), "{wrong}");
+        assert_eq!(
+            bearer.verify(&Request::post(&request(wrong), b""), 0),
+            Err(Refusal::Mismatch),
+            "{wrong}"
+        );
     }
-    assert_eq!(bearer.verify(&request("Bearertoken"), b"", 0), Err(Refusal::Malformed));
+    assert_eq!(
+        bearer.verify(&Request::post(&request("Bearertoken"), b""), 0),
+        Err(Refusal::Malformed)
+    );
 }
 
 #[test]
 fn without_a_scheme_anybody_may_post() {
     let verifier = Verifier::new(&Verify::None);
-    let anybody = verifier.verify(&HeaderMap::new(), b"x", 0);
-    assert_eq!(anybody, Ok(Verified { secret: None }));
+    let anybody = verifier.verify(&Request::post(&HeaderMap::new(), b"x"), 0);
+    assert_eq!(anybody, Ok(Verified::Event { secret: None }));
     assert!(Signer::new(&Sign::None).sign(ID, AT, BODY).is_none());
 }
 
@@ -232,7 +255,7 @@ proptest! {
             ("webhook-signature", signature.to_str().unwrap()),
         ]);
         for secret in secrets {
-            prop_assert_eq!(standard(vec![secret]).verify(&headers, &body, at), with(0));
+            prop_assert_eq!(standard(vec![secret]).verify(&Request::post(&headers, &body), at), with(0));
         }
     }
 
@@ -255,7 +278,7 @@ proptest! {
             let Ok(value) = HeaderValue::from_bytes(value) else { return Ok(()) };
             headers.insert(*name, value);
         }
-        prop_assert!(standard(vec![key()]).verify(&headers, &parts[3], AT).is_err());
+        prop_assert!(standard(vec![key()]).verify(&Request::post(&headers, &parts[3]), AT).is_err());
     }
 
     #[test]
@@ -276,7 +299,7 @@ proptest! {
                     headers.insert(*name, value);
                 }
             }
-            prop_assert!(verifier.verify(&headers, BODY, now).is_err());
+            prop_assert!(verifier.verify(&Request::post(&headers, BODY), now).is_err());
         }
     }
 }

@@ -5,7 +5,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 use zeroize::Zeroizing;
 
 use super::keyed::{First, Keys, MAX_TAG, Tag};
-use super::{Algorithm, Encoding, HmacScheme, Secret, Verify};
+use super::{Algorithm, Answer, Encoding, HmacScheme, Request, Secret, Verify};
 
 /// The headers of Standard Webhooks: id, timestamp, signature.
 static STANDARD_HEADERS: [HeaderName; 3] = [
@@ -23,11 +23,15 @@ static GITHUB_HEADER: HeaderName = HeaderName::from_static("x-hub-signature-256"
 static STRIPE_HEADER: HeaderName = HeaderName::from_static("stripe-signature");
 
 /// The request is the source's own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Verified {
-    /// Which secret it proved to know, by its place in the settings; none
-    /// where the scheme asks for none.
-    pub secret: Option<usize>,
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verified {
+    Event {
+        /// Which secret it proved to know, by its place in the settings; none
+        /// where the scheme asks for none.
+        secret: Option<usize>,
+    },
+    /// Not an event: the provider wants this answer.
+    Handshake(Answer),
 }
 
 /// Why a request was not believed: for the log and the metrics. Whoever sent
@@ -106,14 +110,10 @@ impl Verifier {
     ///
     /// # Errors
     /// The reason, which must not reach whoever sent the request.
-    pub fn verify(
-        &self,
-        headers: &HeaderMap,
-        body: &[u8],
-        now_s: u64,
-    ) -> Result<Verified, Refusal> {
+    pub fn verify(&self, request: &Request<'_>, now_s: u64) -> Result<Verified, Refusal> {
+        let Request { headers, body, .. } = *request;
         let secret = match &self.0 {
-            Scheme::None => return Ok(Verified { secret: None }),
+            Scheme::None => return Ok(Verified::Event { secret: None }),
             Scheme::Standard { keys, tolerance_s } => {
                 standard(headers, body, keys, now_s, *tolerance_s)?
             }
@@ -134,7 +134,7 @@ impl Verifier {
             Scheme::Bearer(secrets) => among(secrets, authorization(headers, "bearer")?),
         };
         let secret = secret.ok_or(Refusal::Mismatch)?;
-        Ok(Verified { secret: Some(secret) })
+        Ok(Verified::Event { secret: Some(secret) })
     }
 
     /// What a 401 says in `www-authenticate` (RFC 9110, 11.6.1).

@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
 use crate::clock::Clock;
-use crate::signing::{Verifier, Verify, standard_key};
+use crate::signing::{self, Verifier, Verify, standard_key};
 
 /// A delivery as the story shows it.
 pub(super) struct Arrived {
@@ -72,7 +72,7 @@ async fn receive(
     let (parts, body) = request.into_parts();
     let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
     let now_s = Clock::system().now_ms() / 1_000;
-    let good = verifier.verify(&parts.headers, &body, now_s).is_ok();
+    let good = verifier.verify(&signing::Request::post(&parts.headers, &body), now_s).is_ok();
     let _ = tell.try_send(Arrived {
         id: text(&parts.headers, "webhook-id"),
         signature: if good { "verified" } else { "WRONG" },
