@@ -95,6 +95,11 @@ async function show(id) {
   $("detail").scrollIntoView();
 }
 
+function pluginState(one) {
+  if (one.quarantine) return element("span", `quarantined since ${time(one.quarantine.since_ms)}: ${one.quarantine.why}`, "bad");
+  return element("span", one.error || (one.digest ? "in force" : "not loaded"), one.error ? "bad" : "");
+}
+
 async function overview() {
   const [stats, destinations, plugins] = await Promise.all([json("stats"), json("destinations"), json("plugins")]);
   $("stats").textContent =
@@ -107,7 +112,7 @@ async function overview() {
   }));
   $("plugins").replaceChildren(...plugins.plugins.map((one) => row([
     one.name, one.version, element("code", (one.digest || "").slice(0, 12)), one.summary,
-    element("span", one.error || (one.digest ? "in force" : "not loaded"), one.error ? "bad" : ""),
+    pluginState(one),
   ])));
 }
 

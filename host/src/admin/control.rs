@@ -52,8 +52,18 @@ pub struct PluginStatus {
     pub version: Option<String>,
     pub imports: Vec<String>,
     pub grants: Vec<String>,
+    /// Where the version in force fails for most events and is left alone.
+    pub quarantine: Option<QuarantineStatus>,
     /// Why the newest file did not take over.
     pub error: Option<String>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct QuarantineStatus {
+    pub why: String,
+    pub since_ms: u64,
+    /// The first event after that is a probe.
+    pub next_probe_ms: u64,
 }
 
 pub(super) async fn sources(State(options): State<Options>) -> Json<Value> {

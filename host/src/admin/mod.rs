@@ -17,7 +17,7 @@ use crate::clock::Clock;
 use crate::signing::Secret;
 use crate::store::Store;
 
-pub use control::{Control, DestinationStatus, PluginStatus, SourceStatus};
+pub use control::{Control, DestinationStatus, PluginStatus, QuarantineStatus, SourceStatus};
 
 /// What the admin side works with.
 #[derive(Clone)]

@@ -2,7 +2,8 @@
 use std::sync::atomic::Ordering;
 
 use super::Parts;
-use crate::admin::{Control, DestinationStatus, PluginStatus, SourceStatus};
+use crate::admin::{Control, DestinationStatus, PluginStatus, QuarantineStatus, SourceStatus};
+use crate::clock::{Clock, millis};
 use crate::signing::Verify;
 
 impl Control for Parts {
@@ -41,6 +42,7 @@ impl Control for Parts {
     }
 
     fn plugins(&self) -> Vec<PluginStatus> {
+        let now_ms = Clock::system().now_ms();
         let status = self.plugins.status().into_iter().map(|status| PluginStatus {
             name: status.name.to_string(),
             file: status.file,
@@ -49,6 +51,11 @@ impl Control for Parts {
             version: status.about.as_ref().map(|about| about.version.clone()),
             imports: status.imports,
             grants: Vec::new(),
+            quarantine: status.quarantined.map(|quarantined| QuarantineStatus {
+                since_ms: now_ms.saturating_sub(millis(quarantined.lasts)),
+                next_probe_ms: now_ms.saturating_add(millis(quarantined.next_probe)),
+                why: quarantined.why,
+            }),
             error: status.last_error,
         });
         status.collect()

@@ -69,6 +69,11 @@ fn spec(name: Name, plugin: &config::PluginConfig) -> plugins::Spec {
             output: plugin.limits.output,
             log: plugin.limits.log,
         },
+        quarantine: plugins::Quarantine {
+            calls: plugin.quarantine.calls,
+            failures: plugin.quarantine.failures,
+            wait: plugin.quarantine.wait,
+        },
     }
 }
 

@@ -41,6 +41,9 @@ pub(super) const SIZE: Text<u64> =
 pub(super) const RATE: Text<Rate> =
     Text { name: "rate", example: "\"50/s\"", unit: "/s", parse: unit::rate };
 
+pub(super) const PERCENT: Text<u32> =
+    Text { name: "percentage", example: "\"50%\"", unit: "%", parse: unit::percent };
+
 pub(super) const ADDRESS: Text<SocketAddr> =
     Text { name: "address", example: "\"127.0.0.1:8080\"", unit: "", parse: address };
 

@@ -31,7 +31,7 @@ pub use host::{
     RetentionConfig, StoreConfig, TlsConfig,
 };
 pub use mistake::{Excerpt, Mistake, Mistakes, Place};
-pub use plugin::{OnFailure, PluginConfig, PluginLimits};
+pub use plugin::{OnFailure, PluginConfig, PluginLimits, QuarantineConfig};
 pub use settings::{Config, reference, sample};
 pub use source::{DedupeConfig, Selector, SourceConfig};
 pub use sources::{ReadFile, Sources};

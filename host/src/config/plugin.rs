@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use http::HeaderName;
 
-use super::kind::{Choice, DURATION, HEADER, Kind, List, SIZE, Text, mismatch};
+use super::kind::{Choice, DURATION, HEADER, Kind, List, PERCENT, SIZE, Text, mismatch, whole};
 use super::reader::{At, Section};
 use super::tree::{Node, Value};
 use super::unit::{Fault, quote};
@@ -18,6 +18,18 @@ pub struct PluginConfig {
     pub headers: Vec<HeaderName>,
     pub limits: PluginLimits,
     pub on_failure: OnFailure,
+    pub quarantine: QuarantineConfig,
+}
+
+/// When the plugin is left alone for a while.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QuarantineConfig {
+    /// So many of the last calls are looked at; 0 is never.
+    pub calls: u32,
+    /// Per cent of them that failed.
+    pub failures: u32,
+    /// Until the first probe.
+    pub wait: Duration,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,7 +95,9 @@ impl PluginConfig {
         let limits = s.section("limits", "Of one call.", limits);
         let doc = "What becomes of an event that the plugin fails on: `park` keeps it for a replay, `skip` goes on without the plugin, `dead-letter` ends it.";
         let on_failure = s.key("on_failure", FAILURES, doc).default("park");
-        Some(Self { file: file?, config, headers, limits, on_failure })
+        let doc = "When the plugin fails for most events: it is left alone for a while, its events follow `on_failure`, and single probes find out when it works again.";
+        let quarantine = s.section("quarantine", doc, quarantine);
+        Some(Self { file: file?, config, headers, limits, on_failure, quarantine })
     }
 }
 
@@ -102,6 +116,27 @@ fn limits(s: &Section<'_, '_>) -> PluginLimits {
             .range("1KiB", "64MiB")
             .default("4MiB"),
         log: s.key("log", SIZE, "Log lines; more are cut.").range("0B", "1MiB").default("16KiB"),
+    }
+}
+
+fn quarantine(s: &Section<'_, '_>) -> QuarantineConfig {
+    QuarantineConfig {
+        calls: s
+            .key("calls", whole(), "So many of the last calls are looked at; 0 turns it off.")
+            .range("0", "64")
+            .default("20"),
+        failures: s
+            .key("failures", PERCENT, "The share of them that failed.")
+            .range("1%", "100%")
+            .default("50%"),
+        wait: s
+            .key(
+                "wait",
+                DURATION,
+                "Until the first probe; each that fails doubles it, to 5 minutes.",
+            )
+            .range("1s", "1h")
+            .default("10s"),
     }
 }
 

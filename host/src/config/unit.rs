@@ -84,6 +84,14 @@ pub(super) fn size(text: &str) -> Result<u64, Fault> {
     scaled(text, "1MiB", &SIZES)
 }
 
+/// `0%` to `100%`, whole.
+pub(super) fn percent(text: &str) -> Result<u32, Fault> {
+    let number = text.strip_suffix('%').and_then(|number| number.trim().parse().ok());
+    number.filter(|number| *number <= 100).ok_or_else(|| {
+        Fault::new(format!("{} is no percentage", quote(text)), "write a whole one, as in `50%`")
+    })
+}
+
 /// `50/s`, `3000/m`, `10/h`, `500/d`.
 pub(super) fn rate(text: &str) -> Result<Rate, Fault> {
     let help = "write a rate as `50/s`, `3000/m`, `10/h` or `500/d`";

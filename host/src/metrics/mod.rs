@@ -26,6 +26,10 @@ pub const VERDICTS: &str = "hookwright_plugin_verdicts_total";
 pub const PLUGIN_SECONDS: &str = "hookwright_plugin_call_seconds";
 /// Calls stopped at a limit, by `plugin` and `limit`.
 pub const PLUGIN_LIMITS: &str = "hookwright_plugin_limit_total";
+/// Quarantines begun, by `plugin`.
+pub const PLUGIN_QUARANTINES: &str = "hookwright_plugin_quarantines_total";
+/// 1 while a version is quarantined, by `plugin` and `digest`.
+pub const PLUGIN_QUARANTINED: &str = "hookwright_plugin_quarantined";
 /// Plugin instances in use now.
 pub const INSTANCES: &str = "hookwright_plugin_instances";
 /// Loads of plugin versions, by `plugin` and `result`.
@@ -108,6 +112,7 @@ pub const COUNTERS: &[(&str, &str)] = &[
     (ROUTED, "Events whose routing ended, by source and state."),
     (VERDICTS, "Verdicts, by plugin, digest and decision."),
     (PLUGIN_LIMITS, "Calls stopped at a limit, by plugin and limit."),
+    (PLUGIN_QUARANTINES, "Quarantines begun, by plugin."),
     (PLUGIN_LOADS, "Loads of plugin versions, by plugin and result."),
     (ATTEMPTS, "Attempts, by destination and outcome."),
     (DELIVERIES, "Deliveries that ended, by destination and state."),
@@ -121,6 +126,7 @@ pub const COUNTERS: &[(&str, &str)] = &[
 /// Gauges with their help text.
 pub const GAUGES: &[(&str, &str)] = &[
     (CONNECTIONS, "Connections open now, by listener."),
+    (PLUGIN_QUARANTINED, "1 while a version is quarantined, by plugin and digest."),
     (INSTANCES, "Plugin instances in use now."),
     (IN_FLIGHT, "Attempts under way now, by destination."),
     (BACKLOG, "Deliveries waiting, by destination."),

@@ -43,6 +43,9 @@ pub enum Fault {
     /// No version is loaded.
     #[error("no version is loaded: {0}")]
     NotLoaded(String),
+    /// It failed for most events of late and is left alone for a while.
+    #[error("is quarantined: {0}")]
+    Quarantined(String),
     /// The host's own fault.
     #[error("the host could not run it: {0}")]
     Host(String),

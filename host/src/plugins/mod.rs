@@ -6,8 +6,10 @@ mod call;
 mod code;
 mod compile;
 mod engine;
+mod entry;
 mod fault;
 mod gate;
+mod health;
 mod host;
 pub mod limits;
 mod loader;
@@ -23,16 +25,18 @@ mod wasi;
 mod watch;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use cache::CacheError;
 pub use call::{Answer, Call};
 pub use compile::{Compiler, compile_child_main};
+pub use entry::Status;
 pub use fault::Fault;
 pub use gate::{GateError, inspect};
+pub use health::{Quarantine, Quarantined};
 pub use limits::Limits;
 pub use loader::LoadError;
-pub use registry::{LoadReport, OpenError, Pinned, Plugins, Prepared, ReconfigureError, Status};
+pub use registry::{LoadReport, OpenError, Pinned, Plugins, Prepared, ReconfigureError};
 pub use report::{About, ConfigIssue, Report, Shape};
 pub use spec::{Options, Spec};
 pub use verdict::{Amendment, Target, Verdict};

@@ -3,23 +3,20 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::metrics::counter;
 use arc_swap::ArcSwap;
 use futures_util::{StreamExt as _, stream};
-use serde::Serialize;
-use tokio::sync::Semaphore;
 
 use super::cache::{Cache, CacheError};
 use super::call::{Answer, Call};
 use super::engine::{self, Purpose};
+use super::entry::{Entry, Status, announce};
 use super::fault::Fault;
 use super::loader::{LoadError, Loader};
-use super::report::{About, Report};
+use super::report::Report;
 use super::slow::Lane;
 use super::spec::{Options, Spec};
-use super::version::{Floor, Version};
+use super::version::Floor;
 use super::watch::Mark;
-use crate::metrics::PLUGIN_LOADS;
 use crate::model::{Digest, Name};
 
 /// Components that are compiled at a time.
@@ -52,26 +49,6 @@ pub struct ReconfigureError(pub Vec<(Name, LoadError)>);
 pub struct LoadReport {
     pub plugin: Name,
     pub result: Result<Arc<Report>, LoadError>,
-}
-
-/// A plugin as it stands.
-#[derive(Debug, Clone, Serialize)]
-pub struct Status {
-    pub name: Name,
-    pub file: String,
-    /// The version in force; none where there never was a good one.
-    pub digest: Option<Digest>,
-    pub about: Option<About>,
-    pub imports: Vec<String>,
-    /// Bytes of the component.
-    pub size: Option<u64>,
-    /// Milliseconds since 1970.
-    pub loaded_at_ms: Option<u64>,
-    pub warnings: Vec<String>,
-    /// Why the file as it is now is not in force; none where it is.
-    pub last_error: Option<String>,
-    /// Calls under way.
-    pub instances: usize,
 }
 
 /// All plugins. Cheap to clone.
@@ -110,20 +87,11 @@ struct Inner {
     changing: tokio::sync::Mutex<()>,
     share: usize,
     poll: Duration,
+    grace: Duration,
     dir: std::path::PathBuf,
 }
 
 type Table = BTreeMap<Name, Arc<Entry>>;
-
-#[derive(Clone)]
-struct Entry {
-    spec: Arc<Spec>,
-    version: Option<Arc<Version>>,
-    slots: Arc<Semaphore>,
-    trouble: Option<Arc<LoadError>>,
-    /// The file as it was when it was last tried.
-    tried: Option<Mark>,
-}
 
 impl Plugins {
     /// Sets the engine up; nothing is loaded yet.
@@ -147,6 +115,7 @@ impl Plugins {
             changing: tokio::sync::Mutex::default(),
             share,
             poll: options.poll,
+            grace: options.grace,
             dir: options.dir,
         })))
     }
@@ -167,6 +136,24 @@ impl Plugins {
         let table = self.0.table.load_full();
         let changed = table.values().filter(|entry| settled(&entry.spec, entry.tried));
         self.refresh(changed.map(|entry| Entry::clone(entry)).collect()).await;
+    }
+
+    /// Takes versions out of force whose files are gone for good. Events in
+    /// flight end with them; those that follow have no version.
+    pub(super) async fn withdraw_orphans(&self) {
+        let _changing = self.0.changing.lock().await;
+        let table = self.0.table.load_full();
+        for entry in table.values().filter(|entry| entry.is_orphaned(self.0.grace)) {
+            if Mark::of(&self.path(&entry.spec)).is_some() {
+                continue;
+            }
+            let plugin = entry.spec.name.as_str();
+            tracing::error!(
+                plugin,
+                "the plugin's file is gone and so is its version: its events follow `on_failure`"
+            );
+            self.0.publish(&Entry { version: None, ..Entry::clone(entry) });
+        }
     }
 
     async fn refresh(&self, entries: Vec<Entry>) -> Vec<LoadReport> {
@@ -242,31 +229,6 @@ impl Plugins {
     }
 }
 
-/// Says so where a file gave a new version or none.
-fn announce(entry: &Entry, result: &Result<(Arc<Report>, bool), LoadError>) {
-    let plugin = entry.spec.name.as_str();
-    let outcome = match result {
-        Ok((_, false)) => "unchanged",
-        Ok((report, true)) => {
-            let (digest, version) = (report.shape.digest.short(), &report.about.version);
-            tracing::info!(plugin, digest, version, "a plugin version took over");
-            for warning in &report.warnings {
-                tracing::warn!(plugin, digest, "{warning}");
-            }
-            "loaded"
-        }
-        Err(error) if entry.version.is_some() => {
-            tracing::error!(plugin, %error, "the plugin's file gives no version; the one in force stays");
-            "refused"
-        }
-        Err(error) => {
-            tracing::error!(plugin, %error, "the plugin has no version in force");
-            "refused"
-        }
-    };
-    counter!(PLUGIN_LOADS, "plugin" => plugin.to_owned(), "result" => outcome).increment(1);
-}
-
 impl Inner {
     /// Puts the file's version into the entry, or the reason why it can't. The
     /// flag says whether the version is a new one.
@@ -290,7 +252,7 @@ impl Inner {
             },
             Err(error) => Err(error),
         };
-        entry.trouble = result.as_ref().err().cloned().map(Arc::new);
+        entry.note(result.as_ref().err());
         result
     }
 
@@ -302,34 +264,6 @@ impl Inner {
             table.insert(entry.spec.name.clone(), entry.clone());
             table
         });
-    }
-}
-
-impl Entry {
-    fn new(spec: Spec, share: usize) -> Self {
-        Self {
-            spec: Arc::new(spec),
-            version: None,
-            slots: Arc::new(Semaphore::new(share)),
-            trouble: None,
-            tried: None,
-        }
-    }
-
-    fn status(&self, share: usize) -> Status {
-        let report = self.version.as_ref().map(|version| &version.report);
-        Status {
-            name: self.spec.name.clone(),
-            file: self.spec.file.display().to_string(),
-            digest: report.map(|report| report.shape.digest),
-            about: report.map(|report| report.about.clone()),
-            imports: report.map(|report| report.shape.imports.clone()).unwrap_or_default(),
-            size: report.map(|report| report.shape.size),
-            loaded_at_ms: self.version.as_ref().map(|version| version.loaded_at_ms),
-            warnings: report.map(|report| report.warnings.clone()).unwrap_or_default(),
-            last_error: self.trouble.as_ref().map(ToString::to_string),
-            instances: share.saturating_sub(self.slots.available_permits()),
-        }
     }
 }
 

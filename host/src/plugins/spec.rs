@@ -3,6 +3,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::compile::Compiler;
+use super::health::Quarantine;
 use super::limits::Limits;
 use crate::clock::Clock;
 use crate::model::Name;
@@ -21,6 +22,9 @@ pub struct Options {
     pub slow_threads: usize,
     /// How often the directory is looked at where it reports no change, default 3 s.
     pub poll: Duration,
+    /// How long a version stays in force whose file is gone, default 5 s: a
+    /// new file may be on its way.
+    pub grace: Duration,
     pub clock: Clock,
 }
 
@@ -33,6 +37,7 @@ impl Options {
             max_instances: 64,
             slow_threads: 2,
             poll: Duration::from_secs(3),
+            grace: Duration::from_secs(5),
             clock: Clock::system(),
         }
     }
@@ -51,6 +56,7 @@ pub struct Spec {
     /// What it may import beyond the contract's own.
     pub grants: Vec<String>,
     pub limits: Limits,
+    pub quarantine: Quarantine,
 }
 
 impl Spec {
@@ -64,6 +70,7 @@ impl Spec {
             headers: Vec::new(),
             grants: Vec::new(),
             limits: Limits::default(),
+            quarantine: Quarantine::default(),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! One plugin version in force: its code, its bounds and its metrics.
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ::metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 use http::HeaderName;
@@ -8,10 +8,14 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::call::{self, Answer, Call, Setup};
 use super::code::Code;
+use super::fault::Fault;
+use super::health::{Change, Health, Quarantined};
 use super::report::Report;
 use super::slow::Lane;
 use super::spec::Spec;
-use crate::metrics::{INSTANCES, PLUGIN_LIMITS, PLUGIN_SECONDS, VERDICTS};
+use crate::metrics::{
+    INSTANCES, PLUGIN_LIMITS, PLUGIN_QUARANTINED, PLUGIN_QUARANTINES, PLUGIN_SECONDS, VERDICTS,
+};
 use crate::model::Digest;
 
 /// A version in force. Calls in flight keep it alive after a swap.
@@ -21,6 +25,7 @@ pub(super) struct Version {
     spec: Arc<Spec>,
     code: Arc<Code>,
     headers: Vec<HeaderName>,
+    health: Health,
     metrics: Metrics,
 }
 
@@ -71,20 +76,29 @@ impl Version {
         // The settings' check refuses what is no header name.
         let headers = spec.headers.iter().filter_map(|name| name.parse().ok()).collect();
         let metrics = Metrics::new(spec.name.as_str(), &report.shape.digest.short());
-        Self { report, loaded_at_ms, spec, code, headers, metrics }
+        let health = Health::new(spec.quarantine);
+        Self { report, loaded_at_ms, spec, code, headers, health, metrics }
     }
 
     pub(super) fn digest(&self) -> Digest {
         self.report.shape.digest
     }
 
-    /// Asks the plugin about an event, once there is a seat.
+    pub(super) fn quarantined(&self) -> Option<Quarantined> {
+        self.health.quarantined()
+    }
+
+    /// Asks the plugin about an event, once there is a seat, unless it is quarantined.
     pub(super) async fn call(
         &self,
         floor: &Floor,
         own: &Arc<Semaphore>,
         asked: &Call<'_>,
     ) -> Answer {
+        let admission = match self.health.admit() {
+            Ok(admission) => admission,
+            Err(why) => return self.left_alone(why),
+        };
         let seat = floor.seat(own).await;
         let started = Instant::now();
         let setup = Setup {
@@ -95,8 +109,47 @@ impl Version {
         };
         let (result, log) = call::call(&setup, &floor.lane, asked, Some(seat)).await;
         let answer = Answer { digest: Some(self.digest()), took: started.elapsed(), log, result };
+        if let Some(change) = admission.settle(&answer.result) {
+            self.announce(&change);
+        }
         self.metrics.record(&answer);
         answer
+    }
+
+    fn left_alone(&self, why: String) -> Answer {
+        let result = Err(Fault::Quarantined(why));
+        let digest = Some(self.digest());
+        let answer = Answer { digest, took: Duration::ZERO, log: Vec::new(), result };
+        self.metrics.quarantined.increment(1);
+        answer
+    }
+
+    fn announce(&self, change: &Change) {
+        let (plugin, digest) = (self.spec.name.as_str(), self.digest().short());
+        match change {
+            Change::Quarantined(why) => {
+                tracing::error!(
+                    plugin,
+                    digest,
+                    why,
+                    "the plugin is quarantined: its events follow `on_failure` until probes go well or a new version comes"
+                );
+                self.metrics.quarantines.increment(1);
+                self.metrics.in_quarantine.increment(1);
+            }
+            Change::Recovered => {
+                tracing::info!(plugin, digest, "the plugin's quarantine is over");
+                self.metrics.in_quarantine.decrement(1);
+            }
+        }
+    }
+}
+
+impl Drop for Version {
+    fn drop(&mut self) {
+        if self.health.quarantined().is_some() {
+            self.metrics.in_quarantine.decrement(1);
+        }
     }
 }
 
@@ -109,6 +162,9 @@ struct Metrics {
     retry: Counter,
     reject: Counter,
     fail: Counter,
+    quarantined: Counter,
+    quarantines: Counter,
+    in_quarantine: Gauge,
     seconds: Histogram,
     plugin: String,
 }
@@ -127,13 +183,15 @@ impl Metrics {
             retry: verdicts("retry"),
             reject: verdicts("reject"),
             fail: verdicts("fail"),
+            quarantined: verdicts("quarantined"),
+            quarantines: counter!(PLUGIN_QUARANTINES, "plugin" => plugin.to_owned()),
+            in_quarantine: gauge!(PLUGIN_QUARANTINED, "plugin" => plugin.to_owned(), "digest" => digest.to_owned()),
             seconds: histogram!(PLUGIN_SECONDS, "plugin" => plugin.to_owned()),
             plugin: plugin.to_owned(),
         }
     }
 
     fn record(&self, answer: &Answer) {
-        use super::fault::Fault;
         use super::verdict::Verdict;
         match &answer.result {
             Ok(Verdict::Pass) => &self.pass,

@@ -72,6 +72,10 @@ pub(super) async fn run(plugins: &Plugins, dir: &Path, poll: Duration) {
             }
         }
         watched.renew();
+        // Where the whole directory is gone, a mount say, nobody took a plugin away.
+        if watched.on.is_some() {
+            plugins.withdraw_orphans().await;
+        }
         let _ = tokio::time::timeout(poll, watched.changed.notified()).await;
     }
 }

@@ -5,6 +5,9 @@
 mod lane;
 mod pipeline;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;

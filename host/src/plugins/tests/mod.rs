@@ -11,7 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::HeaderMap;
 
-use super::{Answer, Call, Compiler, Options, Plugins, Spec};
+use super::{Answer, Call, Compiler, Options, Pinned, Plugins, Spec};
 use crate::model::{Event, EventId, Name};
 
 /// A guest from the corpus, as a component.
@@ -44,7 +44,7 @@ const WORLD: &str = "
     }";
 
 /// Text to component: core modules are wrapped by the contract's world.
-fn component(text: &str) -> Vec<u8> {
+pub(crate) fn component(text: &str) -> Vec<u8> {
     let mut wasm = wat::parse_str(text).unwrap();
     if wasmparser::Parser::is_component(&wasm) || !text.contains("cabi_realloc") {
         return wasm;
@@ -91,7 +91,8 @@ impl Yard {
     fn options(&self) -> Options {
         let cache = self.dir.path().join("cache");
         let poll = Duration::from_millis(200);
-        Options { poll, ..Options::new(self.plugins_dir(), cache, Compiler::InProcess) }
+        let grace = Duration::ZERO;
+        Options { poll, grace, ..Options::new(self.plugins_dir(), cache, Compiler::InProcess) }
     }
 
     fn open(&self, specs: Vec<Spec>) -> Plugins {
@@ -121,6 +122,10 @@ fn event(number: i64, body: &'static str) -> Event {
 }
 
 async fn ask(plugins: &Plugins, plugin: &str, event: &Event) -> Answer {
+    ask_pinned(&plugins.pin(&[name(plugin)]), event).await
+}
+
+async fn ask_pinned(pinned: &Pinned, event: &Event) -> Answer {
     let asked = Call {
         event,
         body: &event.body,
@@ -129,7 +134,7 @@ async fn ask(plugins: &Plugins, plugin: &str, event: &Event) -> Answer {
         attributes: &[],
         replay: false,
     };
-    plugins.pin(&[name(plugin)]).call(0, &asked).await
+    pinned.call(0, &asked).await
 }
 
 /// Waits for a condition that other threads bring about.

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::*;
 use crate::model::Digest;
-use crate::plugins::Verdict;
+use crate::plugins::{Fault, Verdict};
 
 fn digest(wasm: &[u8]) -> Digest {
     crate::plugins::inspect(wasm).unwrap().digest
@@ -69,6 +69,25 @@ async fn a_pinned_version_outlives_the_swap() {
     };
     assert_eq!(pinned.call(0, &asked).await.result, Ok(Verdict::Pass));
     assert_eq!(ask(&plugins, "p", &event).await.result, Ok(Verdict::Drop("second".into())));
+}
+
+#[tokio::test]
+async fn a_plugin_that_fails_for_most_events_is_quarantined_until_a_new_version_comes() {
+    let (yard, plugins) = loaded(spec("p"), &guest!("hostile/trap.wat")).await;
+    for number in 0..20 {
+        let answer = ask(&plugins, "p", &event(number, "{}")).await;
+        assert!(matches!(answer.result, Err(Fault::Trap(_))), "{:?}", answer.result);
+    }
+    let answer = ask(&plugins, "p", &event(20, "{}")).await;
+    let Err(Fault::Quarantined(why)) = &answer.result else { panic!("{:?}", answer.result) };
+    assert!(why.contains("20 of its last 20") && why.contains("last words"), "{why}");
+    assert!(answer.digest.is_some() && answer.log.is_empty());
+    let quarantined = plugins.status()[0].quarantined.clone().unwrap();
+    assert_eq!(&quarantined.why, why);
+    yard.put("p.wasm", &guest!("guests/pass.wat"));
+    plugins.load_all().await;
+    assert_eq!(ask(&plugins, "p", &event(21, "{}")).await.result, Ok(Verdict::Pass));
+    assert_eq!(plugins.status()[0].quarantined, None);
 }
 
 #[tokio::test]

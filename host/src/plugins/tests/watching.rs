@@ -1,6 +1,6 @@
 //! The directory watch: renames, symlink swaps, half copies, a directory that goes and returns.
 use super::*;
-use crate::plugins::Verdict;
+use crate::plugins::{Fault, Verdict};
 
 struct Watched {
     yard: Yard,
@@ -11,6 +11,10 @@ struct Watched {
 impl Watched {
     async fn new() -> Self {
         let (yard, plugins) = loaded(spec("p"), &guest!("guests/pass.wat")).await;
+        Self::over(yard, plugins)
+    }
+
+    fn over(yard: Yard, plugins: Plugins) -> Self {
         let watching = plugins.clone();
         let watch = tokio::spawn(async move { watching.watch().await });
         Self { yard, plugins, watch }
@@ -81,6 +85,43 @@ async fn a_half_copied_file_waits_for_its_other_half() {
     watched.complains("half copied").await;
     watched.yard.put("p.wasm", &second);
     watched.becomes(&second).await;
+}
+
+/// "A version that was removed from the directory stays in force for events in
+/// flight, then its events follow `on_failure`."
+#[tokio::test]
+async fn a_file_that_is_taken_away_takes_its_version_with_it() {
+    let watched = Watched::new().await;
+    let in_flight = watched.plugins.pin(&[name("p")]);
+    std::fs::remove_file(watched.file()).unwrap();
+    eventually("the version goes", || watched.plugins.status()[0].digest.is_none()).await;
+    let answer = ask(&watched.plugins, "p", &event(1, "{}")).await;
+    assert!(
+        matches!(&answer.result, Err(Fault::NotLoaded(why)) if why.contains("p.wasm is missing")),
+        "{:?}",
+        answer.result
+    );
+    let answer = ask_pinned(&in_flight, &event(1, "{}")).await;
+    assert_eq!(answer.result, Ok(Verdict::Pass), "events in flight end with it");
+    watched.yard.put("p.wasm", &guest!("guests/pass.wat"));
+    watched.becomes(&guest!("guests/pass.wat")).await;
+    let answer = ask(&watched.plugins, "p", &event(1, "{}")).await;
+    assert_eq!(answer.result, Ok(Verdict::Pass));
+}
+
+#[tokio::test]
+async fn a_file_that_is_removed_and_written_anew_leaves_no_gap() {
+    let grace = Duration::from_secs(60);
+    let yard = Yard::new();
+    yard.put("p.wasm", &guest!("guests/pass.wat"));
+    let options = Options { grace, ..yard.options() };
+    let plugins = Plugins::open(options, vec![spec("p")]).unwrap();
+    plugins.load_all().await;
+    let watched = Watched::over(yard, plugins);
+    std::fs::remove_file(watched.file()).unwrap();
+    watched.complains("missing").await;
+    watched.yard.put("p.wasm", &guest!("guests/drop.wat"));
+    watched.becomes(&guest!("guests/drop.wat")).await;
 }
 
 #[tokio::test]
