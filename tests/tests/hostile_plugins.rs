@@ -8,6 +8,9 @@ use serde_json::Value;
 const STOPPED: &[(&str, &str)] = &[
     ("loop", "longer than"),
     ("memory", "memory"),
+    ("table", "trapped"),
+    ("huge-string", "output"),
+    ("many-deliveries", "5000 deliveries"),
     ("huge-answer", "output"),
     ("log-flood", "log"),
     ("host-flood", "calls into the host"),
@@ -74,6 +77,62 @@ async fn each_hostile_plugin_is_stopped_by_name() {
     }
     let good = host.client.post(host.ingress(), "/in/good", &[], "x").await.expect("an answer");
     assert_eq!(event(&host, &good.id()).await["state"], "routed");
+}
+
+/// "The host's memory returns to its level."
+#[tokio::test(flavor = "multi_thread")]
+async fn memory_that_hostile_plugins_took_does_not_pile_up() {
+    const GREEDY: [&str; 5] = ["memory", "table", "huge-answer", "huge-string", "log-control"];
+    let sink = Receiver::good().await;
+    let settings = settings(&sink, &GREEDY)
+        .replace("[plugins.memory]", "[plugins.memory]\nquarantine = { calls = 0 }")
+        .replace("[plugins.table]", "[plugins.table]\nquarantine = { calls = 0 }")
+        .replace("[plugins.huge-answer]", "[plugins.huge-answer]\nquarantine = { calls = 0 }")
+        .replace("[plugins.huge-string]", "[plugins.huge-string]\nquarantine = { calls = 0 }");
+    let mut builder = HostBuilder::new(&settings).plugin("filter");
+    for name in GREEDY {
+        builder = builder.file(&format!("{name}.wasm"), &hostile(name));
+    }
+    let host = builder.start().await;
+    let mut levels = Vec::new();
+    for _ in 0..4 {
+        for name in GREEDY {
+            for _ in 0..20 {
+                let path = format!("/in/{name}");
+                let posted = host.client.post(host.ingress(), &path, &[], "x").await;
+                assert_eq!(posted.expect("an answer").status, 202);
+            }
+        }
+        host.settled(Duration::from_secs(60)).await;
+        levels.push(host.resident() >> 20);
+    }
+    // Each of these events wanted 16 to 64 MiB.
+    assert!(levels[3] < levels[0] + 48, "MiB after each round: {levels:?}");
+}
+
+/// "An event for a disabled or unknown destination is kept": also where a plugin chose it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_destination_that_nobody_knows_keeps_its_delivery_and_bad_headers_park_the_event() {
+    let sink = Receiver::good().await;
+    let host = HostBuilder::new(&settings(&sink, &["headers"]))
+        .plugin("filter")
+        .file("headers.wasm", &hostile("headers"))
+        .start()
+        .await;
+    for (body, state, word) in [
+        ("x-team|blue", "routed", "nowhere"),
+        ("webhook-signature|v1,forged", "parked", "`webhook-signature` is the host's"),
+        ("x-a|b\r\nhost: evil.example", "parked", "no header may have"),
+    ] {
+        let posted = host.client.post(host.ingress(), "/in/headers", &[], body).await;
+        let shown = event(&host, &posted.expect("an answer").id()).await;
+        assert_eq!(shown["state"], state, "{shown}");
+        assert!(shown.to_string().contains(word), "{shown}");
+        if state == "routed" {
+            assert_eq!(shown["deliveries"][0]["state"], "waiting", "{shown}");
+        }
+    }
+    assert_eq!(sink.count(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 use super::report::Report;
 use crate::model::Digest;
 
-const MAGIC: &[u8; 8] = b"HWcache1";
+const MAGIC: &[u8; 8] = b"HWcache2";
 const SUFFIX: &str = "native";
 const ENTRY_BYTES: u64 = 1 << 30;
 /// Entries that were not read for so long are deleted.
@@ -57,8 +57,7 @@ impl Cache {
         let failed = |source| CacheError::Io { dir: dir.into(), source };
         DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(failed)?;
         let meta = fs::metadata(dir).map_err(failed)?;
-        // SAFETY: takes nothing and cannot fail.
-        let user = unsafe { libc::geteuid() };
+        let user = user();
         let refuse = |what| Err(CacheError::Unsafe { dir: dir.into(), what });
         if !meta.is_dir() {
             return refuse("is no directory".into());
@@ -79,10 +78,15 @@ impl Cache {
     /// What is kept; none where there is nothing or what is there is damaged.
     pub(super) fn load(&self, key: &Key) -> Option<(Report, Vec<u8>)> {
         let path = self.path(key);
-        let file = File::open(&path).ok()?;
+        // What is a link, or may have been written by others, is not ours.
+        let file = File::options().read(true).custom_flags(libc::O_NOFOLLOW).open(&path).ok()?;
+        let meta = file.metadata().ok()?;
+        let ours = meta.is_file() && meta.uid() == user() && meta.mode() & 0o022 == 0;
         let mut bytes = Vec::new();
-        (&file).take(ENTRY_BYTES).read_to_end(&mut bytes).ok()?;
-        let Some(entry) = parse(bytes) else {
+        if ours {
+            (&file).take(ENTRY_BYTES).read_to_end(&mut bytes).ok()?;
+        }
+        let Some(entry) = parse(bytes, key) else {
             tracing::warn!(path = %path.display(), "a damaged cache entry; compiling again");
             return None;
         };
@@ -95,16 +99,14 @@ impl Cache {
     pub(super) fn store(&self, key: &Key, report: &Report, native: &[u8]) -> io::Result<()> {
         let head = serde_json::to_vec(&Head { report: report.clone(), size: native.len() as u64 })?;
         let size = u32::try_from(head.len()).map_err(io::Error::other)?;
-        let mut sha = Sha256::new();
-        sha.update(&head);
-        sha.update(native);
+        let sum = sum(key, &head, native);
         let path = self.path(key);
         let draft = path.with_extension(format!("{:016x}.tmp", crate::clock::random_u64()));
         let written = (|| {
             let mut options = File::options();
             let mut file = options.write(true).create_new(true).mode(0o600).open(&draft)?;
             file.write_all(MAGIC)?;
-            file.write_all(&sha.finalize())?;
+            file.write_all(&sum)?;
             file.write_all(&size.to_le_bytes())?;
             file.write_all(&head)?;
             file.write_all(native)?;
@@ -131,17 +133,30 @@ impl Cache {
     }
 }
 
-fn parse(mut bytes: Vec<u8>) -> Option<(Report, Vec<u8>)> {
-    let rest = bytes.strip_prefix(MAGIC)?;
-    let (sum, rest) = rest.split_first_chunk::<32>()?;
-    let (size, rest) = rest.split_first_chunk::<4>()?;
-    let (head, native) = rest.split_at_checked(u32::from_le_bytes(*size) as usize)?;
+/// Over the key too: an entry under another one's name is a damaged one.
+fn sum(key: &Key, head: &[u8], native: &[u8]) -> [u8; 32] {
     let mut sha = Sha256::new();
+    sha.update(key.0);
     sha.update(head);
     sha.update(native);
-    let whole: [u8; 32] = sha.finalize().into();
+    sha.finalize().into()
+}
+
+fn user() -> u32 {
+    // SAFETY: takes nothing and cannot fail.
+    unsafe { libc::geteuid() }
+}
+
+fn parse(mut bytes: Vec<u8>, key: &Key) -> Option<(Report, Vec<u8>)> {
+    let rest = bytes.strip_prefix(MAGIC)?;
+    let (wanted, rest) = rest.split_first_chunk::<32>()?;
+    let (size, rest) = rest.split_first_chunk::<4>()?;
+    let (head, native) = rest.split_at_checked(u32::from_le_bytes(*size) as usize)?;
+    if sum(key, head, native) != *wanted {
+        return None;
+    }
     let head: Head = serde_json::from_slice(head).ok()?;
-    if whole != *sum || head.size != native.len() as u64 {
+    if head.size != native.len() as u64 {
         return None;
     }
     let start = bytes.len() - native.len();

@@ -5,6 +5,7 @@ use wasmparser::{Encoding, Parser, Payload, Validator};
 use wasmtime::Engine;
 
 use super::limits::COMPONENT_BYTES;
+use super::log::escape;
 use super::report::{ConfigIssue, Shape};
 use crate::model::Digest;
 
@@ -19,6 +20,10 @@ const FREE: &[&str] = &["types", "log"];
 const EMPTY_WORLD: &[&str] =
     &["wasi:cli/", "wasi:clocks/", "wasi:filesystem/", "wasi:io/", "wasi:random/"];
 const NETWORK: &[&str] = &["wasi:sockets/", "wasi:http/"];
+
+/// Imports that a refusal names, and bytes of each name.
+const REFUSALS: usize = 10;
+const NAME: usize = 100;
 
 /// Why a component may not serve. Each says what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
@@ -172,13 +177,19 @@ fn minor(version: &str) -> &str {
 /// Holds the imports against the grants, by name.
 ///
 /// # Errors
-/// All that go beyond them.
+/// Those that go beyond them, and how many where there are many.
 pub(super) fn check_imports(imports: &[String], grants: &[String]) -> Result<(), GateError> {
-    let refused: Vec<String> = imports.iter().filter_map(|name| refusal(name, grants)).collect();
+    let mut all = imports.iter().filter_map(|name| refusal(name, grants));
+    let mut refused: Vec<String> = all.by_ref().take(REFUSALS).collect();
+    match all.count() {
+        0 => {}
+        more => refused.push(format!("and {more} more")),
+    }
     if refused.is_empty() { Ok(()) } else { Err(GateError::Imports(refused)) }
 }
 
 fn refusal(import: &str, grants: &[String]) -> Option<String> {
+    let import = &escape(import, NAME);
     let (name, version) = import.split_once('@').unwrap_or((import, ""));
     if let Some(interface) = name.strip_prefix(PACKAGE) {
         return match interface {

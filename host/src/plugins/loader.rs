@@ -170,6 +170,9 @@ fn read(path: &Path, mark: Option<watch::Mark>) -> Result<Candidate, LoadError> 
     if !mark.is_file() {
         return Err(LoadError::Unreadable(path.into(), "it is no file".into()));
     }
+    if mark.size() > COMPONENT_BYTES {
+        return Err(GateError::TooLarge { size: mark.size() }.into());
+    }
     let file = std::fs::File::open(path).map_err(unreadable)?;
     let mut wasm = Vec::new();
     file.take(COMPONENT_BYTES + 1).read_to_end(&mut wasm).map_err(unreadable)?;

@@ -19,6 +19,8 @@ use super::log::{Level, Log};
 
 /// Random bytes in one call.
 const RANDOM_BYTES: u64 = 1 << 20;
+/// Handles that a call may hold at a time.
+const HANDLES: usize = 1_000;
 /// What a stream takes at once.
 const CHUNK: usize = 4 << 10;
 
@@ -41,7 +43,9 @@ impl Wasi {
             .allow_tcp(false)
             .allow_udp(false)
             .build();
-        Self { ctx, table: ResourceTable::new(), random: Random::new(seed) }
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(HANDLES);
+        Self { ctx, table, random: Random::new(seed) }
     }
 }
 

@@ -41,6 +41,11 @@ impl Mark {
         })
     }
 
+    /// Bytes.
+    pub(super) fn size(&self) -> u64 {
+        self.size
+    }
+
     pub(super) fn is_file(&self) -> bool {
         self.is_file
     }

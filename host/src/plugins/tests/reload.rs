@@ -149,6 +149,68 @@ async fn a_poisoned_cache_is_compiled_anew() {
     }
 }
 
+/// "The compiled cache can't be poisoned (mode, owner, key, hash), and a bad entry is recompiled."
+#[tokio::test]
+async fn a_cache_entry_that_is_not_ours_or_not_this_ones_is_compiled_anew() {
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+    let yard = Yard::new();
+    yard.put("p.wasm", &guest!("guests/pass.wat"));
+    yard.put("q.wasm", &guest!("guests/drop.wat"));
+    let cache = yard.options().cache_dir;
+    let entries = || -> Vec<_> {
+        std::fs::read_dir(&cache).unwrap().map(|entry| entry.unwrap().path()).collect()
+    };
+    yard.open(vec![spec("p")]).load_all().await;
+    let [entry] = entries().try_into().unwrap();
+    yard.open(vec![spec("q")]).load_all().await;
+    let other = entries().into_iter().find(|path| *path != entry).unwrap();
+    let moved = || {
+        std::fs::remove_file(&entry).unwrap();
+        std::fs::copy(&other, &entry).unwrap();
+    };
+    let mode = || {
+        std::fs::set_permissions(&entry, std::fs::Permissions::from_mode(0o620)).unwrap();
+    };
+    let link = || {
+        let target = yard.dir.path().join("elsewhere");
+        std::fs::rename(&entry, &target).unwrap();
+        symlink(&target, &entry).unwrap();
+    };
+    let owner = || {
+        // Only root can give a file away; others can't make such an entry either.
+        let given = std::os::unix::fs::chown(&entry, Some(12_345), None);
+        given.is_ok()
+    };
+    let tampered: [(&str, &dyn Fn() -> bool); 4] = [
+        ("another one's", &|| {
+            moved();
+            true
+        }),
+        ("of a lax mode", &|| {
+            mode();
+            true
+        }),
+        ("a link", &|| {
+            link();
+            true
+        }),
+        ("of another user", &owner),
+    ];
+    for (what, tamper) in tampered {
+        if !tamper() {
+            continue;
+        }
+        let refused = Plugins::open(cannot_compile(&yard), vec![spec("p")]).unwrap();
+        assert!(refused.load_all().await[0].result.is_err(), "{what}: it was not loaded");
+        let plugins = yard.open(vec![spec("p")]);
+        plugins.load_all().await[0].result.as_ref().unwrap();
+        let answer = ask(&plugins, "p", &event(1, "{}")).await;
+        assert_eq!(answer.result, Ok(Verdict::Pass), "{what}");
+        let whole = Plugins::open(cannot_compile(&yard), vec![spec("p")]).unwrap();
+        assert!(whole.load_all().await[0].result.is_ok(), "{what}: a good one replaced it");
+    }
+}
+
 #[tokio::test]
 async fn the_cache_spares_compiling() {
     let (yard, plugins) = loaded(spec("p"), &guest!("guests/pass.wat")).await;

@@ -35,7 +35,7 @@ async fn a_component_without_snapshot_pays_for_init_and_behaves_the_same() {
 }
 
 /// A nested component's section: id 4, its length, its bytes.
-fn component_section(inner: &[u8]) -> Vec<u8> {
+pub(super) fn component_section(inner: &[u8]) -> Vec<u8> {
     let mut out = vec![4];
     let mut rest = inner.len();
     while rest >= 128 {

@@ -1,0 +1,23 @@
+;; Takes handles of WASI for ever and gives none back.
+(module
+  (import "hookwright:plugin/types@0.1.0" "[resource-drop]body" (func $drop-body (param i32)))
+  (import "wasi:cli/stdin@0.2.0" "get-stdin" (func $stdin (result i32)))
+  (memory (export "memory") 2)
+  (global $next (mut i32) (i32.const 65536))
+  (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
+    (local $at i32)
+    (local.set $at (i32.and (i32.add (global.get $next) (i32.const 15)) (i32.const -16)))
+    (global.set $next (i32.add (local.get $at) (local.get 3)))
+    (local.get $at))
+  (func (export "hookwright:plugin/lifecycle@0.1.0#describe") (result i32) (i32.const 1024))
+  (func (export "hookwright:plugin/lifecycle@0.1.0#init") (param i32 i32) (result i32)
+    (i32.const 2048))
+  (func (export "hookwright:plugin/handler@0.1.0#handle")
+    (param i32 i32 i32 i32 i32 i32 i32 i32 i64 i32 i32 i32 i32 i32 i32) (result i32)
+    (call $drop-body (local.get 14))
+    (if (i32.eq (local.get 5) (i32.const 16)) (then (return (i32.const 2048))))
+    (loop $next
+      (drop (call $stdin))
+      (br $next))
+    (unreachable))
+)
