@@ -1,6 +1,6 @@
 //! Names out of any text: refused in few words, or kept as they stand and fit for a path.
 #![no_main]
-use hookwright::ingress::source_name;
+use hookwright::ingress::target;
 use hookwright::model::Name;
 use libfuzzer_sys::fuzz_target;
 
@@ -9,7 +9,7 @@ fuzz_target!(|text: &str| match text.parse::<Name>() {
         assert_eq!(name.as_str(), text);
         assert!((1..=64).contains(&name.len()) && name.is_ascii());
         let path = format!("/in/{name}");
-        assert_eq!(source_name(&path), Some(text));
+        assert_eq!(target(&path), Some((text, None)));
         path.parse::<http::uri::PathAndQuery>().expect("a name needs no escaping");
     }
     Err(error) => assert!(error.to_string().chars().count() < 200),

@@ -1,17 +1,16 @@
-//! Paths of the ingress: the source that is found is the one segment after `/in/`.
+//! Paths of the ingress: source and token are the one or two segments after `/in/`.
 #![no_main]
-use hookwright::ingress::source_name;
+use hookwright::ingress::target;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|path: &str| {
-    match source_name(path) {
-        Some(name) => {
-            assert_eq!(format!("/in/{name}"), path);
-            assert!(!name.is_empty() && !name.contains('/'));
+    let segments: Vec<&str> = path.split('/').collect();
+    let expected = match segments[..] {
+        ["", "in", name] if !name.is_empty() => Some((name, None)),
+        ["", "in", name, token] if !name.is_empty() && !token.is_empty() => {
+            Some((name, Some(token)))
         }
-        None => {
-            let segments: Vec<&str> = path.split('/').collect();
-            assert!(!matches!(segments[..], ["", "in", name] if !name.is_empty()));
-        }
-    }
+        _ => None,
+    };
+    assert_eq!(target(path), expected);
 });

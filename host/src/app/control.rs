@@ -16,7 +16,11 @@ impl Control for Parts {
         let config = self.config.read();
         let status = config.sources.iter().map(|(name, source)| SourceStatus {
             name: name.to_string(),
-            path: format!("/in/{name}"),
+            // The token is a secret.
+            path: match source.access.tokens.is_empty() {
+                true => format!("/in/{name}"),
+                false => format!("/in/{name}/TOKEN"),
+            },
             scheme: scheme(&source.verify).to_owned(),
             plugins: names(&source.plugins),
             destinations: names(&source.destinations),

@@ -72,6 +72,8 @@ struct Parts {
     router: Router,
     delivery: delivery::Handle,
     ingress: ingress::Handle,
+    /// Of the ingress.
+    tls: Option<server::Tls>,
     /// Everything but the servers.
     work: Tasks,
     ready: AtomicBool,
@@ -95,7 +97,9 @@ impl App {
         let plugins = Plugins::open(options::engine(&config, compiler), options::specs(&config));
         let started = match plugins {
             Ok(plugins) => {
-                Self::start_parts(&config, &work, &clock, store.clone(), &handoffs, plugins).await
+                let started =
+                    Self::start_parts(&config, &work, &clock, store.clone(), &handoffs, plugins);
+                started.await.map(|parts| Parts { tls: tls.clone(), ..parts })
             }
             Err(error) => Err(error.into()),
         };
@@ -117,7 +121,7 @@ impl App {
         if let Some(metrics) = &setup.metrics {
             app.keep_up(metrics.clone());
         }
-        app.serve(&config, ingress_listener, tls, admin_listener, setup.metrics, clock);
+        app.serve(&config, ingress_listener, admin_listener, setup.metrics, clock);
         if let Some(Watched { path, stamp }) = setup.settings {
             reload::watch(path, stamp, app.parts.clone())?;
         }
@@ -168,6 +172,7 @@ impl App {
             router,
             delivery,
             ingress,
+            tls: None,
             work: work.clone(),
             ready: AtomicBool::new(false),
         })
@@ -177,13 +182,12 @@ impl App {
         &self,
         config: &Config,
         ingress_listener: Listener,
-        tls: Option<server::Tls>,
         admin_listener: Listener,
         metrics: Option<PrometheusHandle>,
         clock: Clock,
     ) {
         let stop = self.servers.stopping();
-        let served = options::server(config, tls);
+        let served = options::server(config, self.parts.tls.clone());
         let service = self.parts.ingress.clone();
         self.servers.spawn("ingress", server::serve(ingress_listener, served, service, stop));
         let router = admin::router(admin::Options {

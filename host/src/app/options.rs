@@ -33,6 +33,7 @@ pub(super) fn server(config: &Config, tls: Option<server::Tls>) -> server::Optio
         drain: config.shutdown,
         max_headers: ingress.max_headers,
         max_header_bytes: usize_of(ingress.max_header_bytes),
+        proxies: if ingress.proxy_protocol { ingress.trusted_proxies.clone() } else { Vec::new() },
         tls,
         ..server::Options::new("ingress")
     }
@@ -40,7 +41,9 @@ pub(super) fn server(config: &Config, tls: Option<server::Tls>) -> server::Optio
 
 pub(super) fn tls(config: &Config) -> anyhow::Result<Option<server::Tls>> {
     let Some(tls) = &config.ingress.tls else { return Ok(None) };
-    Ok(Some(server::Tls::load(&tls.cert, &tls.key).context("[ingress] tls")?))
+    let config::TlsConfig { cert, key, client_ca } = tls.clone();
+    let files = server::TlsFiles { cert, key, client_ca };
+    Ok(Some(server::Tls::load(files).context("[ingress] tls")?))
 }
 
 pub(super) fn engine(config: &Config, compiler: Compiler) -> plugins::Options {
@@ -146,7 +149,15 @@ fn destination(to: &config::DestinationConfig) -> anyhow::Result<DestinationOpti
 }
 
 pub(super) fn ingress(config: &Config) -> ingress::Options {
-    ingress::Options { sources: sources(config), body_timeout: config.ingress.body_timeout }
+    let proxies = ingress::Proxies {
+        trusted: config.ingress.trusted_proxies.clone(),
+        told_by: match config.ingress.client_header {
+            config::ClientHeader::XForwardedFor => ingress::ToldBy::XForwardedFor,
+            config::ClientHeader::Forwarded => ingress::ToldBy::Forwarded,
+        },
+    };
+    let body_timeout = config.ingress.body_timeout;
+    ingress::Options { sources: sources(config), proxies, body_timeout }
 }
 
 pub(super) fn sources(config: &Config) -> ingress::Sources {
@@ -157,18 +168,45 @@ pub(super) fn sources(config: &Config) -> ingress::Sources {
             Some(Selector::Header(name)) => KindFrom::Header(name.clone()),
             Some(Selector::Json(pointer)) => KindFrom::Pointer(pointer.clone()),
         },
-        dedupe: source.dedupe.as_ref().map(|dedupe| ingress::DedupeFrom {
-            key: match &dedupe.key {
-                Selector::Header(name) => KeyFrom::Header(name.clone()),
-                Selector::Json(pointer) => KeyFrom::Pointer(pointer.clone()),
-            },
-            window: dedupe.window,
+        dedupe: source
+            .dedupe
+            .as_ref()
+            .map(|dedupe| ingress::DedupeFrom { key: key(&dedupe.key), window: dedupe.window }),
+        tokens: source.access.tokens.clone(),
+        require_tls: source.access.require_tls,
+        client: source.access.client.as_ref().map(|client| ingress::ClientPins {
+            names: client.san.clone(),
+            fingerprints: client.sha256.clone(),
         }),
-        allow: source.allow.clone().unwrap_or_default(),
-        rate: source.rate.map(|rate| ingress::Rate { per_s: rate.per_second(), burst: rate.count }),
+        allow: source.access.allow.clone().unwrap_or_default(),
+        rate_per_address: source.access.rate_per_address.map(rate),
+        rate: source.access.rate.map(rate),
         max_body: usize_of(source.max_body.unwrap_or(config.ingress.max_body)),
+        answer: source.answer.as_ref().map(|answer| ingress::Answer {
+            status: answer.status,
+            content_type: answer.content_type.clone(),
+            body: answer.body.clone().into(),
+        }),
     };
     config.sources.iter().map(|(name, source)| (name.clone(), options(source))).collect()
+}
+
+fn key(key: &config::DedupeKey) -> KeyFrom {
+    let part = |part: &Selector| match part {
+        Selector::Header(name) => KeyFrom::Header(name.clone()),
+        Selector::Json(pointer) => KeyFrom::Pointer(pointer.clone()),
+    };
+    match key {
+        config::DedupeKey::Body => KeyFrom::Body,
+        config::DedupeKey::Parts(parts) => match parts.as_slice() {
+            [one] => part(one),
+            several => KeyFrom::All(several.iter().map(part).collect()),
+        },
+    }
+}
+
+fn rate(rate: config::Rate) -> ingress::Rate {
+    ingress::Rate { per_s: rate.per_second(), burst: rate.count }
 }
 
 /// Sizes of the settings are far below what a machine can address.

@@ -10,7 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::{Parts, options};
 use crate::config::{Config, Sources};
 
-/// How often the file's time and size are looked at.
+/// How often the files' times and sizes are looked at.
 const LOOK: Duration = Duration::from_secs(2);
 
 /// `loaded` is the stamp from before the settings in force were read.
@@ -18,32 +18,72 @@ pub(super) fn watch(path: PathBuf, loaded: Stamp, parts: Arc<Parts>) -> anyhow::
     let stop = parts.work.stopping();
     let tasks = parts.work.clone();
     let mut hang_up = signal(SignalKind::hangup())?;
+    let mut settings = Look::new(vec![path.clone()], vec![loaded]);
+    let certificates: Vec<PathBuf> =
+        parts.tls.iter().flat_map(|tls| tls.files().paths()).map(PathBuf::from).collect();
+    let stamps = certificates.iter().map(|path| stamp(path)).collect();
+    let mut certificates = Look::new(certificates, stamps);
     tasks.spawn("settings", async move {
-        let (mut tried, mut last) = (loaded, loaded);
         let mut looks = tokio::time::interval(LOOK);
         loop {
-            tokio::select! {
+            let told = tokio::select! {
                 () = stop.cancelled() => return,
-                _ = hang_up.recv() => {
-                    last = stamp(&path);
-                    tried = last;
-                }
-                _ = looks.tick() => {
-                    // Half a file may be without a mistake: one that still
-                    // changes is not read.
-                    let now = stamp(&path);
-                    let settled = now == last;
-                    last = now;
-                    if !settled || now == tried {
-                        continue;
-                    }
-                    tried = now;
-                }
+                _ = hang_up.recv() => true,
+                _ = looks.tick() => false,
+            };
+            if certificates.is_due(told) {
+                reload_certificates(&parts);
             }
-            reload(&path, &parts).await;
+            if settings.is_due(told) {
+                reload(&path, &parts).await;
+            }
         }
     });
     Ok(())
+}
+
+/// Files that are read together when one of them has changed.
+struct Look {
+    paths: Vec<PathBuf>,
+    /// As they were when they were read.
+    tried: Vec<Stamp>,
+    last: Vec<Stamp>,
+}
+
+impl Look {
+    fn new(paths: Vec<PathBuf>, loaded: Vec<Stamp>) -> Self {
+        Self { paths, tried: loaded.clone(), last: loaded }
+    }
+
+    /// Whether to read them now: because somebody says so, or because they
+    /// changed and have settled. Half a file may be without a mistake: one that
+    /// still changes is not read.
+    fn is_due(&mut self, told: bool) -> bool {
+        let now: Vec<Stamp> = self.paths.iter().map(|path| stamp(path)).collect();
+        let settled = now == self.last;
+        self.last.clone_from(&now);
+        let due = !now.is_empty() && (told || (settled && now != self.tried));
+        if due {
+            self.tried = now;
+        }
+        due
+    }
+}
+
+/// Connections from now on see what the files hold.
+fn reload_certificates(parts: &Parts) {
+    let Some(tls) = &parts.tls else { return };
+    let result = match tokio::task::block_in_place(|| tls.reload()) {
+        Ok(()) => {
+            tracing::info!("the certificate files were read again");
+            "ok"
+        }
+        Err(error) => {
+            tracing::error!(%error, "the certificate in force stays");
+            "refused"
+        }
+    };
+    counter!(crate::metrics::CERTIFICATE_RELOADS, "result" => result).increment(1);
 }
 
 /// What tells one state of a file from another.

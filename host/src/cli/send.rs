@@ -72,19 +72,21 @@ pub(super) async fn post(url: &str, sample: &Sample) -> anyhow::Result<(u16, Str
     for (name, value) in &sample.headers {
         request = request.header(name, value);
     }
+    // Without what may be a token.
+    let shown = url.rsplit_once("/in/").map_or(url, |(host, _)| host);
     let client: Client<_, Full<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
     let request = request.body(Full::new(sample.body.clone()))?;
     let asked = async {
         let answer = client
             .request(request)
             .await
-            .with_context(|| format!("can't post to {url}: is `hookwright serve` running?"))?;
+            .with_context(|| format!("can't post to {shown}: is `hookwright serve` running?"))?;
         let status = answer.status().as_u16();
         let text = answer.into_body().collect().await.context("the answer broke off")?.to_bytes();
         anyhow::Ok((status, String::from_utf8_lossy(&text).into_owned()))
     };
     let answered = tokio::time::timeout(PATIENCE, asked).await;
-    answered.with_context(|| format!("no answer from {url} within 30 s"))?
+    answered.with_context(|| format!("no answer from {shown} within 30 s"))?
 }
 
 pub(super) fn run(config: &Path, json: bool, args: Args) -> anyhow::Result<ExitCode> {
@@ -105,7 +107,11 @@ pub(super) fn run(config: &Path, json: bool, args: Args) -> anyhow::Result<ExitC
     if scheme == "https" {
         bail!("`send` speaks plain HTTP; this host's ingress has TLS: use curl");
     }
-    let url = format!("{scheme}://{}/in/{}", reachable(config.ingress.listen), args.source);
+    let mut url = format!("{scheme}://{}/in/{}", reachable(config.ingress.listen), args.source);
+    if let Some(token) = source.access.tokens.first() {
+        let token = std::str::from_utf8(token.expose()).context("a token is plain text")?;
+        url = format!("{url}/{token}");
+    }
     let extra = args.headers.iter().map(|text| header(text)).collect::<anyhow::Result<Vec<_>>>()?;
     let clock = Clock::system();
     super::block_on(async {

@@ -11,6 +11,8 @@ use crate::signing::Verify;
 pub(super) fn check(s: &Section<'_, '_>, tree: &Table, config: &Config) {
     listeners(s, tree, config);
     open_sources(s, tree, config);
+    plain_sources(s, tree, config);
+    client_certificates(s, tree, config);
     body_sizes(s, tree, config);
     unused_plugins(s, tree);
     retry_spans(s, tree, config);
@@ -33,12 +35,40 @@ fn listeners(s: &Section<'_, '_>, tree: &Table, config: &Config) {
 fn open_sources(s: &Section<'_, '_>, tree: &Table, config: &Config) {
     let reachable = !config.ingress.listen.ip().is_loopback();
     for (name, source) in config.sources.iter().filter(|_| reachable) {
-        let open = matches!(source.verify, Verify::None) && source.allow.is_none();
+        let open = matches!(source.verify, Verify::None)
+            && source.access.allow.is_none()
+            && source.access.tokens.is_empty()
+            && source.access.client.is_none();
         if let (Some(entry), true) = (find(tree, &["sources", name, "verify"]), open) {
             let message = format!("anybody who reaches {} may post", config.ingress.listen);
-            let help = "choose a scheme, or list the addresses that may post in `allow`";
+            let help = "choose a scheme, list the addresses that may post in `allow`, or give the URL `tokens`";
             let path = format!("sources.{name}.verify");
             s.reader.warning(&entry.key, &path, Fault::new(message, help));
+        }
+    }
+}
+
+/// `require_tls` where no request can come encrypted.
+fn plain_sources(s: &Section<'_, '_>, tree: &Table, config: &Config) {
+    let plain = config.ingress.tls.is_none() && config.ingress.trusted_proxies.is_empty();
+    for (name, source) in config.sources.iter().filter(|_| plain) {
+        let entry = find(tree, &["sources", name, "require_tls"]);
+        if let (Some(entry), true) = (entry, source.access.require_tls) {
+            let help = "set `[ingress] tls`, or name the proxy that ends TLS in `trusted_proxies`";
+            let fault = Fault::new("no request can come over HTTPS: every one is refused", help);
+            s.reader.mistake(&entry.node.origin, &format!("sources.{name}.require_tls"), fault);
+        }
+    }
+}
+
+fn client_certificates(s: &Section<'_, '_>, tree: &Table, config: &Config) {
+    let asked = config.ingress.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
+    for (name, source) in config.sources.iter().filter(|_| !asked) {
+        let entry = find(tree, &["sources", name, "client"]);
+        if let (Some(entry), true) = (entry, source.access.client.is_some()) {
+            let help = "set `client_ca` in `[ingress] tls`";
+            let fault = Fault::new("no client is asked for a certificate", help);
+            s.reader.mistake(&entry.key, &format!("sources.{name}.client"), fault);
         }
     }
 }

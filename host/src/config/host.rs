@@ -3,7 +3,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::kind::{ADDRESS, Choice, DURATION, File, SIZE, whole};
+use ipnet::IpNet;
+
+use super::access::NETWORK;
+use super::kind::{ADDRESS, Choice, DURATION, File, Flag, List, SIZE, whole};
 use super::reader::Section;
 use super::secret;
 use super::unit::Fault;
@@ -23,7 +26,18 @@ pub struct IngressConfig {
     pub body_timeout: Duration,
     pub idle_timeout: Duration,
     pub max_connections: usize,
+    pub trusted_proxies: Vec<IpNet>,
+    pub client_header: ClientHeader,
+    /// Trusted proxies begin each connection with a PROXY header.
+    pub proxy_protocol: bool,
     pub tls: Option<TlsConfig>,
+}
+
+/// Where trusted proxies write whom they speak for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientHeader {
+    XForwardedFor,
+    Forwarded,
 }
 
 /// PEM files that were readable when the settings were read.
@@ -31,6 +45,7 @@ pub struct IngressConfig {
 pub struct TlsConfig {
     pub cert: PathBuf,
     pub key: PathBuf,
+    pub client_ca: Option<PathBuf>,
 }
 
 /// `[admin]`: the API, the console and the metrics.
@@ -113,7 +128,24 @@ impl LogLevel {
 
 impl IngressConfig {
     pub(super) fn read(s: &Section<'_, '_>) -> Self {
+        let doc = "Proxies and load balancers that are believed about whom they speak for: addresses or networks. `allow` and rates by address look at the first address, from here outward, that is not among them.";
+        let trusted_proxies = s.key("trusted_proxies", List(NETWORK), doc).default("[]");
+        const HEADERS: Choice<ClientHeader> = Choice(&[
+            ("x-forwarded-for", ClientHeader::XForwardedFor),
+            ("forwarded", ClientHeader::Forwarded),
+        ]);
+        let doc = "Where the trusted proxies write it. Only this header is read: the other one is the sender's own word.";
+        let client_header = s.key("client_header", HEADERS, doc).default("x-forwarded-for");
+        let doc = "Every connection from a trusted proxy begins with a header of the PROXY protocol, version 1 or 2. Connections from elsewhere must not.";
+        let proxy_protocol = s.key("proxy_protocol", Flag, doc).default("false");
+        if proxy_protocol && trusted_proxies.is_empty() {
+            let help = "name the proxies in `trusted_proxies`";
+            s.wrong("proxy_protocol", Fault::new("nobody is trusted to send it", help));
+        }
         Self {
+            trusted_proxies,
+            client_header,
+            proxy_protocol,
             listen: s
                 .key("listen", ADDRESS, "Where sources post to, at `/in/<source>`.")
                 .default("127.0.0.1:8080"),
@@ -155,7 +187,9 @@ impl TlsConfig {
         let file = || File { checked: true };
         let cert = s.key("cert", file(), "The certificate and its chain, PEM.").required();
         let key = s.key("key", file(), "The private key, PEM.").required();
-        Some(Self { cert: cert?, key: key? })
+        let doc = "Authorities whose client certificates are believed, PEM. Clients without one are served, except by sources with `client`.";
+        let client_ca = s.key("client_ca", file(), doc).optional("none asked for");
+        Some(Self { cert: cert?, key: key?, client_ca })
     }
 }
 

@@ -3,6 +3,8 @@
 //! The file becomes a tree that knows its places (`tree`), variables are laid
 //! over it (`overrides`), and one typed pass reads it (`reader`, `setting`, `kind`). The
 //! same pass over an empty tree makes the reference page (`reference`).
+mod access;
+mod answer;
 mod checks;
 mod destination;
 mod host;
@@ -25,14 +27,16 @@ mod tree;
 mod unit;
 mod verify;
 
+pub use access::{AccessConfig, ClientConfig};
+pub use answer::AnswerConfig;
 pub use destination::DestinationConfig;
 pub use host::{
-    AdminConfig, DeliveryConfig, EngineConfig, IngressConfig, LogConfig, LogFormat, LogLevel,
-    RetentionConfig, StoreConfig, TlsConfig,
+    AdminConfig, ClientHeader, DeliveryConfig, EngineConfig, IngressConfig, LogConfig, LogFormat,
+    LogLevel, RetentionConfig, StoreConfig, TlsConfig,
 };
 pub use mistake::{Excerpt, Mistake, Mistakes, Place};
 pub use plugin::{OnFailure, PluginConfig, PluginLimits, QuarantineConfig};
 pub use settings::{Config, reference, sample};
-pub use source::{DedupeConfig, Selector, SourceConfig};
+pub use source::{DedupeConfig, DedupeKey, Selector, SourceConfig};
 pub use sources::{ReadFile, Sources};
 pub use unit::{Rate, parse_duration};

@@ -2,12 +2,13 @@
 use std::time::Duration;
 
 use http::HeaderName;
-use ipnet::IpNet;
 
-use super::kind::{DURATION, List, RATE, Reference, SIZE, Text, header};
-use super::reader::Section;
+use super::access::AccessConfig;
+use super::answer::{self, AnswerConfig};
+use super::kind::{DURATION, Kind, List, Reference, SIZE, Text, header};
+use super::reader::{At, Section};
 use super::tree::Value;
-use super::unit::{Fault, Rate, quote};
+use super::unit::{Fault, quote};
 use super::verify::{self, Scheme};
 use crate::model::{Name, pointer};
 use crate::signing::Verify;
@@ -23,9 +24,9 @@ pub struct SourceConfig {
     /// Where an event's kind stands; none leaves it empty.
     pub kind: Option<Selector>,
     pub dedupe: Option<DedupeConfig>,
-    /// None lets every address post; never an empty list.
-    pub allow: Option<Vec<IpNet>>,
-    pub rate: Option<Rate>,
+    pub access: AccessConfig,
+    /// None tells the event's id.
+    pub answer: Option<AnswerConfig>,
     /// Bytes; none means as `[ingress]` says.
     pub max_body: Option<u64>,
 }
@@ -41,8 +42,17 @@ pub enum Selector {
 /// Refuse a second event with the same key within the window.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DedupeConfig {
-    pub key: Selector,
+    pub key: DedupeKey,
     pub window: Duration,
+}
+
+/// What makes two events the same.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DedupeKey {
+    /// All of these; never none of them.
+    Parts(Vec<Selector>),
+    /// The whole body.
+    Body,
 }
 
 const KIND: Text<Option<Selector>> = Text {
@@ -53,15 +63,40 @@ const KIND: Text<Option<Selector>> = Text {
 };
 
 /// None stands for the scheme's own id.
-const DEDUPE_KEY: Text<Option<Selector>> = Text {
-    name: "`\"id\"`, `\"header:NAME\"` or `\"json:/POINTER\"`",
+const ONE_KEY: Text<Option<DedupeKey>> = Text {
+    name: "`\"id\"`, `\"hash\"`, `\"header:NAME\"` or `\"json:/POINTER\"`",
     example: "\"id\"",
     unit: "",
-    parse: |text| if text == "id" { Ok(None) } else { selector(text).map(Some) },
+    parse: |text| match text {
+        "id" => Ok(None),
+        "hash" => Ok(Some(DedupeKey::Body)),
+        other => Ok(Some(DedupeKey::Parts(vec![selector(other)?]))),
+    },
 };
 
-const NETWORK: Text<IpNet> =
-    Text { name: "network", example: "[\"10.0.0.0/8\"]", unit: "", parse: network };
+const PART: Text<Selector> =
+    Text { name: "part", example: "\"json:/id\"", unit: "", parse: selector };
+
+/// One of the above, or a list of parts.
+struct KeyKind;
+
+impl Kind for KeyKind {
+    type Value = Option<DedupeKey>;
+
+    fn name(&self) -> String {
+        format!("{}, or a list of the last two", ONE_KEY.name)
+    }
+
+    fn read(&self, at: &At<'_, '_>) -> Option<Self::Value> {
+        match &at.node.value {
+            Value::List(parts) if parts.is_empty() => {
+                at.wrong(Fault::new("is empty: no event would have a key", "name a part"))
+            }
+            Value::List(_) => Some(Some(DedupeKey::Parts(List(PART).read(at)?))),
+            _ => ONE_KEY.read(at),
+        }
+    }
+}
 
 impl SourceConfig {
     pub(super) fn read(
@@ -83,29 +118,33 @@ impl SourceConfig {
         let kind = s.key("kind", KIND, doc).optional("by the scheme");
         let doc = "Answer a repeated event with the first one's id and do not handle it again.";
         let dedupe = s.optional_section("dedupe", doc, |inner| dedupe(inner, scheme));
-        let doc = "Addresses that may post; one address, or a network as `140.82.112.0/20`.";
-        let allow = s.key("allow", List(NETWORK), doc).optional("all");
-        if matches!(s.entry("allow").map(|entry| &entry.node.value), Some(Value::List(list)) if list.is_empty())
-        {
-            let help = "remove it to let every address post, or name a network";
-            s.wrong("allow", Fault::new("is empty: nobody could post", help));
-        }
-        let rate = s.key("rate", RATE, "More is refused with 429.").optional("no limit");
+        let access = AccessConfig::read(s);
+        let doc = "What the provider gets for an accepted event, new or repeated. Without it: 202 or 200, and the event's id as JSON.";
+        let answer = s.optional_section("answer", doc, answer::read);
         let doc = "The largest body of this source.";
         let max_body = s.key("max_body", SIZE, doc).range("1KiB", "256MiB");
         let max_body = max_body.optional("as `ingress.max_body`");
         let kind = kind.unwrap_or_else(|| default_kind(scheme));
-        Some(Self { verify: verify?, plugins, destinations, kind, dedupe, allow, rate, max_body })
+        Some(Self {
+            verify: verify?,
+            plugins,
+            destinations,
+            kind,
+            dedupe,
+            access,
+            answer,
+            max_body,
+        })
     }
 }
 
 fn dedupe(s: &Section<'_, '_>, scheme: Option<Scheme>) -> Option<DedupeConfig> {
-    let doc = "What makes two events the same. `id` is the scheme's own: `webhook-id` of `standard`, `x-github-delivery` of `github`, `/id` in the body of `stripe`.";
-    let key = s.key("key", DEDUPE_KEY, doc).required();
+    let doc = "What makes two events the same. `id` is the scheme's own: `webhook-id` of `standard`, `x-github-delivery` of `github`, `/id` in the body of `stripe`. `hash` is the whole body, byte for byte. Of a list all must be the same; an event that lacks one is taken as new.";
+    let key = s.key("key", KeyKind, doc).required();
     let doc = "How long a key is remembered.";
     let window = s.key("window", DURATION, doc).range("1s", "30d").default("24h");
     let key = match (key?, scheme?) {
-        (Some(selector), _) => selector,
+        (Some(key), _) => return Some(DedupeConfig { key, window }),
         (None, Scheme::Standard) => named("webhook-id"),
         (None, Scheme::Github) => named("x-github-delivery"),
         (None, Scheme::Stripe) => Selector::Json("/id".to_owned()),
@@ -116,7 +155,7 @@ fn dedupe(s: &Section<'_, '_>, scheme: Option<Scheme>) -> Option<DedupeConfig> {
             return None;
         }
     };
-    Some(DedupeConfig { key, window })
+    Some(DedupeConfig { key: DedupeKey::Parts(vec![key]), window })
 }
 
 fn default_kind(scheme: Option<Scheme>) -> Option<Selector> {
@@ -144,18 +183,4 @@ fn selector(text: &str) -> Result<Selector, Fault> {
             Err(Fault::new(format!("{} names no part of a request", quote(text)), help))
         }
     }
-}
-
-fn network(text: &str) -> Result<IpNet, Fault> {
-    if let Ok(address) = text.parse::<std::net::IpAddr>() {
-        return Ok(address.into());
-    }
-    let help = "write an address, or a network as `140.82.112.0/20`";
-    let net: IpNet =
-        text.parse().map_err(|_| Fault::new(format!("{} is no network", quote(text)), help))?;
-    if net.trunc() != net {
-        let message = format!("{} has bits set beyond its prefix", quote(text));
-        return Err(Fault::new(message, format!("write `\"{}\"`", net.trunc())));
-    }
-    Ok(net)
 }

@@ -29,29 +29,20 @@ enum Place {
     Id,
     Header(HeaderName),
     /// An index into the pointers.
-    Body(usize),
+    Pointer(usize),
+    Whole,
+    All(Vec<Place>),
 }
 
 impl Facts {
     pub(super) fn new(kind: &KindFrom, dedupe: Option<&DedupeFrom>) -> Self {
         let mut pointers = Vec::new();
-        let mut body = |pointer: &String| {
-            pointers.push(pointer.clone());
-            Place::Body(pointers.len() - 1)
-        };
         let kind = match kind {
             KindFrom::None => None,
             KindFrom::Header(name) => Some(Place::Header(name.clone())),
-            KindFrom::Pointer(pointer) => Some(body(pointer)),
+            KindFrom::Pointer(pointer) => Some(Place::pointer(pointer, &mut pointers)),
         };
-        let key = dedupe.map(|dedupe| {
-            let place = match &dedupe.key {
-                KeyFrom::Id => Place::Id,
-                KeyFrom::Header(name) => Place::Header(name.clone()),
-                KeyFrom::Pointer(pointer) => body(pointer),
-            };
-            (place, dedupe.window)
-        });
+        let key = dedupe.map(|dedupe| (Place::of_key(&dedupe.key, &mut pointers), dedupe.window));
         Self { kind, key, pointers }
     }
 
@@ -62,10 +53,10 @@ impl Facts {
         } else {
             pointer::select(body, &self.pointers)
         };
-        let kind = self.kind.as_ref().and_then(|place| place.look(headers, &found));
+        let kind = self.kind.as_ref().and_then(|place| place.look(headers, body, &found));
         let kind = kind.map(|value| clean(&String::from_utf8_lossy(&value))).unwrap_or_default();
         let dedupe = self.key.as_ref().and_then(|(place, window)| {
-            let value = place.look(headers, &found)?;
+            let value = place.look(headers, body, &found)?;
             Some(Dedupe { key: hash(&value), window: *window })
         });
         (kind, dedupe)
@@ -73,13 +64,46 @@ impl Facts {
 }
 
 impl Place {
+    fn pointer(pointer: &str, pointers: &mut Vec<String>) -> Self {
+        pointers.push(pointer.to_owned());
+        Self::Pointer(pointers.len() - 1)
+    }
+
+    fn of_key(key: &KeyFrom, pointers: &mut Vec<String>) -> Self {
+        match key {
+            KeyFrom::Id => Self::Id,
+            KeyFrom::Header(name) => Self::Header(name.clone()),
+            KeyFrom::Pointer(pointer) => Self::pointer(pointer, pointers),
+            KeyFrom::Body => Self::Whole,
+            KeyFrom::All(parts) => {
+                Self::All(parts.iter().map(|part| Self::of_key(part, pointers)).collect())
+            }
+        }
+    }
+
     /// None where there is nothing, or an empty text.
-    fn look<'e>(&self, headers: &'e HeaderMap, found: &[Option<&'e str>]) -> Option<Cow<'e, [u8]>> {
+    fn look<'e>(
+        &self,
+        headers: &'e HeaderMap,
+        body: &'e [u8],
+        found: &[Option<&'e str>],
+    ) -> Option<Cow<'e, [u8]>> {
         let header = |name| headers.get(name).map(|value| Cow::Borrowed(value.as_bytes()));
         let value = match self {
             Self::Id => IDS.iter().find_map(header),
             Self::Header(name) => header(name),
-            Self::Body(index) => plain(found.get(*index).copied().flatten()?),
+            Self::Pointer(index) => plain(found.get(*index).copied().flatten()?),
+            Self::Whole => Some(Cow::Borrowed(body)),
+            // With their lengths, so that no two lists of parts read alike.
+            Self::All(places) => {
+                let mut whole = Vec::new();
+                for place in places {
+                    let part = place.look(headers, body, found)?;
+                    whole.extend_from_slice(&(part.len() as u64).to_be_bytes());
+                    whole.extend_from_slice(&part);
+                }
+                Some(Cow::Owned(whole))
+            }
         };
         value.filter(|value| !value.is_empty())
     }
@@ -178,6 +202,24 @@ mod tests {
         }
         headers.insert("webhook-id", HeaderValue::from_static("zero"));
         assert_eq!(key(KeyFrom::Id, &headers, body), Some(hash(b"zero")));
+    }
+
+    #[test]
+    fn a_key_may_be_the_whole_body_or_several_parts() {
+        let mut headers = HeaderMap::new();
+        headers.insert("x-key", HeaderValue::from_static("ab"));
+        assert_eq!(key(KeyFrom::Body, &headers, "{} "), Some(hash(b"{} ")));
+        assert_ne!(key(KeyFrom::Body, &headers, "{}"), key(KeyFrom::Body, &headers, "{} "));
+        let parts = |pointers: &[&str]| {
+            let pointers = pointers.iter().map(|text| KeyFrom::Pointer((*text).into()));
+            let header = KeyFrom::Header(HeaderName::from_static("x-key"));
+            KeyFrom::All(pointers.chain([header]).collect())
+        };
+        let both = |body| key(parts(&["/a", "/b"]), &headers, body);
+        assert_eq!(both(r#"{"a":"1","b":2,"c":3}"#), both(r#"{"b":2,"a":"1"}"#));
+        // The bounds between the parts count.
+        assert_ne!(both(r#"{"a":"1","b":"23"}"#), both(r#"{"a":"12","b":"3"}"#));
+        assert_eq!(both(r#"{"a":"1"}"#), None, "one is missing: no key");
     }
 
     proptest! {

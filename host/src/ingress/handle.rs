@@ -2,7 +2,6 @@
 use std::collections::HashMap;
 use std::future::Future;
 use std::io::Write;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,14 +13,15 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
+use super::client::Client;
 use super::headers::strip;
 use super::meters::Meters;
 use super::refused::{Refused, stray_reasons};
 use super::source::Source;
-use super::{Options, Sources, source_name};
+use super::{Options, Proxies, Sources, target};
 use crate::clock::Clock;
 use crate::model::{EventId, Name};
-use crate::server::{BodyError, Service, discard, read_body};
+use crate::server::{BodyError, Peer, Service, discard, read_body};
 use crate::signing::{self, Answer, Verified};
 use crate::store::{Appended, NewEvent, Store};
 
@@ -41,6 +41,7 @@ struct Inner {
     sources: ArcSwap<HashMap<Name, Arc<Source>>>,
     store: Arc<dyn Store>,
     clock: Clock,
+    proxies: Proxies,
     body_timeout: Duration,
     stray: Meters,
 }
@@ -52,8 +53,9 @@ impl Handle {
             sources: ArcSwap::from_pointee(sources),
             store,
             clock,
+            proxies: options.proxies,
             body_timeout: options.body_timeout,
-            stray: Meters::new(STRAY, stray_reasons()),
+            stray: Meters::new(STRAY, stray_reasons(), None),
         }))
     }
 
@@ -79,36 +81,37 @@ impl Service for Handle {
 
     fn call(
         &self,
-        peer: SocketAddr,
+        peer: Peer,
         request: Request<Incoming>,
     ) -> impl Future<Output = Response<Full<Bytes>>> + Send + use<> {
         let inner = self.0.clone();
-        async move { inner.answer(peer, request).await }
+        async move { inner.answer(&peer, request).await }
     }
 }
 
 impl Inner {
-    async fn answer<B>(&self, peer: SocketAddr, request: Request<B>) -> Response<Full<Bytes>>
+    async fn answer<B>(&self, peer: &Peer, request: Request<B>) -> Response<Full<Bytes>>
     where
         B: Body<Data = Bytes> + Send + Unpin + 'static,
     {
         let started = Instant::now();
+        let client = self.proxies.client(peer, request.headers());
         let source = match self.find(request.uri().path()) {
             Ok(source) => source,
             Err(refused) => {
-                let response = refused.respond(STRAY, peer);
+                let response = refused.respond(STRAY, client.address);
                 spare(request);
                 self.stray.refused(refused.reason());
                 self.stray.answered(response.status(), started.elapsed());
                 return response;
             }
         };
-        let response = match self.receive(&source, peer, request, started).await {
+        let response = match self.receive(&source, (peer, client), request, started).await {
             Ok(Received::Event(appended)) => accept(&source, appended),
             Ok(Received::Handshake(answer)) => greet(&source, answer),
             Err(refused) => {
                 source.meters.refused(refused.reason());
-                refused.respond(&source.name, peer)
+                refused.respond(&source.name, client.address)
             }
         };
         source.meters.answered(response.status(), started.elapsed());
@@ -116,21 +119,23 @@ impl Inner {
     }
 
     fn find(&self, path: &str) -> Result<Arc<Source>, Refused> {
-        let name = source_name(path).ok_or(Refused::NotFound)?;
-        self.sources.load().get(name).cloned().ok_or(Refused::UnknownSource)
+        let (name, token) = target(path).ok_or(Refused::NotFound)?;
+        let source = self.sources.load().get(name).cloned();
+        // A wrong token, or one that is missing, tells nothing of the source.
+        source.filter(|source| source.is_at(token)).ok_or(Refused::UnknownSource)
     }
 
     async fn receive<B>(
         &self,
         source: &Source,
-        peer: SocketAddr,
+        (peer, client): (&Peer, Client),
         request: Request<B>,
         now: Instant,
     ) -> Result<Received, Refused>
     where
         B: Body<Data = Bytes> + Send + Unpin + 'static,
     {
-        if let Err(refused) = source.admit(request.method(), peer, now) {
+        if let Err(refused) = source.admit(request.method(), peer, client, now) {
             spare(request);
             return Err(refused);
         }
@@ -194,10 +199,17 @@ fn accept(source: &Source, appended: Appended) -> Response<Full<Bytes>> {
     };
     tracing::debug!(source = %source.name, %id, status = status.as_u16(), "accepted");
     let (body, id) = written(id);
+    let json = || HeaderValue::from_static("application/json");
+    let (status, content_type, body) = match &source.answer {
+        Some(own) => (own.status, own.content_type.clone(), own.body.clone()),
+        None => (status, Some(json()), body),
+    };
     let mut response = Response::new(Full::new(body));
     *response.status_mut() = status;
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    if let Some(content_type) = content_type {
+        headers.insert(header::CONTENT_TYPE, content_type);
+    }
     headers.insert(&WEBHOOK_ID, id);
     response
 }

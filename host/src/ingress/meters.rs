@@ -4,13 +4,14 @@ use std::time::Duration;
 use ::metrics::{Counter, Histogram, counter, histogram};
 use http::StatusCode;
 
+use super::Answer;
 use crate::metrics::{BODY_BYTES, EVENTS, INGRESS_SECONDS, REFUSED, REQUESTS};
 
 /// Every status that ingress answers with, the most frequent first.
 const STATUSES: [u16; 12] = [202, 200, 204, 401, 429, 503, 413, 400, 408, 403, 404, 405];
 
 pub(super) struct Meters {
-    requests: [Counter; STATUSES.len()],
+    requests: Vec<(u16, Counter)>,
     refused: Vec<(&'static str, Counter)>,
     seconds: Histogram,
     body_bytes: Counter,
@@ -18,15 +19,24 @@ pub(super) struct Meters {
 }
 
 impl Meters {
-    pub(super) fn new(source: &str, reasons: impl Iterator<Item = &'static str>) -> Self {
+    /// `answer` is the source's own, whose status may be any.
+    pub(super) fn new(
+        source: &str,
+        reasons: impl Iterator<Item = &'static str>,
+        answer: Option<&Answer>,
+    ) -> Self {
         let source = source.to_owned();
         let refused = |reason: &'static str| {
             (reason, counter!(REFUSED, "source" => source.clone(), "reason" => reason))
         };
+        let requests = |status: u16| {
+            (status, counter!(REQUESTS, "source" => source.clone(), "status" => status.to_string()))
+        };
+        let own = answer.map(|answer| answer.status.as_u16());
+        let own = own.filter(|status| !STATUSES.contains(status));
+        let statuses = own.into_iter().chain(STATUSES);
         Self {
-            requests: STATUSES.map(|status| {
-                counter!(REQUESTS, "source" => source.clone(), "status" => status.to_string())
-            }),
+            requests: statuses.map(requests).collect(),
             refused: reasons.map(refused).collect(),
             seconds: histogram!(INGRESS_SECONDS, "source" => source.clone()),
             body_bytes: counter!(BODY_BYTES, "source" => source.clone()),
@@ -35,8 +45,9 @@ impl Meters {
     }
 
     pub(super) fn answered(&self, status: StatusCode, took: Duration) {
-        if let Some(place) = STATUSES.iter().position(|known| *known == status.as_u16()) {
-            self.requests[place].increment(1);
+        let status = status.as_u16();
+        if let Some((_, counter)) = self.requests.iter().find(|(known, _)| *known == status) {
+            counter.increment(1);
         }
         self.seconds.record(took);
     }

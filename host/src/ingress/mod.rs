@@ -2,12 +2,17 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use http::HeaderName;
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, StatusCode};
 use ipnet::IpNet;
+use rustls::pki_types::ServerName;
 
 use crate::model::Name;
-use crate::signing::Verify;
+use crate::server::Certificate;
+use crate::signing::{Secret, Verify};
 
+mod addresses;
+mod client;
 mod facts;
 mod handle;
 mod headers;
@@ -21,12 +26,13 @@ mod source;
 mod tests;
 
 pub use handle::Handle;
-pub use path::source_name;
+pub use path::target;
 
 /// How webhooks are taken in.
 #[derive(Debug, Clone)]
 pub struct Options {
     pub sources: Sources,
+    pub proxies: Proxies,
     /// For the whole body of one request. Default 10 s.
     pub body_timeout: Duration,
 }
@@ -37,8 +43,35 @@ pub type Sources = BTreeMap<Name, SourceOptions>;
 impl Options {
     /// The defaults, with these sources.
     pub fn new(sources: Sources) -> Self {
-        Self { sources, body_timeout: Duration::from_secs(10) }
+        Self { sources, proxies: Proxies::default(), body_timeout: Duration::from_secs(10) }
     }
+}
+
+/// A fixed answer, for providers that look at it. `webhook-id` names the event all the same.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// 200 to 299: the event is on the disk.
+    pub status: StatusCode,
+    pub content_type: Option<HeaderValue>,
+    pub body: Bytes,
+}
+
+/// Who stands between the senders and the host.
+#[derive(Debug, Clone, Default)]
+pub struct Proxies {
+    /// Who is believed when it says whom it speaks for. Default nobody.
+    pub trusted: Vec<IpNet>,
+    pub told_by: ToldBy,
+}
+
+/// The one header that the trusted proxies write. What stands in any other is
+/// the sender's own word.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ToldBy {
+    #[default]
+    XForwardedFor,
+    /// RFC 7239.
+    Forwarded,
 }
 
 /// How one source's webhooks are taken in.
@@ -47,11 +80,23 @@ pub struct SourceOptions {
     pub verify: Verify,
     pub kind: KindFrom,
     pub dedupe: Option<DedupeFrom>,
-    /// Who may post, by the address at the other end of the connection. Empty: anybody.
+    /// Any one of them must stand in the path, behind the name. Empty: none may.
+    pub tokens: Vec<Secret>,
+    /// Refuses what did not come encrypted.
+    pub require_tls: bool,
+    /// Which client certificates are asked for. None: none.
+    pub client: Option<ClientPins>,
+    /// Which clients may post. Empty: all.
     pub allow: Vec<IpNet>,
+    /// Of each client by itself; an IPv6 network of 64 bits is one.
+    pub rate_per_address: Option<Rate>,
+    /// Of all clients together.
     pub rate: Option<Rate>,
     /// Bytes. Default 1 MiB.
     pub max_body: usize,
+    /// What an accepted event is answered with. None: 202 or, for a duplicate,
+    /// 200, and the event's id as JSON.
+    pub answer: Option<Answer>,
 }
 
 impl Default for SourceOptions {
@@ -61,10 +106,33 @@ impl Default for SourceOptions {
             verify: Verify::None,
             kind: KindFrom::None,
             dedupe: None,
+            tokens: Vec::new(),
+            require_tls: false,
+            client: None,
             allow: Vec::new(),
+            rate_per_address: None,
             rate: None,
             max_body: 1024 * 1024,
+            answer: None,
         }
+    }
+}
+
+/// The client certificates that a source knows, among those that the listener's
+/// authorities vouch for. With nothing in it: all of them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ClientPins {
+    /// One of them must be among the certificate's alternative names.
+    pub names: Vec<ServerName<'static>>,
+    /// Or its SHA-256, of the whole in DER, must be one of these.
+    pub fingerprints: Vec<[u8; 32]>,
+}
+
+impl ClientPins {
+    fn know(&self, certificate: &Certificate) -> bool {
+        let any = self.names.is_empty() && self.fingerprints.is_empty();
+        any || self.names.iter().any(|name| certificate.is_for(name))
+            || self.fingerprints.contains(&certificate.fingerprint())
     }
 }
 
@@ -92,9 +160,13 @@ pub enum KeyFrom {
     Header(HeaderName),
     /// A JSON pointer into the body.
     Pointer(String),
+    /// The whole body, byte for byte.
+    Body,
+    /// All of these together. An event without one of them has no key.
+    All(Vec<KeyFrom>),
 }
 
-/// How many requests a source may make.
+/// How many requests may be made.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Rate {
     /// In the long run, a second.

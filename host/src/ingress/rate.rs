@@ -11,21 +11,53 @@ use super::Rate;
 pub(super) struct Bucket {
     pub(super) rate: Rate,
     epoch: Instant,
-    /// Nanoseconds between requests in the long run.
-    interval: u64,
-    /// How far ahead of that pace a burst may be.
-    ahead: u64,
+    pace: Pace,
     /// When the next request would be on pace, in nanoseconds since the epoch.
     next: AtomicU64,
 }
 
-impl Bucket {
+/// A rate in nanoseconds.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pace {
+    /// Between requests in the long run.
+    interval: u64,
+    /// How far ahead of that pace a burst may be.
+    ahead: u64,
+}
+
+impl Pace {
     pub(super) fn new(rate: Rate) -> Self {
         // The bounds keep a year of requests, and the sums below, within 64 bits.
         let interval = (1e9 / rate.per_s.clamp(1e-6, 1e9)) as u64;
         let interval = interval.max(1);
         let ahead = interval.saturating_mul(u64::from(rate.burst.saturating_sub(1)));
-        Self { rate, epoch: Instant::now(), interval, ahead, next: AtomicU64::new(0) }
+        Self { interval, ahead }
+    }
+
+    /// The request after this one would be on pace then, where the present one
+    /// would at `next`.
+    ///
+    /// # Errors
+    /// How long until a request may pass.
+    pub(super) fn take(self, next: u64, now: u64) -> Result<u64, Duration> {
+        let start = next.max(now);
+        let early = start - now;
+        if early > self.ahead {
+            return Err(Duration::from_nanos(early - self.ahead));
+        }
+        Ok(start.saturating_add(self.interval))
+    }
+}
+
+/// From the epoch until now.
+pub(super) fn nanos(now: Instant, epoch: Instant) -> u64 {
+    u64::try_from(now.saturating_duration_since(epoch).as_nanos()).unwrap_or(u64::MAX)
+}
+
+impl Bucket {
+    pub(super) fn new(rate: Rate) -> Self {
+        let next = AtomicU64::new(0);
+        Self { rate, epoch: Instant::now(), pace: Pace::new(rate), next }
     }
 
     /// Takes one token.
@@ -33,16 +65,10 @@ impl Bucket {
     /// # Errors
     /// How long until there is one.
     pub(super) fn take(&self, now: Instant) -> Result<(), Duration> {
-        let now = now.saturating_duration_since(self.epoch).as_nanos();
-        let now = u64::try_from(now).unwrap_or(u64::MAX);
+        let now = nanos(now, self.epoch);
         let mut next = self.next.load(Relaxed);
         loop {
-            let start = next.max(now);
-            let early = start - now;
-            if early > self.ahead {
-                return Err(Duration::from_nanos(early - self.ahead));
-            }
-            let after = start.saturating_add(self.interval);
+            let after = self.pace.take(next, now)?;
             match self.next.compare_exchange_weak(next, after, Relaxed, Relaxed) {
                 Ok(_) => return Ok(()),
                 Err(other) => next = other,
@@ -99,7 +125,7 @@ mod tests {
                 passed += u64::from(bucket.take(now).is_ok());
             }
             let elapsed = (now - bucket.epoch).as_nanos() as u64;
-            let most = u64::from(burst.max(1)) + elapsed / bucket.interval;
+            let most = u64::from(burst.max(1)) + elapsed / bucket.pace.interval;
             prop_assert!(passed <= most, "{} of {}", passed, most);
         }
     }

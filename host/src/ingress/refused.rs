@@ -1,4 +1,5 @@
 //! Why a request is refused, and how it is told: the one place where ingress errors become HTTP.
+use std::net::IpAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,12 +15,18 @@ use crate::store::AppendError;
 pub(super) enum Refused {
     #[error("the path is not /in/<source>")]
     NotFound,
-    #[error("no source has this name")]
+    #[error("no source has this name, or its `tokens` are others")]
     UnknownSource,
     #[error("the method is not POST")]
     Method,
+    #[error("the request came over plain HTTP, and the source has `require_tls`")]
+    NotEncrypted,
+    #[error("there is no client certificate that the source's `client` knows")]
+    ClientCertificate,
     #[error("the address is not in the source's `allow`")]
     Address,
+    #[error("the address's share, the source's `rate_per_address`, is used up")]
+    AddressRate { wait: Duration },
     #[error("the source's `rate` is used up")]
     Rate { wait: Duration },
     #[error("{error}")]
@@ -35,7 +42,10 @@ pub(super) fn reasons() -> impl Iterator<Item = &'static str> {
     use ErrorCode as Code;
     let codes = [
         Code::MethodNotAllowed,
+        Code::TlsRequired,
+        Code::ClientCertificate,
         Code::AddressRefused,
+        Code::AddressRateLimited,
         Code::RateLimited,
         Code::BodyTooLarge,
         Code::BodyTimeout,
@@ -68,7 +78,10 @@ impl Refused {
             Self::NotFound => ErrorCode::NotFound,
             Self::UnknownSource => ErrorCode::UnknownSource,
             Self::Method => ErrorCode::MethodNotAllowed,
+            Self::NotEncrypted => ErrorCode::TlsRequired,
+            Self::ClientCertificate => ErrorCode::ClientCertificate,
             Self::Address => ErrorCode::AddressRefused,
+            Self::AddressRate { .. } => ErrorCode::AddressRateLimited,
             Self::Rate { .. } => ErrorCode::RateLimited,
             Self::Body { error: BodyError::TooLarge, .. } => ErrorCode::BodyTooLarge,
             Self::Body { error: BodyError::Timeout, .. } => ErrorCode::BodyTimeout,
@@ -90,6 +103,12 @@ impl Refused {
             Self::UnknownSource => say("no source has this name; check the URL"),
             Self::Method => say("webhooks are sent with POST"),
             Self::Address => say("this source takes webhooks from certain addresses only"),
+            Self::NotEncrypted => say("this source takes webhooks over HTTPS only"),
+            Self::ClientCertificate => {
+                say("this source asks for a client certificate that it knows")
+            }
+            Self::AddressRate { wait } => say("this address sends too fast; wait, then send again")
+                .retry_after(seconds(*wait)),
             Self::Rate { wait } => {
                 say("this source sends too fast; wait, then send again").retry_after(seconds(*wait))
             }
@@ -110,15 +129,11 @@ impl Refused {
     }
 
     /// The answer; also the one log line that a refusal makes.
-    pub(super) fn respond(
-        &self,
-        source: &str,
-        peer: std::net::SocketAddr,
-    ) -> Response<Full<Bytes>> {
+    pub(super) fn respond(&self, source: &str, client: IpAddr) -> Response<Full<Bytes>> {
         let problem = self.problem();
         tracing::info!(
             source,
-            %peer,
+            %client,
             request = %problem.request(),
             reason = self.reason(),
             cause = %self,

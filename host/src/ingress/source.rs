@@ -1,45 +1,73 @@
 //! One source, its settings made ready for use.
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use http::Method;
 use ipnet::IpNet;
 use tokio::time::Instant;
 
-use super::SourceOptions;
+use super::addresses::Addresses;
+use super::client::Client;
 use super::facts::Facts;
 use super::meters::Meters;
 use super::rate::Bucket;
 use super::refused::{Refused, reasons};
+use super::{Answer, ClientPins, SourceOptions};
 use crate::model::Name;
-use crate::signing::{Request, Verified, Verifier};
+use crate::server::Peer;
+use crate::signing::{Request, Secret, Verified, Verifier};
 
 pub(super) struct Source {
     pub(super) name: Name,
     pub(super) facts: Facts,
     pub(super) max_body: usize,
+    pub(super) answer: Option<Answer>,
     pub(super) meters: Meters,
     verifier: Verifier,
+    tokens: Vec<Secret>,
+    require_tls: bool,
+    client: Option<ClientPins>,
     allow: Vec<IpNet>,
+    addresses: Option<Arc<Addresses>>,
     bucket: Option<Arc<Bucket>>,
 }
 
 impl Source {
-    /// `before` is the same source under the settings before: its rate goes on
-    /// counting where the new settings have the same one.
+    /// `before` is the same source under the settings before: its rates go on
+    /// counting where the new settings have the same ones.
     pub(super) fn new(name: Name, options: &SourceOptions, before: Option<&Self>) -> Self {
         let bucket = options.rate.map(|rate| {
             let kept = before.and_then(|source| source.bucket.clone());
             kept.filter(|bucket| bucket.rate == rate).unwrap_or_else(|| Bucket::new(rate).into())
         });
+        let addresses = options.rate_per_address.map(|rate| {
+            let kept = before.and_then(|source| source.addresses.clone());
+            kept.filter(|kept| kept.rate == rate).unwrap_or_else(|| Addresses::new(rate).into())
+        });
         Self {
             facts: Facts::new(&options.kind, options.dedupe.as_ref()),
             max_body: options.max_body,
-            meters: Meters::new(&name, reasons()),
+            answer: options.answer.clone(),
+            meters: Meters::new(&name, reasons(), options.answer.as_ref()),
             verifier: Verifier::new(&options.verify),
+            tokens: options.tokens.clone(),
+            require_tls: options.require_tls,
+            client: options.client.clone(),
             allow: options.allow.clone(),
+            addresses,
             bucket,
             name,
+        }
+    }
+
+    /// Whether the source is found at the path with this token. Every one of its
+    /// own is compared, each in constant time.
+    pub(super) fn is_at(&self, token: Option<&str>) -> bool {
+        match token {
+            None => self.tokens.is_empty(),
+            Some(token) => {
+                let token = token.as_bytes();
+                self.tokens.iter().fold(false, |found, known| found | known.matches(token))
+            }
         }
     }
 
@@ -47,15 +75,27 @@ impl Source {
     pub(super) fn admit(
         &self,
         method: &Method,
-        peer: SocketAddr,
+        peer: &Peer,
+        client: Client,
         now: Instant,
     ) -> Result<(), Refused> {
         if method != Method::POST {
             return Err(Refused::Method);
         }
-        let address = peer.ip().to_canonical();
+        if self.require_tls && !client.secure {
+            return Err(Refused::NotEncrypted);
+        }
+        let address = client.address;
         if !self.allow.is_empty() && !self.allow.iter().any(|net| net.contains(&address)) {
             return Err(Refused::Address);
+        }
+        if let Some(addresses) = &self.addresses {
+            addresses.take(address, now).map_err(|wait| Refused::AddressRate { wait })?;
+        }
+        if let Some(pins) = &self.client
+            && !peer.certificate.as_ref().is_some_and(|own| pins.know(own))
+        {
+            return Err(Refused::ClientCertificate);
         }
         match &self.bucket {
             Some(bucket) => bucket.take(now).map_err(|wait| Refused::Rate { wait }),

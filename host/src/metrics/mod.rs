@@ -64,6 +64,8 @@ pub const PURGED: &str = "hookwright_store_purged_events_total";
 pub const TASK_PANICS: &str = "hookwright_task_panics_total";
 /// Reloads of the settings, by `result`.
 pub const RELOADS: &str = "hookwright_settings_reloads_total";
+/// Reloads of the ingress's certificate, by `result`.
+pub const CERTIFICATE_RELOADS: &str = "hookwright_certificate_reloads_total";
 
 /// Seconds: from a plugin call of microseconds to a delivery that waited for days.
 const SECONDS: &[f64] = &[
@@ -121,6 +123,7 @@ pub const COUNTERS: &[(&str, &str)] = &[
     (PURGED, "Events dropped by retention."),
     (TASK_PANICS, "Background tasks that panicked, by task."),
     (RELOADS, "Reloads of the settings, by result."),
+    (CERTIFICATE_RELOADS, "Reloads of the ingress's certificate, by result."),
 ];
 
 /// Gauges with their help text.

@@ -16,7 +16,7 @@ use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
 use super::watch::{Pulse, Stuck, Watch, Watched};
-use super::{DEFAULT_MAX_HEADERS, Options, Service};
+use super::{Certificate, DEFAULT_MAX_HEADERS, Options, Peer, Service, proxy};
 
 /// What all connections of a listener share.
 pub(super) struct Shared<S> {
@@ -32,28 +32,67 @@ impl<S: Service> Shared<S> {
 
     /// Serves an accepted socket until it closes, is stuck, or `stop` lets its
     /// requests finish.
-    pub(super) async fn run(&self, stream: TcpStream, peer: SocketAddr, stop: CancellationToken) {
+    pub(super) async fn run(
+        &self,
+        mut stream: TcpStream,
+        address: SocketAddr,
+        stop: CancellationToken,
+    ) {
         // An answer is one small write: waiting to fill a packet only delays it.
         if let Err(cause) = stream.set_nodelay(true) {
-            tracing::debug!(listener = self.options.name, %peer, %cause, "TCP_NODELAY failed");
+            tracing::debug!(listener = self.options.name, peer = %address, %cause, "TCP_NODELAY failed");
         }
+        let Some(address) = self.introduce(&mut stream, address, &stop).await else { return };
+        let mut peer = Peer::plain(address);
         let Some(tls) = &self.options.tls else { return self.drive(stream, peer, stop).await };
         let handshake = tls.acceptor(self.options.http2).accept(stream);
         let handshake = tokio::time::timeout(self.options.handshake_timeout, handshake);
         let Some(shaken) = stop.run_until_cancelled(handshake).await else { return };
         match shaken {
-            Ok(Ok(stream)) => self.drive(stream, peer, stop).await,
+            Ok(Ok(stream)) => {
+                peer.secure = true;
+                let own = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
+                peer.certificate = own.map(Certificate::new);
+                self.drive(stream, peer, stop).await
+            }
             Ok(Err(cause)) => {
-                tracing::debug!(listener = self.options.name, %peer, %cause, "TLS handshake failed");
+                tracing::debug!(listener = self.options.name, peer = %address, %cause, "TLS handshake failed");
             }
             Err(_) => {
-                tracing::debug!(listener = self.options.name, %peer, "TLS handshake timed out");
+                tracing::debug!(listener = self.options.name, peer = %address, "TLS handshake timed out");
+            }
+        }
+    }
+
+    /// Whom the connection speaks for: a trusted proxy tells, all others are
+    /// themselves. None where that can't be known.
+    async fn introduce(
+        &self,
+        stream: &mut TcpStream,
+        address: SocketAddr,
+        stop: &CancellationToken,
+    ) -> Option<SocketAddr> {
+        let ip = address.ip().to_canonical();
+        if !self.options.proxies.iter().any(|net| net.contains(&ip)) {
+            return Some(address);
+        }
+        let header = tokio::time::timeout(self.options.handshake_timeout, proxy::read(stream));
+        let (listener, peer) = (self.options.name, address);
+        match stop.run_until_cancelled(header).await? {
+            Ok(Ok(told)) => Some(told.unwrap_or(address)),
+            Ok(Err(cause)) => {
+                tracing::warn!(listener, %peer, %cause, "a proxy's connection was closed");
+                None
+            }
+            Err(_) => {
+                tracing::debug!(listener, %peer, "the PROXY header did not come in time");
+                None
             }
         }
     }
 
     /// Speaks HTTP over any stream.
-    pub(super) async fn drive<IO>(&self, io: IO, peer: SocketAddr, stop: CancellationToken)
+    pub(super) async fn drive<IO>(&self, io: IO, peer: Peer, stop: CancellationToken)
     where
         IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
@@ -61,7 +100,7 @@ impl<S: Service> Shared<S> {
         let mut watch =
             Watch::new(pulse.clone(), self.options.header_timeout, self.options.idle_timeout);
         let io = TokioIo::new(Watched { io, pulse: pulse.clone() });
-        let service = service_fn(|request| answer(&self.service, &pulse, peer, request));
+        let service = service_fn(|request| answer(&self.service, &pulse, &peer, request));
         let mut connection = pin!(self.builder.serve_connection(io, service));
         let mut stopped = pin!(stop.cancelled());
         let mut closing = false;
@@ -87,7 +126,8 @@ impl<S: Service> Shared<S> {
             }
         });
         if let Err(ended) = ended.await {
-            tracing::debug!(listener = self.options.name, %peer, ?ended, "connection closed");
+            let address = peer.address;
+            tracing::debug!(listener = self.options.name, peer = %address, ?ended, "connection closed");
         }
     }
 }
@@ -102,11 +142,11 @@ enum Ended {
 fn answer<S: Service>(
     service: &S,
     pulse: &Arc<Pulse>,
-    peer: SocketAddr,
+    peer: &Peer,
     request: Request<Incoming>,
 ) -> impl Future<Output = Result<Response<super::watch::Tracked<S::Body>>, Infallible>> + use<S> {
     let underway = pulse.begin(request.version() == Version::HTTP_2);
-    let call = service.call(peer, request);
+    let call = service.call(peer.clone(), request);
     async move { Ok(call.await.map(|body| underway.answer(body))) }
 }
 

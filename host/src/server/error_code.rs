@@ -10,6 +10,8 @@ pub enum ErrorCode {
     BodyIncomplete,
     Unauthorized,
     NotVerified,
+    TlsRequired,
+    ClientCertificate,
     AddressRefused,
     Forbidden,
     NotLocal,
@@ -20,6 +22,7 @@ pub enum ErrorCode {
     Conflict,
     BodyTooLarge,
     Invalid,
+    AddressRateLimited,
     RateLimited,
     Internal,
     TooManyConnections,
@@ -41,7 +44,7 @@ struct Entry {
 }
 
 /// In the order of the codes, which a test holds.
-const TABLE: [Entry; 21] = [
+const TABLE: [Entry; 24] = [
     Entry {
         code: ErrorCode::BadRequest,
         text: "bad-request",
@@ -77,12 +80,31 @@ const TABLE: [Entry; 21] = [
                `hookwright_ingress_refused_total` tell the reason.",
     },
     Entry {
+        code: ErrorCode::TlsRequired,
+        text: "tls-required",
+        status: StatusCode::FORBIDDEN,
+        title: "The source takes HTTPS only",
+        retryable: false,
+        cure: "Post to the `https` URL, or take `require_tls` from the source. A proxy that ends \
+               TLS must be among `[ingress] trusted_proxies` and send `x-forwarded-proto`.",
+    },
+    Entry {
+        code: ErrorCode::ClientCertificate,
+        text: "client-certificate",
+        status: StatusCode::FORBIDDEN,
+        title: "The source asks for a client certificate that it knows",
+        retryable: false,
+        cure: "Send a certificate that an authority of `[ingress] tls.client_ca` signed and that \
+               the source's `client` names.",
+    },
+    Entry {
         code: ErrorCode::AddressRefused,
         text: "address-refused",
         status: StatusCode::FORBIDDEN,
         title: "The address is not allowed to post here",
         retryable: false,
-        cure: "Add the sender's network to the source's `allow`, or remove the list.",
+        cure: "Add the sender's network to the source's `allow`, or remove the list. Behind a proxy, name \
+               the proxy in `[ingress] trusted_proxies`.",
     },
     Entry {
         code: ErrorCode::Forbidden,
@@ -114,7 +136,8 @@ const TABLE: [Entry; 21] = [
         status: StatusCode::NOT_FOUND,
         title: "There is no such source",
         retryable: false,
-        cure: "Check the name in the URL against `[sources.…]` in the settings.",
+        cure: "Check the name in the URL against `[sources.…]` in the settings and, where the source \
+               has `tokens`, the token behind it.",
     },
     Entry {
         code: ErrorCode::MethodNotAllowed,
@@ -155,6 +178,15 @@ const TABLE: [Entry; 21] = [
         title: "The request was understood and is wrong",
         retryable: false,
         cure: "Read the detail: it names the field and what it may be.",
+    },
+    Entry {
+        code: ErrorCode::AddressRateLimited,
+        text: "address-rate-limited",
+        status: StatusCode::TOO_MANY_REQUESTS,
+        title: "Too many requests from one address",
+        retryable: true,
+        cure: "Wait for the seconds of `retry-after`, or raise the source's `rate_per_address`. \
+               Behind a proxy, name the proxy in `[ingress] trusted_proxies`.",
     },
     Entry {
         code: ErrorCode::RateLimited,
@@ -256,7 +288,7 @@ pub fn reference() -> String {
         "# Errors\n\n\
          Every error over HTTP is `application/problem+json` (RFC 9457): `status`, a stable `code`, \
          `title`, `detail`, `retryable` (whether the same request may succeed later) and `request`, \
-         the id to look for in the log.\n",
+         the id to look for in the log; the header `x-request-id` repeats it.\n",
     );
     for entry in &TABLE {
         let retry = if entry.retryable { "yes" } else { "no" };

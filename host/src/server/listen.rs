@@ -184,7 +184,9 @@ async fn say_full(mut stream: TcpStream) -> io::Result<()> {
     let body = problem.document();
     let head = format!(
         "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\n\
-         retry-after: 1\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+         x-request-id: {}\r\nretry-after: 1\r\nconnection: close\r\n\
+         content-length: {}\r\n\r\n",
+        problem.request(),
         body.len()
     );
     stream.write_all(head.as_bytes()).await?;

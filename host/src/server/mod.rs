@@ -6,12 +6,15 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Request, Response};
 use hyper::body::Incoming;
+use ipnet::IpNet;
 
 mod body;
+mod certificate;
 mod connection;
 mod error_code;
 mod listen;
 mod problem;
+mod proxy;
 mod tls;
 mod tower;
 mod watch;
@@ -22,14 +25,34 @@ pub(crate) mod kit;
 mod tests;
 
 pub use body::{BodyError, discard, read_body};
+pub use certificate::Certificate;
 pub use error_code::{ErrorCode, reference};
 pub use listen::{BindError, Listener, bind, serve};
 pub use problem::{Problem, RequestId};
-pub use tls::{Tls, TlsError};
-pub use tower::{Peer, Tower};
+pub use tls::{Tls, TlsError, TlsFiles};
+pub use tower::Tower;
 
 /// Any error of a response body.
 pub type BodyFailure = Box<dyn std::error::Error + Send + Sync>;
+
+/// Who is at the other end of a connection.
+#[derive(Debug, Clone)]
+pub struct Peer {
+    /// Of the socket, or what a proxy told of whom it speaks for
+    /// ([`Options::proxies`]).
+    pub address: SocketAddr,
+    /// The connection is encrypted up to this host.
+    pub secure: bool,
+    /// The client's own, where it has one that [`TlsFiles::client_ca`] vouches for.
+    pub certificate: Option<Certificate>,
+}
+
+impl Peer {
+    /// One at the other end of a plain connection.
+    pub fn plain(address: SocketAddr) -> Self {
+        Self { address, secure: false, certificate: None }
+    }
+}
 
 /// Answers requests. It has no error: whatever goes wrong is a response.
 pub trait Service: Clone + Send + Sync + 'static {
@@ -40,7 +63,7 @@ pub trait Service: Clone + Send + Sync + 'static {
     /// Dropped where the client goes away before the answer.
     fn call(
         &self,
-        peer: SocketAddr,
+        peer: Peer,
         request: Request<Incoming>,
     ) -> impl Future<Output = Response<Self::Body>> + Send + use<Self>;
 }
@@ -58,7 +81,7 @@ pub struct Options {
     /// How long a connection may be open with nothing asked, or an answer be
     /// stuck. Default 60 s.
     pub idle_timeout: Duration,
-    /// For the TLS handshake. Default 10 s.
+    /// For what comes before HTTP: the PROXY header and the TLS handshake, each. Default 10 s.
     pub handshake_timeout: Duration,
     /// How long requests under way may go on after the stop. Default 10 s.
     pub drain: Duration,
@@ -70,6 +93,9 @@ pub struct Options {
     pub http2: bool,
     /// Requests at once on one HTTP/2 connection. Default 128.
     pub max_streams: u32,
+    /// Peers whose connections must begin with a header of the PROXY protocol,
+    /// version 1 or 2. Nobody else's is believed. Default none.
+    pub proxies: Vec<IpNet>,
     /// None: plain HTTP.
     pub tls: Option<Tls>,
 }
@@ -88,6 +114,7 @@ impl Options {
             max_header_bytes: 64 * 1024,
             http2: true,
             max_streams: 128,
+            proxies: Vec::new(),
             tls: None,
         }
     }

@@ -3,13 +3,16 @@ use std::borrow::Cow;
 use std::fmt;
 
 use bytes::Bytes;
-use http::{HeaderValue, Response, header};
+use http::{HeaderName, HeaderValue, Response, header};
 use http_body_util::Full;
 use serde::Serialize;
 
 use super::ErrorCode;
 
-/// Names one refused request, in its answer and in the log.
+static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Names one refused request, in its answer (`request` in the document, and the
+/// header `x-request-id`) and in the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RequestId(u64);
 
@@ -71,6 +74,8 @@ impl Problem {
         let mut response = Response::new(Full::new(self.document()));
         *response.status_mut() = self.code.status();
         let headers = response.headers_mut();
+        let id = HeaderValue::from_str(&self.request.to_string()).expect("an id is ASCII");
+        headers.insert(&REQUEST_ID, id);
         let json = HeaderValue::from_static("application/problem+json");
         headers.insert(header::CONTENT_TYPE, json);
         if let Some(seconds) = self.retry_after_s {

@@ -4,9 +4,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use rustls::ServerConfig;
 use rustls::crypto::ring;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
+use rustls::{RootCertStore, ServerConfig};
 use tokio_rustls::TlsAcceptor;
 
 /// Why TLS could not be set up.
@@ -22,15 +24,35 @@ pub enum TlsError {
         "`{path}` holds no private key; it must be a PEM file in PKCS #8, PKCS #1 or SEC1 form"
     )]
     NoKey { path: PathBuf },
+    #[error("`{path}` can't vouch for clients: {cause}")]
+    ClientCa { path: PathBuf, cause: String },
     #[error("certificate `{cert}` and key `{key}` can't be used: {cause}")]
     Unusable { cert: PathBuf, key: PathBuf, cause: rustls::Error },
+}
+
+/// What TLS is made of, in PEM.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The chain, own certificate first.
+    pub cert: PathBuf,
+    pub key: PathBuf,
+    /// Authorities whose clients' certificates are believed. A client without a
+    /// certificate is served too: who must have one is the service's affair.
+    /// None: no client is asked for one.
+    pub client_ca: Option<PathBuf>,
+}
+
+impl TlsFiles {
+    /// All of them.
+    pub fn paths(&self) -> impl Iterator<Item = &Path> {
+        [&self.cert, &self.key].into_iter().chain(&self.client_ca).map(PathBuf::as_path)
+    }
 }
 
 /// A certificate and its key. Cheap to clone; clones share what `reload` puts in.
 #[derive(Clone)]
 pub struct Tls {
-    cert: Arc<Path>,
-    key: Arc<Path>,
+    files: Arc<TlsFiles>,
     configs: Arc<ArcSwap<Configs>>,
 }
 
@@ -41,10 +63,14 @@ struct Configs {
 
 impl Tls {
     /// # Errors
-    /// Where a file can't be read, or the two don't belong together.
-    pub fn load(cert: &Path, key: &Path) -> Result<Self, TlsError> {
-        let configs = Arc::new(ArcSwap::from_pointee(configure(cert, key)?));
-        Ok(Self { cert: cert.into(), key: key.into(), configs })
+    /// Where a file can't be read, or they don't belong together.
+    pub fn load(files: TlsFiles) -> Result<Self, TlsError> {
+        let configs = Arc::new(ArcSwap::from_pointee(configure(&files)?));
+        Ok(Self { files: files.into(), configs })
+    }
+
+    pub fn files(&self) -> &TlsFiles {
+        &self.files
     }
 
     /// Reads the files again; connections from now on use what they hold.
@@ -52,7 +78,7 @@ impl Tls {
     /// # Errors
     /// As `load`; what was there before stays.
     pub fn reload(&self) -> Result<(), TlsError> {
-        self.configs.store(Arc::new(configure(&self.cert, &self.key)?));
+        self.configs.store(Arc::new(configure(&self.files)?));
         Ok(())
     }
 
@@ -63,19 +89,36 @@ impl Tls {
     }
 }
 
-fn configure(cert: &Path, key: &Path) -> Result<Configs, TlsError> {
-    let unusable = |cause| TlsError::Unusable { cert: cert.to_owned(), key: key.to_owned(), cause };
+fn configure(files: &TlsFiles) -> Result<Configs, TlsError> {
+    let TlsFiles { cert, key, client_ca } = files;
+    let unusable = |cause| TlsError::Unusable { cert: cert.clone(), key: key.clone(), cause };
+    let clients = match client_ca {
+        Some(path) => client_verifier(path)?,
+        None => WebPkiClientVerifier::no_client_auth(),
+    };
     let (chain, secret) = (certificates(cert)?, private_key(key)?);
     let mut http1 = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(unusable)?
-        .with_no_client_auth()
+        .with_client_cert_verifier(clients)
         .with_single_cert(chain, secret)
         .map_err(unusable)?;
     http1.alpn_protocols = vec![b"http/1.1".to_vec()];
     let mut both = http1.clone();
     both.alpn_protocols.insert(0, b"h2".to_vec());
     Ok(Configs { both: both.into(), http1: http1.into() })
+}
+
+fn client_verifier(path: &Path) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
+    let unusable = |cause: String| TlsError::ClientCa { path: path.to_owned(), cause };
+    let mut roots = RootCertStore::empty();
+    for authority in certificates(path)? {
+        roots.add(authority).map_err(|error| unusable(error.to_string()))?;
+    }
+    let provider = Arc::new(ring::default_provider());
+    let builder = WebPkiClientVerifier::builder_with_provider(roots.into(), provider);
+    let verifier = builder.allow_unauthenticated().build();
+    verifier.map_err(|error| unusable(error.to_string()))
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {

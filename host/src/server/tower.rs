@@ -1,20 +1,14 @@
 //! Lets a tower service, an axum router for example, be served.
 use std::convert::Infallible;
 use std::future::Future;
-use std::net::SocketAddr;
 
 use bytes::Bytes;
 use http::{Request, Response};
 use hyper::body::Incoming;
 
-use super::{BodyFailure, Service};
+use super::{BodyFailure, Peer, Service};
 
-/// Who is at the other end of the connection: an extension of each request
-/// that goes through [`Tower`].
-#[derive(Debug, Clone, Copy)]
-pub struct Peer(pub SocketAddr);
-
-/// Serves a tower service.
+/// Serves a tower service. Each request has its [`Peer`] as an extension.
 #[derive(Clone)]
 pub struct Tower<S>(pub S);
 
@@ -29,12 +23,12 @@ where
 
     fn call(
         &self,
-        peer: SocketAddr,
+        peer: Peer,
         mut request: Request<Incoming>,
     ) -> impl Future<Output = Response<B>> + Send + use<S, B> {
         let mut service = self.0.clone();
         async move {
-            request.extensions_mut().insert(Peer(peer));
+            request.extensions_mut().insert(peer);
             let Ok(()) = std::future::poll_fn(|cx| service.poll_ready(cx)).await;
             let Ok(response) = service.call(request).await;
             response

@@ -33,6 +33,15 @@ fn of_a_source() {
         (open("kind = \"type\""), "kind", "names no part"),
         (open("kind = \"json:type\""), "kind", "no JSON pointer"),
         (open("dedupe = { key = \"id\" }"), "dedupe.key", "has no id"),
+        (open("dedupe = { key = [] }"), "dedupe.key", "is empty"),
+        (open("dedupe = { key = [\"json:/a\", \"id\"] }"), "dedupe.key[1]", "names no part"),
+        (open("tokens = [\"dangerous_plain:short\"]"), "tokens[0]", "is no token"),
+        (open("tokens = [\"dangerous_plain:0123456789/abcdef\"]"), "tokens[0]", "is no token"),
+        (open("require_tls = true"), "require_tls", "no request can come over HTTPS"),
+        (open("client = {}"), "client", "no client is asked"),
+        (open("answer = { status = 404 }"), "answer.status", "out of range"),
+        (open("answer = { status = 204, body = \"x\" }"), "answer.body", "has no body"),
+        (open("answer = { content_type = \"a\\nb\" }"), "answer.content_type", "no content type"),
         (open("allow = []"), "allow", "nobody could post"),
         (open("allow = [\"1.2.3/8\"]"), "allow[0]", "is no network"),
         (open("allow = [\"1.2.3.4\", \"1.2.3.4\"]"), "allow[1]", "twice"),
@@ -67,4 +76,29 @@ fn of_a_destination() {
         (https("sign = { scheme = \"standard\" }"), "sign.secrets", "missing"),
     ];
     each("destinations.d", &cases);
+}
+
+#[test]
+fn of_the_ingress() {
+    let cases = [
+        (
+            "trusted_proxies = [\"10.0.0.1/8\"]".to_owned(),
+            "trusted_proxies[0]",
+            "beyond its prefix",
+        ),
+        ("proxy_protocol = true".to_owned(), "proxy_protocol", "nobody is trusted"),
+        ("client_header = \"via\"".to_owned(), "client_header", "is not known here"),
+    ];
+    each("ingress", &cases);
+}
+
+#[test]
+fn of_a_client_certificate() {
+    let head = "verify = { scheme = \"none\" }\n";
+    for (text, key) in
+        [("san = [\"a b\"]", "client.san[0]"), ("sha256 = [\"aa\"]", "client.sha256[0]")]
+    {
+        let all = super::bad(&format!("[sources.s]\n{head}client = {{ {text} }}"));
+        assert!(all.iter().any(|one| one.key == format!("sources.s.{key}")), "{all}");
+    }
 }

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use http::HeaderName;
 
-use super::super::{DedupeConfig, LogFormat, LogLevel, OnFailure, Rate, Selector};
+use super::super::{
+    ClientHeader, DedupeConfig, DedupeKey, LogFormat, LogLevel, OnFailure, Rate, Selector,
+};
 use super::{STANDARD, good, parse_with, sources};
 use crate::retry::Policy;
 use crate::signing::{Algorithm, Encoding, Sign, Verify};
@@ -87,9 +89,10 @@ url = "https://a.example"
     assert_eq!(source.plugins.iter().map(|name| name.as_str()).collect::<Vec<_>>(), ["b", "a"]);
     assert_eq!(source.kind, Some(Selector::Json("/data/type".into())));
     let key = Selector::Header(HeaderName::from_static("x-id"));
+    let key = DedupeKey::Parts(vec![key]);
     assert_eq!(source.dedupe, Some(DedupeConfig { key, window: Duration::from_secs(300) }));
     let allow: Vec<String> =
-        source.allow.iter().flatten().map(|network| network.to_string()).collect();
+        source.access.allow.iter().flatten().map(|network| network.to_string()).collect();
     assert_eq!(allow, ["10.0.0.0/8", "::1/128"]);
     assert_eq!(source.max_body, Some(16_384));
 }
@@ -103,7 +106,11 @@ fn kind_and_id_follow_the_scheme() {
         let config = parse_with(&text, &sources(&[("S", STANDARD)], &[]));
         let mut config = config.unwrap_or_else(|mistakes| panic!("{mistakes}"));
         let source = config.sources.remove("s").expect("s");
-        (source.kind, source.dedupe.expect("dedupe").key)
+        let DedupeKey::Parts(mut key) = source.dedupe.expect("dedupe").key else {
+            panic!("an id is a part of the request");
+        };
+        assert_eq!(key.len(), 1);
+        (source.kind, key.remove(0))
     };
     let header = |name| Selector::Header(HeaderName::from_static(name));
     let json = |path: &str| Selector::Json(path.to_owned());
@@ -112,6 +119,60 @@ fn kind_and_id_follow_the_scheme() {
     assert_eq!(read("standard", ""), (Some(json("/type")), header("webhook-id")));
     assert_eq!(read("standard", "kind = \"none\"").0, None);
     assert_eq!(read("github", "kind = \"header:X-Kind\"").0, Some(header("x-kind")));
+}
+
+#[test]
+fn a_key_may_be_the_body_or_several_parts() {
+    let read = |key: &str| {
+        let text = format!("[sources.s]\nverify = {{ scheme = \"none\" }}\ndedupe.key = {key}\n");
+        good(&text).sources.remove("s").expect("s").dedupe.expect("dedupe").key
+    };
+    assert_eq!(read("\"hash\""), DedupeKey::Body);
+    let header = Selector::Header(HeaderName::from_static("x-id"));
+    let parts = vec![Selector::Json("/a".into()), header];
+    assert_eq!(read("[\"json:/a\", \"header:X-Id\"]"), DedupeKey::Parts(parts));
+}
+
+#[test]
+fn who_may_post_is_read_whole() {
+    let print = "A0:4E:8D:45:D0:E8:39:57:A8:73:65:6D:20:7F:19:DA:F0:02:17:2B:94:7F:5E:16:E0:D4:02:3B:3B:37:36:A7";
+    let text = format!(
+        r#"
+[ingress]
+trusted_proxies = ["10.0.0.0/8", "192.0.2.1"]
+client_header = "forwarded"
+proxy_protocol = true
+tls = {{ cert = "c.pem", key = "k.pem", client_ca = "ca.pem" }}
+[sources.s]
+verify = {{ scheme = "none" }}
+tokens = ["env:T", "file:t"]
+require_tls = true
+rate_per_address = "10/s"
+client = {{ san = ["hooks.partner.example", "192.0.2.7"], sha256 = ["{print}"] }}
+answer = {{ status = 201, content_type = "text/xml", body = "<Response/>" }}
+"#
+    );
+    let (first, second) = ("0123456789abcdef", "fedcba9876543210-._~");
+    let files = ["c.pem", "k.pem", "ca.pem"].map(|name| format!("/etc/hw/{name}"));
+    let mut files: Vec<(&str, &str)> = files.iter().map(|path| (path.as_str(), "x")).collect();
+    files.push(("/etc/hw/t", second));
+    let config = parse_with(&text, &sources(&[("T", first)], &files));
+    let config = config.unwrap_or_else(|mistakes| panic!("{mistakes}"));
+    assert_eq!(config.ingress.trusted_proxies[1].to_string(), "192.0.2.1/32");
+    assert_eq!(config.ingress.client_header, ClientHeader::Forwarded);
+    assert!(config.ingress.proxy_protocol);
+    let tls = config.ingress.tls.as_ref().expect("tls");
+    assert_eq!(tls.client_ca.as_deref(), Some(Path::new("/etc/hw/ca.pem")));
+    let source = &config.sources["s"];
+    let tokens: Vec<&[u8]> = source.access.tokens.iter().map(|token| token.expose()).collect();
+    assert_eq!(tokens, [first.as_bytes(), second.as_bytes()]);
+    assert!(source.access.require_tls);
+    assert_eq!(source.access.rate_per_address.map(|rate| rate.count), Some(10));
+    let client = source.access.client.as_ref().expect("client");
+    assert_eq!((client.san.len(), client.sha256[0][..2].to_vec()), (2, vec![0xa0, 0x4e]));
+    let answer = source.answer.as_ref().expect("answer");
+    assert_eq!((answer.status.as_u16(), answer.body.as_str()), (201, "<Response/>"));
+    assert!(!format!("{config:?}").contains(first));
 }
 
 #[test]

@@ -1,10 +1,11 @@
 //! What is taken in, and what of it is kept.
 use std::time::Duration;
 
-use http::HeaderName;
+use http::{HeaderName, HeaderValue, StatusCode};
+use metrics_exporter_prometheus::PrometheusBuilder;
 
 use super::{serve, serve_with, sources};
-use crate::ingress::{DedupeFrom, KeyFrom, KindFrom, Rate, SourceOptions};
+use crate::ingress::{Answer, DedupeFrom, KeyFrom, KindFrom, Rate, SourceOptions};
 use crate::server::kit::{post, soon, whole};
 use crate::signing::{Secret, Sign, Signer, Verify};
 
@@ -126,6 +127,35 @@ async fn kind_and_key_are_read_and_a_duplicate_gets_the_first_id() {
     let events = ingress.store.events.lock();
     assert_eq!((events.len(), &*events[0].kind, &*events[1].kind), (3, "push", ""));
     assert_eq!(events[0].dedupe.as_ref().unwrap().window, Duration::from_secs(60));
+}
+
+#[tokio::test]
+async fn a_source_may_have_an_answer_of_its_own() {
+    let answer = Answer {
+        status: StatusCode::CREATED,
+        content_type: Some(HeaderValue::from_static("text/xml")),
+        body: "<Response/>".into(),
+    };
+    let dedupe = DedupeFrom { key: KeyFrom::Body, window: Duration::from_secs(60) };
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let ingress = ::metrics::with_local_recorder(&recorder, || {
+        let (answer, dedupe) = (Some(answer), Some(dedupe));
+        serve(SourceOptions { answer, dedupe, ..SourceOptions::default() })
+    });
+    let mut wire = ingress.server.connect().await;
+    let mut ids = Vec::new();
+    for _ in 0..2 {
+        let answer = wire.post("/in/s", "", "x").await;
+        assert_eq!((answer.status, answer.body.as_str()), (201, "<Response/>"));
+        assert_eq!(answer.header("content-type"), Some("text/xml"));
+        ids.push(answer.header("webhook-id").unwrap().to_owned());
+    }
+    assert_eq!((ids[0].clone(), ingress.store.count()), (ids[1].clone(), 1));
+    // A refusal is told as ever.
+    assert_eq!(wire.post("/in/none", "", "x").await.status, 404);
+    let page = recorder.handle().render();
+    let line = r#"hookwright_ingress_requests_total{source="s",status="201"} 2"#;
+    assert!(page.lines().any(|found| found == line), "{page}");
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! The ingress over real sockets, before a store in memory.
 mod accepts;
+mod access;
 mod measures;
 mod refuses;
 mod store;

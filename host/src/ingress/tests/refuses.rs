@@ -20,7 +20,9 @@ async fn refused(ingress: &Ingress, request: &str, status: u16, code: &str) -> A
     for text in ["title", "detail", "type"] {
         assert!(problem[text].as_str().is_some_and(|text| !text.is_empty()), "{text}");
     }
-    assert!(problem["request"].as_str().unwrap().starts_with("req_"));
+    let id = problem["request"].as_str().unwrap();
+    assert!(id.starts_with("req_"));
+    assert_eq!(answer.header("x-request-id"), Some(id));
     let retryable = problem["retryable"].as_bool().unwrap();
     assert!(retryable || answer.header("retry-after").is_none());
     assert_eq!(ingress.store.count(), before);
@@ -35,11 +37,18 @@ fn request(line: &str) -> String {
 async fn other_paths_are_not_found() {
     let ingress = serve(SourceOptions::default());
     for line in
-        ["GET /", "POST /", "POST /in", "POST /in/", "POST /in/s/", "POST /in/s/x", "GET /x"]
+        ["GET /", "POST /", "POST /in", "POST /in/", "POST /in/s/", "POST /in/s/x/y", "GET /x"]
     {
         refused(&ingress, &request(line), 404, "not-found").await;
     }
-    for line in ["POST /in/other", "GET /in/other", "POST /in/S", "POST /in/%73", "POST /in/%00"] {
+    for line in [
+        "POST /in/other",
+        "GET /in/other",
+        "POST /in/S",
+        "POST /in/%73",
+        "POST /in/%00",
+        "POST /in/s/x",
+    ] {
         refused(&ingress, &request(line), 404, "unknown-source").await;
     }
 }

@@ -16,6 +16,8 @@ async fn a_connection_over_the_limit_is_told_so() {
     let answer = second.post("/", "", "body").await;
     assert_eq!((answer.status, answer.header("retry-after")), (503, Some("1")));
     assert_eq!(answer.json()["code"], "too-many-connections");
+    let id = answer.json()["request"].clone();
+    assert_eq!(answer.header("x-request-id"), id.as_str());
     soon(second.closed()).await;
 
     // The slot is free again once the first connection is gone.

@@ -5,7 +5,6 @@ mod times;
 mod tls;
 
 use std::future::Future;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -15,7 +14,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use tokio::sync::Semaphore;
 
-use super::Service;
+use super::{Peer, Service};
 
 /// Answers with the body's length. `/wait` waits at the gate, `/panic` panics,
 /// `/big` answers a mebibyte.
@@ -40,7 +39,7 @@ impl Service for Echo {
 
     fn call(
         &self,
-        _: SocketAddr,
+        _: Peer,
         request: Request<Incoming>,
     ) -> impl Future<Output = Response<Full<Bytes>>> + Send + use<> {
         let Self { gate, begun } = self.clone();

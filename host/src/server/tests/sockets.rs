@@ -57,7 +57,7 @@ async fn http2_can_be_switched_off() {
 
 #[tokio::test]
 async fn an_axum_router_is_served_and_sees_its_peer() {
-    let show = |Extension(Peer(peer)): Extension<Peer>| async move { peer.to_string() };
+    let show = |Extension(peer): Extension<Peer>| async move { peer.address.to_string() };
     let server = Running::start(Options::new("test"), Tower(Router::new().route("/", get(show))));
     let mut wire = server.connect().await;
     wire.send("GET / HTTP/1.1\r\nhost: h\r\n\r\n").await;

@@ -7,9 +7,9 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::Echo;
-use crate::server::Options;
 use crate::server::connection::Shared;
 use crate::server::kit::{Wire, http2, post, whole};
+use crate::server::{Options, Peer};
 
 const HEADER: Duration = Duration::from_secs(10);
 const IDLE: Duration = Duration::from_secs(60);
@@ -22,7 +22,7 @@ fn stream(echo: &Echo) -> DuplexStream {
     let (near, far) = duplex(4096);
     let options = Options { header_timeout: HEADER, idle_timeout: IDLE, ..Options::new("test") };
     let shared = Shared::new(options, echo.clone());
-    let peer = (Ipv4Addr::LOCALHOST, 1).into();
+    let peer = Peer::plain((Ipv4Addr::LOCALHOST, 1).into());
     tokio::spawn(async move { shared.drive(far, peer, CancellationToken::new()).await });
     near
 }

@@ -3,7 +3,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::pki_types::ServerName;
+use axum::Router;
+use axum::extract::Extension;
+use axum::routing::get;
+use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -11,31 +14,55 @@ use tokio_rustls::client::TlsStream;
 
 use super::Echo;
 use crate::server::kit::{Running, Wire, http2, post, soon, whole};
-use crate::server::{Options, Tls, TlsError};
+use crate::server::{Options, Peer, Tls, TlsError, TlsFiles, Tower};
 
 /// A self-signed certificate for `localhost` and its key, good for nothing else.
 fn file(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("src/server/testdata").join(name)
 }
 
+fn files(cert: &Path, key: &Path) -> TlsFiles {
+    TlsFiles { cert: cert.to_owned(), key: key.to_owned(), client_ca: None }
+}
+
 fn secure() -> Options {
-    let tls = Tls::load(&file("cert.pem"), &file("key.pem")).unwrap();
+    let tls = Tls::load(files(&file("cert.pem"), &file("key.pem"))).unwrap();
     let handshake_timeout = Duration::from_millis(200);
     Options { tls: Some(tls), handshake_timeout, ..Options::new("test") }
 }
 
+fn certificates(name: &str) -> Vec<CertificateDer<'static>> {
+    let pem = std::fs::read(file(name)).unwrap();
+    rustls_pemfile::certs(&mut pem.as_slice()).map(Result::unwrap).collect()
+}
+
 async fn shake(server: &Running, protocols: &[&[u8]]) -> TlsStream<TcpStream> {
-    let pem = std::fs::read(file("cert.pem")).unwrap();
+    shake_as(server, protocols, None).await
+}
+
+/// With a certificate of the client's own: the names of its file and its key's.
+async fn shake_as(
+    server: &Running,
+    protocols: &[&[u8]],
+    own: Option<(&str, &str)>,
+) -> TlsStream<TcpStream> {
     let mut roots = RootCertStore::empty();
-    for cert in rustls_pemfile::certs(&mut pem.as_slice()) {
-        roots.add(cert.unwrap()).unwrap();
+    for cert in certificates("cert.pem") {
+        roots.add(cert).unwrap();
     }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut config = ClientConfig::builder_with_provider(provider)
+    let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .unwrap()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+        .with_root_certificates(roots);
+    let mut config = match own {
+        None => builder.with_no_client_auth(),
+        Some((cert, key)) => {
+            let pem = std::fs::read(file(key)).unwrap();
+            let key = rustls_pemfile::private_key(&mut pem.as_slice()).unwrap().unwrap();
+            builder.with_client_auth_cert(certificates(cert), key).unwrap()
+        }
+    };
     config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
     let stream = TcpStream::connect(server.address).await.unwrap();
     let name = ServerName::try_from("localhost").unwrap();
@@ -79,7 +106,7 @@ async fn files_are_read_again_and_bad_ones_change_nothing() {
     let (cert, key) = (dir.path().join("cert.pem"), dir.path().join("key.pem"));
     std::fs::copy(file("cert.pem"), &cert).unwrap();
     std::fs::copy(file("key.pem"), &key).unwrap();
-    let tls = Tls::load(&cert, &key).unwrap();
+    let tls = Tls::load(files(&cert, &key)).unwrap();
     tls.reload().unwrap();
     std::fs::copy(file("other-key.pem"), &key).unwrap();
     assert!(matches!(tls.reload(), Err(TlsError::Unusable { .. })));
@@ -94,9 +121,39 @@ async fn files_are_read_again_and_bad_ones_change_nothing() {
 #[test]
 fn what_is_wrong_with_the_files_is_told() {
     let (cert, key) = (file("cert.pem"), file("key.pem"));
-    let load = |cert: &Path, key: &Path| Tls::load(cert, key).err();
+    let load = |cert: &Path, key: &Path| Tls::load(files(cert, key)).err();
     assert!(load(&cert, &key).is_none());
     assert!(matches!(load(&key, &key), Some(TlsError::NoCertificate { .. })));
     assert!(matches!(load(&cert, &cert), Some(TlsError::NoKey { .. })));
     assert!(matches!(load(&file("none.pem"), &key), Some(TlsError::Read { .. })));
+    let clients = TlsFiles { client_ca: Some(key.clone()), ..files(&cert, &key) };
+    assert!(matches!(Tls::load(clients).err(), Some(TlsError::NoCertificate { .. })));
+}
+
+#[tokio::test]
+async fn a_client_may_show_a_certificate_of_the_authority_and_no_other() {
+    let client_ca = Some(file("client-ca.pem"));
+    let tls = Tls::load(TlsFiles { client_ca, ..files(&file("cert.pem"), &file("key.pem")) });
+    let options = Options { tls: Some(tls.unwrap()), ..Options::new("test") };
+    let show = |Extension(peer): Extension<Peer>| async move {
+        let own = peer.certificate.map(|own| hex::encode(own.fingerprint()));
+        format!("{} {}", peer.secure, own.as_deref().unwrap_or("none"))
+    };
+    let server = Running::start(options, Tower(Router::new().route("/", get(show))));
+    let request = "GET / HTTP/1.1\r\nhost: h\r\n\r\n";
+
+    let mut wire = Wire::new(shake(&server, &[]).await);
+    wire.send(request).await;
+    assert_eq!(wire.answer().await.body, "true none");
+    let own = Some(("client.pem", "client-key.pem"));
+    let mut wire = Wire::new(shake_as(&server, &[], own).await);
+    wire.send(request).await;
+    let told = "a04e8d45d0e83957a873656d207f19daf002172b947f5e16e0d4023b3b3736a7";
+    assert_eq!(wire.answer().await.body, format!("true {told}"));
+    // With TLS 1.3 the client learns of it with its first read.
+    let foreign = Some(("other-client.pem", "other-client-key.pem"));
+    let mut stranger = Wire::new(shake_as(&server, &[], foreign).await);
+    let _ = tokio::io::AsyncWriteExt::write_all(&mut stranger.io, request.as_bytes()).await;
+    assert!(soon(stranger.try_answer()).await.is_none());
+    server.stop.cancel();
 }

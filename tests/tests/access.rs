@@ -1,0 +1,158 @@
+//! Who may post, on a running host: tokens, certificates that change, and keys that come at the same time.
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use hookwright_tests::{Client, Host, HostBuilder, eventually};
+use tokio::task::JoinSet;
+
+const DEADLINE: Duration = Duration::from_secs(20);
+
+async fn metrics(host: &Host) -> String {
+    let page = host.client.get(host.admin(), "/metrics").await.expect("metrics");
+    String::from_utf8_lossy(&page.body).into_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_opens_the_source_and_is_shown_nowhere() {
+    const TOKEN: &str = "vD2sPq9zT4hWm1kR8xYb";
+    let free = std::net::TcpListener::bind("127.0.0.1:0").and_then(|one| one.local_addr());
+    let settings = format!(
+        "[log]\nlevel = \"trace\"\n[ingress]\nlisten = \"{}\"\n\
+         [sources.s]\nverify = {{ scheme = \"none\" }}\ntokens = [\"env:OLD\", \"env:NEW\"]\n",
+        free.expect("a port")
+    );
+    let builder = HostBuilder::new(&settings).env("OLD", "0123456789abcdef").env("NEW", TOKEN);
+    let host = builder.start().await;
+    let right = format!("/in/s/{TOKEN}");
+    let posted = host.client.post(host.ingress(), &right, &[], "x").await.expect("an answer");
+    assert_eq!(posted.status, 202);
+    for path in ["/in/s", "/in/s/0123456789abcdeg", &format!("{right}x"), &format!("/in/t/{TOKEN}")]
+    {
+        let refused = host.client.post(host.ingress(), path, &[], "x").await.expect("an answer");
+        assert_eq!((refused.status, refused.code()), (404, "unknown-source".into()), "{path}");
+    }
+    let (code, out, err) = host.run(&["send", "s"]);
+    assert_eq!(code, 0, "{out}{err}");
+    let sources = host.api("sources").await.expect("sources").to_string();
+    assert!(sources.contains("/in/s/TOKEN"), "{sources}");
+    let event = host.api(&format!("events/{}", posted.id())).await.expect("the event").to_string();
+    for (what, text) in [
+        ("the log", host.log()),
+        ("the metrics", metrics(&host).await),
+        ("the API", sources + &event),
+        ("the commands", out + &err),
+    ] {
+        assert!(!text.contains(TOKEN), "a token in {what}: {text}");
+    }
+}
+
+fn testdata(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../host/src/server/testdata").join(name)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn certificates_are_read_again_when_told_and_when_they_change() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (cert, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
+    std::fs::copy(testdata("cert.pem"), &cert).expect("a copy");
+    std::fs::copy(testdata("key.pem"), &key).expect("a copy");
+    let settings = format!(
+        "[ingress]\nlisten = \"127.0.0.1:0\"\ntls = {{ cert = \"{}\", key = \"{}\" }}\n\
+         [sources.s]\nverify = {{ scheme = \"none\" }}\nrequire_tls = true\n",
+        cert.display(),
+        key.display()
+    );
+    let host = HostBuilder::new(&settings).start().await;
+    let reloads = async |result: &str, least: u64| {
+        let start = format!("hookwright_certificate_reloads_total{{result=\"{result}\"}} ");
+        eventually(&format!("{least} reloads end in {result}"), DEADLINE, || async {
+            let page = metrics(&host).await;
+            let count = page.lines().find_map(|line| line.strip_prefix(&start))?;
+            (count.parse::<u64>().ok()? >= least).then_some(())
+        })
+        .await;
+    };
+    host.hang_up();
+    reloads("ok", 1).await;
+    // A key that does not belong to the certificate: the old pair stays.
+    std::fs::copy(testdata("other-key.pem"), &key).expect("a copy");
+    reloads("refused", 1).await;
+    std::fs::copy(testdata("key.pem"), &key).expect("a copy");
+    reloads("ok", 2).await;
+}
+
+const KEYED: &str = "[sources.s]\nverify = { scheme = \"none\" }\n\
+                     dedupe = { key = [\"json:/shop\", \"json:/order\"], window = \"1h\" }\n";
+
+/// Eight clients post the same key at once; gives what each heard, where it heard anything.
+async fn race(client: &Client, address: std::net::SocketAddr, key: usize) -> Vec<(u16, String)> {
+    let mut all = JoinSet::new();
+    for number in 0..8 {
+        let client = client.clone();
+        let body = format!("{{\"shop\":\"a\",\"order\":{key},\"copy\":{number}}}");
+        all.spawn(async move { client.post(address, "/in/s", &[], body).await });
+    }
+    let heard = all.join_all().await.into_iter().flatten();
+    heard.map(|posted| (posted.status, posted.id())).collect()
+}
+
+/// Of many clients that post the same key at once, exactly one gets the 202, and
+/// all get the same id.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_equal_keys_at_once_exactly_one_is_new() {
+    let host = HostBuilder::new(KEYED).start().await;
+    for key in 0..50 {
+        let heard = race(&host.client, host.ingress(), key).await;
+        let new = heard.iter().filter(|(status, _)| *status == 202).count();
+        assert_eq!((heard.len(), new), (8, 1), "{heard:?}");
+        assert!(heard.iter().all(|(_, id)| *id == heard[0].1), "{heard:?}");
+    }
+    assert_eq!(host.api("stats").await.expect("stats")["events"], 50);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_stay_exact_across_kill() {
+    let mut host = HostBuilder::new(KEYED).start().await;
+    let mut ids: HashMap<usize, String> = HashMap::new();
+    let mut key = 0;
+    for round in 0..5 {
+        let (client, address) = (host.client.clone(), host.ingress());
+        let first = key;
+        let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+        let racing = tokio::spawn(async move {
+            for key in first.. {
+                let heard = race(&client, address, key).await;
+                let gone = heard.len() < 8;
+                if tell.send((key, heard)).is_err() || gone {
+                    return;
+                }
+            }
+        });
+        let mut left = 7 + 5 * round;
+        while let Some((raced, heard)) = told.recv().await {
+            let new = heard.iter().filter(|(status, _)| *status == 202).count();
+            assert!(new <= 1, "{heard:?}");
+            for (_, id) in heard {
+                assert_eq!(ids.entry(raced).or_insert_with(|| id.clone()), &id);
+            }
+            key = raced + 1;
+            left -= 1;
+            if left == 0 {
+                host.kill();
+            }
+        }
+        racing.await.expect("the clients end with the host");
+        host.launch().await;
+    }
+    // Whatever was acknowledged before a kill is a duplicate after it, under the same id.
+    for raced in 0..key {
+        let heard = race(&host.client, host.ingress(), raced).await;
+        let known = ids.contains_key(&raced);
+        for (status, id) in heard {
+            assert!(!known || status == 200, "{raced} was known and is new");
+            assert_eq!(ids.entry(raced).or_insert_with(|| id.clone()), &id);
+        }
+    }
+    assert_eq!(host.api("stats").await.expect("stats")["events"], key, "one event a key");
+}
