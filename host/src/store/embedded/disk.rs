@@ -1,6 +1,7 @@
 //! Every call that changes the journal's files, behind a seam where tests make disks fail.
 use std::fs::{File, OpenOptions};
 use std::io;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 
@@ -13,6 +14,9 @@ pub(crate) trait Disk: Send + Sync + 'static {
     /// Contents and length are durable afterwards.
     fn sync(&self, path: &Path, file: &File) -> io::Result<()>;
     fn set_len(&self, path: &Path, file: &File, length: u64) -> io::Result<()>;
+    /// Makes the file that long, with room on the disk and zeros to read, so
+    /// that a sync of what is written there later has no length to sync too.
+    fn reserve(&self, path: &Path, file: &File, length: u64) -> io::Result<()>;
     /// Names created in or removed from the directory are durable afterwards.
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
     fn remove(&self, path: &Path) -> io::Result<()>;
@@ -37,6 +41,13 @@ impl Disk for OsDisk {
 
     fn set_len(&self, _: &Path, file: &File, length: u64) -> io::Result<()> {
         file.set_len(length)
+    }
+
+    fn reserve(&self, _: &Path, file: &File, length: u64) -> io::Result<()> {
+        let length = length.try_into().map_err(io::Error::other)?;
+        // SAFETY: the descriptor is open for as long as `file` is borrowed.
+        let code = unsafe { libc::posix_fallocate(file.as_raw_fd(), 0, length) };
+        if code == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(code)) }
     }
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {

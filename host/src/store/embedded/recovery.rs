@@ -200,23 +200,24 @@ impl Pass<'_> {
         Ok(origin.map(|from| Work::FoundPayload { row, from, to: at }))
     }
 
-    /// Cuts off what a crash left half written. Nothing in it was acknowledged:
+    /// Cuts off spare room, and what a crash left half written. Nothing in it was acknowledged:
     /// that happens only once all before and in it is synced.
     fn cut(&mut self, segment: &Segment, offset: u64) -> Result<(), OpenError> {
         let failed = OpenError::io(&segment.path);
         let file =
             self.segments.file(segment.number).map_err(|error| unreadable(error, segment))?;
+        let mut rest = vec![0; (segment.bytes - offset) as usize];
+        file.read_exact_at(&mut rest, offset).map_err(OpenError::io(&segment.path))?;
         // A rebuild reads records that were once known to be whole: there a
         // whole record behind a broken one means damage, not a torn end.
-        if self.rebuild {
-            let mut rest = vec![0; (segment.bytes - offset) as usize];
-            file.read_exact_at(&mut rest, offset).map_err(OpenError::io(&segment.path))?;
-            if holds_a_record(rest.get(1..).unwrap_or_default()) {
-                return Err(OpenError::journal(&segment.path, offset, "a record is broken"));
-            }
+        if self.rebuild && holds_a_record(rest.get(1..).unwrap_or_default()) {
+            return Err(OpenError::journal(&segment.path, offset, "a record is broken"));
         }
-        let bytes = segment.bytes - offset;
-        tracing::warn!(file = %segment.path.display(), offset, bytes, "cutting off a torn end");
+        // Zeros are the room that the writer had reserved.
+        if rest.iter().any(|byte| *byte != 0) {
+            let bytes = rest.len();
+            tracing::warn!(file = %segment.path.display(), offset, bytes, "cutting off a torn end");
+        }
         let cut = self
             .disk
             .set_len(&segment.path, &file, offset)

@@ -27,6 +27,10 @@ use crate::metrics::{COMMIT_RECORDS, COMMIT_SECONDS, STORE_ERRORS};
 use crate::model::EventId;
 use crate::store::{AppendError, Handoff, Routed};
 
+/// Room is taken from the disk in pieces of this size, in bytes: a sync that has
+/// a new length to write waits for the file system's own journal, and on a
+/// machine that writes much else that takes ten times as long.
+const RESERVE: u64 = 8 << 20;
 /// So long a payload waits for another try after a failed write.
 const PATIENCE: Duration = Duration::from_millis(250);
 /// A larger buffer is given back after the batch.
@@ -54,6 +58,8 @@ pub(super) struct Active {
     file: Arc<File>,
     /// Everything before is whole and synced.
     pub(super) end: u64,
+    /// The file is that long; from `end` on it is zeros.
+    reserved: u64,
     /// When it got its first record that is no copy of an older one.
     first_ms: Option<u64>,
     /// A write or sync failed: nothing may follow what is in it.
@@ -102,6 +108,9 @@ fn run(context: Context, began: &SyncSender<rusqlite::Result<()>>) {
         writer.commit(batch);
     }
     writer.last_try();
+    if let Err(error) = writer.leave() {
+        tracing::warn!(%error, "the journal's last file keeps its spare room until the next start");
+    }
 }
 
 /// A panic must not leave anyone waiting for ever.
@@ -151,6 +160,7 @@ impl Writer<'_> {
             path: last.path,
             file,
             end: last.bytes,
+            reserved: last.bytes,
             first_ms,
             spoiled: false,
         });
@@ -158,10 +168,9 @@ impl Writer<'_> {
 
     /// At the close: payloads that could not be written before.
     fn last_try(&mut self) {
-        if self.again.is_empty() {
-            return;
+        if !self.again.is_empty() {
+            self.commit(Batch::default());
         }
-        self.commit(Batch::default());
         let lost = self.again.len();
         if lost > 0 {
             tracing::error!(
@@ -227,21 +236,36 @@ impl Writer<'_> {
 
     /// Leaves the present segment for a new one.
     pub(super) fn rotate(&mut self) -> io::Result<(u32, u64)> {
+        self.leave()?;
         let segments = &self.context.segments;
-        if let Some(active) = self.active.as_ref().filter(|active| active.spoiled) {
-            // Whatever the failed write left must not be taken for damage later.
-            self.context.disk.set_len(&active.path, &active.file, active.end)?;
-            self.context.disk.sync(&active.path, &active.file)?;
-        }
         let number = self.next_number;
         self.next_number += 1;
         let first_row = self.last_row + 1;
         let file = segments.create(number, first_row)?;
         let path = segments.path(number).unwrap_or_default();
-        self.active =
-            Some(Active { number, path, file, end: HEADER, first_ms: None, spoiled: false });
+        self.active = Some(Active {
+            number,
+            path,
+            file,
+            end: HEADER,
+            reserved: HEADER,
+            first_ms: None,
+            spoiled: false,
+        });
         self.context.queue.set_failed(false);
         Ok((number, HEADER))
+    }
+
+    /// Gives back what lies behind the active segment's end: neither spare room
+    /// nor what a failed write left may be taken for damage later.
+    fn leave(&mut self) -> io::Result<()> {
+        let Some(active) = &mut self.active else { return Ok(()) };
+        if active.spoiled || active.reserved > active.end {
+            self.context.disk.set_len(&active.path, &active.file, active.end)?;
+            self.context.disk.sync(&active.path, &active.file)?;
+            active.reserved = active.end;
+        }
+        Ok(())
     }
 
     /// Writes and syncs the buffer behind the active segment's end.
@@ -251,8 +275,16 @@ impl Writer<'_> {
         }
         let Some(active) = self.active.as_mut() else { return Err(AppendError::Closed) };
         let disk = &self.context.disk;
+        let end = active.end + self.buffer.len() as u64;
+        if end > active.reserved {
+            let wanted = end.max(self.context.segment_bytes.min(end + RESERVE));
+            let reserved = disk.reserve(&active.path, &active.file, wanted);
+            // Without it the write itself makes the file longer.
+            active.reserved = if reserved.is_ok() { wanted } else { end };
+        }
         if let Err(error) = disk.write_at(&active.path, &active.file, &self.buffer, active.end) {
             self.errors.increment(1);
+            active.reserved = active.end;
             let taken_back = disk.set_len(&active.path, &active.file, active.end);
             active.spoiled = !is_full(&error) || taken_back.is_err();
             return Err(self.spoil(&error));
@@ -264,7 +296,7 @@ impl Writer<'_> {
             active.spoiled = true;
             return Err(self.spoil(&error));
         }
-        active.end += self.buffer.len() as u64;
+        active.end = end;
         self.durable_row = self.last_row;
         self.context.segments.set_bytes(active.number, active.end);
         Ok(())

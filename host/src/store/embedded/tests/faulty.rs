@@ -30,7 +30,14 @@ pub(super) struct FaultyDisk {
     pub(super) syncs: AtomicUsize,
     fault: Mutex<Fault>,
     changed: Condvar,
-    synced: Mutex<HashMap<PathBuf, u64>>,
+    /// By file: up to where it was written, and how much of that was synced.
+    ends: Mutex<HashMap<PathBuf, Ends>>,
+}
+
+#[derive(Default, Clone, Copy)]
+struct Ends {
+    written: u64,
+    synced: u64,
 }
 
 impl FaultyDisk {
@@ -43,14 +50,23 @@ impl FaultyDisk {
         self.changed.notify_all();
     }
 
-    /// Cuts the files in a copy of the directory to what was synced.
+    /// Leaves of the files in a copy of the directory what was synced; zeros
+    /// stand in reserved room that was written and not synced.
     pub(super) fn lose_power(&self, copy: &Path) {
-        for (path, length) in self.synced.lock().iter() {
+        for (path, ends) in self.ends.lock().iter() {
             let own = copy.join("journal").join(path.file_name().unwrap());
             if let Ok(file) = File::options().write(true).open(own) {
-                file.set_len(*length).unwrap();
+                let length = file.metadata().unwrap().len();
+                file.set_len(ends.synced).unwrap();
+                file.set_len(length.max(ends.synced)).unwrap();
             }
         }
+    }
+
+    fn wrote(&self, path: &Path, end: u64) {
+        let mut ends = self.ends.lock();
+        let own = ends.entry(path.to_owned()).or_default();
+        own.written = own.written.max(end);
     }
 }
 
@@ -59,12 +75,13 @@ impl Disk for FaultyDisk {
         if *self.fault.lock() == Fault::Full {
             return Err(io::ErrorKind::StorageFull.into());
         }
-        self.synced.lock().insert(path.to_owned(), 0);
+        self.ends.lock().insert(path.to_owned(), Ends::default());
         OsDisk.create(path)
     }
 
     fn write_at(&self, path: &Path, file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
         let fault = *self.fault.lock();
+        self.wrote(path, offset + bytes.len() as u64);
         let half = &bytes[..bytes.len() / 2];
         match fault {
             Fault::Full => {
@@ -91,12 +108,26 @@ impl Disk for FaultyDisk {
         drop(fault);
         self.syncs.fetch_add(1, Ordering::SeqCst);
         OsDisk.sync(path, file)?;
-        self.synced.lock().insert(path.to_owned(), file.metadata()?.len());
+        let mut ends = self.ends.lock();
+        let own = ends.entry(path.to_owned()).or_default();
+        own.synced = own.written;
         Ok(())
     }
 
     fn set_len(&self, path: &Path, file: &File, length: u64) -> io::Result<()> {
-        OsDisk.set_len(path, file, length)
+        OsDisk.set_len(path, file, length)?;
+        let mut ends = self.ends.lock();
+        let own = ends.entry(path.to_owned()).or_default();
+        own.written = own.written.min(length);
+        own.synced = own.synced.min(length);
+        Ok(())
+    }
+
+    fn reserve(&self, path: &Path, file: &File, length: u64) -> io::Result<()> {
+        match *self.fault.lock() {
+            Fault::Full => Err(io::ErrorKind::StorageFull.into()),
+            _ => OsDisk.reserve(path, file, length),
+        }
     }
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {

@@ -1,5 +1,6 @@
 //! After a crash: no acknowledged event is lost, whatever the index still knows.
 use std::fs;
+use std::path::Path;
 
 use super::*;
 
@@ -15,25 +16,34 @@ fn reopened(dir: Arc<TempDir>) -> Opened {
     Opened::at(dir, Clock::manual(START), |_| {})
 }
 
+/// Up to where a segment was written; spare room behind it is zeros.
+fn written(file: &Path) -> u64 {
+    let bytes = fs::read(file).unwrap();
+    bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last as u64 + 1)
+}
+
 #[test]
 fn a_journal_cut_anywhere_in_its_last_record_loses_only_that() {
-    let opened = Opened::new();
+    let opened = Opened::with(|options| options.segment_bytes = 4_096);
     opened.accept("one");
     opened.accept("two");
     opened.store.flush().unwrap();
     let before = snapshot(opened.dir.path());
     let file = journal_files(opened.dir.path()).remove(0);
-    let start = fs::metadata(&file).unwrap().len();
+    let start = written(&file);
     opened.accept("three");
-    let end = fs::metadata(&file).unwrap().len();
-    for length in start..=end {
+    let end = written(&file);
+    assert_eq!(fs::metadata(&file).unwrap().len(), 4_096, "room is reserved");
+    for (length, spare) in (start..=end).flat_map(|length| [(length, 0), (length, 500)]) {
         let copy = snapshot(before.path());
         let to = copy.path().join("journal").join(file.file_name().unwrap());
         fs::copy(&file, &to).unwrap();
-        fs::File::options().write(true).open(&to).unwrap().set_len(length).unwrap();
+        let cut = fs::File::options().write(true).open(&to).unwrap();
+        cut.set_len(length).unwrap();
+        cut.set_len(length + spare).unwrap();
         let after = reopened(copy);
         let whole = length == end;
-        assert_eq!(bodies(&after).len(), if whole { 3 } else { 2 }, "cut at {length}");
+        assert_eq!(bodies(&after).len(), if whole { 3 } else { 2 }, "cut at {length} + {spare}");
         after.accept("four");
         assert_eq!(bodies(&after.again()).last().unwrap(), "four");
     }
