@@ -1,4 +1,5 @@
 //! Time and randomness, replaceable in tests.
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -67,8 +68,11 @@ pub fn random_u64() -> u64 {
     getrandom::u64().expect("the system's random source answers")
 }
 
-/// A number in `[0, 1)`.
+/// A number in `[0, 1)`, for spreading things out: not for what must not be
+/// guessed. Asked for at every attempt, so it costs no call of the system.
 pub fn random_unit() -> f64 {
+    // A hasher's keys are random in each thread and others at each call.
+    let bits = RandomState::new().hash_one(());
     // 53 bits: what a double holds exactly.
-    (random_u64() >> 11) as f64 / (1u64 << 53) as f64
+    (bits >> 11) as f64 / (1u64 << 53) as f64
 }
