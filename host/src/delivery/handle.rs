@@ -57,6 +57,7 @@ pub fn start(
         clock,
         tasks,
         attempts: TaskTracker::new(),
+        runtime: tokio::runtime::Handle::current(),
         looks: Semaphore::new(LOOKS),
         stop,
         cut: Default::default(),
@@ -79,7 +80,7 @@ pub fn start(
 }
 
 impl Handle {
-    /// Takes deliveries whose rows were just committed. Never blocks. Those
+    /// Takes deliveries whose rows are committed or on their way. Never blocks. Those
     /// for destinations that are unknown, disabled, or have enough in memory
     /// are let go: their rows keep them.
     pub fn ready(&self, deliveries: Vec<Delivery>) {

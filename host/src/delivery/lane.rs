@@ -13,7 +13,7 @@ use super::meter::Meter;
 use super::rate::Bucket;
 use super::settings::Settings;
 use super::status::{Last, State, Status};
-use super::window::{Limits, Look, SWEEP_MS, Window};
+use super::window::{Limits, Look, Offered, SWEEP_MS, Window};
 use crate::clock::Clock;
 use crate::model::{Delivery, EventId, Name, Outcome};
 use crate::store::Store;
@@ -28,6 +28,7 @@ pub(super) struct Shared {
     pub(super) clock: Clock,
     pub(super) tasks: Tasks,
     pub(super) attempts: TaskTracker,
+    pub(super) runtime: tokio::runtime::Handle,
     /// Looks at the rows at the same time, over all lanes: ten thousand of them
     /// must not take every thread for blocking work.
     pub(super) looks: Semaphore,
@@ -121,17 +122,22 @@ impl Lane {
         })
     }
 
-    /// Called on the store's thread: no more than a short lock.
-    pub(super) fn offer(&self, delivery: Delivery, now_ms: u64) {
-        {
+    /// Called on any thread, the store's own too: no more than short locks. The
+    /// attempt starts from here, without a detour through the lane's task.
+    pub(super) fn offer(self: &Arc<Self>, delivery: Delivery, now_ms: u64) {
+        let wake = {
             let mut inner = self.inner.lock();
             // Closed: the row keeps it, and opening looks at the rows.
             if !inner.is_open() {
                 return;
             }
-            inner.window.offer(delivery, now_ms);
+            let offered = inner.window.offer(delivery, now_ms);
+            offered == Offered::LeftToRow || inner.rate.is_some()
+        };
+        self.pump();
+        if wake {
+            self.wake.notify_one();
         }
-        self.wake.notify_one();
     }
 
     /// Until the stop, or until the lane has ended.
@@ -164,7 +170,7 @@ impl Lane {
                 freed: false,
             };
             let attempt = attempt::run(Arc::clone(self), settings, delivery, slot);
-            self.shared.attempts.spawn(attempt);
+            self.shared.attempts.spawn_on(attempt, &self.shared.runtime);
         }
     }
 

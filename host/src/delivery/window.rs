@@ -14,7 +14,7 @@
 //!   flush was asked for: its row, as read, may be out of date.
 //! - A hand-off may come later than the same row was read, sent and settled.
 //!   So what came from a row stays in `settling` until the next flush is done:
-//!   the store hands on before it commits anything further.
+//!   a flush waits for the hand-offs under way.
 use std::collections::{HashMap, HashSet, VecDeque};
 
 use crate::model::{Delivery, EventId};
@@ -51,6 +51,13 @@ impl Limits {
 pub(super) struct Look {
     pub(super) flush: bool,
     pub(super) limit: usize,
+}
+
+/// What became of a hand-off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Offered {
+    Taken,
+    LeftToRow,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -103,8 +110,9 @@ impl Window {
         self.limits = limits;
     }
 
-    /// Takes a hand-off, or lets it go where its row will do.
-    pub(super) fn offer(&mut self, delivery: Delivery, now_ms: u64) {
+    /// Takes a hand-off, or lets it go where its row will do. That row may
+    /// still be on its way, so the store is flushed before the next look.
+    pub(super) fn offer(&mut self, delivery: Delivery, now_ms: u64) -> Offered {
         let event = delivery.event.id;
         if let Some(held) = self.held.get_mut(&event) {
             held.again = true;
@@ -116,7 +124,10 @@ impl Window {
             self.behind = true;
         } else {
             self.push(delivery, false);
+            return Offered::Taken;
         }
+        self.unflushed = true;
+        Offered::LeftToRow
     }
 
     /// The next to be sent. It stays held until `ended`.

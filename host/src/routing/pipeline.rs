@@ -83,7 +83,7 @@ pub(super) async fn run(
             break;
         }
     }
-    conclude(pipeline, parts, event, draft, end, rulings, tries)
+    Routed { first: !replay, ..conclude(pipeline, parts, event, draft, end, rulings, tries) }
 }
 
 /// What becomes of an event that the host itself could not route.
@@ -94,6 +94,7 @@ pub(super) fn broken(event: Arc<Event>) -> Routed {
         reason: Some("the host panicked over it: a defect of Hookwright".to_owned()),
         rulings: Vec::new(),
         deliveries: Vec::new(),
+        first: false,
         retry_ms: 0,
         tries: 0,
     }
@@ -127,6 +128,7 @@ fn conclude(
         reason: None,
         rulings,
         deliveries: Vec::new(),
+        first: false,
         retry_ms: 0,
         tries: 0,
     };

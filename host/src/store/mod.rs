@@ -76,6 +76,9 @@ pub struct Routed {
     /// Empty unless the state is `Routed`. A row that exists already (a replay)
     /// starts a new round.
     pub deliveries: Vec<Delivery>,
+    /// The event's first round: none of its deliveries has a row yet, so they
+    /// are handed on at once and most rows are written once, when all is over.
+    pub first: bool,
     /// When an event that stays `Accepted` is due again, milliseconds since 1970.
     pub retry_ms: u64,
     /// How often routing has been tried for the event in this round.
@@ -108,7 +111,8 @@ pub enum Next {
 pub trait Handoff: Send + Sync + 'static {
     /// Events just made durable, to be routed.
     fn accepted(&self, events: Vec<Arc<Event>>);
-    /// Deliveries whose rows were just committed.
+    /// Deliveries to be made. Their rows are committed, or on their way: an
+    /// outcome that is handed in later finds them.
     fn ready(&self, deliveries: Vec<Delivery>);
     /// Events are to be routed once more (a replay): look for them with
     /// [`Store::unrouted`].
@@ -250,8 +254,9 @@ pub trait Store: Send + Sync + 'static {
     /// Resolves once the event is on the disk. Never blocks.
     fn append(&self, event: NewEvent) -> AppendFuture;
 
-    /// Records the outcome of routing and, once the rows are committed, hands
-    /// the deliveries on. Never blocks.
+    /// Records the outcome of routing and hands the deliveries on: at once,
+    /// still within this call, in an event's first round where they leave as
+    /// the event came; else once the rows are committed. Never blocks.
     fn routed(&self, routed: Routed);
 
     /// Records an attempt and what follows from it. Never blocks.
@@ -263,7 +268,7 @@ pub trait Store: Send + Sync + 'static {
     /// False where there is no such event or delivery.
     fn replay(&self, event: EventId, destination: Option<&str>) -> Result<bool, StoreError>;
 
-    /// Returns once everything handed in before is committed.
+    /// Returns once everything handed in before is committed and handed on.
     fn flush(&self) -> Result<(), StoreError>;
 
     /// Events of the source to be routed and due by `now_ms`, in order of (due,

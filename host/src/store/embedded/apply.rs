@@ -5,12 +5,12 @@ use rusqlite::{Connection, Statement, params};
 
 use super::codec;
 use super::counts::Delta;
-use super::index::Work;
+use super::index::{Held, Work};
 use super::names::Names;
 use super::ops::{Accepted, Asked, RoutedOp};
 use super::segment::{Locator, Position, Segments};
 use crate::model::{Delivery, DeliveryState};
-use crate::store::Routed;
+use crate::store::{Next, Routed, Settled};
 
 /// Expired keys dropped after a batch, at least.
 const KEYS_A_STEP: usize = 64;
@@ -60,7 +60,7 @@ impl<'c> Statements<'c> {
                  WHERE id = ?1",
             )?,
             insert_delivery: conn.prepare(
-                "INSERT INTO delivery VALUES(?1, ?2, 0, ?3, ?4, ?5, NULL, ?6, ?7, ?8, ?9, NULL)
+                "INSERT INTO delivery VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
                  ON CONFLICT(event, dest) DO NOTHING",
             )?,
             revive_delivery: conn.prepare(
@@ -155,14 +155,7 @@ impl<'c> Applier<'c> {
 
     fn apply(&mut self, work: &mut Work, delta: &mut Delta) -> rusqlite::Result<()> {
         match work {
-            Work::New(accepted, None) => self.insert(accepted, None, delta).map(drop),
-            Work::New(accepted, Some(op)) => {
-                if self.insert(accepted, Some(&op.routed), delta)? {
-                    self.deliver(op, delta)
-                } else {
-                    self.route(op, delta)
-                }
-            }
+            Work::New(held) => self.apply_new(held, delta),
             Work::FoundCopy { accepted, insert } => {
                 if *insert {
                     self.insert(accepted, None, delta)?;
@@ -170,7 +163,7 @@ impl<'c> Applier<'c> {
                 self.found_copy(accepted.event.id.row(), accepted.at)
             }
             Work::FoundPayload { row, from, to } => self.found_payload(*row, *from, *to),
-            Work::Routed(op) => self.route(op, delta),
+            Work::Routed(op) => self.route(op, &[], delta),
             Work::Settled(settled) => self.settle(settled, delta),
             Work::Lost { row, destination } => self.lost(*row, destination.as_deref(), delta),
             Work::Asked(Asked::Replay { row, destination, now_ms, found, ready, .. }) => {
@@ -192,6 +185,18 @@ impl<'c> Applier<'c> {
             Work::Asked(Asked::Relocate { moved, .. }) => self.relocate(moved),
             Work::Asked(Asked::Barrier { .. }) => Ok(()),
         }
+    }
+
+    fn apply_new(&mut self, held: &mut Held, delta: &mut Delta) -> rusqlite::Result<()> {
+        let Held { accepted, routed, settled, .. } = held;
+        let inserted = self.insert(accepted, routed.as_ref().map(|op| &op.routed), delta)?;
+        match routed {
+            Some(op) if inserted => self.deliver(op, settled, delta)?,
+            Some(op) => self.route(op, settled, delta)?,
+            None => {}
+        }
+        let later = settled.iter().filter(|one| !is_whole(one));
+        later.into_iter().try_for_each(|one| self.settle(one, delta))
     }
 
     /// False where the event has a row already.
@@ -230,7 +235,12 @@ impl<'c> Applier<'c> {
         Ok(inserted == 1)
     }
 
-    fn route(&mut self, op: &mut RoutedOp, delta: &mut Delta) -> rusqlite::Result<()> {
+    fn route(
+        &mut self,
+        op: &mut RoutedOp,
+        settled: &[Settled],
+        delta: &mut Delta,
+    ) -> rusqlite::Result<()> {
         let routed = &op.routed;
         let rulings = rulings(routed, &mut self.buffer)?;
         let changed = self.statements.route_event.execute(params![
@@ -245,13 +255,20 @@ impl<'c> Applier<'c> {
             tracing::error!(event = %routed.event.id, "an outcome for an event that has no row");
             op.routed.deliveries.clear();
         }
-        self.deliver(op, delta)
+        self.deliver(op, settled, delta)
     }
 
-    fn deliver(&mut self, op: &mut RoutedOp, delta: &mut Delta) -> rusqlite::Result<()> {
+    fn deliver(
+        &mut self,
+        op: &mut RoutedOp,
+        settled: &[Settled],
+        delta: &mut Delta,
+    ) -> rusqlite::Result<()> {
         for (place, delivery) in op.routed.deliveries.iter_mut().enumerate() {
             let payload = op.payloads.get(place).copied().flatten();
-            self.deliver_one(delivery, payload, delta)?;
+            let own = |one: &&Settled| one.key.destination == delivery.destination;
+            let whole = settled.iter().filter(|one| is_whole(one)).find(own);
+            self.deliver_one(delivery, payload, whole, delta)?;
         }
         Ok(())
     }
@@ -260,6 +277,7 @@ impl<'c> Applier<'c> {
         &mut self,
         delivery: &mut Delivery,
         payload: Option<Locator>,
+        whole: Option<&Settled>,
         delta: &mut Delta,
     ) -> rusqlite::Result<()> {
         let row = delivery.event.id.row();
@@ -270,19 +288,25 @@ impl<'c> Applier<'c> {
         let offset = payload.map(|at| at.offset as i64);
         let length = payload.map(|at| at.length);
         let key = delivery.order_key.as_deref();
+        let (next, cause) = whole.map_or((DeliveryState::Waiting, None), |one| after(&one.next));
+        let first = whole.map(|one| attempt_bytes(&mut self.buffer, &one.attempt));
+        let made = u32::from(whole.is_some());
         let inserted = self.statements.insert_delivery.execute(params![
             row,
             dest,
+            next as i64,
             due,
-            delivery.tries,
-            delivery.attempts,
+            delivery.tries + made,
+            delivery.attempts + made,
+            cause,
             key,
             segment,
             offset,
-            length
+            length,
+            first
         ])?;
         if inserted == 1 {
-            delta.moved(dest, None, Some(DeliveryState::Waiting));
+            delta.moved(dest, None, Some(next));
             return Ok(());
         }
         // A replay: the row starts a new round, its attempts go on counting.
@@ -299,7 +323,7 @@ impl<'c> Applier<'c> {
         ])?;
         delivery.attempts = attempts;
         delta.moved(dest, Some(state), Some(DeliveryState::Waiting));
-        Ok(())
+        whole.map_or(Ok(()), |one| self.settle(one, delta))
     }
 
     /// Small steps, in proportion to what came, so that none is ever long.
@@ -310,6 +334,20 @@ impl<'c> Applier<'c> {
             self.statements.drop_keys.execute(params![now_ms as i64, step])?;
         }
         Ok(())
+    }
+}
+
+/// Whether the delivery's first attempt was its last: its row is written once.
+fn is_whole(settled: &Settled) -> bool {
+    settled.attempt.number == 1 && !matches!(settled.next, Next::Retry { .. })
+}
+
+/// A delivery's state after an attempt, and why where it is dead.
+pub(super) fn after(next: &Next) -> (DeliveryState, Option<&str>) {
+    match next {
+        Next::Delivered => (DeliveryState::Delivered, None),
+        Next::Retry { .. } => (DeliveryState::Waiting, None),
+        Next::Dead { cause } => (DeliveryState::Dead, Some(cause)),
     }
 }
 

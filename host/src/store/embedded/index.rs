@@ -1,8 +1,9 @@
 //! The index thread: gathers what waits, folds it, and commits it in one transaction.
 //!
 //! An accepted event needs no row at once: it lies in the journal, and a crash
-//! finds it there. So its row waits a little for the outcome of its routing,
-//! and most events are written once instead of written and changed.
+//! finds it there. So its rows wait a little for the outcome of its routing and
+//! of its deliveries, and most events are written once instead of written and
+//! changed again and again.
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
@@ -19,7 +20,7 @@ use super::record::Origin;
 use super::segment::{Locator, Position, Segments};
 use crate::clock::Clock;
 use crate::metrics::{COMMIT_RECORDS, COMMIT_SECONDS, STORE_ERRORS};
-use crate::store::Handoff;
+use crate::store::{Handoff, Next, Settled};
 
 /// So many events' rows wait for the outcome of their routing at most.
 const HELD: usize = 8_192;
@@ -30,8 +31,8 @@ const LAST_TRIES: u32 = 3;
 
 /// One unit of a transaction; it can be applied again after a rollback.
 pub(super) enum Work {
-    /// An event without a row, with the outcome of its routing where that is known.
-    New(Accepted, Option<RoutedOp>),
+    /// An event without a row, with what is known of it.
+    New(Held),
     /// A copy of an event, met when the journal is read again; an event
     /// without a row gets one where `insert` says so.
     FoundCopy {
@@ -44,7 +45,7 @@ pub(super) enum Work {
         to: Locator,
     },
     Routed(RoutedOp),
-    Settled(crate::store::Settled),
+    Settled(Settled),
     Lost {
         row: i64,
         destination: Option<Box<str>>,
@@ -55,10 +56,7 @@ pub(super) enum Work {
 impl Work {
     fn weight(&self) -> Weight {
         match self {
-            Self::New(accepted, routed) => Weight {
-                bytes: accepted.weight() + routed.as_ref().map_or(0, |_| OP_WEIGHT),
-                pressing: usize::from(routed.is_some()),
-            },
+            Self::New(held) => held.weight(),
             _ => Weight { bytes: OP_WEIGHT, pressing: 1 },
         }
     }
@@ -133,9 +131,32 @@ impl Drop for Guard {
     }
 }
 
-struct Held {
-    accepted: Accepted,
+/// An event that has no row yet, and what became of it so far.
+pub(super) struct Held {
+    pub(super) accepted: Accepted,
+    pub(super) routed: Option<RoutedOp>,
+    /// Attempts of its deliveries, in the order in which they ended.
+    pub(super) settled: Vec<Settled>,
     since: Instant,
+}
+
+impl Held {
+    pub(super) fn new(accepted: Accepted, since: Instant) -> Self {
+        Self { accepted, routed: None, settled: Vec::new(), since }
+    }
+
+    fn weight(&self) -> Weight {
+        let ops = usize::from(self.routed.is_some()) + self.settled.len();
+        Weight { bytes: self.accepted.weight() + ops * OP_WEIGHT, pressing: ops }
+    }
+
+    /// Whether waiting could save nothing more: it ended without deliveries,
+    /// all of them ended, or one has to wait for another try.
+    fn is_complete(&self) -> bool {
+        let Some(op) = &self.routed else { return false };
+        let retries = self.settled.iter().any(|one| matches!(one.next, Next::Retry { .. }));
+        !op.handed || retries || self.settled.len() >= op.routed.deliveries.len()
+    }
 }
 
 struct Thread<'c> {
@@ -163,15 +184,24 @@ impl Thread<'_> {
                 Op::Accepted(accepted) => {
                     let row = accepted.event.id.row();
                     self.seen = (row, accepted.at.end());
-                    self.held.insert(row, Held { accepted, since: now });
+                    self.held.insert(row, Held::new(accepted, now));
                 }
-                Op::Routed(routed) => {
-                    work.push(match self.held.remove(&routed.routed.event.id.row()) {
-                        Some(held) => Work::New(held.accepted, Some(routed)),
-                        None => Work::Routed(routed),
-                    });
-                }
-                Op::Settled(settled) => work.push(Work::Settled(settled)),
+                Op::Routed(op) => match self.held.get_mut(&op.routed.event.id.row()) {
+                    Some(held) => {
+                        let row = op.routed.event.id.row();
+                        held.routed = Some(op);
+                        self.release_complete(row, &mut work);
+                    }
+                    None => work.push(Work::Routed(op)),
+                },
+                Op::Settled(settled) => match self.held.get_mut(&settled.key.event.row()) {
+                    Some(held) => {
+                        let row = settled.key.event.row();
+                        held.settled.push(settled);
+                        self.release_complete(row, &mut work);
+                    }
+                    None => work.push(Work::Settled(settled)),
+                },
                 Op::Lost { row, destination } => {
                     self.release_one(row, &mut work);
                     work.push(Work::Lost { row, destination });
@@ -196,14 +226,22 @@ impl Thread<'_> {
                 self.seen.1 = ends.fold(self.seen.1, Position::max);
             }
             Asked::Barrier { all: true, .. } => self.release(None, work),
+            Asked::Barrier { all: false, .. } => {
+                let routed = self.held.extract_if(.., |_, held| held.routed.is_some());
+                work.extend(routed.map(|(_, held)| Work::New(held)));
+            }
             _ => {}
         }
         work.push(Work::Asked(asked));
     }
 
     fn release_one(&mut self, row: i64, work: &mut Vec<Work>) {
-        if let Some(held) = self.held.remove(&row) {
-            work.push(Work::New(held.accepted, None));
+        work.extend(self.held.remove(&row).map(Work::New));
+    }
+
+    fn release_complete(&mut self, row: i64, work: &mut Vec<Work>) {
+        if self.held.get(&row).is_some_and(Held::is_complete) {
+            self.release_one(row, work);
         }
     }
 
@@ -213,7 +251,7 @@ impl Thread<'_> {
             if now.is_some_and(|now| entry.get().since + HOLD > now) {
                 break;
             }
-            work.push(Work::New(entry.remove().accepted, None));
+            work.push(Work::New(entry.remove()));
         }
     }
 
@@ -294,7 +332,7 @@ impl Thread<'_> {
         let mut ready = Vec::new();
         for item in &mut work {
             match item {
-                Work::New(_, Some(op)) | Work::Routed(op) => {
+                Work::New(Held { routed: Some(op), .. }) | Work::Routed(op) if !op.handed => {
                     ready.append(&mut op.routed.deliveries);
                 }
                 Work::Asked(Asked::Replay { ready: delivery, .. }) => ready.extend(delivery.take()),

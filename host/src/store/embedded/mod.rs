@@ -36,7 +36,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 
 pub use error::OpenError;
 pub use open::{Options, open};
@@ -48,7 +48,7 @@ use self::query::Readers;
 use self::segment::Segments;
 use super::{
     AppendError, AppendFuture, Backlog, DueCursor, DuePage, EventDetail, EventQuery, EventRow,
-    NewEvent, Purged, Routed, Settled, Store, StoreError, UnroutedPage, Usage,
+    Handoff, NewEvent, Purged, Routed, Settled, Store, StoreError, UnroutedPage, Usage,
 };
 use crate::clock::Clock;
 use crate::model::EventId;
@@ -62,6 +62,8 @@ pub(crate) struct Embedded {
     checkpoints: Arc<checkpoint::Checkpoints>,
     segments: Arc<Segments>,
     counts: Arc<Counts>,
+    /// Locked for reading while a hand-off is on its way; none once closed.
+    handoff: RwLock<Option<Arc<dyn Handoff>>>,
     readers: Readers,
     /// What may wait for the index before events are refused, in bytes.
     most_behind: usize,
@@ -78,6 +80,20 @@ impl Embedded {
             return Err(StoreError::Closed);
         }
         answer.recv().unwrap_or(Err(StoreError::Closed))
+    }
+
+    /// The rows go ahead, so that no outcome can overtake them; a flush waits
+    /// until the deliveries have followed.
+    fn hand_on(&self, routed: Routed) -> bool {
+        let handoff = self.handoff.read();
+        let Some(handoff) = handoff.as_deref() else { return false };
+        let deliveries = routed.deliveries.clone();
+        let op = ops::RoutedOp { handed: true, ..ops::RoutedOp::new(routed) };
+        let taken = self.index.push(Op::Routed(op));
+        if taken {
+            handoff.ready(deliveries);
+        }
+        taken
     }
 
     /// Why an event can't be taken now.
@@ -106,8 +122,10 @@ impl Store for Embedded {
         let own = |payload: &Arc<_>| !crate::model::Payload::is_original(payload);
         let taken = if routed.deliveries.iter().any(|d| d.payload.as_ref().is_some_and(own)) {
             self.queue.push(Job::Payloads(routed))
+        } else if routed.first && !routed.deliveries.is_empty() {
+            self.hand_on(routed)
         } else {
-            self.index.push(Op::Routed(ops::RoutedOp { routed, payloads: Vec::new() }))
+            self.index.push(Op::Routed(ops::RoutedOp::new(routed)))
         };
         if !taken {
             tracing::debug!("an outcome of routing came after the close; it is found again");
@@ -137,7 +155,9 @@ impl Store for Embedded {
     }
 
     fn flush(&self) -> Result<(), StoreError> {
-        // Through the journal first, since payloads go that way.
+        // Hand-offs under way first: they hold the lock.
+        drop(self.handoff.write());
+        // Then through the journal, since payloads go that way.
         self.ask_journal(|reply| Job::Rotate { before_row: i64::MIN, reply })?;
         self.index.ask(|reply| Asked::Barrier { all: true, reply })
     }

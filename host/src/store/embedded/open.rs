@@ -90,6 +90,7 @@ pub(super) fn open_embedded(
         checkpoints: Arc::clone(&checkpoints),
         segments: Arc::clone(&segments),
         counts: Arc::clone(&counts),
+        handoff: parking_lot::RwLock::new(Some(Arc::clone(&handoff))),
         readers: Readers::new(&dir),
         most_behind: options.queue_bytes,
         purging: parking_lot::Mutex::new(()),
@@ -144,6 +145,7 @@ impl Embedded {
     /// connection to close copies what is left of the index's log.
     pub(super) fn shut(&self) {
         let threads = std::mem::take(&mut *self.threads.lock());
+        *self.handoff.write() = None;
         self.queue.close();
         join(threads.journal);
         self.index.close();

@@ -14,10 +14,10 @@ use crate::store::{Routed, Settled, StoreError};
 /// What an op without a body takes in memory, roughly.
 pub(super) const OP_WEIGHT: usize = 256;
 
-/// So long an event's row waits for the outcome of its routing.
+/// So long an event's row waits for the outcome of its routing and of its deliveries.
 pub(super) const HOLD: Duration = Duration::from_millis(50);
 /// And so long an attempt for a commit that comes anyway.
-const LINGER: Duration = Duration::from_millis(3);
+const LINGER: Duration = Duration::from_millis(10);
 /// Under load all else waits so long for company: one commit for many.
 const CROWD_LINGER: Duration = Duration::from_micros(300);
 /// A batch with so much that is pressing says that there is load.
@@ -48,6 +48,14 @@ pub(super) struct RoutedOp {
     pub(super) routed: Routed,
     /// One for each delivery; none where it leaves as it came. Empty where all do.
     pub(super) payloads: Vec<Option<Locator>>,
+    /// The deliveries were handed on already.
+    pub(super) handed: bool,
+}
+
+impl RoutedOp {
+    pub(super) fn new(routed: Routed) -> Self {
+        Self { routed, payloads: Vec::new(), handed: false }
+    }
 }
 
 /// A copy made by a purge.
@@ -146,11 +154,12 @@ impl Op {
     }
 
     /// How long it may wait for company. Accepted events lie well in the
-    /// journal; an attempt that a crash takes back is made once more; all else
-    /// has someone waiting for it.
+    /// journal, and are routed once more where a crash takes that back; so is an
+    /// attempt made once more; all else has someone waiting for it.
     fn patience(&self) -> Duration {
         match self {
             Self::Accepted(_) => HOLD,
+            Self::Routed(op) if op.handed => HOLD,
             Self::Settled(_) => LINGER,
             _ => Duration::ZERO,
         }

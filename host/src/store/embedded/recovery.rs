@@ -8,13 +8,14 @@ use std::fs;
 use std::os::unix::fs::{DirBuilderExt, FileExt};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Instant;
 
 use rusqlite::Connection;
 
 use super::apply::Applier;
 use super::disk::Disk;
 use super::error::{INDEX_CURE, OpenError, ReadError};
-use super::index::Work;
+use super::index::{Held, Work};
 use super::ops::Accepted;
 use super::record::{self, Kind};
 use super::scan::{Scan, holds_a_record};
@@ -191,7 +192,7 @@ impl Pass<'_> {
             };
             let accepted = Accepted { event: Arc::new(event), at, key: record.key };
             return Ok(Some(match kind {
-                Kind::Event => Work::New(accepted, None),
+                Kind::Event => Work::New(Held::new(accepted, Instant::now())),
                 _ => Work::FoundCopy { accepted, insert: self.rebuild },
             }));
         }

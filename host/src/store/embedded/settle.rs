@@ -1,7 +1,7 @@
 //! What the index does with attempts, replays, disabled destinations and lost records.
 use rusqlite::{OptionalExtension, params};
 
-use super::apply::{Applier, attempt_bytes, state_of};
+use super::apply::{Applier, after, attempt_bytes, state_of};
 use super::counts::Delta;
 use super::error::ReadError;
 use super::query::{Stored, locator};
@@ -27,20 +27,13 @@ impl Applier<'_> {
         let number = settled.attempt.number;
         let data = attempt_bytes(&mut self.buffer, &settled.attempt);
         let first = (number == 1).then_some(data);
-        let (changed, next) = match &settled.next {
-            Next::Retry { due_ms } => {
-                let due = (*due_ms).min(i64::MAX as u64) as i64;
-                let retry = params![row, dest, due, number, first];
-                (self.statements.settle_retry.execute(retry)?, DeliveryState::Waiting)
-            }
-            next => {
-                let (state, cause) = match next {
-                    Next::Dead { cause } => (DeliveryState::Dead, Some(cause)),
-                    _ => (DeliveryState::Delivered, None),
-                };
-                let last = params![row, dest, state as i64, number, cause, first];
-                (self.statements.settle_last.execute(last)?, state)
-            }
+        let (next, cause) = after(&settled.next);
+        let changed = if let Next::Retry { due_ms } = &settled.next {
+            let due = (*due_ms).min(i64::MAX as u64) as i64;
+            self.statements.settle_retry.execute(params![row, dest, due, number, first])?
+        } else {
+            let last = params![row, dest, next as i64, number, cause, first];
+            self.statements.settle_last.execute(last)?
         };
         if changed == 1 {
             delta.moved(dest, Some(DeliveryState::Waiting), Some(next));

@@ -201,7 +201,7 @@ impl Writer<'_> {
             routed.deliveries.clear();
             places.clear();
         }
-        RoutedOp { routed, payloads: places }
+        RoutedOp { payloads: places, ..RoutedOp::new(routed) }
     }
 
     /// Copies of records, out of a segment that is about to be dropped.

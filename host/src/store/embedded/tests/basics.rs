@@ -128,6 +128,78 @@ fn a_whole_life_is_kept() {
 }
 
 #[test]
+fn a_first_round_is_handed_on_at_once_and_its_rows_say_how_it_ended() {
+    let opened = Opened::new();
+    let event = opened.accept("x");
+    let deliveries = ["one", "two", "three"].map(|name| delivery(&event, name)).into();
+    let routed = outcome(&event, EventState::Routed, deliveries);
+    opened.store.routed(Routed { first: true, ..routed });
+    let handed = opened.handed.take_ready();
+    assert_eq!(handed.len(), 3, "within the call");
+    opened.settle(event.id, "two", 1, Next::Delivered);
+    opened.settle(event.id, "one", 1, dead("gone"));
+    opened.settle(event.id, "three", 1, Next::Retry { due_ms: START + 9 });
+    opened.store.flush().unwrap();
+    assert!(opened.handed.take_ready().is_empty(), "once");
+    let found = opened.store.event(event.id).unwrap().unwrap();
+    let rows: Vec<_> = found
+        .deliveries
+        .iter()
+        .map(|one| (&*one.row.destination, one.row.state, one.attempts.len(), &one.row.cause))
+        .collect();
+    let gone = Some("gone".to_owned());
+    assert_eq!(
+        rows,
+        [
+            ("one", DeliveryState::Dead, 1, &gone),
+            ("two", DeliveryState::Delivered, 1, &None),
+            ("three", DeliveryState::Waiting, 1, &None),
+        ]
+    );
+    assert_eq!(opened.due("three", START + 9), [event.id]);
+    let backlog = opened.store.backlog().unwrap();
+    let counted = backlog.iter().map(|one| (&*one.destination, one.waiting, one.dead));
+    assert_eq!(counted.collect::<Vec<_>>(), [("one", 0, 1), ("two", 0, 0), ("three", 1, 0)]);
+}
+
+#[test]
+fn a_flush_waits_for_the_hand_offs_under_way() {
+    struct Slow(Mutex<(bool, bool)>, Condvar);
+    impl Handoff for Slow {
+        fn accepted(&self, _: Vec<Arc<Event>>) {}
+        fn ready(&self, _: Vec<Delivery>) {
+            let mut state = self.0.lock();
+            state.0 = true;
+            self.1.notify_all();
+            while !state.1 {
+                self.1.wait(&mut state);
+            }
+        }
+    }
+    let dir = TempDir::new().unwrap();
+    let slow = Arc::new(Slow(Mutex::default(), Condvar::new()));
+    let options = Options::new(dir.path(), Clock::manual(START));
+    let store = open_embedded(options, Arc::clone(&slow) as Arc<dyn Handoff>).unwrap();
+    let id = new_id(wait(store.append(event("x"))));
+    let event = store.event(id).unwrap().unwrap().event;
+    let routed = outcome(&event, EventState::Routed, vec![delivery(&event, "slow")]);
+    std::thread::scope(|scope| {
+        scope.spawn(|| store.routed(Routed { first: true, ..routed }));
+        let mut state = slow.0.lock();
+        while !state.0 {
+            slow.1.wait(&mut state);
+        }
+        assert!(store.handoff.try_write().is_none(), "a flush has to wait here");
+        let flush = scope.spawn(|| store.flush());
+        state.1 = true;
+        slow.1.notify_all();
+        drop(state);
+        flush.join().unwrap().unwrap();
+        assert!(store.handoff.try_write().is_some());
+    });
+}
+
+#[test]
 fn an_event_that_routing_ended_says_why() {
     let opened = Opened::new();
     for state in [EventState::Dropped, EventState::Dead, EventState::Parked, EventState::Unrouted] {

@@ -206,6 +206,7 @@ pub(super) fn outcome(event: &Arc<Event>, state: EventState, deliveries: Vec<Del
         reason: None,
         rulings: Vec::new(),
         deliveries,
+        first: false,
         retry_ms: 0,
         tries: 1,
     }

@@ -131,9 +131,13 @@ impl World {
             let sent = Sent { state: DeliveryState::Waiting, due, tries: 0, attempts, body };
             kept.sent.insert(number, sent);
         }
+        let first = kept.replays == 0;
         let routed = outcome(&kept.event.clone(), EventState::Routed, deliveries);
-        self.opened.store.routed(routed);
-        self.opened.store.flush().unwrap();
+        self.opened.store.routed(Routed { first, ..routed });
+        if !first || is_changed {
+            // Only then may they be settled.
+            self.opened.store.flush().unwrap();
+        }
     }
 
     fn end(&mut self, event: usize, state: EventState, due: u64) {

@@ -68,6 +68,34 @@ fn a_torn_end_of_zeros_or_rubbish_is_cut_off() {
 }
 
 #[test]
+fn a_segment_that_ended_or_was_closed_keeps_no_spare_room() {
+    let opened = Opened::with(|options| options.segment_bytes = 500);
+    for number in 0..20 {
+        opened.accept(&number.to_string());
+    }
+    opened.store.close();
+    let files = journal_files(opened.dir.path());
+    assert!(files.len() > 2, "{files:?}");
+    for file in files {
+        assert_eq!(fs::metadata(&file).unwrap().len(), written(&file), "{}", file.display());
+    }
+}
+
+#[test]
+fn what_was_handed_on_before_its_rows_were_committed_is_routed_again_after_a_crash() {
+    let opened = Opened::new();
+    let event = opened.accept("x");
+    let routed = outcome(&event, EventState::Routed, vec![delivery(&event, "one")]);
+    opened.store.routed(Routed { first: true, ..routed });
+    assert_eq!(opened.handed.take_ready().len(), 1);
+    let crashed = reopened(snapshot(opened.dir.path()));
+    let again = crashed.unrouted(START);
+    let ids: Vec<_> = again.events.iter().map(|one| (one.event.id, one.replay)).collect();
+    // Unless the machine was so slow that the rows were there already.
+    assert!(ids == [(event.id, false)] || crashed.due("one", START) == [event.id], "{ids:?}");
+}
+
+#[test]
 fn a_segment_that_was_never_begun_is_removed() {
     let opened = Opened::new();
     opened.accept("one");
