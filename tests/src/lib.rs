@@ -4,8 +4,12 @@
 mod guest;
 mod host;
 mod load;
+pub mod mutants;
 mod receiver;
+pub mod schemes;
 mod signature;
+mod table;
+pub mod vectors;
 mod wait;
 
 pub use guest::{guest, hostile};
@@ -13,4 +17,5 @@ pub use host::{Host, HostBuilder, artifact, plugins_dir};
 pub use load::{Client, Posted};
 pub use receiver::{Answer, Received, Receiver};
 pub use signature::is_signed;
+pub use table::table;
 pub use wait::{eventually, within};

@@ -162,6 +162,22 @@ fn generated_pages_are_current() {
     }
 }
 
+/// The table of the providers, as the page on sources has it between its marks.
+#[test]
+fn the_table_of_schemes_is_current() {
+    let file = root().join("docs/sources.md");
+    let page = std::fs::read_to_string(&file).expect("a page");
+    let (before, rest) = page.split_once("make test` -->\n").expect("the mark where it begins");
+    let (_, after) = rest.split_once("<!-- end -->").expect("the mark where it ends");
+    let current =
+        format!("{before}make test` -->\n{}<!-- end -->{after}", hookwright_tests::table());
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(&file, &current).expect("a write");
+    }
+    let written = std::fs::read_to_string(&file).expect("a page");
+    assert_eq!(written, current, "docs/sources.md is out of date: run `UPDATE_DOCS=1 make test`");
+}
+
 #[test]
 fn links_lead_somewhere() {
     for page in pages() {

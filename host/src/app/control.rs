@@ -4,7 +4,6 @@ use std::sync::atomic::Ordering;
 use super::Parts;
 use crate::admin::{Control, DestinationStatus, PluginStatus, QuarantineStatus, SourceStatus};
 use crate::clock::{Clock, millis};
-use crate::signing::Verify;
 
 impl Control for Parts {
     fn ready(&self) -> bool {
@@ -21,7 +20,7 @@ impl Control for Parts {
                 true => format!("/in/{name}"),
                 false => format!("/in/{name}/TOKEN"),
             },
-            scheme: scheme(&source.verify).to_owned(),
+            scheme: source.verify.name().to_owned(),
             plugins: names(&source.plugins),
             destinations: names(&source.destinations),
         });
@@ -75,17 +74,5 @@ impl Control for Parts {
         let runtime = tokio::runtime::Handle::current();
         let done = runtime.block_on(self.delivery.disable(destination, reason));
         done.map_err(|error| error.to_string())
-    }
-}
-
-fn scheme(verify: &Verify) -> &'static str {
-    match verify {
-        Verify::None => "none",
-        Verify::Standard { .. } => "standard",
-        Verify::Github { .. } => "github",
-        Verify::Stripe { .. } => "stripe",
-        Verify::Hmac(_) => "hmac",
-        Verify::Basic { .. } => "basic",
-        Verify::Bearer { .. } => "bearer",
     }
 }

@@ -164,7 +164,8 @@ pub(super) fn sources(config: &Config) -> ingress::Sources {
     let options = |source: &config::SourceConfig| ingress::SourceOptions {
         verify: source.verify.clone(),
         kind: match &source.kind {
-            None => KindFrom::None,
+            // No kind stands where an id does.
+            None | Some(Selector::Id) => KindFrom::None,
             Some(Selector::Header(name)) => KindFrom::Header(name.clone()),
             Some(Selector::Json(pointer)) => KindFrom::Pointer(pointer.clone()),
         },
@@ -193,6 +194,7 @@ pub(super) fn sources(config: &Config) -> ingress::Sources {
 
 fn key(key: &config::DedupeKey) -> KeyFrom {
     let part = |part: &Selector| match part {
+        Selector::Id => KeyFrom::Id,
         Selector::Header(name) => KeyFrom::Header(name.clone()),
         Selector::Json(pointer) => KeyFrom::Pointer(pointer.clone()),
     };

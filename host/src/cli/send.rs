@@ -12,7 +12,7 @@ use hyper_util::rt::TokioExecutor;
 
 use super::api::reachable;
 use crate::clock::{Clock, random_u64};
-use crate::signing::{Verify, sign_as_provider};
+use crate::signing::{Draft, Part, Sent, Verify, sign_as_provider};
 
 const GITHUB_PUSH: &str = include_str!("../../samples/github-push.json");
 const STRIPE_PAID: &str = include_str!("../../samples/stripe-invoice-paid.json");
@@ -25,6 +25,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(super) struct Args {
     /// A source of the settings.
     source: String,
+    /// What happened, as the provider names it. Default: one of the scheme's.
+    #[arg(long)]
+    kind: Option<String>,
     /// The body. Default: a sample of the source's scheme.
     #[arg(long, conflicts_with = "file")]
     data: Option<String>,
@@ -39,43 +42,51 @@ pub(super) struct Args {
     count: u32,
 }
 
-/// An event to post.
-pub(super) struct Sample {
-    pub(super) body: Bytes,
-    pub(super) headers: Vec<(String, String)>,
+/// A sample of the scheme, or the caller's body, signed as the provider signs.
+///
+/// # Errors
+/// Only the provider can sign.
+pub(super) fn sample(
+    verify: &Verify,
+    kind: Option<&str>,
+    body: Option<&[u8]>,
+    clock: &Clock,
+) -> anyhow::Result<Sent> {
+    let id = format!("sample-{:016x}", random_u64());
+    let body = body.or_else(|| if kind.is_none() { real(verify) } else { None });
+    let draft = Draft { id: &id, at_s: clock.now_ms() / 1_000, kind, body };
+    let Some(mut sent) = sign_as_provider(verify, &draft) else {
+        bail!("only the provider can sign: scheme `{}` checks with its public key", verify.name());
+    };
+    let form = matches!(verify, Verify::Preset(scheme) if scheme.preset.signs(Part::TwilioForm));
+    let content_type = if form { "application/x-www-form-urlencoded" } else { "application/json" };
+    sent.headers.push(("content-type".to_owned(), content_type.to_owned()));
+    Ok(sent)
 }
 
-/// A sample of the scheme, or the caller's body, signed as the provider signs.
-pub(super) fn sample(verify: &Verify, body: Option<Bytes>, clock: &Clock) -> Sample {
-    let id = format!("sample-{:016x}", random_u64());
-    let (text, mut headers) = match verify {
-        Verify::Github { .. } => (
-            GITHUB_PUSH,
-            vec![
-                ("x-github-event".to_owned(), "push".to_owned()),
-                ("x-github-delivery".to_owned(), id.clone()),
-                ("user-agent".to_owned(), "GitHub-Hookshot/sample".to_owned()),
-            ],
-        ),
-        Verify::Stripe { .. } => (STRIPE_PAID, Vec::new()),
-        _ => (STANDARD, Vec::new()),
-    };
-    let body = body.unwrap_or(Bytes::from_static(text.as_bytes()));
-    headers.push(("content-type".to_owned(), "application/json".to_owned()));
-    headers.extend(sign_as_provider(verify, &id, clock.now_ms() / 1_000, &body));
-    Sample { body, headers }
+/// A body as the provider really sends it.
+fn real(verify: &Verify) -> Option<&'static [u8]> {
+    match verify.name() {
+        "github" => Some(GITHUB_PUSH.as_bytes()),
+        "stripe" => Some(STRIPE_PAID.as_bytes()),
+        "standard" | "none" | "hmac" | "api-key" | "basic" | "bearer" => Some(STANDARD.as_bytes()),
+        _ => None,
+    }
 }
 
 /// Posts it; the answer's status and text.
-pub(super) async fn post(url: &str, sample: &Sample) -> anyhow::Result<(u16, String)> {
-    let mut request = Request::post(url);
+pub(super) async fn post(url: &str, sample: &Sent) -> anyhow::Result<(u16, String)> {
+    let mut request = match &sample.query {
+        Some(query) => Request::post(format!("{url}?{query}")),
+        None => Request::post(url),
+    };
     for (name, value) in &sample.headers {
         request = request.header(name, value);
     }
     // Without what may be a token.
     let shown = url.rsplit_once("/in/").map_or(url, |(host, _)| host);
     let client: Client<_, Full<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
-    let request = request.body(Full::new(sample.body.clone()))?;
+    let request = request.body(Full::new(Bytes::from(sample.body.clone())))?;
     let asked = async {
         let answer = client
             .request(request)
@@ -117,7 +128,8 @@ pub(super) fn run(config: &Path, json: bool, args: Args) -> anyhow::Result<ExitC
     super::block_on(async {
         let mut code = ExitCode::SUCCESS;
         for _ in 0..args.count {
-            let mut sample = sample(&source.verify, body.clone(), &clock);
+            let kind = args.kind.as_deref();
+            let mut sample = sample(&source.verify, kind, body.as_deref(), &clock)?;
             sample.headers.extend(extra.iter().cloned());
             let (status, text) = post(&url, &sample).await?;
             let line =

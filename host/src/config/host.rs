@@ -6,7 +6,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use super::access::NETWORK;
-use super::kind::{ADDRESS, Choice, DURATION, File, Flag, List, SIZE, whole};
+use super::kind::{ADDRESS, Choice, DURATION, File, Flag, List, PUBLIC_URL, SIZE, whole};
 use super::reader::Section;
 use super::secret;
 use super::unit::Fault;
@@ -16,6 +16,8 @@ use crate::signing::Secret;
 #[derive(Debug, Clone)]
 pub struct IngressConfig {
     pub listen: SocketAddr,
+    /// Where sources reach it from outside, before `/in/<source>`.
+    pub public_url: Option<String>,
     /// Bytes.
     pub max_body: u64,
     pub max_headers: usize,
@@ -149,6 +151,9 @@ impl IngressConfig {
             listen: s
                 .key("listen", ADDRESS, "Where sources post to, at `/in/<source>`.")
                 .default("127.0.0.1:8080"),
+            public_url: s
+                .key("public_url", PUBLIC_URL, "Where sources reach it from outside, before `/in/<source>`: for schemes that sign the URL.")
+                .optional("none"),
             max_body: s
                 .key("max_body", SIZE, "The largest body; a larger one is refused with 413.")
                 .range("1KiB", "256MiB")

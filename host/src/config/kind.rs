@@ -98,6 +98,21 @@ pub(super) fn header(text: &str) -> Result<HeaderName, Fault> {
     text.parse().map_err(|_| Fault::new(format!("{} is no header name", quote(text)), help))
 }
 
+/// Where something is reached from outside, as it stands.
+pub(super) const PUBLIC_URL: Text<String> =
+    Text { name: "URL", example: "\"https://hooks.example.com\"", unit: "", parse: public_url };
+
+fn public_url(text: &str) -> Result<String, Fault> {
+    let help = "write it as `https://hooks.example.com`, without `?`, `#` or a space";
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    let good = |rest: &str| !rest.is_empty() && !rest.starts_with('/');
+    let plain = |char: char| char.is_ascii_graphic() && !matches!(char, '?' | '#' | '@');
+    if rest.is_some_and(good) && text.chars().all(plain) {
+        return Ok(text.to_owned());
+    }
+    Err(Fault::new(format!("{} is no public URL", quote(text)), help))
+}
+
 /// A whole number that fits `T`.
 pub(super) struct Whole<T>(PhantomData<T>);
 
@@ -161,7 +176,10 @@ impl Kind for Flag {
     }
 }
 
-/// One of a few words.
+/// More words than a message lists beside a better guess.
+const MANY: usize = 12;
+
+/// One of some words.
 pub(super) struct Choice<T: 'static>(pub(super) &'static [(&'static str, T)]);
 
 impl<T: Copy> Kind for Choice<T> {
@@ -182,6 +200,7 @@ impl<T: Copy> Kind for Choice<T> {
             return Some(*value);
         }
         let help = match nearest(text, words.iter().copied()) {
+            Some(near) if words.len() > MANY => format!("did you mean `{near}`?"),
             Some(near) => format!("did you mean `{near}`? Known are {}", listed(&words)),
             None => format!("write one of {}", listed(&words)),
         };

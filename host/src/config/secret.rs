@@ -5,7 +5,7 @@ use super::kind::{Kind, header, mismatch};
 use super::reader::At;
 use super::tree::{Origin, Value};
 use super::unit::{Fault, quote};
-use crate::signing::{self, Secret};
+use crate::signing::{self, Credential, Key, KeyForm, Secret};
 
 /// Turns what a reference led to into a key. The fault must not show it.
 type Shape = fn(&[u8]) -> Result<Secret, Fault>;
@@ -19,18 +19,8 @@ pub(super) const ANY: SecretRef = SecretRef(|bytes| Ok(Secret::new(bytes)));
 /// Base64 as Standard Webhooks wants it, decoded.
 pub(super) const STANDARD: SecretRef = SecretRef(|bytes| {
     let text = std::str::from_utf8(bytes).map_err(|_| signing::KeyError::NotBase64);
-    text.and_then(signing::standard_key).map_err(|error| {
-        let help = "make one with `echo whsec_$(openssl rand -base64 32)`";
-        Fault::new(error.to_string(), help)
-    })
-});
-
-/// `user:password`.
-pub(super) const BASIC: SecretRef = SecretRef(|bytes| {
-    if bytes.contains(&b':') {
-        return Ok(Secret::new(bytes));
-    }
-    Err(Fault::new("has no `:`", "a secret for basic authentication is `user:password`"))
+    text.and_then(signing::standard_key)
+        .map_err(|error| Fault::new(error.to_string(), error.help()))
 });
 
 impl Kind for SecretRef {
@@ -41,18 +31,92 @@ impl Kind for SecretRef {
     }
 
     fn read(&self, at: &At<'_, '_>) -> Option<Secret> {
-        let Some(text) = at.node.text() else {
-            return mismatch(at, "a secret", "\"env:NAME\"");
-        };
-        let bytes = match reference(text) {
-            Some(reference) => resolve(at, reference)?,
-            None => {
-                let help = "write `env:NAME` or `file:PATH`, or `dangerous_plain:…` if you must";
-                return at.wrong(Fault::new("a secret must not stand here in clear text", help));
-            }
-        };
+        let bytes = bytes(at)?;
         (self.0)(&bytes).or_else(|fault| at.wrong(fault).ok_or(())).ok()
     }
+}
+
+/// What a reference leads to.
+fn bytes(at: &At<'_, '_>) -> Option<Vec<u8>> {
+    let Some(text) = at.node.text() else {
+        return mismatch(at, "a secret", "\"env:NAME\"");
+    };
+    match reference(text) {
+        Some(reference) => resolve(at, reference),
+        None => {
+            let help = "write `env:NAME` or `file:PATH`, or `dangerous_plain:…` if you must";
+            at.wrong(Fault::new("a secret must not stand here in clear text", help))
+        }
+    }
+}
+
+/// A secret of a source in the provider's form: its reference alone, or a
+/// table with the time in which it counts.
+pub(super) struct Dated(pub(super) KeyForm);
+
+impl Kind for Dated {
+    type Value = Credential;
+
+    fn name(&self) -> String {
+        "secret or `{ secret, from, until }`".to_owned()
+    }
+
+    fn read(&self, at: &At<'_, '_>) -> Option<Credential> {
+        let Value::Table(table) = &at.node.value else { return self.key(at).map(Into::into) };
+        let (mut credential, mut good) = (None, true);
+        let (mut from_s, mut until_s) = (0, u64::MAX);
+        for (key, entry) in table {
+            let path = format!("{}.{}", at.path, quote(key).trim_matches('`'));
+            let value = At { node: &entry.node, path, key, ..at.clone() };
+            match key.as_str() {
+                "secret" => {
+                    credential = self.key(&value);
+                    good &= credential.is_some();
+                }
+                "from" => good &= date(&value).map(|date| from_s = date).is_some(),
+                "until" => good &= date(&value).map(|date| until_s = date).is_some(),
+                _ => {
+                    let fault = Fault::new("unknown key", "known are `secret`, `from`, `until`");
+                    at.reader.mistake(&entry.key, &value.path, fault);
+                    good = false;
+                }
+            }
+        }
+        if !table.contains_key("secret") {
+            let help = "add `secret = \"env:NAME\"`";
+            return at.wrong(Fault::new("has no `secret`", help));
+        }
+        if from_s >= until_s {
+            let help = "make `until` later than `from`";
+            return at.wrong(Fault::new("would never count: it ends before it begins", help));
+        }
+        if good && until_s <= at.reader.sources.now_s {
+            let fault = Fault::new("is past its `until`: it counts no more", "remove it");
+            at.reader.warning(&at.node.origin, &at.path, fault);
+        }
+        let key = credential.filter(|_| good)?;
+        Some(Credential { key, from_s, until_s })
+    }
+}
+
+impl Dated {
+    fn key(&self, at: &At<'_, '_>) -> Option<Key> {
+        let read = self.0.read(&bytes(at)?);
+        read.map_err(|error| at.wrong::<()>(Fault::new(error.to_string(), error.help()))).ok()
+    }
+}
+
+/// Seconds since 1970.
+fn date(at: &At<'_, '_>) -> Option<u64> {
+    at.public();
+    let text = match &at.node.value {
+        Value::Date(text) => Some(text.as_str()),
+        _ => at.node.text(),
+    };
+    let help = "write it in UTC, as `\"2026-12-01\"` or `\"2026-12-01T12:00:00Z\"`";
+    let Some(text) = text else { return mismatch(at, "a date", "\"2026-12-01\"") };
+    let seconds = signing::seconds_of_date(text);
+    seconds.or_else(|| at.wrong(Fault::new(format!("{} is no date", quote(text)), help)))
 }
 
 enum Reference<'a> {

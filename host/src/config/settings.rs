@@ -94,11 +94,13 @@ impl Config {
         let doc = "How long a shutdown waits for what is in flight.";
         let shutdown = s.key("shutdown", DURATION, doc).range("0s", "10m").default("20s");
         let (plugins, destinations) = (s.names("plugins"), s.names("destinations"));
+        let ingress = s.section("ingress", "Where webhooks come in.", IngressConfig::read);
+        let public_url = ingress.public_url.clone();
         let config = Self {
             data_dir,
             plugins_dir,
             shutdown,
-            ingress: s.section("ingress", "Where webhooks come in.", IngressConfig::read),
+            ingress,
             admin: s.section("admin", "The API, the console and the metrics.", AdminConfig::read),
             store: s.section("store", "How events are written down.", StoreConfig::read),
             retention: s.section("retention", "How long they are kept.", RetentionConfig::read),
@@ -106,7 +108,7 @@ impl Config {
             delivery: s.section("delivery", "Limits over all destinations.", DeliveryConfig::read),
             log: s.section("log", "What is written to standard error.", LogConfig::read),
             sources: s.named("sources", "Who may post, at `/in/NAME`.", |inner| {
-                SourceConfig::read(inner, &plugins, &destinations)
+                SourceConfig::read(inner, &plugins, &destinations, public_url.as_deref())
             }),
             destinations: s.named("destinations", "Where events go.", DestinationConfig::read),
             plugins: s.named(

@@ -5,13 +5,13 @@ use http::HeaderName;
 
 use super::access::AccessConfig;
 use super::answer::{self, AnswerConfig};
-use super::kind::{DURATION, Kind, List, Reference, SIZE, Text, header};
+use super::kind::{DURATION, Kind, List, PUBLIC_URL, Reference, SIZE, Text, header};
 use super::reader::{At, Section};
 use super::tree::Value;
 use super::unit::{Fault, quote};
 use super::verify::{self, Scheme};
 use crate::model::{Name, pointer};
-use crate::signing::Verify;
+use crate::signing::{Place, Verify};
 
 /// One source. Its URL is `/in/<name>`.
 #[derive(Debug, Clone)]
@@ -37,6 +37,8 @@ pub enum Selector {
     Header(HeaderName),
     /// A JSON pointer (RFC 6901) into the body.
     Json(String),
+    /// The id of Standard Webhooks, by any of its names.
+    Id,
 }
 
 /// Refuse a second event with the same key within the window.
@@ -103,10 +105,17 @@ impl SourceConfig {
         s: &Section<'_, '_>,
         plugins: &[&str],
         destinations: &[&str],
+        public_base: Option<&str>,
     ) -> Option<Self> {
         s.missing("verify", "add `verify = { scheme = \"…\", secrets = [\"env:NAME\"] }`, or `verify = { scheme = \"none\" }` to let anybody post");
+        let doc = "The URL that the provider posts to, for schemes that sign it; without a query.";
+        let url = s.key("public_url", PUBLIC_URL, doc);
+        let url = url.optional("`/in/NAME` behind `ingress.public_url`");
+        let url =
+            url.or_else(|| Some(format!("{}/in/{}", public_base?.trim_end_matches('/'), s.name())));
         let doc = "How a request proves that it comes from the source. Required.";
-        let verify = s.optional_section("verify", doc, |inner| Some(verify::read(inner)));
+        let read = |inner: &Section<'_, '_>| Some(verify::read(inner, url.as_deref()));
+        let verify = s.optional_section("verify", doc, read);
         let (scheme, verify) = verify.unwrap_or_default();
         let doc = "Plugins that see the event, in order.";
         let plugins = Reference { what: "plugin", names: plugins };
@@ -114,7 +123,7 @@ impl SourceConfig {
         let doc = "Destinations of an event that no plugin dropped or routed.";
         let destinations = Reference { what: "destination", names: destinations };
         let destinations = s.key("destinations", List(destinations), doc).default("[]");
-        let doc = "Where the name of what happened stands: in a header, or in the body by a JSON pointer. By the scheme: `github` `header:x-github-event`, `stripe` and `standard` `json:/type`, others none.";
+        let doc = "Where the name of what happened stands: in a header, or in the body by a JSON pointer. By the scheme: see [the table](sources.md).";
         let kind = s.key("kind", KIND, doc).optional("by the scheme");
         let doc = "Answer a repeated event with the first one's id and do not handle it again.";
         let dedupe = s.optional_section("dedupe", doc, |inner| dedupe(inner, scheme));
@@ -139,35 +148,36 @@ impl SourceConfig {
 }
 
 fn dedupe(s: &Section<'_, '_>, scheme: Option<Scheme>) -> Option<DedupeConfig> {
-    let doc = "What makes two events the same. `id` is the scheme's own: `webhook-id` of `standard`, `x-github-delivery` of `github`, `/id` in the body of `stripe`. `hash` is the whole body, byte for byte. Of a list all must be the same; an event that lacks one is taken as new.";
+    let doc = "What makes two events the same. `id` is the scheme's own, see [the table](sources.md). `hash` is the whole body, byte for byte. Of a list all must be the same; an event that lacks one is taken as new.";
     let key = s.key("key", KeyKind, doc).required();
     let doc = "How long a key is remembered.";
     let window = s.key("window", DURATION, doc).range("1s", "30d").default("24h");
     let key = match (key?, scheme?) {
         (Some(key), _) => return Some(DedupeConfig { key, window }),
-        (None, Scheme::Standard) => named("webhook-id"),
-        (None, Scheme::Github) => named("x-github-delivery"),
-        (None, Scheme::Stripe) => Selector::Json("/id".to_owned()),
-        (None, other) => {
-            let message = format!("scheme `{}` has no id of its own", other.as_str());
-            let help = "name where it stands, as `header:x-id` or `json:/id`";
-            s.wrong("key", Fault::new(message, help));
-            return None;
+        (None, scheme) => {
+            let own = scheme.preset().and_then(|preset| preset.id).and_then(selected);
+            if own.is_none() {
+                let message = format!("scheme `{}` has no id of its own", scheme.as_str());
+                let help = "name where it stands, as `header:x-id` or `json:/id`";
+                s.wrong("key", Fault::new(message, help));
+            }
+            own?
         }
     };
     Some(DedupeConfig { key: DedupeKey::Parts(vec![key]), window })
 }
 
 fn default_kind(scheme: Option<Scheme>) -> Option<Selector> {
-    match scheme? {
-        Scheme::Github => Some(named("x-github-event")),
-        Scheme::Stripe | Scheme::Standard => Some(Selector::Json("/type".to_owned())),
-        Scheme::None | Scheme::Hmac | Scheme::Basic | Scheme::Bearer => None,
-    }
+    scheme?.preset()?.kind.and_then(selected)
 }
 
-fn named(header: &'static str) -> Selector {
-    Selector::Header(HeaderName::from_static(header))
+fn selected(place: Place) -> Option<Selector> {
+    match place {
+        Place::Header([name]) => Some(Selector::Header(HeaderName::from_static(name))),
+        Place::Header(_) => Some(Selector::Id),
+        Place::Json(pointer) => Some(Selector::Json(pointer.to_owned())),
+        Place::Entry(_) => None,
+    }
 }
 
 fn selector(text: &str) -> Result<Selector, Fault> {

@@ -1,4 +1,4 @@
-//! What the settings are read from besides their text: variables and files.
+//! What the settings are read from besides their text: variables, files and the date.
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::{self, Read};
@@ -15,19 +15,26 @@ pub struct Sources {
     /// Those whose names are UTF-8.
     pub env: BTreeMap<String, OsString>,
     pub read: ReadFile,
+    /// Seconds since 1970, against which a secret's `until` is held.
+    pub now_s: u64,
 }
 
 impl Sources {
     /// The environment as it is now, and the file system.
     pub fn process() -> Self {
         let named = |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value));
-        Self { env: std::env::vars_os().filter_map(named).collect(), read: Box::new(read) }
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        Self {
+            env: std::env::vars_os().filter_map(named).collect(),
+            read: Box::new(read),
+            now_s: since.map_or(0, |since| since.as_secs()),
+        }
     }
 
-    /// No variables and no files.
+    /// No variables and no files, in 1970.
     pub fn none() -> Self {
         let read = |_: &Path| Err(io::ErrorKind::NotFound.into());
-        Self { env: BTreeMap::new(), read: Box::new(read) }
+        Self { env: BTreeMap::new(), read: Box::new(read), now_s: 0 }
     }
 }
 

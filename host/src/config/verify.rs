@@ -1,35 +1,32 @@
 //! `verify` of a source: the scheme by which its requests prove that they are its own.
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use http::HeaderName;
 
 use super::kind::{Choice, DURATION, HEADER, List, Text};
 use super::reader::Section;
-use super::secret;
+use super::secret::{self, Dated};
 use super::tree::Value;
-use super::unit::Fault;
-use crate::signing::{Algorithm, Encoding, HmacScheme, Secret, Verify};
+use super::unit::{Fault, quote};
+use crate::signing::{
+    Algorithm, ApiKeyPlace, ApiKeyScheme, Credential, Encoding, Handshake, HmacScheme, KeyForm,
+    Preset, PresetScheme, Secret, Verify, presets,
+};
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub(super) enum Scheme {
     None,
-    Standard,
-    Github,
-    Stripe,
+    Preset(&'static Preset),
     Hmac,
-    Basic,
-    Bearer,
+    ApiKey,
 }
 
-const SCHEMES: Choice<Scheme> = Choice(&[
-    ("none", Scheme::None),
-    ("standard", Scheme::Standard),
-    ("github", Scheme::Github),
-    ("stripe", Scheme::Stripe),
-    ("hmac", Scheme::Hmac),
-    ("basic", Scheme::Basic),
-    ("bearer", Scheme::Bearer),
-]);
+static SCHEMES: LazyLock<Vec<(&'static str, Scheme)>> = LazyLock::new(|| {
+    let presets = presets::ALL.into_iter().map(|preset| (preset.name, Scheme::Preset(preset)));
+    let own = [("hmac", Scheme::Hmac), ("api-key", Scheme::ApiKey), ("none", Scheme::None)];
+    presets.chain(own).collect()
+});
 
 const ALGORITHMS: Choice<Algorithm> = Choice(&[
     ("sha1", Algorithm::Sha1),
@@ -42,83 +39,160 @@ const ENCODINGS: Choice<Encoding> = Choice(&[("hex", Encoding::Hex), ("base64", 
 const PREFIX: Text<String> =
     Text { name: "text", example: "\"sha256=\"", unit: "", parse: |text| Ok(text.to_owned()) };
 
+const QUERY: Text<String> = Text {
+    name: "name of a query parameter",
+    example: "\"key\"",
+    unit: "",
+    parse: |text| {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
+        if !text.is_empty() && text.bytes().all(plain) {
+            return Ok(text.to_owned());
+        }
+        let help = "use letters, digits, `-`, `_`, `.` and `~`";
+        Err(Fault::new(format!("{} is no name of a parameter", quote(text)), help))
+    },
+};
+
 impl Scheme {
     pub(super) fn as_str(self) -> &'static str {
-        let named = SCHEMES.0.iter().find(|(_, scheme)| *scheme == self);
-        named.map_or("", |(name, _)| name)
+        match self {
+            Self::None => "none",
+            Self::Preset(preset) => preset.name,
+            Self::Hmac => "hmac",
+            Self::ApiKey => "api-key",
+        }
+    }
+
+    /// The provider's own, where the scheme is one of a provider.
+    pub(super) fn preset(self) -> Option<&'static Preset> {
+        match self {
+            Self::Preset(preset) => Some(preset),
+            Self::None | Self::Hmac | Self::ApiKey => None,
+        }
     }
 
     /// The keys of `verify` that mean something with the scheme.
-    fn keys(self) -> &'static [&'static str] {
-        match self {
-            Self::None => &["scheme"],
-            Self::Standard | Self::Stripe => &["scheme", "secrets", "tolerance"],
-            Self::Github | Self::Basic | Self::Bearer => &["scheme", "secrets"],
-            Self::Hmac => &["scheme", "secrets", "header", "algorithm", "encoding", "prefix"],
-        }
+    fn keys(self) -> Vec<&'static str> {
+        let own: &[&str] = match self {
+            Self::None => return vec!["scheme"],
+            Self::Hmac => &["header", "algorithm", "encoding", "prefix"],
+            Self::ApiKey => &["header", "query"],
+            Self::Preset(preset) => match (preset.time, preset.handshake) {
+                (Some(_), _) => &["tolerance"],
+                (None, Handshake::Hub) => &["verify_token"],
+                (None, _) => &[],
+            },
+        };
+        [&["scheme", "secrets"], own].concat()
     }
 }
 
-/// The scheme is known even where the rest is wrong: other defaults depend on it.
-pub(super) fn read(s: &Section<'_, '_>) -> (Option<Scheme>, Option<Verify>) {
-    let doc = "`none` lets anybody post. `standard` is Standard Webhooks. `hmac` is an HMAC over the body in a header of your choice.";
-    let scheme = s.key("scheme", SCHEMES, doc).required();
-    let shape = match scheme {
-        Some(Scheme::Standard) => secret::STANDARD,
-        Some(Scheme::Basic) => secret::BASIC,
-        _ => secret::ANY,
-    };
-    let doc = "Any one of them may match, so a new one can come before the old one goes. For `basic`, each is `user:password`.";
-    let secrets = s.key("secrets", List(shape), doc).optional("required unless `none`");
-    let secrets = secrets.filter(|secrets| !secrets.is_empty() || scheme == Some(Scheme::None));
-    let doc = "`standard`, `stripe`: how far the signed time may be from now.";
-    let tolerance = s.key("tolerance", DURATION, doc).range("1s", "24h").default("5m");
-    let header = s.key("header", HEADER, "`hmac`: where the signature stands.");
-    let header = header.optional("required for `hmac`");
-    let algorithm = s.key("algorithm", ALGORITHMS, "`hmac`: the hash.").default("sha256");
-    let encoding = s.key("encoding", ENCODINGS, "`hmac`: of the signature.").default("hex");
-    let doc = "`hmac`: stands before the signature in the header, `sha256=` for example.";
-    let prefix = s.key("prefix", PREFIX, doc).default("");
-    let Some(scheme) = scheme else { return (None, None) };
-    s.only(scheme.keys(), &format!("scheme `{}`", scheme.as_str()));
-    if scheme == Scheme::Hmac {
-        s.missing("header", "add `header = \"x-signature\"`, the header that has the signature");
-    }
-    let hmac = Hmac { header, algorithm, encoding, prefix };
-    (Some(scheme), verify(s, scheme, secrets, tolerance, hmac))
-}
-
-struct Hmac {
+/// What stands in `verify`, whatever the scheme.
+struct Written {
+    secrets: Option<Vec<Credential>>,
+    tolerance: Option<Duration>,
+    verify_token: Option<Secret>,
     header: Option<HeaderName>,
+    query: Option<String>,
     algorithm: Algorithm,
     encoding: Encoding,
     prefix: String,
 }
 
+/// The scheme is known even where the rest is wrong: other defaults depend on
+/// it. `url` is the source's public one.
+pub(super) fn read(s: &Section<'_, '_>, url: Option<&str>) -> (Option<Scheme>, Option<Verify>) {
+    let doc = "The provider's, see [the table](sources.md). `standard` is Standard Webhooks. `hmac` is an HMAC over the body in a header of your choice, `api-key` a secret in a header or query parameter of your choice. `none` lets anybody post.";
+    let scheme = s.key("scheme", Choice(&SCHEMES), doc).required();
+    let form = scheme.and_then(Scheme::preset).map_or(KeyForm::Text, |preset| preset.key);
+    let doc = "Any one of them may match, so a new one can come before the old one goes; `{ secret = \"env:NEW\", from = \"2026-12-01\", until = \"2027-12-01\" }` counts only in that time (UTC). For `basic`, each is `user:password`; where the provider signs with a private key, its public key.";
+    let secrets = s.key("secrets", List(Dated(form)), doc).optional("required unless `none`");
+    let none = matches!(scheme, Some(Scheme::None));
+    let secrets = secrets.filter(|secrets| !secrets.is_empty() || none);
+    let doc = "How far the signed time may be from now, where the scheme has one.";
+    let tolerance = s.key("tolerance", DURATION, doc).range("1s", "24h").optional("by the scheme");
+    let doc = "`meta`: the verify token that you gave the provider for its challenge by GET.";
+    let verify_token = s.key("verify_token", secret::ANY, doc).optional("required for `meta`");
+    let header = s.key("header", HEADER, "`hmac`, `api-key`: where the signature or key stands.");
+    let header = header.optional("required for `hmac`");
+    let doc = "`api-key`: where the key stands, if not in a header.";
+    let query = s.key("query", QUERY, doc).optional("none");
+    let algorithm = s.key("algorithm", ALGORITHMS, "`hmac`: the hash.").default("sha256");
+    let encoding = s.key("encoding", ENCODINGS, "`hmac`: of the signature.").default("hex");
+    let doc = "`hmac`: stands before the signature in the header, `sha256=` for example.";
+    let prefix = s.key("prefix", PREFIX, doc).default("");
+    let Some(scheme) = scheme else { return (None, None) };
+    s.only(&scheme.keys(), &format!("scheme `{}`", scheme.as_str()));
+    let written =
+        Written { secrets, tolerance, verify_token, header, query, algorithm, encoding, prefix };
+    (Some(scheme), verify(s, scheme, written, url))
+}
+
 fn verify(
     s: &Section<'_, '_>,
     scheme: Scheme,
-    secrets: Option<Vec<Secret>>,
-    tolerance: Duration,
-    hmac: Hmac,
+    written: Written,
+    url: Option<&str>,
 ) -> Option<Verify> {
-    if scheme == Scheme::None {
-        return Some(Verify::None);
+    if !matches!(scheme, Scheme::None) {
+        need_secrets(s);
     }
-    need_secrets(s);
-    let secrets = secrets?;
-    Some(match scheme {
-        Scheme::None => Verify::None,
-        Scheme::Standard => Verify::Standard { secrets, tolerance },
-        Scheme::Github => Verify::Github { secrets },
-        Scheme::Stripe => Verify::Stripe { secrets, tolerance },
-        Scheme::Basic => Verify::Basic { secrets },
-        Scheme::Bearer => Verify::Bearer { secrets },
+    match scheme {
+        Scheme::None => Some(Verify::None),
+        Scheme::Preset(preset) => self::preset(s, preset, written, url),
         Scheme::Hmac => {
-            let Hmac { header, algorithm, encoding, prefix } = hmac;
-            Verify::Hmac(HmacScheme { header: header?, algorithm, encoding, prefix, secrets })
+            let help = "add `header = \"x-signature\"`, the header that has the signature";
+            s.missing("header", help);
+            let Written { secrets, header, algorithm, encoding, prefix, .. } = written;
+            let (header, secrets) = (header?, secrets?);
+            Some(Verify::Hmac(HmacScheme { header, algorithm, encoding, prefix, secrets }))
         }
-    })
+        Scheme::ApiKey => {
+            let place = match (written.header, written.query) {
+                (Some(header), None) => ApiKeyPlace::Header(header),
+                (None, Some(query)) => ApiKeyPlace::Query(query),
+                (Some(_), Some(_)) => {
+                    let fault = Fault::new("the key stands in a header already", "remove one");
+                    s.wrong("query", fault);
+                    return None;
+                }
+                (None, None) => {
+                    // One that is there and wrong has been reported.
+                    if s.entry("query").is_none() {
+                        s.missing("header", "add `header = \"x-api-key\"`, or `query = \"key\"`");
+                    }
+                    return None;
+                }
+            };
+            Some(Verify::ApiKey(ApiKeyScheme { place, secrets: written.secrets? }))
+        }
+    }
+}
+
+fn preset(
+    s: &Section<'_, '_>,
+    preset: &'static Preset,
+    written: Written,
+    url: Option<&str>,
+) -> Option<Verify> {
+    if preset.handshake == Handshake::Hub {
+        let help = "add `verify_token = \"env:NAME\"`, the token that you chose at the provider";
+        s.missing("verify_token", help);
+    }
+    if preset.signs_url() && url.is_none() {
+        let message =
+            format!("`{}` signs the URL that it posts to, and it is not known", preset.name);
+        let help = "add `public_url = \"https://…\"` to the source, or to `[ingress]`";
+        s.wrong("scheme", Fault::new(message, help));
+        return None;
+    }
+    let scheme = PresetScheme::new(preset, written.secrets?);
+    Some(Verify::Preset(PresetScheme {
+        tolerance: written.tolerance.unwrap_or(scheme.tolerance),
+        url: url.map(str::to_owned),
+        verify_token: written.verify_token,
+        ..scheme
+    }))
 }
 
 /// Reports a list of secrets that is missing or empty.

@@ -92,7 +92,7 @@ impl Place {
         let value = match self {
             Self::Id => IDS.iter().find_map(header),
             Self::Header(name) => header(name),
-            Self::Pointer(index) => plain(found.get(*index).copied().flatten()?),
+            Self::Pointer(index) => pointer::plain(found.get(*index).copied().flatten()?),
             Self::Whole => Some(Cow::Borrowed(body)),
             // With their lengths, so that no two lists of parts read alike.
             Self::All(places) => {
@@ -107,21 +107,6 @@ impl Place {
         };
         value.filter(|value| !value.is_empty())
     }
-}
-
-/// A JSON string's text; any other value but null as it stands.
-fn plain(json: &str) -> Option<Cow<'_, [u8]>> {
-    if json == "null" {
-        return None;
-    }
-    let Some(inner) = json.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) else {
-        return Some(Cow::Borrowed(json.as_bytes()));
-    };
-    if inner.contains('\\') {
-        let text: String = serde_json::from_str(json).ok()?;
-        return Some(Cow::Owned(text.into_bytes()));
-    }
-    Some(Cow::Borrowed(inner.as_bytes()))
 }
 
 /// Without control characters, cut to the limit between two characters.

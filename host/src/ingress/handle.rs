@@ -14,7 +14,6 @@ use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use super::client::Client;
-use super::headers::strip;
 use super::meters::Meters;
 use super::refused::{Refused, stray_reasons};
 use super::source::Source;
@@ -55,7 +54,7 @@ impl Handle {
             clock,
             proxies: options.proxies,
             body_timeout: options.body_timeout,
-            stray: Meters::new(STRAY, stray_reasons(), None),
+            stray: Meters::new(STRAY, stray_reasons(), 0, None),
         }))
     }
 
@@ -161,7 +160,7 @@ impl Inner {
             return Ok(Received::Handshake(answer));
         }
         let (kind, dedupe) = source.facts.read(&headers, &bytes);
-        strip(&mut headers);
+        source.strip(&mut headers);
         let (name, size) = (source.name.clone(), bytes.len());
         let event = NewEvent { source: name, kind, headers, body: bytes, dedupe };
         // Handed over before the first wait: from here on the event is kept

@@ -5,7 +5,7 @@ use ::metrics::{Counter, Histogram, counter, histogram};
 use http::StatusCode;
 
 use super::Answer;
-use crate::metrics::{BODY_BYTES, EVENTS, INGRESS_SECONDS, REFUSED, REQUESTS};
+use crate::metrics::{BODY_BYTES, EVENTS, INGRESS_SECONDS, REFUSED, REQUESTS, VERIFIED};
 
 /// Every status that ingress answers with, the most frequent first.
 const STATUSES: [u16; 12] = [202, 200, 204, 401, 429, 503, 413, 400, 408, 403, 404, 405];
@@ -13,6 +13,8 @@ const STATUSES: [u16; 12] = [202, 200, 204, 401, 429, 503, 413, 400, 408, 403, 4
 pub(super) struct Meters {
     requests: Vec<(u16, Counter)>,
     refused: Vec<(&'static str, Counter)>,
+    /// In the order of the source's secrets.
+    verified: Vec<Counter>,
     seconds: Histogram,
     body_bytes: Counter,
     events: Counter,
@@ -23,6 +25,7 @@ impl Meters {
     pub(super) fn new(
         source: &str,
         reasons: impl Iterator<Item = &'static str>,
+        secrets: usize,
         answer: Option<&Answer>,
     ) -> Self {
         let source = source.to_owned();
@@ -35,9 +38,11 @@ impl Meters {
         let own = answer.map(|answer| answer.status.as_u16());
         let own = own.filter(|status| !STATUSES.contains(status));
         let statuses = own.into_iter().chain(STATUSES);
+        let verified = |secret: usize| counter!(VERIFIED, "source" => source.clone(), "secret" => secret.to_string());
         Self {
             requests: statuses.map(requests).collect(),
             refused: reasons.map(refused).collect(),
+            verified: (0..secrets).map(verified).collect(),
             seconds: histogram!(INGRESS_SECONDS, "source" => source.clone()),
             body_bytes: counter!(BODY_BYTES, "source" => source.clone()),
             events: counter!(EVENTS, "source" => source.clone()),
@@ -55,6 +60,12 @@ impl Meters {
     pub(super) fn accepted(&self, body: usize) {
         self.events.increment(1);
         self.body_bytes.increment(body as u64);
+    }
+
+    pub(super) fn verified(&self, secret: usize) {
+        if let Some(counter) = self.verified.get(secret) {
+            counter.increment(1);
+        }
     }
 
     pub(super) fn refused(&self, reason: &'static str) {

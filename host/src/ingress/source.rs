@@ -1,13 +1,14 @@
 //! One source, its settings made ready for use.
 use std::sync::Arc;
 
-use http::Method;
+use http::{HeaderMap, Method};
 use ipnet::IpNet;
 use tokio::time::Instant;
 
 use super::addresses::Addresses;
 use super::client::Client;
 use super::facts::Facts;
+use super::headers::strip;
 use super::meters::Meters;
 use super::rate::Bucket;
 use super::refused::{Refused, reasons};
@@ -43,11 +44,12 @@ impl Source {
             let kept = before.and_then(|source| source.addresses.clone());
             kept.filter(|kept| kept.rate == rate).unwrap_or_else(|| Addresses::new(rate).into())
         });
+        let secrets = options.verify.secrets().len();
         Self {
             facts: Facts::new(&options.kind, options.dedupe.as_ref()),
             max_body: options.max_body,
             answer: options.answer.clone(),
-            meters: Meters::new(&name, reasons(), options.answer.as_ref()),
+            meters: Meters::new(&name, reasons(), secrets, options.answer.as_ref()),
             verifier: Verifier::new(&options.verify),
             tokens: options.tokens.clone(),
             require_tls: options.require_tls,
@@ -79,7 +81,7 @@ impl Source {
         client: Client,
         now: Instant,
     ) -> Result<(), Refused> {
-        if method != Method::POST {
+        if method != Method::POST && !self.verifier.greets(method) {
             return Err(Refused::Method);
         }
         if self.require_tls && !client.secure {
@@ -104,10 +106,21 @@ impl Source {
     }
 
     pub(super) fn verify(&self, request: &Request<'_>, now_s: u64) -> Result<Verified, Refused> {
-        let verified = self.verifier.verify(request, now_s);
-        verified.map_err(|refusal| {
+        let verified = self.verifier.verify(request, now_s).map_err(|refusal| {
             let challenge = self.verifier.challenge();
             Refused::NotVerified { refusal, challenge }
-        })
+        })?;
+        if let Verified::Event { secret: Some(secret) } = verified {
+            self.meters.verified(secret);
+        }
+        Ok(verified)
+    }
+
+    /// Takes out what must not be kept with the event.
+    pub(super) fn strip(&self, headers: &mut HeaderMap) {
+        if let Some(name) = self.verifier.credential() {
+            headers.remove(name);
+        }
+        strip(headers);
     }
 }

@@ -8,6 +8,8 @@ use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, Promet
 pub const REQUESTS: &str = "hookwright_ingress_requests_total";
 /// Requests refused, by `source` and `reason`.
 pub const REFUSED: &str = "hookwright_ingress_refused_total";
+/// Requests whose secret matched, by `source` and `secret`, its place in the settings.
+pub const VERIFIED: &str = "hookwright_ingress_verified_total";
 /// From the request's head to its answer, by `source`.
 pub const INGRESS_SECONDS: &str = "hookwright_ingress_seconds";
 /// Bytes of accepted bodies, by `source`.
@@ -108,6 +110,7 @@ fn describe() {
 pub const COUNTERS: &[(&str, &str)] = &[
     (REQUESTS, "Requests at the ingress, by source and status."),
     (REFUSED, "Requests refused, by source and reason."),
+    (VERIFIED, "Requests whose secret matched, by source and the secret's place in the settings."),
     (BODY_BYTES, "Bytes of accepted bodies, by source."),
     (CONNECTIONS_REFUSED, "Connections refused at the limit, by listener."),
     (EVENTS, "Events accepted, by source."),

@@ -41,6 +41,21 @@ pub fn at<'j>(json: &'j [u8], pointer: &str) -> Option<&'j str> {
     select(json, &[pointer]).pop().flatten()
 }
 
+/// A JSON string's text; any other value but null as it stands.
+pub fn plain(json: &str) -> Option<Cow<'_, [u8]>> {
+    if json == "null" {
+        return None;
+    }
+    let Some(inner) = json.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) else {
+        return Some(Cow::Borrowed(json.as_bytes()));
+    };
+    if inner.contains('\\') {
+        let text: String = serde_json::from_str(json).ok()?;
+        return Some(Cow::Owned(text.into_bytes()));
+    }
+    Some(Cow::Borrowed(inner.as_bytes()))
+}
+
 /// Whether the text is a pointer at all: empty, or `/` first and every `~` followed by 0 or 1.
 pub fn is_valid(pointer: &str) -> bool {
     tokens(pointer).is_some()

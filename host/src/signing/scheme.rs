@@ -1,7 +1,7 @@
 //! The schemes by which sources sign and deliveries are signed, as the settings name them.
 use std::time::Duration;
 
-use super::Secret;
+use super::{Credential, Handshake, Preset, Secret, presets};
 
 /// How a source proves that a request is its own. Several secrets: any one of
 /// them may match, so that a new one can come before the old one goes.
@@ -9,18 +9,24 @@ use super::Secret;
 pub enum Verify {
     /// Anybody may post.
     None,
-    /// Standard Webhooks, symmetric (`v1`). Secrets are decoded keys, see [`super::standard_key`].
-    Standard { secrets: Vec<Secret>, tolerance: Duration },
-    /// `x-hub-signature-256: sha256=hex(HMAC-SHA256(body))`.
-    Github { secrets: Vec<Secret> },
-    /// `stripe-signature: t=…,v1=hex(HMAC-SHA256(t.body))`.
-    Stripe { secrets: Vec<Secret>, tolerance: Duration },
+    /// As one provider does it.
+    Preset(PresetScheme),
     /// An HMAC over the body in a header of the user's choice.
     Hmac(HmacScheme),
-    /// HTTP basic authentication; each secret is `user:password`.
-    Basic { secrets: Vec<Secret> },
-    /// `authorization: Bearer …`.
-    Bearer { secrets: Vec<Secret> },
+    /// The secret itself, in a header or query parameter of the user's choice.
+    ApiKey(ApiKeyScheme),
+}
+
+#[derive(Debug, Clone)]
+pub struct PresetScheme {
+    pub preset: &'static Preset,
+    pub secrets: Vec<Credential>,
+    /// How far the signed time may be from now, where the scheme has one.
+    pub tolerance: Duration,
+    /// The URL that the provider posts to, without a query. Needed by those that sign it.
+    pub url: Option<String>,
+    /// What the provider has to know for the handshake by GET.
+    pub verify_token: Option<Secret>,
 }
 
 #[derive(Debug, Clone)]
@@ -31,7 +37,19 @@ pub struct HmacScheme {
     pub encoding: Encoding,
     /// Stands before the signature in the header, `sha256=` for example; may be empty.
     pub prefix: String,
-    pub secrets: Vec<Secret>,
+    pub secrets: Vec<Credential>,
+}
+
+#[derive(Debug, Clone)]
+pub struct ApiKeyScheme {
+    pub place: ApiKeyPlace,
+    pub secrets: Vec<Credential>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ApiKeyPlace {
+    Header(http::HeaderName),
+    Query(String),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,12 +57,69 @@ pub enum Algorithm {
     Sha1,
     Sha256,
     Sha512,
+    /// Public key: the secret is its public half.
+    Ed25519,
+    /// ECDSA on P-256 with SHA-256, the signature in DER.
+    EcdsaP256,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Encoding {
     Hex,
     Base64,
+}
+
+impl Verify {
+    /// A provider's scheme with its defaults.
+    pub fn preset<C: Into<Credential>>(
+        preset: &'static Preset,
+        secrets: impl IntoIterator<Item = C>,
+    ) -> Self {
+        Self::Preset(PresetScheme::new(preset, secrets))
+    }
+
+    /// As the settings name it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Preset(scheme) => scheme.preset.name,
+            Self::Hmac(_) => "hmac",
+            Self::ApiKey(_) => "api-key",
+        }
+    }
+
+    /// In the order of the settings.
+    pub fn secrets(&self) -> &[Credential] {
+        match self {
+            Self::None => &[],
+            Self::Preset(scheme) => &scheme.secrets,
+            Self::Hmac(scheme) => &scheme.secrets,
+            Self::ApiKey(scheme) => &scheme.secrets,
+        }
+    }
+
+    pub(super) fn handshake(&self) -> Handshake {
+        match self {
+            Self::Preset(scheme) => scheme.preset.handshake,
+            _ => Handshake::None,
+        }
+    }
+}
+
+impl PresetScheme {
+    pub fn new<C: Into<Credential>>(
+        preset: &'static Preset,
+        secrets: impl IntoIterator<Item = C>,
+    ) -> Self {
+        let tolerance_s = preset.time.map_or(presets::TOLERANCE_S, |time| time.tolerance_s);
+        Self {
+            preset,
+            secrets: secrets.into_iter().map(Into::into).collect(),
+            tolerance: Duration::from_secs(tolerance_s),
+            url: None,
+            verify_token: None,
+        }
+    }
 }
 
 /// How deliveries are signed.

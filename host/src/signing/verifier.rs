@@ -1,26 +1,16 @@
-//! Checks that a request comes from whom it says.
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use http::{HeaderMap, HeaderName, HeaderValue, header};
-use zeroize::Zeroizing;
+//! Checks that a request comes from whom it says: one reader of the table of providers.
+use std::borrow::Cow;
 
-use super::keyed::{First, Keys, MAX_TAG, Tag};
-use super::{Algorithm, Answer, Encoding, HmacScheme, Request, Secret, Verify};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
-/// The headers of Standard Webhooks: id, timestamp, signature.
-static STANDARD_HEADERS: [HeaderName; 3] = [
-    HeaderName::from_static("webhook-id"),
-    HeaderName::from_static("webhook-timestamp"),
-    HeaderName::from_static("webhook-signature"),
-];
-/// The same under the names that came before the standard.
-static SVIX_HEADERS: [HeaderName; 3] = [
-    HeaderName::from_static("svix-id"),
-    HeaderName::from_static("svix-timestamp"),
-    HeaderName::from_static("svix-signature"),
-];
-static GITHUB_HEADER: HeaderName = HeaderName::from_static("x-hub-signature-256");
-static STRIPE_HEADER: HeaderName = HeaderName::from_static("stripe-signature");
+use super::handshake::Handshakes;
+use super::keyed::Keys;
+use super::message::{self, Message};
+use super::request::{Answer, Request};
+use super::time::seconds_of_date;
+use super::token::Token;
+use super::{Encoding, HmacScheme, Part, Place, PresetScheme, Proof, Unit, Verify};
+use crate::model::pointer;
 
 /// The request is the source's own.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,18 +28,21 @@ pub enum Verified {
 /// it is told none of this.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    #[error("a header that the scheme needs is missing")]
+    #[error("a header or field that the scheme needs is missing")]
     Missing,
-    #[error("a header of the scheme does not have the scheme's form")]
+    #[error("a header or field of the scheme does not have the scheme's form, or is there twice")]
     Malformed,
     #[error("the signature or credential matches none of the secrets")]
     Mismatch,
     #[error("the timestamp is further from now than the tolerance")]
     Stale,
+    #[error("the secret that matches does not count yet, or no longer (`from`, `until`)")]
+    Expired,
 }
 
 impl Refusal {
-    pub const ALL: [Self; 4] = [Self::Missing, Self::Malformed, Self::Mismatch, Self::Stale];
+    pub const ALL: [Self; 5] =
+        [Self::Missing, Self::Malformed, Self::Mismatch, Self::Stale, Self::Expired];
 
     /// The metric's label.
     pub fn as_str(self) -> &'static str {
@@ -58,51 +51,41 @@ impl Refusal {
             Self::Malformed => "malformed-header",
             Self::Mismatch => "bad-signature",
             Self::Stale => "stale-timestamp",
+            Self::Expired => "expired-secret",
         }
     }
 }
 
 /// Checks requests by one source's settings. Make it once: it holds the keyed
 /// states. Every secret is tried on every request, in constant time.
-pub struct Verifier(Scheme);
+pub struct Verifier {
+    check: Check,
+    handshakes: Handshakes,
+}
 
-enum Scheme {
-    None,
-    Standard { keys: Keys, tolerance_s: u64 },
-    Stripe { keys: Keys, tolerance_s: u64 },
-    Hmac { header: HeaderName, encoding: Encoding, prefix: String, keys: Keys },
-    Basic(Vec<Secret>),
-    Bearer(Vec<Secret>),
+pub(super) enum Check {
+    Nothing,
+    Signed(Box<Signed>),
+    Token(Token),
 }
 
 impl Verifier {
     pub fn new(verify: &Verify) -> Self {
-        let sha256 = |secrets: &[Secret]| Keys::new(Algorithm::Sha256, secrets);
-        Self(match verify {
-            Verify::None => Scheme::None,
-            Verify::Standard { secrets, tolerance } => {
-                Scheme::Standard { keys: sha256(secrets), tolerance_s: tolerance.as_secs() }
-            }
-            Verify::Github { secrets } => Scheme::Hmac {
-                header: GITHUB_HEADER.clone(),
-                encoding: Encoding::Hex,
-                prefix: "sha256=".into(),
-                keys: sha256(secrets),
+        let check = match verify {
+            Verify::None => Check::Nothing,
+            Verify::Hmac(scheme) => Check::Signed(Box::new(Signed::of_hmac(scheme))),
+            Verify::ApiKey(scheme) => Check::Token(Token::of_key(&scheme.place, &scheme.secrets)),
+            Verify::Preset(scheme) => match &scheme.preset.proof {
+                Proof::Signed(signed) => Check::Signed(Box::new(Signed::of(signed, scheme))),
+                Proof::Token(places) => Check::Token(Token::new(places, &scheme.secrets)),
             },
-            Verify::Stripe { secrets, tolerance } => {
-                Scheme::Stripe { keys: sha256(secrets), tolerance_s: tolerance.as_secs() }
-            }
-            Verify::Hmac(HmacScheme { header, algorithm, encoding, prefix, secrets }) => {
-                Scheme::Hmac {
-                    header: header.clone(),
-                    encoding: *encoding,
-                    prefix: prefix.clone(),
-                    keys: Keys::new(*algorithm, secrets),
-                }
-            }
-            Verify::Basic { secrets } => Scheme::Basic(secrets.clone()),
-            Verify::Bearer { secrets } => Scheme::Bearer(secrets.clone()),
-        })
+        };
+        Self { check, handshakes: Handshakes::new(verify) }
+    }
+
+    /// Whether a request of this method may be a handshake. Events come by POST.
+    pub fn greets(&self, method: &Method) -> bool {
+        self.handshakes.by(method)
     }
 
     /// Checks one request; `now_s` is seconds since 1970. Pure, and safe with
@@ -111,138 +94,256 @@ impl Verifier {
     /// # Errors
     /// The reason, which must not reach whoever sent the request.
     pub fn verify(&self, request: &Request<'_>, now_s: u64) -> Result<Verified, Refusal> {
-        let Request { headers, body, .. } = *request;
-        let secret = match &self.0 {
-            Scheme::None => return Ok(Verified::Event { secret: None }),
-            Scheme::Standard { keys, tolerance_s } => {
-                standard(headers, body, keys, now_s, *tolerance_s)?
-            }
-            Scheme::Stripe { keys, tolerance_s } => {
-                stripe(headers, body, keys, now_s, *tolerance_s)?
-            }
-            Scheme::Hmac { header, encoding, prefix, keys } => {
-                let text = value(headers, header)?;
-                let text = text.strip_prefix(prefix.as_bytes()).ok_or(Refusal::Malformed)?;
-                let tag = decode(text, *encoding).ok_or(Refusal::Malformed)?;
-                keys.find(&[body], &[tag])
-            }
-            Scheme::Basic(secrets) => {
-                let digits = authorization(headers, "basic")?;
-                let text = STANDARD.decode(digits).map_err(|_| Refusal::Malformed)?;
-                among(secrets, &Zeroizing::new(text))
-            }
-            Scheme::Bearer(secrets) => among(secrets, authorization(headers, "bearer")?),
+        if let Some(answer) = self.handshakes.unsigned(request, &self.check, now_s)? {
+            return Ok(Verified::Handshake(answer));
+        }
+        if request.method != Method::POST {
+            return Err(Refusal::Malformed);
+        }
+        let secret = match &self.check {
+            Check::Nothing => return Ok(Verified::Event { secret: None }),
+            Check::Signed(signed) => signed.find(request, now_s)?,
+            Check::Token(token) => token.find(request, now_s)?,
         };
-        let secret = secret.ok_or(Refusal::Mismatch)?;
-        Ok(Verified::Event { secret: Some(secret) })
+        match self.handshakes.signed(request, &self.check, secret) {
+            Some(answer) => Ok(Verified::Handshake(answer)),
+            None => Ok(Verified::Event { secret: Some(secret) }),
+        }
     }
 
     /// What a 401 says in `www-authenticate` (RFC 9110, 11.6.1).
     pub fn challenge(&self) -> HeaderValue {
-        HeaderValue::from_static(match self.0 {
-            Scheme::Basic(_) => "Basic realm=\"hookwright\", charset=\"UTF-8\"",
-            Scheme::Bearer(_) => "Bearer",
-            _ => "Signature",
+        HeaderValue::from_static(match &self.check {
+            Check::Token(token) => token.challenge(),
+            Check::Nothing | Check::Signed(_) => "Signature",
         })
     }
-}
 
-/// Standard Webhooks: `id.timestamp.body`, several `v1,base64` separated by spaces.
-fn standard(
-    headers: &HeaderMap,
-    body: &[u8],
-    keys: &Keys,
-    now_s: u64,
-    tolerance_s: u64,
-) -> Result<Option<usize>, Refusal> {
-    let first = headers.contains_key(&STANDARD_HEADERS[0]);
-    let [id, timestamp, signatures] = if first { &STANDARD_HEADERS } else { &SVIX_HEADERS };
-    let id = value(headers, id)?;
-    let timestamp = value(headers, timestamp)?;
-    let signatures = value(headers, signatures)?;
-    // A `.` in the id would let the bounds between the signed parts move.
-    if id.is_empty() || id.contains(&b'.') {
-        return Err(Refusal::Malformed);
-    }
-    fresh(timestamp, now_s, tolerance_s)?;
-    let v1 = |one: &[u8]| decode(one.strip_prefix(b"v1,")?, Encoding::Base64);
-    let tags: Vec<Tag> = signatures.split(|byte| *byte == b' ').filter_map(v1).collect();
-    if tags.is_empty() {
-        return Err(Refusal::Malformed);
-    }
-    Ok(keys.find(&[id, b".", timestamp, b".", body], &tags))
-}
-
-/// Stripe: `t=timestamp,v1=hex,v1=hex`, over `timestamp.body`.
-fn stripe(
-    headers: &HeaderMap,
-    body: &[u8],
-    keys: &Keys,
-    now_s: u64,
-    tolerance_s: u64,
-) -> Result<Option<usize>, Refusal> {
-    let mut timestamp = None;
-    let mut tags = Vec::with_capacity(1);
-    for part in value(headers, &STRIPE_HEADER)?.split(|byte| *byte == b',') {
-        let part = part.trim_ascii();
-        if let Some(text) = part.strip_prefix(b"t=") {
-            timestamp = timestamp.or(Some(text));
-        } else if let Some(text) = part.strip_prefix(b"v1=") {
-            tags.extend(decode(text, Encoding::Hex));
+    /// The header in which the secret itself comes, where [`is_credential`]
+    /// does not know it.
+    pub fn credential(&self) -> Option<&HeaderName> {
+        match &self.check {
+            Check::Token(token) => token.header(),
+            Check::Nothing | Check::Signed(_) => None,
         }
     }
-    let timestamp = timestamp.ok_or(Refusal::Malformed)?;
-    fresh(timestamp, now_s, tolerance_s)?;
-    if tags.is_empty() {
-        return Err(Refusal::Malformed);
-    }
-    Ok(keys.find(&[timestamp, b".", body], &tags))
 }
 
-fn value<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<&'h [u8], Refusal> {
-    headers.get(name).map(HeaderValue::as_bytes).ok_or(Refusal::Missing)
+/// A scheme of signatures, its names looked up and its keys made ready.
+pub(super) struct Signed {
+    headers: Vec<HeaderName>,
+    json: Option<&'static str>,
+    separator: Option<u8>,
+    prefix: Cow<'static, str>,
+    public_prefix: &'static str,
+    message: &'static [Part],
+    encoding: Encoding,
+    time: Option<(Spot, Unit, u64)>,
+    id: Option<Spot>,
+    url: String,
+    pub(super) keys: Keys,
+}
+
+/// A [`Place`], its names looked up.
+enum Spot {
+    Header(Vec<HeaderName>),
+    Entry(&'static str),
+    Json(&'static str),
+}
+
+impl Spot {
+    fn new(place: &Place) -> Self {
+        match place {
+            Place::Header(names) => {
+                Self::Header(names.iter().map(|name| HeaderName::from_static(name)).collect())
+            }
+            Place::Entry(prefix) => Self::Entry(prefix),
+            Place::Json(pointer) => Self::Json(pointer),
+        }
+    }
+}
+
+impl Signed {
+    pub(super) fn of(signed: &super::Signed, scheme: &PresetScheme) -> Self {
+        let name = |name: &&'static str| HeaderName::from_static(name);
+        let preset = scheme.preset;
+        let id = preset.signs(Part::Id).then_some(preset.id.as_ref()).flatten();
+        let tolerance_s = scheme.tolerance.as_secs();
+        Self {
+            headers: signed.signature.headers.iter().map(name).collect(),
+            json: signed.signature.json,
+            separator: signed.signature.separator,
+            prefix: signed.signature.prefix.into(),
+            public_prefix: signed.signature.public_prefix,
+            message: signed.message,
+            encoding: signed.encoding,
+            time: preset.time.map(|time| (Spot::new(&time.place), time.unit, tolerance_s)),
+            id: id.map(Spot::new),
+            url: scheme.url.clone().unwrap_or_default(),
+            keys: Keys::new(signed.algorithm, &scheme.secrets),
+        }
+    }
+
+    fn of_hmac(scheme: &HmacScheme) -> Self {
+        Self {
+            headers: vec![scheme.header.clone()],
+            json: None,
+            separator: None,
+            prefix: scheme.prefix.clone().into(),
+            public_prefix: "",
+            message: &[Part::Body],
+            encoding: scheme.encoding,
+            time: None,
+            id: None,
+            url: String::new(),
+            keys: Keys::new(scheme.algorithm, &scheme.secrets),
+        }
+    }
+
+    fn find(&self, request: &Request<'_>, now_s: u64) -> Result<usize, Refusal> {
+        let in_body = match self.json {
+            Some(pointer) => Some(in_body(request.body, pointer).ok_or(Refusal::Missing)?),
+            None => None,
+        };
+        let mut there = in_body.is_some();
+        for name in &self.headers {
+            there |= single(request.headers, name)?.is_some();
+        }
+        if !there {
+            return Err(Refusal::Missing);
+        }
+        let entries = |prefix| self.entries(request, in_body.as_deref(), prefix);
+        let time = match &self.time {
+            Some((Spot::Entry(prefix), ..)) => {
+                let mut times = entries(prefix);
+                let first = times.next().ok_or(Refusal::Malformed)?;
+                if times.next().is_some() {
+                    return Err(Refusal::Malformed);
+                }
+                Cow::Borrowed(first)
+            }
+            Some((spot, ..)) => spot.look(request)?,
+            None => Cow::Borrowed(&b""[..]),
+        };
+        if let Some((_, unit, tolerance_s)) = &self.time {
+            fresh(&time, *unit, now_s, *tolerance_s)?;
+        }
+        let id = match &self.id {
+            Some(spot) => spot.look(request)?,
+            None => Cow::Borrowed(&b""[..]),
+        };
+        // A `.` in the id would let the bounds between the signed parts move.
+        if self.id.is_some() && (id.is_empty() || id.contains(&b'.')) {
+            return Err(Refusal::Malformed);
+        }
+        let prefix = |public| if public { self.public_prefix } else { &*self.prefix };
+        self.with_message(request, &id, &time, |message| {
+            self.keys.find(message, self.encoding, |public| entries(prefix(public)), now_s)
+        })?
+    }
+
+    /// What stands behind the prefix, wherever the scheme's signatures stand.
+    fn entries<'r>(
+        &'r self,
+        request: &'r Request<'r>,
+        in_body: Option<&'r [u8]>,
+        prefix: &'r str,
+    ) -> impl Iterator<Item = &'r [u8]> {
+        let header = |name: &HeaderName| request.headers.get(name).map(HeaderValue::as_bytes);
+        let texts = in_body.into_iter().chain(self.headers.iter().filter_map(header));
+        let split = |text: &'r [u8]| {
+            let separator = self.separator;
+            text.split(move |byte| Some(*byte) == separator).map(<[u8]>::trim_ascii)
+        };
+        texts.flat_map(split).filter_map(|entry| entry.strip_prefix(prefix.as_bytes()))
+    }
+
+    /// Gives the parts of what is signed to `read`.
+    ///
+    /// # Errors
+    /// The request can't have been signed.
+    pub(super) fn with_message<T>(
+        &self,
+        request: &Request<'_>,
+        id: &[u8],
+        time: &[u8],
+        read: impl FnOnce(&[&[u8]]) -> T,
+    ) -> Result<T, Refusal> {
+        let mut made: [Cow<'_, [u8]>; 2] = [Cow::Borrowed(b""), Cow::Borrowed(b"")];
+        for part in self.message {
+            match part {
+                Part::Url => made[0] = message::url(&self.url, request),
+                Part::HubspotUrl => made[0] = message::hubspot_url(&self.url, request),
+                Part::TwilioForm => made[1] = message::twilio_form(request)?.into(),
+                Part::AdyenItem => made[1] = message::adyen_item(request.body)?.into(),
+                _ => {}
+            }
+        }
+        let mut message = Message::default();
+        for part in self.message {
+            message.push(match part {
+                Part::Text(text) => text.as_bytes(),
+                Part::Id => id,
+                Part::Time => time,
+                Part::Method => request.method.as_str().as_bytes(),
+                Part::Body => request.body,
+                Part::Url | Part::HubspotUrl => &made[0],
+                Part::TwilioForm | Part::AdyenItem => &made[1],
+            });
+        }
+        Ok(read(message.parts()))
+    }
+}
+
+impl Spot {
+    /// What stands there.
+    fn look<'r>(&self, request: &Request<'r>) -> Result<Cow<'r, [u8]>, Refusal> {
+        let found = match self {
+            Self::Header(names) => {
+                let mut found = None;
+                for name in names {
+                    found = found.or(single(request.headers, name)?);
+                }
+                found.map(Cow::Borrowed)
+            }
+            Self::Json(pointer) => in_body(request.body, pointer),
+            // Read together with the signature.
+            Self::Entry(_) => None,
+        };
+        found.ok_or(Refusal::Missing)
+    }
+}
+
+pub(super) fn in_body<'b>(body: &'b [u8], pointer: &str) -> Option<Cow<'b, [u8]>> {
+    pointer::plain(pointer::at(body, pointer)?)
+}
+
+/// The value of a header that may be there once.
+///
+/// # Errors
+/// It is there twice: which one was signed, nobody knows.
+pub(super) fn single<'h>(
+    headers: &'h HeaderMap,
+    name: &HeaderName,
+) -> Result<Option<&'h [u8]>, Refusal> {
+    let mut values = headers.get_all(name).iter();
+    let first = values.next().map(HeaderValue::as_bytes);
+    if values.next().is_some() { Err(Refusal::Malformed) } else { Ok(first) }
 }
 
 /// Refuses a timestamp that is too old or too far ahead.
-fn fresh(timestamp: &[u8], now_s: u64, tolerance_s: u64) -> Result<(), Refusal> {
-    // `parse` alone would take a sign.
-    if !timestamp.iter().all(u8::is_ascii_digit) {
-        return Err(Refusal::Malformed);
-    }
+fn fresh(timestamp: &[u8], unit: Unit, now_s: u64, tolerance_s: u64) -> Result<(), Refusal> {
     let text = std::str::from_utf8(timestamp).map_err(|_| Refusal::Malformed)?;
-    let seconds: u64 = text.parse().map_err(|_| Refusal::Malformed)?;
-    if now_s.abs_diff(seconds) > tolerance_s { Err(Refusal::Stale) } else { Ok(()) }
-}
-
-/// The credentials of an `authorization` header with that scheme (in lower case).
-fn authorization<'h>(headers: &'h HeaderMap, scheme: &str) -> Result<&'h [u8], Refusal> {
-    let text = value(headers, &header::AUTHORIZATION)?;
-    let (named, rest) = text.split_at_checked(scheme.len()).ok_or(Refusal::Malformed)?;
-    let spaced = named.eq_ignore_ascii_case(scheme.as_bytes()) && rest.starts_with(b" ");
-    if spaced { Ok(rest.trim_ascii()) } else { Err(Refusal::Malformed) }
-}
-
-/// The first secret that is the candidate; compares with all.
-fn among(secrets: &[Secret], candidate: &[u8]) -> Option<usize> {
-    let mut first = First::default();
-    for secret in secrets {
-        first.note(u8::from(secret.matches(candidate)).into());
-    }
-    first.index()
-}
-
-fn decode(text: &[u8], encoding: Encoding) -> Option<Tag> {
-    // Room for base64's estimate of the longest tag, which rounds up.
-    let mut bytes = [0; MAX_TAG + 8];
-    let length = match encoding {
-        Encoding::Hex => {
-            let length = text.len() / 2;
-            hex::decode_to_slice(text, bytes.get_mut(..length)?).ok()?;
-            length
-        }
-        Encoding::Base64 => STANDARD.decode_slice(text, &mut bytes).ok()?,
+    // `parse` alone would take a sign.
+    let digits =
+        || if text.bytes().all(|byte| byte.is_ascii_digit()) { text.parse().ok() } else { None };
+    let seconds: Option<u64> = match unit {
+        Unit::Seconds => digits(),
+        Unit::Millis => digits().map(|millis: u64| millis / 1_000),
+        Unit::Date => seconds_of_date(text),
     };
-    Tag::new(&bytes[..length])
+    let seconds = seconds.ok_or(Refusal::Malformed)?;
+    if now_s.abs_diff(seconds) > tolerance_s { Err(Refusal::Stale) } else { Ok(()) }
 }
 
 /// Whether a header carries a credential, which must not be stored, rather
@@ -259,6 +360,7 @@ pub fn is_credential(name: &HeaderName) -> bool {
             | "x-access-token"
             | "x-gitlab-token"
             | "x-goog-channel-token"
+            | "x-hook-secret"
             | "x-telegram-bot-api-secret-token"
     )
 }

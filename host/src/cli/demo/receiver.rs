@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
 use crate::clock::Clock;
-use crate::signing::{self, Verifier, Verify, standard_key};
+use crate::signing::{self, Verifier, Verify, presets, standard_key};
 
 /// A delivery as the story shows it.
 pub(super) struct Arrived {
@@ -33,8 +33,7 @@ impl Receiver {
     pub(super) async fn start(key: &str) -> anyhow::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
-        let tolerance = std::time::Duration::from_secs(300);
-        let verify = Verify::Standard { secrets: vec![standard_key(key)?], tolerance };
+        let verify = Verify::preset(&presets::STANDARD, [standard_key(key)?]);
         let verifier = Arc::new(Verifier::new(&verify));
         // Only the story reads; later deliveries are answered all the same.
         let (tell, arrivals) = mpsc::channel(16);

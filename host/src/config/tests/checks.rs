@@ -30,6 +30,44 @@ fn of_a_source() {
             "verify.header",
             "missing",
         ),
+        (
+            text("verify = { scheme = \"api-key\", secrets = [\"dangerous_plain:k\"] }"),
+            "verify.header",
+            "missing",
+        ),
+        (
+            text(
+                "verify = { scheme = \"api-key\", secrets = [\"dangerous_plain:k\"], header = \"x\", query = \"k\" }",
+            ),
+            "verify.query",
+            "in a header already",
+        ),
+        (
+            text(
+                "verify = { scheme = \"api-key\", secrets = [\"dangerous_plain:k\"], query = \"a b\" }",
+            ),
+            "verify.query",
+            "no name of a parameter",
+        ),
+        (
+            text("verify = { scheme = \"meta\", secrets = [\"dangerous_plain:k\"] }"),
+            "verify.verify_token",
+            "missing",
+        ),
+        (
+            text("verify = { scheme = \"square\", secrets = [\"dangerous_plain:k\"] }"),
+            "verify.scheme",
+            "signs the URL",
+        ),
+        (
+            text(
+                "verify = { scheme = \"github\", secrets = [\"dangerous_plain:k\"], tolerance = \"1m\" }",
+            ),
+            "verify.tolerance",
+            "no meaning with scheme `github`",
+        ),
+        (open("public_url = \"hooks.example.com\""), "public_url", "no public URL"),
+        (open("public_url = \"https://a.example/?x\""), "public_url", "no public URL"),
         (open("kind = \"type\""), "kind", "names no part"),
         (open("kind = \"json:type\""), "kind", "no JSON pointer"),
         (open("dedupe = { key = \"id\" }"), "dedupe.key", "has no id"),

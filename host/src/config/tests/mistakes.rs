@@ -54,7 +54,7 @@ const TEN_FOUND: [Found; 14] = [
         (10, 21),
         "sources.github.verify.scheme",
         "`githb` is not known here",
-        "did you mean `github`? Known are `none`, `standard`, `github`, `stripe`, `hmac`, `basic`, `bearer`",
+        "did you mean `github`?",
     ),
     (
         (10, 41),

@@ -13,7 +13,7 @@ mod values;
 /// 32 bytes.
 const STANDARD: &str = "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=";
 
-/// Variables and files that exist only for the test. Relative paths start from `/etc/hw`.
+/// Variables and files that exist only for the test, on 2026-12-01. Relative paths start from `/etc/hw`.
 fn sources(env: &[(&str, &str)], files: &[(&str, &str)]) -> Sources {
     let env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).into())).collect();
     let files: Vec<(PathBuf, Vec<u8>)> =
@@ -22,7 +22,7 @@ fn sources(env: &[(&str, &str)], files: &[(&str, &str)]) -> Sources {
         let found = files.iter().find(|(name, _)| name == path);
         found.map(|(_, bytes)| bytes.clone()).ok_or_else(|| io::ErrorKind::NotFound.into())
     };
-    Sources { env, read: Box::new(read) }
+    Sources { env, read: Box::new(read), now_s: 1_796_083_200 }
 }
 
 fn parse_with(text: &str, sources: &Sources) -> Result<Config, Mistakes> {

@@ -1,7 +1,7 @@
 //! Secrets are resolved, and are shown nowhere.
 use super::super::Config;
 use super::{STANDARD, bad, parse_with, sources};
-use crate::signing::{Sign, Verify};
+use crate::signing::{Key, Sign};
 
 const HIDDEN: &str = "HUNTER2HUNTER2";
 
@@ -10,8 +10,8 @@ fn github(secret: &str) -> String {
 }
 
 fn exposed(config: &Config) -> Vec<u8> {
-    match &config.sources["s"].verify {
-        Verify::Github { secrets } => secrets[0].expose().to_vec(),
+    match &config.sources["s"].verify.secrets()[0].key {
+        Key::Shared(secret) => secret.expose().to_vec(),
         other => panic!("{other:?}"),
     }
 }
@@ -57,8 +57,7 @@ fn a_scheme_says_what_is_wrong_with_its_secrets() {
     assert!(first(verify("standard", "whsec_AAAA")).contains("this one has 3"));
     assert_eq!(first(verify("basic", "user")), "has no `:`");
     let config = verify("standard", STANDARD).expect("a good secret");
-    let Verify::Standard { secrets, .. } = &config.sources["s"].verify else { panic!("standard") };
-    assert_eq!(secrets[0].expose(), b"01234567890123456789012345678901");
+    assert_eq!(exposed(&config), b"01234567890123456789012345678901");
 }
 
 #[test]
@@ -120,4 +119,91 @@ fn no_secret_is_printed_with_the_settings() {
 fn a_header_with_credentials_must_be_a_secret() {
     let text = "[destinations.d]\nurl = \"https://a.example\"\nheaders = { Authorization = \"Bearer x\" }\n";
     assert!(bad(text)[0].message.contains("clear text"));
+}
+
+#[test]
+fn a_secret_may_have_the_time_in_which_it_counts() {
+    let read = |entry: &str| {
+        let text = format!("[sources.s.verify]\nscheme = \"github\"\nsecrets = [{entry}]\n");
+        parse_with(&text, &sources(&[("S", "abc")], &[]))
+    };
+    let good = |entry: &str| read(entry).unwrap_or_else(|mistakes| panic!("{mistakes}"));
+    let config = good(r#"{ secret = "env:S", from = "2026-12-01", until = 2027-12-01T12:00:00Z }"#);
+    assert_eq!(exposed(&config), b"abc");
+    let secret = &config.sources["s"].verify.secrets()[0];
+    assert_eq!((secret.from_s, secret.until_s), (1_796_083_200, 1_827_662_400));
+    assert!(config.warnings.is_empty());
+    let config = good(r#"{ secret = "env:S" }, "dangerous_plain:x""#);
+    let both = config.sources["s"].verify.secrets();
+    assert_eq!((both[0].from_s, both[0].until_s, both.len()), (0, u64::MAX, 2));
+
+    // The tests' clock stands at this very second.
+    let config = good(r#"{ secret = "env:S", until = "2026-12-01" }, "dangerous_plain:x""#);
+    assert_eq!(config.warnings.len(), 1);
+    assert_eq!(config.warnings[0].key, "sources.s.verify.secrets[0]");
+    assert!(config.warnings[0].message.contains("past its `until`"));
+
+    for (entry, key, message) in [
+        (r#"{ from = "2026-12-01" }"#, "secrets[0]", "has no `secret`"),
+        (r#"{ secret = "env:S", untl = 1 }"#, "secrets[0].untl", "unknown key"),
+        (r#"{ secret = "env:S", until = "soon" }"#, "secrets[0].until", "is no date"),
+        (r#"{ secret = "env:S", until = 5 }"#, "secrets[0].until", "expected a date"),
+        (r#"{ secret = "abc", until = "2027-01-01" }"#, "secrets[0].secret", "clear text"),
+        (
+            r#"{ secret = "env:S", from = "2027-01-01", until = "2027-01-01" }"#,
+            "secrets[0]",
+            "would never count",
+        ),
+    ] {
+        let mistakes = read(entry).expect_err(entry);
+        assert_eq!(mistakes.len(), 1, "{mistakes}");
+        assert_eq!(mistakes[0].key, format!("sources.s.verify.{key}"), "{entry}");
+        assert!(mistakes[0].message.contains(message), "{}", mistakes[0].message);
+    }
+}
+
+#[test]
+fn regression_a_secret_in_a_table_is_not_printed_either() {
+    for entry in [
+        format!("{{ secret = \"{HIDDEN}\", until = \"x\" }}"),
+        format!("{{ secret = \"dangerous_plain:{HIDDEN}\", until = \"x\" }}"),
+        format!("{{ secret = \"dangerous_plain:{HIDDEN}\", key = \"{HIDDEN}\" }}"),
+    ] {
+        let text = format!("[sources.s.verify]\nscheme = \"github\"\nsecrets = [{entry}]\n");
+        let mistakes = parse_with(&text, &sources(&[], &[])).expect_err("a mistake");
+        let shown =
+            format!("{mistakes} {mistakes:?} {}", serde_json::to_string(&mistakes).unwrap());
+        assert!(!shown.contains(HIDDEN), "{shown}");
+    }
+}
+
+#[test]
+fn a_public_key_has_the_providers_form() {
+    let read = |scheme: &str, key: &str| {
+        let text =
+            format!("[sources.s]\nverify = {{ scheme = \"{scheme}\", secrets = [\"env:S\"] }}\n");
+        parse_with(&text, &sources(&[("S", key)], &[]))
+    };
+    let point = "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE83T4O/n84iotIvIW4mdBgQ/7dAfSmpqIM8kF9mN1flpVKS3GRqe62gw+2fNNRaINXvVpiglSI8eNEc6wEA3F+g==";
+    let pem = format!("-----BEGIN PUBLIC KEY-----\n{point}\n-----END PUBLIC KEY-----\n");
+    let ed25519 = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a";
+    let whpk = "whpk_11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=";
+    for (scheme, key) in
+        [("sendgrid", point), ("sendgrid", &*pem), ("discord", ed25519), ("standard", whpk)]
+    {
+        let config = read(scheme, key).unwrap_or_else(|mistakes| panic!("{mistakes}"));
+        let key = &config.sources["s"].verify.secrets()[0].key;
+        assert!(!matches!(key, Key::Shared(_)), "{scheme}");
+    }
+    for (scheme, key, message) in [
+        ("sendgrid", "MFkw", "P-256"),
+        ("sendgrid", ed25519, "P-256"),
+        ("discord", "d75a", "64 hexadecimal digits"),
+        ("standard", "whpk_AAAA", "`whpk_`"),
+        ("adyen", "xyz", "hexadecimal"),
+    ] {
+        let mistakes = read(scheme, key).expect_err(key);
+        assert!(mistakes[0].message.contains(message), "{}", mistakes[0].message);
+        assert!(!mistakes[0].help.is_empty());
+    }
 }

@@ -9,7 +9,7 @@ use super::super::{
 };
 use super::{STANDARD, good, parse_with, sources};
 use crate::retry::Policy;
-use crate::signing::{Algorithm, Encoding, Sign, Verify};
+use crate::signing::{Algorithm, Encoding, Key, Sign, Verify};
 
 #[test]
 fn an_empty_file_has_safe_defaults() {
@@ -85,7 +85,8 @@ url = "https://a.example"
     let Verify::Hmac(hmac) = &source.verify else { panic!("hmac") };
     assert_eq!(hmac.header, "x-sig");
     assert_eq!((hmac.algorithm, hmac.encoding), (Algorithm::Sha512, Encoding::Base64));
-    assert_eq!((hmac.prefix.as_str(), hmac.secrets[0].expose()), ("v=", &b"k"[..]));
+    let Key::Shared(secret) = &hmac.secrets[0].key else { panic!("a secret") };
+    assert_eq!((hmac.prefix.as_str(), secret.expose()), ("v=", &b"k"[..]));
     assert_eq!(source.plugins.iter().map(|name| name.as_str()).collect::<Vec<_>>(), ["b", "a"]);
     assert_eq!(source.kind, Some(Selector::Json("/data/type".into())));
     let key = Selector::Header(HeaderName::from_static("x-id"));
@@ -116,7 +117,7 @@ fn kind_and_id_follow_the_scheme() {
     let json = |path: &str| Selector::Json(path.to_owned());
     assert_eq!(read("github", ""), (Some(header("x-github-event")), header("x-github-delivery")));
     assert_eq!(read("stripe", ""), (Some(json("/type")), json("/id")));
-    assert_eq!(read("standard", ""), (Some(json("/type")), header("webhook-id")));
+    assert_eq!(read("standard", ""), (Some(json("/type")), Selector::Id));
     assert_eq!(read("standard", "kind = \"none\"").0, None);
     assert_eq!(read("github", "kind = \"header:X-Kind\"").0, Some(header("x-kind")));
 }
@@ -232,4 +233,37 @@ fn tls_files_start_from_the_settings_and_must_be_there() {
     assert_eq!(config.ingress.tls.expect("tls").cert, Path::new("/etc/hw/c.pem"));
     let mistakes = super::bad(text);
     assert_eq!(mistakes.len(), 2, "{mistakes}");
+}
+
+#[test]
+fn a_public_url_is_the_sources_own_or_made_from_the_hosts() {
+    let url = |host: &str, own: &str| {
+        let text = format!(
+            "[ingress]\n{host}\n[sources.s]\n{own}\nverify = {{ scheme = \"square\", secrets = [\"dangerous_plain:k\"] }}\n"
+        );
+        match good(&text).sources.remove("s").expect("s").verify {
+            Verify::Preset(scheme) => scheme.url.expect("a URL"),
+            other => panic!("{other:?}"),
+        }
+    };
+    let host = "public_url = \"https://hooks.example.com/\"";
+    assert_eq!(url(host, ""), "https://hooks.example.com/in/s");
+    let own = "public_url = \"https://a.example/%7Ex/\"";
+    assert_eq!(url(host, own), "https://a.example/%7Ex/");
+    assert_eq!(url("", own), "https://a.example/%7Ex/");
+}
+
+#[test]
+fn a_tolerance_is_the_schemes_own_unless_set() {
+    let tolerance = |scheme: &str, rest: &str| {
+        let text = format!(
+            "[sources.s]\nverify = {{ scheme = \"{scheme}\", secrets = [\"dangerous_plain:k\"]{rest} }}\n"
+        );
+        match good(&text).sources.remove("s").expect("s").verify {
+            Verify::Preset(scheme) => scheme.tolerance.as_secs(),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!((tolerance("stripe", ""), tolerance("twitch", "")), (300, 600));
+    assert_eq!(tolerance("stripe", ", tolerance = \"1m\""), 60);
 }

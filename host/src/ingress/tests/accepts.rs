@@ -7,7 +7,7 @@ use metrics_exporter_prometheus::PrometheusBuilder;
 use super::{serve, serve_with, sources};
 use crate::ingress::{Answer, DedupeFrom, KeyFrom, KindFrom, Rate, SourceOptions};
 use crate::server::kit::{post, soon, whole};
-use crate::signing::{Secret, Sign, Signer, Verify};
+use crate::signing::{ApiKeyPlace, ApiKeyScheme, Secret, Sign, Signer, Verify, presets};
 
 #[tokio::test]
 async fn an_event_is_kept_as_it_came_and_answered_with_its_id() {
@@ -89,7 +89,7 @@ async fn whoever_waits_for_leave_gets_it() {
 async fn a_signed_request_is_believed() {
     let secret = Secret::new([9; 32]);
     let secrets = vec![Secret::new([1; 32]), secret.clone()];
-    let verify = Verify::Standard { secrets, tolerance: Duration::from_secs(300) };
+    let verify = Verify::preset(&presets::STANDARD, secrets);
     let ingress = serve(SourceOptions { verify, ..SourceOptions::default() });
     let signature = Signer::new(&Sign::Standard { secrets: vec![secret] })
         .sign("msg_1", super::NOW / 1000, b"body")
@@ -174,4 +174,42 @@ async fn new_sources_serve_at_once_and_old_connections_stay() {
     assert_eq!(wire.post("/in/a", "", "").await.status, 429);
     ingress.handle.reconfigure(&sources([("b", SourceOptions::default())]));
     assert_eq!(wire.post("/in/a", "", "").await.status, 404);
+}
+
+#[tokio::test]
+async fn a_handshake_is_answered_and_is_no_event() {
+    let verify = Verify::preset(&presets::INTERCOM, [Secret::new("k")]);
+    let ingress = serve(SourceOptions { verify, ..SourceOptions::default() });
+    let mut wire = ingress.server.connect().await;
+    wire.send("HEAD /in/s HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n").await;
+    let mut text = String::new();
+    tokio::io::AsyncReadExt::read_to_string(&mut wire.io, &mut text).await.unwrap();
+    assert!(text.starts_with("HTTP/1.1 200 "), "{text}");
+
+    let verify = Verify::preset(&presets::ASANA, [Secret::new("k")]);
+    let ingress = serve(SourceOptions { verify, ..SourceOptions::default() });
+    let mut wire = ingress.server.connect().await;
+    let answer = wire.post("/in/s", "x-hook-secret: b537207f\r\n", "{}").await;
+    assert_eq!((answer.status, answer.header("x-hook-secret")), (200, Some("b537207f")));
+    assert_eq!(wire.post("/in/s", "x-hook-signature: 00\r\n", "{}").await.status, 401);
+    assert_eq!(ingress.store.count(), 0);
+}
+
+#[tokio::test]
+async fn a_query_is_handed_to_the_verifier_and_a_key_is_not_kept() {
+    let scheme = |place| ApiKeyScheme { place, secrets: vec![Secret::new("k").into()] };
+    let verify = Verify::ApiKey(scheme(ApiKeyPlace::Query("key".into())));
+    let ingress = serve(SourceOptions { verify, ..SourceOptions::default() });
+    let mut wire = ingress.server.connect().await;
+    assert_eq!(wire.post("/in/s?key=k", "", "{}").await.status, 202);
+    assert_eq!(wire.post("/in/s?key=x", "", "{}").await.status, 401);
+    assert_eq!(wire.post("/in/s", "", "{}").await.status, 401);
+
+    let name = HeaderName::from_static("x-mine");
+    let verify = Verify::ApiKey(scheme(ApiKeyPlace::Header(name)));
+    let ingress = serve(SourceOptions { verify, ..SourceOptions::default() });
+    let mut wire = ingress.server.connect().await;
+    assert_eq!(wire.post("/in/s", "x-mine: k\r\nx-other: o\r\n", "{}").await.status, 202);
+    let events = ingress.store.events.lock();
+    assert!(!events[0].headers.contains_key("x-mine") && events[0].headers.contains_key("x-other"));
 }

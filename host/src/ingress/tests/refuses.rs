@@ -1,10 +1,9 @@
 //! Every refusal with its status and code.
-use std::time::Duration;
 
 use super::{Ingress, serve};
 use crate::ingress::{Rate, SourceOptions};
 use crate::server::kit::Answer;
-use crate::signing::{Secret, Verify};
+use crate::signing::{Secret, Verify, presets};
 use crate::store::AppendError;
 
 /// One request, refused: status and code are as said and nothing is kept.
@@ -121,8 +120,7 @@ async fn the_sender_of_a_large_body_sees_the_answer() {
 #[tokio::test]
 async fn whatever_is_wrong_with_a_signature_is_told_in_the_same_words() {
     let secrets = vec![Secret::new([9; 32])];
-    let tolerance = Duration::from_secs(300);
-    let verify = Verify::Standard { secrets, tolerance };
+    let verify = Verify::preset(&presets::STANDARD, secrets);
     let ingress = serve(SourceOptions { verify, ..SourceOptions::default() });
     let signature = format!("v1,{}=", "A".repeat(43));
     let mut answers = Vec::new();

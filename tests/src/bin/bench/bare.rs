@@ -12,7 +12,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpListener;
 
-use hookwright::signing::{self, Secret, Verifier, Verify};
+use hookwright::signing::{self, Secret, Verifier, Verify, presets};
 
 type Forward = Client<HttpConnector, Full<Bytes>>;
 
@@ -23,7 +23,8 @@ pub(crate) fn serve(forward: Option<SocketAddr>) -> anyhow::Result<()> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         println!("{}", listener.local_addr()?);
         let secrets = vec![Secret::new(super::load::secret())];
-        let verifier = std::sync::Arc::new(Verifier::new(&Verify::Github { secrets }));
+        let verifier =
+            std::sync::Arc::new(Verifier::new(&Verify::preset(&presets::GITHUB, secrets)));
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
         let client: Forward =

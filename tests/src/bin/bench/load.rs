@@ -1,4 +1,5 @@
 //! Load over raw sockets: the cheapest client that still reads its answers.
+use hookwright::signing::{Draft, Secret, Verify, presets, sign_as_provider};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -34,11 +35,12 @@ pub(crate) fn secret() -> String {
 
 /// The GitHub signature of the body.
 pub(crate) fn signature(body: &[u8]) -> String {
-    let verify = hookwright::signing::Verify::Github {
-        secrets: vec![hookwright::signing::Secret::new(SECRET)],
-    };
-    let headers = hookwright::signing::sign_as_provider(&verify, "", 0, body);
-    headers.into_iter().next().map(|(_, value)| value).unwrap_or_default()
+    let verify = Verify::preset(&presets::GITHUB, [Secret::new(SECRET)]);
+    let draft = Draft { id: "", at_s: 0, kind: None, body: Some(body) };
+    let sent = sign_as_provider(&verify, &draft);
+    let headers = sent.map(|sent| sent.headers).unwrap_or_default();
+    let signature = headers.into_iter().find(|(name, _)| name == "x-hub-signature-256");
+    signature.map(|(_, value)| value).unwrap_or_default()
 }
 
 fn request(path: &str) -> Vec<u8> {

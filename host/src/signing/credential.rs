@@ -1,0 +1,147 @@
+//! What a source's requests are checked with: a key, and the time in which it counts.
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use super::Secret;
+
+/// One entry of a source's `secrets`.
+#[derive(Debug, Clone)]
+pub struct Credential {
+    pub key: Key,
+    /// Counts from here on, seconds since 1970.
+    pub from_s: u64,
+    /// No longer counts from here on.
+    pub until_s: u64,
+}
+
+impl Credential {
+    pub(super) fn counts(&self, now_s: u64) -> bool {
+        self.from_s <= now_s && now_s < self.until_s
+    }
+}
+
+impl From<Key> for Credential {
+    /// Counts always.
+    fn from(key: Key) -> Self {
+        Self { key, from_s: 0, until_s: u64::MAX }
+    }
+}
+
+impl From<Secret> for Credential {
+    fn from(secret: Secret) -> Self {
+        Key::Shared(secret).into()
+    }
+}
+
+/// A secret that both sides know, or the public half of the provider's key.
+#[derive(Debug, Clone)]
+pub enum Key {
+    Shared(Secret),
+    Ed25519([u8; 32]),
+    /// A point of P-256, uncompressed.
+    P256([u8; 65]),
+}
+
+/// How a provider hands out its secret or public key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyForm {
+    /// The text itself is the key.
+    Text,
+    /// `whsec_` and base64, or `whpk_` and base64 for a public Ed25519 key.
+    Standard,
+    Hex,
+    /// A public Ed25519 key in hexadecimal digits.
+    Ed25519,
+    /// A public key on P-256: base64 of its DER, or PEM.
+    P256,
+    /// `user:password`.
+    UserPassword,
+}
+
+/// Why a text is no key of that form. Never shows the text.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum KeyError {
+    #[error("a Standard Webhooks secret is base64, with or without `whsec_` before it")]
+    NotBase64,
+    #[error("a Standard Webhooks secret has 24 to 64 bytes, this one has {0}")]
+    Length(usize),
+    #[error("a public key of Standard Webhooks is `whpk_` and the base64 of 32 bytes")]
+    NotPublic,
+    #[error("the key is to be written in hexadecimal digits, two for each byte")]
+    NotHex,
+    #[error("an Ed25519 public key is 64 hexadecimal digits")]
+    NotEd25519,
+    #[error("the public key is to be one on P-256, as base64 of its DER or as PEM")]
+    NotP256,
+    #[error("has no `:`")]
+    NotUserPassword,
+}
+
+impl KeyError {
+    /// What to do about it.
+    pub fn help(&self) -> &'static str {
+        match self {
+            Self::NotBase64 | Self::Length(_) => {
+                "make one with `echo whsec_$(openssl rand -base64 32)`"
+            }
+            Self::NotUserPassword => "a secret for basic authentication is `user:password`",
+            _ => "copy it from the provider's settings as it stands there",
+        }
+    }
+}
+
+/// What stands before the point in the DER of a P-256 public key (RFC 5480).
+const P256_DER: [u8; 26] = [
+    0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a,
+    0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
+];
+
+impl KeyForm {
+    /// # Errors
+    /// The text is no key of this form.
+    pub fn read(self, text: &[u8]) -> Result<Key, KeyError> {
+        let utf8 = || std::str::from_utf8(text).unwrap_or("\u{fffd}").trim();
+        match self {
+            Self::Text => Ok(Key::Shared(Secret::new(text))),
+            Self::UserPassword if text.contains(&b':') => Ok(Key::Shared(Secret::new(text))),
+            Self::UserPassword => Err(KeyError::NotUserPassword),
+            Self::Standard => match utf8().strip_prefix("whpk_") {
+                Some(digits) => {
+                    let key = STANDARD.decode(digits).ok().and_then(|key| key.try_into().ok());
+                    key.map(Key::Ed25519).ok_or(KeyError::NotPublic)
+                }
+                None => standard_key(utf8()).map(Key::Shared),
+            },
+            Self::Hex => {
+                let key = hex::decode(utf8()).map_err(|_| KeyError::NotHex)?;
+                Ok(Key::Shared(Secret::new(key)))
+            }
+            Self::Ed25519 => {
+                let mut key = [0; 32];
+                let decoded = hex::decode_to_slice(utf8(), &mut key);
+                decoded.map(|()| Key::Ed25519(key)).map_err(|_| KeyError::NotEd25519)
+            }
+            Self::P256 => p256(utf8()).map(Key::P256).ok_or(KeyError::NotP256),
+        }
+    }
+}
+
+fn p256(text: &str) -> Option<[u8; 65]> {
+    let lines = text.lines().map(str::trim).filter(|line| !line.starts_with("-----"));
+    let der = STANDARD.decode(lines.collect::<String>()).ok()?;
+    let point: [u8; 65] = der.strip_prefix(&P256_DER[..])?.try_into().ok()?;
+    (point[0] == 4).then_some(point)
+}
+
+/// Decodes a Standard Webhooks secret: `whsec_` (which may be missing) and base64 of 24 to 64 bytes.
+///
+/// # Errors
+/// It is no base64, or too short or too long.
+pub fn standard_key(text: &str) -> Result<Secret, KeyError> {
+    let digits = text.trim().trim_start_matches("whsec_");
+    let key = STANDARD.decode(digits).map_err(|_| KeyError::NotBase64)?;
+    match key.len() {
+        24..=64 => Ok(Secret::new(key)),
+        length => Err(KeyError::Length(length)),
+    }
+}

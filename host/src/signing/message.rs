@@ -1,0 +1,209 @@
+//! What was signed, put together from a request without copying what need not be copied.
+use std::borrow::Cow;
+
+use percent_encoding::percent_decode;
+use sha2::{Digest, Sha256};
+
+use super::{Refusal, Request};
+use crate::model::pointer;
+
+/// More than any scheme has.
+const MAX_PARTS: usize = 6;
+
+/// The parts of a signed message, in order.
+#[derive(Default)]
+pub(super) struct Message<'m> {
+    parts: [&'m [u8]; MAX_PARTS],
+    count: usize,
+}
+
+impl<'m> Message<'m> {
+    pub(super) fn push(&mut self, part: &'m [u8]) {
+        self.parts[self.count] = part;
+        self.count += 1;
+    }
+
+    pub(super) fn parts(&self) -> &[&'m [u8]] {
+        &self.parts[..self.count]
+    }
+}
+
+/// The source's URL with the query that came.
+pub(super) fn url<'u>(url: &'u str, request: &Request<'u>) -> Cow<'u, [u8]> {
+    match request.query {
+        Some(query) => Cow::Owned(format!("{url}?{query}").into_bytes()),
+        None => Cow::Borrowed(url.as_bytes()),
+    }
+}
+
+/// What HubSpot leaves in clear when it signs a URL, though it is escaped in it.
+const HUBSPOT_CLEAR: [(&str, u8); 12] = [
+    ("3A", b':'),
+    ("2F", b'/'),
+    ("3F", b'?'),
+    ("40", b'@'),
+    ("21", b'!'),
+    ("24", b'$'),
+    ("27", b'\''),
+    ("28", b'('),
+    ("29", b')'),
+    ("2A", b'*'),
+    ("2C", b','),
+    ("3B", b';'),
+];
+
+pub(super) fn hubspot_url<'u>(base: &'u str, request: &Request<'u>) -> Cow<'u, [u8]> {
+    let url = url(base, request);
+    if !url.contains(&b'%') {
+        return url;
+    }
+    let mut clear = Vec::with_capacity(url.len());
+    let mut rest = &url[..];
+    while let Some((byte, after)) = rest.split_first() {
+        let escape = (*byte == b'%').then(|| after.get(..2)).flatten();
+        let known = escape.and_then(|digits| {
+            let same = |(code, _): &&(&str, u8)| digits.eq_ignore_ascii_case(code.as_bytes());
+            HUBSPOT_CLEAR.iter().find(same)
+        });
+        match known {
+            Some((_, char)) => {
+                clear.push(*char);
+                rest = &after[2..];
+            }
+            None => {
+                clear.push(*byte);
+                rest = after;
+            }
+        }
+    }
+    Cow::Owned(clear)
+}
+
+/// A form's names and values, decoded, sorted, each pair once and joined
+/// without anything between. Where the signed URL has the body's hash
+/// (`bodySHA256`), that is compared, and nothing more is signed.
+///
+/// # Errors
+/// The body is not the one whose hash was signed.
+pub(super) fn twilio_form(request: &Request<'_>) -> Result<Vec<u8>, Refusal> {
+    if let Some(hash) = parameter(request.query.unwrap_or_default(), "bodySHA256")? {
+        let mut signed = [0; 32];
+        hex::decode_to_slice(&*hash, &mut signed).map_err(|_| Refusal::Malformed)?;
+        let same = Sha256::digest(request.body).as_slice() == signed;
+        return if same { Ok(Vec::new()) } else { Err(Refusal::Mismatch) };
+    }
+    let mut pairs: Vec<_> = form(request.body).collect();
+    pairs.sort();
+    pairs.dedup();
+    let mut text = Vec::with_capacity(request.body.len());
+    for (name, value) in pairs {
+        text.extend_from_slice(&name);
+        text.extend_from_slice(&value);
+    }
+    Ok(text)
+}
+
+/// The one value of a query's parameter, decoded.
+///
+/// # Errors
+/// It stands there twice.
+pub(super) fn parameter<'q>(query: &'q str, name: &str) -> Result<Option<Cow<'q, [u8]>>, Refusal> {
+    let mut values = form(query.as_bytes()).filter(|(key, _)| &**key == name.as_bytes());
+    let first = values.next().map(|(_, value)| value);
+    if values.next().is_some() { Err(Refusal::Malformed) } else { Ok(first) }
+}
+
+type Pair<'f> = (Cow<'f, [u8]>, Cow<'f, [u8]>);
+
+/// `application/x-www-form-urlencoded`, to the byte.
+fn form(text: &[u8]) -> impl Iterator<Item = Pair<'_>> {
+    let pairs = text.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty());
+    pairs.map(|pair| {
+        let at = pair.iter().position(|byte| *byte == b'=').unwrap_or(pair.len());
+        (decoded(&pair[..at]), decoded(pair.get(at + 1..).unwrap_or_default()))
+    })
+}
+
+fn decoded(text: &[u8]) -> Cow<'_, [u8]> {
+    if !text.contains(&b'+') {
+        return percent_decode(text).into();
+    }
+    let spaced: Vec<u8> =
+        text.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect();
+    Cow::Owned(percent_decode(&spaced).collect())
+}
+
+const ADYEN_FIELDS: [&str; 8] = [
+    "/notificationItems/0/NotificationRequestItem/pspReference",
+    "/notificationItems/0/NotificationRequestItem/originalReference",
+    "/notificationItems/0/NotificationRequestItem/merchantAccountCode",
+    "/notificationItems/0/NotificationRequestItem/merchantReference",
+    "/notificationItems/0/NotificationRequestItem/amount/value",
+    "/notificationItems/0/NotificationRequestItem/amount/currency",
+    "/notificationItems/0/NotificationRequestItem/eventCode",
+    "/notificationItems/0/NotificationRequestItem/success",
+];
+
+/// The fields of the one notification, joined by colons; one that is not there is empty.
+///
+/// # Errors
+/// There is a second notification, which the signature would not cover.
+pub(super) fn adyen_item(body: &[u8]) -> Result<Vec<u8>, Refusal> {
+    if pointer::at(body, "/notificationItems/1").is_some() {
+        return Err(Refusal::Malformed);
+    }
+    let fields = pointer::select(body, &ADYEN_FIELDS);
+    let mut text = Vec::new();
+    for (index, field) in fields.into_iter().enumerate() {
+        if index > 0 {
+            text.push(b':');
+        }
+        text.extend_from_slice(&field.and_then(pointer::plain).unwrap_or_default());
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::{HeaderMap, Method};
+
+    fn request<'r>(headers: &'r HeaderMap, query: Option<&'r str>, body: &'r [u8]) -> Request<'r> {
+        Request { method: &Method::POST, query, headers, body }
+    }
+
+    #[test]
+    fn a_url_is_verbatim_with_the_query_that_came() {
+        let headers = HeaderMap::new();
+        let base = "https://a.example/x%20y";
+        assert_eq!(&*url(base, &request(&headers, None, b"")), base.as_bytes());
+        let asked = request(&headers, Some("b=%2f&a"), b"");
+        assert_eq!(&*url(base, &asked), b"https://a.example/x%20y?b=%2f&a");
+        let asked = request(&headers, Some("r=https%3A%2f%2Fb.example%25&t=%"), b"");
+        let clear = b"https://a.example/x%20y?r=https://b.example%25&t=%";
+        assert_eq!(&*hubspot_url(base, &asked), clear);
+    }
+
+    #[test]
+    fn a_form_is_decoded_sorted_and_joined() {
+        let headers = HeaderMap::new();
+        let body = b"To=%2B18005551212&Digits=1234&&From=a+b&From=a+b&Empty=&Bare&From=A";
+        let text = twilio_form(&request(&headers, None, body)).unwrap();
+        assert_eq!(text, b"BareDigits1234EmptyFromAFroma bTo+18005551212");
+    }
+
+    #[test]
+    fn a_parameter_that_stands_twice_is_refused() {
+        assert_eq!(parameter("a=1&b=%32", "b"), Ok(Some(Cow::Owned(b"2".to_vec()))));
+        assert_eq!(parameter("a=1", "b"), Ok(None));
+        assert_eq!(parameter("b=1&b=1", "b"), Err(Refusal::Malformed));
+    }
+
+    #[test]
+    fn a_second_notification_is_not_smuggled_in() {
+        let one = br#"{"notificationItems":[{"NotificationRequestItem":{"amount":{"value":5}}}]}"#;
+        assert_eq!(adyen_item(one).unwrap(), b"::::5:::");
+        let two = br#"{"notificationItems":[{},{}]}"#;
+        assert_eq!(adyen_item(two), Err(Refusal::Malformed));
+    }
+}

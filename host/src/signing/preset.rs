@@ -1,0 +1,151 @@
+//! What a provider's scheme is made of: the columns of the table in `presets`.
+use super::{Algorithm, Encoding, KeyForm};
+
+/// One provider. All that its verification needs, as data.
+#[derive(Debug)]
+pub struct Preset {
+    /// As `scheme` names it in the settings.
+    pub name: &'static str,
+    pub title: &'static str,
+    pub proof: Proof,
+    pub key: KeyForm,
+    pub time: Option<Time>,
+    /// Where the name of what happened stands.
+    pub kind: Option<Place>,
+    /// Where the id stands that a repeated delivery has again.
+    pub id: Option<Place>,
+    pub handshake: Handshake,
+    /// A kind that the provider sends, for samples.
+    pub example: &'static str,
+}
+
+/// How a request shows that its sender knows the secret.
+#[derive(Debug)]
+pub enum Proof {
+    Signed(Signed),
+    /// The secret itself stands in one of these places, the first that there is.
+    Token(&'static [TokenPlace]),
+}
+
+#[derive(Debug)]
+pub struct Signed {
+    pub signature: Signature,
+    pub message: &'static [Part],
+    pub algorithm: Algorithm,
+    pub encoding: Encoding,
+}
+
+/// Where the signature stands. Any one of several may match.
+#[derive(Debug)]
+pub struct Signature {
+    /// Those that are there count, each at most once.
+    pub headers: &'static [&'static str],
+    /// Where it stands in the body instead: a JSON pointer.
+    pub json: Option<&'static str>,
+    /// Between several in one header.
+    pub separator: Option<u8>,
+    /// Before each one.
+    pub prefix: &'static str,
+    /// Before one that was made with a private key.
+    pub public_prefix: &'static str,
+}
+
+/// What is signed, one part after the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    Text(&'static str),
+    Id,
+    /// The timestamp as it stands in the request.
+    Time,
+    Method,
+    /// The public URL of the source, with the query that came.
+    Url,
+    /// The same, with those characters in clear that HubSpot does not escape.
+    HubspotUrl,
+    Body,
+    /// The names and values of a form, sorted and joined; nothing where the
+    /// body's hash stands in the signed URL. See `message`.
+    TwilioForm,
+    /// Fields of the notification, joined by colons. See `message`.
+    AdyenItem,
+}
+
+/// A place in a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// The first of these headers that there is.
+    Header(&'static [&'static str]),
+    /// In the list that has the signature, after this prefix.
+    Entry(&'static str),
+    /// In the body: a JSON pointer.
+    Json(&'static str),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenPlace {
+    /// `authorization: Basic`.
+    Basic,
+    /// `authorization: Bearer`.
+    Bearer,
+    Header(&'static str),
+    Query(&'static str),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Time {
+    pub place: Place,
+    pub unit: Unit,
+    /// Seconds, where the settings say nothing.
+    pub tolerance_s: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    Seconds,
+    Millis,
+    /// RFC 3339, in UTC.
+    Date,
+}
+
+/// How a provider makes sure that the URL is its customer's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Handshake {
+    None,
+    /// Signed POST, `type` is `url_verification`: the text of `challenge`.
+    Slack,
+    /// Signed POST, `event` is `endpoint.url_validation`: the token and its HMAC.
+    Zoom,
+    /// Signed POST of the type `webhook_callback_verification`: the text of `challenge`.
+    Twitch,
+    /// Signed POST, `type` is a ping of interactions or of webhook events.
+    Discord,
+    /// GET with `hub.mode`, `hub.verify_token`, `hub.challenge` (WebSub).
+    Hub,
+    /// GET with `crc_token`: its HMAC.
+    Crc,
+    /// POST with `x-hook-secret` and no signature: the same header.
+    Asana,
+    /// HEAD: 200.
+    Head,
+    /// An unsigned POST of `webhook_id=…` when the webhook is made: 200.
+    WooCommerce,
+    /// OPTIONS with `webhook-request-origin`: leave to send (CloudEvents).
+    Options,
+}
+
+impl Preset {
+    /// Whether the source's public URL is signed, and so must be known.
+    pub fn signs_url(&self) -> bool {
+        self.signs(Part::Url) || self.signs(Part::HubspotUrl)
+    }
+
+    /// Whether this is a part of what is signed.
+    pub fn signs(&self, part: Part) -> bool {
+        matches!(&self.proof, Proof::Signed(signed) if signed.message.contains(&part))
+    }
+
+    /// Whether only the provider can sign: it keeps the private key.
+    pub fn is_asymmetric(&self) -> bool {
+        matches!(self.key, KeyForm::Ed25519 | KeyForm::P256)
+    }
+}

@@ -1,0 +1,64 @@
+//! The known answers in `tests/vectors/`: requests that are not of our making.
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use hookwright::signing::{PresetScheme, Sent, Verify, presets};
+
+/// One request that its scheme must take.
+#[derive(Debug)]
+pub struct Vector {
+    pub scheme: String,
+    /// What made it, or what took it.
+    pub origin: String,
+    pub verify: Verify,
+    /// Seconds since 1970.
+    pub at_s: u64,
+    pub sent: Sent,
+}
+
+/// All of them, those that the providers publish first.
+pub fn all() -> Vec<Vector> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("vectors");
+    let read = |name: &str| {
+        let text = std::fs::read(folder.join(name)).expect("a file of vectors");
+        let list: Vec<serde_json::Value> = serde_json::from_slice(&text).expect("a JSON list");
+        list
+    };
+    let files = ["published.json", "sdk.json", "formula.json"];
+    files.into_iter().flat_map(read).map(|vector| of(&vector)).collect()
+}
+
+/// Where each scheme's answers come from.
+pub fn origins() -> BTreeMap<String, Vec<String>> {
+    let mut origins: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for vector in all() {
+        origins.entry(vector.scheme).or_default().push(vector.origin);
+    }
+    origins
+}
+
+fn of(json: &serde_json::Value) -> Vector {
+    let text = |name: &str| json[name].as_str().map(str::to_owned);
+    let scheme = text("scheme").expect("a scheme");
+    let preset = presets::named(&scheme).unwrap_or_else(|| panic!("no preset {scheme}"));
+    let secret = text("secret").expect("a secret");
+    let key = preset.key.read(secret.as_bytes());
+    let key = key.unwrap_or_else(|error| panic!("{scheme}: {error}"));
+    let headers = json["headers"].as_object().expect("headers").iter();
+    let headers = headers
+        .map(|(name, value)| (name.clone(), value.as_str().expect("a header's text").to_owned()));
+    Vector {
+        origin: text("origin").expect("an origin"),
+        verify: Verify::Preset(PresetScheme {
+            url: text("url"),
+            ..PresetScheme::new(preset, [key])
+        }),
+        at_s: json["at"].as_u64().expect("a time"),
+        sent: Sent {
+            headers: headers.collect(),
+            query: text("query"),
+            body: text("body").expect("a body").into_bytes(),
+        },
+        scheme,
+    }
+}

@@ -1,0 +1,201 @@
+// Makes sdk.json: requests that the providers' own packages signed, or took as genuine.
+//   npm install && npm run make
+// A package that only verifies gets a signature made by its documented formula, and must accept it
+// and refuse another body; the vector then says `accepted by`.
+import { createHmac, createHash, generateKeyPairSync, sign as signRaw } from 'node:crypto';
+import { createRequire } from 'node:module';
+import { readFileSync } from 'node:fs';
+
+const require = createRequire(import.meta.url);
+const AT = 1764000000;
+const RealDate = Date;
+globalThis.Date = class extends RealDate {
+  constructor(...args) { args.length ? super(...args) : super(AT * 1000); }
+  static now() { return AT * 1000; }
+};
+
+const versions = JSON.parse(readFileSync(new URL('package.json', import.meta.url))).dependencies;
+const npm = (name) => `npm ${name} ${versions[name]}`;
+const hmac = (secret, text, encoding, hash = 'sha256') => createHmac(hash, secret).update(text).digest(encoding);
+const vectors = [];
+const add = (scheme, origin, secret, headers, body, more = {}) =>
+  vectors.push({ scheme, origin, secret, at: AT, headers, body, ...more });
+// `accepts(body)` must hold for the body and for no other.
+async function taken(name, body, accepts) {
+  const ask = async (text) => { try { return Boolean(await accepts(text)); } catch { return false; } };
+  if (!(await ask(body)) || (await ask(body.replace('1', '2')))) throw new Error(`${name} does not verify`);
+  return `accepted by ${npm(name)}`;
+}
+
+const json = '{"type":"user.created","id":"evt_1","text":"é, \\u00e9 and 1.50"}';
+const whsec = 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw';
+
+const { Webhook } = require('standardwebhooks');
+add('standard', npm('standardwebhooks'), whsec, {
+  'webhook-id': 'msg_1', 'webhook-timestamp': `${AT}`,
+  'webhook-signature': new Webhook(whsec).sign('msg_1', new Date(AT * 1000), json),
+}, json);
+
+const svix = require('svix');
+for (const scheme of ['svix', 'clerk']) {
+  add(scheme, npm('svix'), whsec, {
+    'svix-id': 'msg_1', 'svix-timestamp': `${AT}`,
+    'svix-signature': new svix.Webhook(whsec).sign('msg_1', new Date(AT * 1000), json),
+  }, json);
+}
+{
+  // Its public-key signatures are made by the documented formula: no package makes them.
+  const { publicKey, privateKey } = generateKeyPairSync('ed25519');
+  const key = publicKey.export({ format: 'der', type: 'spki' }).subarray(-32).toString('base64');
+  const signature = signRaw(null, Buffer.from(`msg_1.${AT}.${json}`), privateKey).toString('base64');
+  add('standard', 'the specification of v1a, through Node\'s crypto', `whpk_${key}`, {
+    'webhook-id': 'msg_1', 'webhook-timestamp': `${AT}`, 'webhook-signature': `v1a,${signature}`,
+  }, json);
+}
+{
+  const { OpenAI } = require('openai');
+  const client = new OpenAI({ apiKey: 'none', webhookSecret: whsec });
+  const headers = {
+    'webhook-id': 'msg_1', 'webhook-timestamp': `${AT}`,
+    'webhook-signature': new Webhook(whsec).sign('msg_1', new Date(AT * 1000), json),
+  };
+  const origin = await taken('openai', json, async (body) => {
+    await client.webhooks.verifySignature(body, headers); return true;
+  });
+  add('openai', origin, whsec, headers, json);
+}
+{
+  const { Resend } = require('resend');
+  const resend = new Resend('re_none');
+  const signature = new svix.Webhook(whsec).sign('msg_1', new Date(AT * 1000), json);
+  const headers = { id: 'msg_1', timestamp: `${AT}`, signature };
+  const origin = await taken('resend', json, (payload) =>
+    resend.webhooks.verify({ payload, headers, webhookSecret: whsec }));
+  add('resend', origin, whsec,
+    { 'svix-id': 'msg_1', 'svix-timestamp': `${AT}`, 'svix-signature': signature }, json);
+}
+
+const { sign } = await import('@octokit/webhooks-methods');
+add('github', npm('@octokit/webhooks-methods'), 'mysecret',
+  { 'x-hub-signature-256': await sign('mysecret', json) }, json);
+add('meta', `${npm('@octokit/webhooks-methods')}, the same scheme`, 'app secret',
+  { 'x-hub-signature-256': await sign('app secret', json) }, json);
+
+const Stripe = require('stripe');
+const stripe = new (Stripe.default ?? Stripe)('sk_none');
+{
+  const secret = 'whsec_test_secret';
+  const header = stripe.webhooks.generateTestHeaderString({ payload: json, secret, timestamp: AT });
+  add('stripe', npm('stripe'), secret, { 'stripe-signature': header }, json);
+  add('calendly', `${npm('stripe')}, the same scheme`, secret, { 'calendly-webhook-signature': header }, json);
+}
+
+const twilio = require('twilio');
+{
+  const url = 'https://hooks.example.com/in/twilio';
+  const params = { To: '+18005551212', From: '+14158675310', Digits: '1234', Body: 'a b&c=é' };
+  add('twilio', npm('twilio'), '12345',
+    { 'x-twilio-signature': twilio.getExpectedTwilioSignature('12345', url, params) },
+    new URLSearchParams(params).toString(), { url });
+  const hash = createHash('sha256').update(json).digest('hex');
+  add('twilio', `${npm('twilio')}, JSON`, '12345',
+    { 'x-twilio-signature': twilio.getExpectedTwilioSignature('12345', `${url}?bodySHA256=${hash}`, {}) },
+    json, { url, query: `bodySHA256=${hash}` });
+}
+
+const { Signature } = require('@hubspot/api-client/lib/src/utils/signature.js');
+{
+  const url = 'https://hooks.example.com/in/hubspot';
+  const signature = Signature.getSignature('POST', 'v3',
+    { clientSecret: 'client', url, requestBody: json, timestamp: AT * 1000 });
+  add('hubspot', npm('@hubspot/api-client'), 'client',
+    { 'x-hubspot-signature-v3': signature, 'x-hubspot-request-timestamp': `${AT * 1000}` }, json, { url });
+}
+
+const { WebhooksHelper } = require('square');
+{
+  const url = 'https://hooks.example.com/in/square';
+  const signatureHeader = hmac('asdf1234', url + json, 'base64');
+  const origin = await taken('square', json, (requestBody) => WebhooksHelper.verifySignature(
+    { requestBody, signatureHeader, signatureKey: 'asdf1234', notificationUrl: url }));
+  add('square', origin, 'asdf1234', { 'x-square-hmacsha256-signature': signatureHeader }, json, { url });
+}
+
+const { isValidSlackRequest } = require('@slack/bolt/dist/receivers/verify-request.js');
+{
+  const signature = `v0=${hmac('signing', `v0:${AT}:${json}`, 'hex')}`;
+  const origin = await taken('@slack/bolt', json, (body) => isValidSlackRequest({
+    signingSecret: 'signing', body,
+    headers: { 'x-slack-signature': signature, 'x-slack-request-timestamp': AT },
+  }));
+  add('slack', origin, 'signing',
+    { 'x-slack-signature': signature, 'x-slack-request-timestamp': `${AT}` }, json);
+}
+
+const { Paddle, Environment } = require('@paddle/paddle-node-sdk');
+{
+  const header = `ts=${AT};h1=${hmac('pdl_ntfset_x', `${AT}:${json}`, 'hex')}`;
+  const paddle = new Paddle('none', { environment: Environment.sandbox });
+  const origin = await taken('@paddle/paddle-node-sdk', json, (body) =>
+    paddle.webhooks.isSignatureValid(body, 'pdl_ntfset_x', header));
+  add('paddle', origin, 'pdl_ntfset_x', { 'paddle-signature': header }, json);
+}
+
+const Razorpay = require('razorpay');
+{
+  const signature = hmac('rzp', json, 'hex');
+  const origin = await taken('razorpay', json, (body) =>
+    Razorpay.validateWebhookSignature(body, signature, 'rzp'));
+  add('razorpay', origin, 'rzp', { 'x-razorpay-signature': signature }, json);
+}
+
+const { LinearWebhookClient } = await import('@linear/sdk/webhooks');
+{
+  const body = `{"type":"Issue","action":"update","webhookTimestamp":${AT * 1000}}`;
+  const signature = hmac('lin_wh', body, 'hex');
+  const client = new LinearWebhookClient('lin_wh');
+  const origin = await taken('@linear/sdk', body, (text) => client.verify(Buffer.from(text), signature));
+  add('linear', origin, 'lin_wh', { 'linear-signature': signature }, body);
+}
+
+const { verifyKey } = require('discord-interactions');
+{
+  const { publicKey, privateKey } = generateKeyPairSync('ed25519');
+  const key = publicKey.export({ format: 'der', type: 'spki' }).subarray(-32).toString('hex');
+  const body = '{"version":1,"type":1,"event":{"type":"APPLICATION_AUTHORIZED"}}';
+  const signature = signRaw(null, Buffer.from(AT + body), privateKey).toString('hex');
+  const origin = await taken('discord-interactions', body, (text) => verifyKey(text, signature, `${AT}`, key));
+  add('discord', origin, key, { 'x-signature-ed25519': signature, 'x-signature-timestamp': `${AT}` }, body);
+}
+
+const { EventWebhook } = require('@sendgrid/eventwebhook');
+{
+  const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'prime256v1' });
+  const pem = publicKey.export({ format: 'pem', type: 'spki' });
+  const key = publicKey.export({ format: 'der', type: 'spki' }).toString('base64');
+  const signature = signRaw('sha256', Buffer.from(AT + json), privateKey).toString('base64');
+  const hook = new EventWebhook();
+  const ecdsa = hook.convertPublicKeyToECDSA(pem);
+  const origin = await taken('@sendgrid/eventwebhook', json, (body) =>
+    hook.verifySignature(ecdsa, body, signature, `${AT}`));
+  add('sendgrid', origin, key, {
+    'x-twilio-email-event-webhook-signature': signature, 'x-twilio-email-event-webhook-timestamp': `${AT}`,
+  }, json);
+}
+
+const { hmacValidator } = require('@adyen/api-library');
+{
+  const key = 'DFB1EB5485895CFA84146406857104ABB4CBCABDC8AAF103A624C8F6A3EAAB00';
+  const validator = new hmacValidator();
+  const item = {
+    pspReference: '7914073381342284', originalReference: '', merchantAccountCode: 'TestMerchant',
+    merchantReference: 'Test:Payment-1407325143704', amount: { value: 1130, currency: 'EUR' },
+    eventCode: 'AUTHORISATION', success: 'true', eventDate: '2019-05-06T17:15:34.121+02:00',
+  };
+  item.additionalData = { hmacSignature: validator.calculateHmac(item, key) };
+  const body = JSON.stringify({ live: 'false', notificationItems: [{ NotificationRequestItem: item }] });
+  add('adyen', npm('@adyen/api-library'), key, {}, body);
+  add('adyen-platform', npm('@adyen/api-library'), key, { hmacsignature: validator.calculateHmac(json, key) }, json);
+}
+
+process.stdout.write(`${JSON.stringify(vectors, null, 2)}\n`);
