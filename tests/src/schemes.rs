@@ -1,10 +1,12 @@
 //! Every scheme of the host with keys of its own, and requests that its provider would send.
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hookwright::signing::{
-    Algorithm, ApiKeyPlace, ApiKeyScheme, Draft, Encoding, HmacScheme, Key, KeyForm, Preset,
-    PresetScheme, Proof, Refusal, Request, Secret, Sent, Verified, Verifier, Verify, presets,
-    sign_as_provider, sign_with,
+    Algorithm, ApiKeyPlace, ApiKeyScheme, Draft, Encoding, HmacScheme, JwtScheme, Key, KeyForm,
+    Preset, PresetScheme, Proof, Refusal, Request, Secret, Sent, Verified, Verifier, Verify, jwks,
+    presets, sign_as_provider, sign_with,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use ring::rand::SystemRandom;
@@ -49,6 +51,8 @@ impl Case {
             let secrets = vec![Secret::new("0123456789abcdef").into()];
             all.push(Self::new(name, Verify::ApiKey(ApiKeyScheme { place, secrets }), None));
         }
+        let (scheme, sign) = jwt(4);
+        all.push(Self::new("jwt", Verify::Jwt(scheme), Some(sign)));
         all
     }
 
@@ -96,7 +100,7 @@ impl Case {
         match &self.verify {
             Verify::Hmac(_) => true,
             Verify::Preset(scheme) => scheme.preset.signs(hookwright::signing::Part::Body),
-            Verify::None | Verify::ApiKey(_) => false,
+            Verify::None | Verify::ApiKey(_) | Verify::Jwt(_) => false,
         }
     }
 
@@ -109,6 +113,7 @@ impl Case {
                 vec![name.as_str()]
             }
             Verify::ApiKey(_) => Vec::new(),
+            Verify::Jwt(_) => vec!["authorization"],
             Verify::Preset(scheme) => of_preset(scheme.preset),
         }
     }
@@ -153,6 +158,15 @@ fn ed25519(number: u8) -> (Key, Sign) {
     let pair = Ed25519KeyPair::from_seed_unchecked(&[number; 32]).expect("32 bytes are a seed");
     let public = pair.public_key().as_ref().try_into().expect("a public key has 32 bytes");
     (Key::Ed25519(public), Box::new(move |message| pair.sign(message).as_ref().to_vec()))
+}
+
+fn jwt(number: u8) -> (JwtScheme, Sign) {
+    let (Key::Ed25519(key), sign) = ed25519(number) else { unreachable!("it is one") };
+    let x = URL_SAFE_NO_PAD.encode(key);
+    let set = serde_json::json!({ "keys": [{ "kty": "OKP", "crv": "Ed25519", "x": x }] });
+    let keys = jwks(set.to_string().as_bytes()).expect("a set");
+    let (issuer, audience) = (Some("https://issuer.example".to_owned()), "hookwright".to_owned());
+    (JwtScheme { keys, issuer, audience, tolerance: Duration::from_secs(60) }, sign)
 }
 
 fn p256() -> (Key, Sign) {

@@ -37,6 +37,14 @@ pub fn origins() -> BTreeMap<String, Vec<String>> {
     origins
 }
 
+/// A JSON Web Key Set.
+pub fn jwks() -> String {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("vectors/jwt.json");
+    let text = std::fs::read(file).expect("the file of tokens");
+    let json: serde_json::Value = serde_json::from_slice(&text).expect("JSON");
+    json["jwks"].to_string()
+}
+
 fn of(json: &serde_json::Value) -> Vector {
     let text = |name: &str| json[name].as_str().map(str::to_owned);
     let scheme = text("scheme").expect("a scheme");

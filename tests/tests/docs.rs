@@ -137,6 +137,7 @@ fn samples_of_settings_have_no_mistakes() {
                 command.env(name, "a secret of the docs");
             }
             command.env("CI_SECRET", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
+            command.env("PARTNER_JWKS", hookwright_tests::vectors::jwks());
             let done = command.output().expect("it runs");
             let out = String::from_utf8_lossy(&done.stdout).into_owned();
             assert!(done.status.success(), "{}:\n{block}\n{out}", page.display());

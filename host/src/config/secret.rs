@@ -5,7 +5,7 @@ use super::kind::{Kind, header, mismatch};
 use super::reader::At;
 use super::tree::{Origin, Value};
 use super::unit::{Fault, quote};
-use crate::signing::{self, Credential, Key, KeyForm, Secret};
+use crate::signing::{self, Credential, Jwk, Key, KeyForm, Secret};
 
 /// Turns what a reference led to into a key. The fault must not show it.
 type Shape = fn(&[u8]) -> Result<Secret, Fault>;
@@ -103,6 +103,23 @@ impl Dated {
     fn key(&self, at: &At<'_, '_>) -> Option<Key> {
         let read = self.0.read(&bytes(at)?);
         read.map_err(|error| at.wrong::<()>(Fault::new(error.to_string(), error.help()))).ok()
+    }
+}
+
+/// A JSON Web Key Set by reference. It is no secret, but lives where secrets do.
+pub(super) struct Jwks;
+
+impl Kind for Jwks {
+    type Value = Vec<Jwk>;
+
+    fn name(&self) -> String {
+        "`file:PATH` or `env:NAME`".to_owned()
+    }
+
+    fn read(&self, at: &At<'_, '_>) -> Option<Vec<Jwk>> {
+        let read = signing::jwks(&bytes(at)?);
+        let help = "give it the document at the issuer's `jwks_uri`";
+        read.map_err(|error| at.wrong::<()>(Fault::new(error.to_string(), help))).ok()
     }
 }
 

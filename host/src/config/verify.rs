@@ -6,12 +6,12 @@ use http::HeaderName;
 
 use super::kind::{Choice, DURATION, HEADER, List, Text};
 use super::reader::Section;
-use super::secret::{self, Dated};
+use super::secret::{self, Dated, Jwks};
 use super::tree::Value;
 use super::unit::{Fault, quote};
 use crate::signing::{
-    Algorithm, ApiKeyPlace, ApiKeyScheme, Credential, Encoding, Handshake, HmacScheme, KeyForm,
-    Preset, PresetScheme, Secret, Verify, presets,
+    Algorithm, ApiKeyPlace, ApiKeyScheme, Credential, Encoding, Handshake, HmacScheme, Jwk,
+    JwtScheme, KeyForm, Preset, PresetScheme, Secret, Verify, presets,
 };
 
 #[derive(Debug, Clone, Copy)]
@@ -20,11 +20,17 @@ pub(super) enum Scheme {
     Preset(&'static Preset),
     Hmac,
     ApiKey,
+    Jwt,
 }
 
 static SCHEMES: LazyLock<Vec<(&'static str, Scheme)>> = LazyLock::new(|| {
     let presets = presets::ALL.into_iter().map(|preset| (preset.name, Scheme::Preset(preset)));
-    let own = [("hmac", Scheme::Hmac), ("api-key", Scheme::ApiKey), ("none", Scheme::None)];
+    let own = [
+        ("hmac", Scheme::Hmac),
+        ("api-key", Scheme::ApiKey),
+        ("jwt", Scheme::Jwt),
+        ("none", Scheme::None),
+    ];
     presets.chain(own).collect()
 });
 
@@ -38,6 +44,13 @@ const ENCODINGS: Choice<Encoding> = Choice(&[("hex", Encoding::Hex), ("base64", 
 
 const PREFIX: Text<String> =
     Text { name: "text", example: "\"sha256=\"", unit: "", parse: |text| Ok(text.to_owned()) };
+
+const CLAIM: Text<String> = Text {
+    name: "text",
+    example: "\"https://issuer.example.com\"",
+    unit: "",
+    parse: |text| Ok(text.to_owned()),
+};
 
 const QUERY: Text<String> = Text {
     name: "name of a query parameter",
@@ -60,6 +73,7 @@ impl Scheme {
             Self::Preset(preset) => preset.name,
             Self::Hmac => "hmac",
             Self::ApiKey => "api-key",
+            Self::Jwt => "jwt",
         }
     }
 
@@ -67,7 +81,7 @@ impl Scheme {
     pub(super) fn preset(self) -> Option<&'static Preset> {
         match self {
             Self::Preset(preset) => Some(preset),
-            Self::None | Self::Hmac | Self::ApiKey => None,
+            Self::None | Self::Hmac | Self::ApiKey | Self::Jwt => None,
         }
     }
 
@@ -75,6 +89,7 @@ impl Scheme {
     fn keys(self) -> Vec<&'static str> {
         let own: &[&str] = match self {
             Self::None => return vec!["scheme"],
+            Self::Jwt => return vec!["scheme", "jwks", "issuer", "audience", "tolerance"],
             Self::Hmac => &["header", "algorithm", "encoding", "prefix"],
             Self::ApiKey => &["header", "query"],
             Self::Preset(preset) => match (preset.time, preset.handshake) {
@@ -97,16 +112,20 @@ struct Written {
     algorithm: Algorithm,
     encoding: Encoding,
     prefix: String,
+    jwks: Option<Vec<Jwk>>,
+    issuer: Option<String>,
+    audience: Option<String>,
 }
 
 /// The scheme is known even where the rest is wrong: other defaults depend on
 /// it. `url` is the source's public one.
 pub(super) fn read(s: &Section<'_, '_>, url: Option<&str>) -> (Option<Scheme>, Option<Verify>) {
-    let doc = "The provider's, see [the table](sources.md). `standard` is Standard Webhooks. `hmac` is an HMAC over the body in a header of your choice, `api-key` a secret in a header or query parameter of your choice. `none` lets anybody post.";
+    let doc = "The provider's, see [the table](sources.md). `standard` is Standard Webhooks. `hmac` is an HMAC over the body in a header of your choice, `api-key` a secret in a header or query parameter of your choice, `jwt` a JSON Web Token as bearer token. `none` lets anybody post.";
     let scheme = s.key("scheme", Choice(&SCHEMES), doc).required();
     let form = scheme.and_then(Scheme::preset).map_or(KeyForm::Text, |preset| preset.key);
     let doc = "Any one of them may match, so a new one can come before the old one goes; `{ secret = \"env:NEW\", from = \"2026-12-01\", until = \"2027-12-01\" }` counts only in that time (UTC). For `basic`, each is `user:password`; where the provider signs with a private key, its public key.";
-    let secrets = s.key("secrets", List(Dated(form)), doc).optional("required unless `none`");
+    let secrets =
+        s.key("secrets", List(Dated(form)), doc).optional("required unless `none` or `jwt`");
     let none = matches!(scheme, Some(Scheme::None));
     let secrets = secrets.filter(|secrets| !secrets.is_empty() || none);
     let doc = "How far the signed time may be from now, where the scheme has one.";
@@ -121,10 +140,27 @@ pub(super) fn read(s: &Section<'_, '_>, url: Option<&str>) -> (Option<Scheme>, O
     let encoding = s.key("encoding", ENCODINGS, "`hmac`: of the signature.").default("hex");
     let doc = "`hmac`: stands before the signature in the header, `sha256=` for example.";
     let prefix = s.key("prefix", PREFIX, doc).default("");
+    let doc = "`jwt`: the public keys, a JSON Web Key Set, as `file:PATH` or `env:NAME`.";
+    let jwks = s.key("jwks", Jwks, doc).optional("required for `jwt`");
+    let doc = "`jwt`: must be the token's `iss`.";
+    let issuer = s.key("issuer", CLAIM, doc).optional("any");
+    let doc = "`jwt`: must be among the token's `aud`.";
+    let audience = s.key("audience", CLAIM, doc).optional("required for `jwt`");
     let Some(scheme) = scheme else { return (None, None) };
     s.only(&scheme.keys(), &format!("scheme `{}`", scheme.as_str()));
-    let written =
-        Written { secrets, tolerance, verify_token, header, query, algorithm, encoding, prefix };
+    let written = Written {
+        secrets,
+        tolerance,
+        verify_token,
+        header,
+        query,
+        algorithm,
+        encoding,
+        prefix,
+        jwks,
+        issuer,
+        audience,
+    };
     (Some(scheme), verify(s, scheme, written, url))
 }
 
@@ -134,11 +170,12 @@ fn verify(
     written: Written,
     url: Option<&str>,
 ) -> Option<Verify> {
-    if !matches!(scheme, Scheme::None) {
+    if !matches!(scheme, Scheme::None | Scheme::Jwt) {
         need_secrets(s);
     }
     match scheme {
         Scheme::None => Some(Verify::None),
+        Scheme::Jwt => jwt(s, written),
         Scheme::Preset(preset) => self::preset(s, preset, written, url),
         Scheme::Hmac => {
             let help = "add `header = \"x-signature\"`, the header that has the signature";
@@ -167,6 +204,14 @@ fn verify(
             Some(Verify::ApiKey(ApiKeyScheme { place, secrets: written.secrets? }))
         }
     }
+}
+
+fn jwt(s: &Section<'_, '_>, written: Written) -> Option<Verify> {
+    s.missing("jwks", "add `jwks = \"file:jwks.json\"`, the issuer's public keys");
+    s.missing("audience", "add `audience = \"…\"`, the name by which the issuer knows this source");
+    let Written { jwks, issuer, audience, tolerance, .. } = written;
+    let tolerance = tolerance.unwrap_or(Duration::from_secs(60));
+    Some(Verify::Jwt(JwtScheme { keys: jwks?, issuer, audience: audience?, tolerance }))
 }
 
 fn preset(

@@ -44,7 +44,7 @@ impl Source {
             let kept = before.and_then(|source| source.addresses.clone());
             kept.filter(|kept| kept.rate == rate).unwrap_or_else(|| Addresses::new(rate).into())
         });
-        let secrets = options.verify.secrets().len();
+        let secrets = options.verify.keys();
         Self {
             facts: Facts::new(&options.kind, options.dedupe.as_ref()),
             max_body: options.max_body,

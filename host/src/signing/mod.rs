@@ -3,6 +3,7 @@
 //! A provider is an entry of the table in `presets`; `verifier` reads the table.
 mod credential;
 mod handshake;
+mod jwt;
 mod keyed;
 mod message;
 mod preset;
@@ -20,13 +21,15 @@ mod verifier;
 mod tests;
 
 pub use credential::{Credential, Key, KeyError, KeyForm, standard_key};
+pub use jwt::{Jwk, JwksError, jwks};
 pub use preset::{
     Handshake, Part, Place, Preset, Proof, Signature, Signed, Time, TokenPlace, Unit,
 };
 pub use provider::{Draft, Sent, sign_as_provider, sign_with};
 pub use request::{Answer, Request};
 pub use scheme::{
-    Algorithm, ApiKeyPlace, ApiKeyScheme, Encoding, HmacScheme, PresetScheme, Sign, Verify,
+    Algorithm, ApiKeyPlace, ApiKeyScheme, Encoding, HmacScheme, JwtScheme, PresetScheme, Sign,
+    Verify,
 };
 pub use secret::Secret;
 pub use signer::Signer;

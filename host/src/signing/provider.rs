@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use sha1::Sha1;
 use sha2::{Sha256, Sha512};
 
+use super::jwt;
 use super::time::date_of_seconds;
 use super::verifier::Signed;
 use super::{
@@ -56,7 +57,7 @@ pub fn sign_as_provider(verify: &Verify, draft: &Draft<'_>) -> Option<Sent> {
             Proof::Signed(signed) => signed.algorithm,
             Proof::Token(_) => Algorithm::Sha256,
         },
-        Verify::None | Verify::ApiKey(_) => Algorithm::Sha256,
+        Verify::None | Verify::ApiKey(_) | Verify::Jwt(_) => Algorithm::Sha256,
     };
     if secret.is_none() && !matches!(verify, Verify::None) {
         return None;
@@ -76,6 +77,11 @@ pub fn sign_with(
     match verify {
         Verify::None => Some(Sent { body: given, ..Sent::default() }),
         Verify::Preset(scheme) => preset(scheme, draft, sign),
+        Verify::Jwt(scheme) => {
+            let token = jwt::token(scheme, draft.at_s, sign)?;
+            let headers = vec![("authorization".to_owned(), format!("Bearer {token}"))];
+            Some(Sent { headers, body: given, query: None })
+        }
         Verify::Hmac(HmacScheme { header, prefix, encoding, .. }) => {
             let value = format!("{prefix}{}", encode(&sign(&given), *encoding));
             let headers = vec![(header.to_string(), value)];

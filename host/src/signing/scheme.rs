@@ -1,7 +1,7 @@
 //! The schemes by which sources sign and deliveries are signed, as the settings name them.
 use std::time::Duration;
 
-use super::{Credential, Handshake, Preset, Secret, presets};
+use super::{Credential, Handshake, Jwk, Preset, Secret, presets};
 
 /// How a source proves that a request is its own. Several secrets: any one of
 /// them may match, so that a new one can come before the old one goes.
@@ -15,6 +15,8 @@ pub enum Verify {
     Hmac(HmacScheme),
     /// The secret itself, in a header or query parameter of the user's choice.
     ApiKey(ApiKeyScheme),
+    /// A JSON Web Token as bearer token, by one of a set of public keys.
+    Jwt(JwtScheme),
 }
 
 #[derive(Debug, Clone)]
@@ -44,6 +46,18 @@ pub struct HmacScheme {
 pub struct ApiKeyScheme {
     pub place: ApiKeyPlace,
     pub secrets: Vec<Credential>,
+}
+
+/// Tokens by RS256, ES256 or EdDSA (RFC 7518, RFC 8037), as the key says.
+#[derive(Debug, Clone)]
+pub struct JwtScheme {
+    pub keys: Vec<Jwk>,
+    /// Must be the token's `iss`, where it is given.
+    pub issuer: Option<String>,
+    /// Must be among the token's `aud`: a token for somebody else is not for us.
+    pub audience: String,
+    /// For `exp` and `nbf`.
+    pub tolerance: Duration,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,16 +99,25 @@ impl Verify {
             Self::Preset(scheme) => scheme.preset.name,
             Self::Hmac(_) => "hmac",
             Self::ApiKey(_) => "api-key",
+            Self::Jwt(_) => "jwt",
         }
     }
 
     /// In the order of the settings.
     pub fn secrets(&self) -> &[Credential] {
         match self {
-            Self::None => &[],
+            Self::None | Self::Jwt(_) => &[],
             Self::Preset(scheme) => &scheme.secrets,
             Self::Hmac(scheme) => &scheme.secrets,
             Self::ApiKey(scheme) => &scheme.secrets,
+        }
+    }
+
+    /// How many secrets or keys a request may be proved by.
+    pub fn keys(&self) -> usize {
+        match self {
+            Self::Jwt(scheme) => scheme.keys.len(),
+            other => other.secrets().len(),
         }
     }
 

@@ -1,5 +1,6 @@
 //! Known answers, and properties of signing and verifying.
 mod handshakes;
+mod jwt;
 mod kit;
 mod rotation;
 

@@ -99,7 +99,10 @@ impl Token {
 }
 
 /// The credentials of an `authorization` header with that scheme (in lower case).
-fn authorization<'r>(request: &Request<'r>, scheme: &str) -> Result<Option<&'r [u8]>, Refusal> {
+pub(super) fn authorization<'r>(
+    request: &Request<'r>,
+    scheme: &str,
+) -> Result<Option<&'r [u8]>, Refusal> {
     let Some(text) = single(request.headers, &header::AUTHORIZATION)? else { return Ok(None) };
     let (named, rest) = text.split_at_checked(scheme.len()).ok_or(Refusal::Malformed)?;
     let spaced = named.eq_ignore_ascii_case(scheme.as_bytes()) && rest.starts_with(b" ");

@@ -4,12 +4,13 @@ use std::borrow::Cow;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use super::handshake::Handshakes;
+use super::jwt;
 use super::keyed::Keys;
 use super::message::{self, Message};
 use super::request::{Answer, Request};
 use super::time::seconds_of_date;
-use super::token::Token;
-use super::{Encoding, HmacScheme, Part, Place, PresetScheme, Proof, Unit, Verify};
+use super::token::{Token, authorization};
+use super::{Encoding, HmacScheme, JwtScheme, Part, Place, PresetScheme, Proof, Unit, Verify};
 use crate::model::pointer;
 
 /// The request is the source's own.
@@ -67,6 +68,7 @@ pub(super) enum Check {
     Nothing,
     Signed(Box<Signed>),
     Token(Token),
+    Jwt(JwtScheme),
 }
 
 impl Verifier {
@@ -75,6 +77,7 @@ impl Verifier {
             Verify::None => Check::Nothing,
             Verify::Hmac(scheme) => Check::Signed(Box::new(Signed::of_hmac(scheme))),
             Verify::ApiKey(scheme) => Check::Token(Token::of_key(&scheme.place, &scheme.secrets)),
+            Verify::Jwt(scheme) => Check::Jwt(scheme.clone()),
             Verify::Preset(scheme) => match &scheme.preset.proof {
                 Proof::Signed(signed) => Check::Signed(Box::new(Signed::of(signed, scheme))),
                 Proof::Token(places) => Check::Token(Token::new(places, &scheme.secrets)),
@@ -104,6 +107,10 @@ impl Verifier {
             Check::Nothing => return Ok(Verified::Event { secret: None }),
             Check::Signed(signed) => signed.find(request, now_s)?,
             Check::Token(token) => token.find(request, now_s)?,
+            Check::Jwt(scheme) => {
+                let token = authorization(request, "bearer")?.ok_or(Refusal::Missing)?;
+                jwt::verify(scheme, token, now_s)?
+            }
         };
         match self.handshakes.signed(request, &self.check, secret) {
             Some(answer) => Ok(Verified::Handshake(answer)),
@@ -115,6 +122,7 @@ impl Verifier {
     pub fn challenge(&self) -> HeaderValue {
         HeaderValue::from_static(match &self.check {
             Check::Token(token) => token.challenge(),
+            Check::Jwt(_) => "Bearer",
             Check::Nothing | Check::Signed(_) => "Signature",
         })
     }
@@ -124,7 +132,7 @@ impl Verifier {
     pub fn credential(&self) -> Option<&HeaderName> {
         match &self.check {
             Check::Token(token) => token.header(),
-            Check::Nothing | Check::Signed(_) => None,
+            Check::Nothing | Check::Signed(_) | Check::Jwt(_) => None,
         }
     }
 }

@@ -66,6 +66,19 @@ fn of_a_source() {
             "verify.tolerance",
             "no meaning with scheme `github`",
         ),
+        (text("verify = { scheme = \"jwt\", audience = \"a\" }"), "verify.jwks", "missing"),
+        (
+            text("verify = { scheme = \"jwt\", audience = \"a\", jwks = \"dangerous_plain:{}\" }"),
+            "verify.jwks",
+            "no JSON Web Key Set",
+        ),
+        (
+            text(
+                "verify = { scheme = \"jwt\", audience = \"a\", jwks = \"dangerous_plain:{\\\"keys\\\":[]}\" }",
+            ),
+            "verify.jwks",
+            "no key for signatures",
+        ),
         (open("public_url = \"hooks.example.com\""), "public_url", "no public URL"),
         (open("public_url = \"https://a.example/?x\""), "public_url", "no public URL"),
         (open("kind = \"type\""), "kind", "names no part"),

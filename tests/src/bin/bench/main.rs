@@ -9,6 +9,7 @@ mod calls;
 mod commit;
 mod load;
 mod memory;
+mod schemes;
 mod subject;
 
 use std::path::PathBuf;
@@ -20,6 +21,7 @@ struct Options {
     rounds: usize,
     events: usize,
     memory_events: usize,
+    changed: Option<u64>,
     only: Option<String>,
 }
 
@@ -30,6 +32,7 @@ fn main() -> anyhow::Result<()> {
         rounds: 5,
         events: 60_000,
         memory_events: 0,
+        changed: None,
         only: None,
     };
     while let Some(arg) = args.next() {
@@ -42,13 +45,17 @@ fn main() -> anyhow::Result<()> {
             "--events" => options.events = value()?.parse()?,
             "--only" => options.only = Some(value()?),
             "--memory" => options.memory_events = value()?.parse()?,
+            "--schemes" => options.changed = Some(value()?.parse()?),
             other => anyhow::bail!(
-                "unknown argument `{other}`; there are --plugins DIR, --rounds N, --events N, --only TITLE, --memory N"
+                "unknown argument `{other}`; there are --plugins DIR, --rounds N, --events N, --only TITLE, --memory N, --schemes CHANGED"
             ),
         }
     }
     if options.memory_events > 0 {
         return memory::run(options.memory_events);
+    }
+    if let Some(changed) = options.changed {
+        return schemes::run(options.rounds, changed);
     }
     if options.only.is_none() {
         calls::run(&options.plugins, options.rounds)?;
