@@ -27,8 +27,8 @@ fn check(config: &Config) {
     for source in config.sources.values() {
         assert!(source.plugins.iter().all(|name| config.plugins.contains_key(name)));
         assert!(source.destinations.iter().all(|name| config.destinations.contains_key(name)));
-        assert!(source.allow.as_ref().is_none_or(|list| !list.is_empty()));
-        assert!(source.rate.is_none_or(|rate| rate.count > 0 && rate.per_second() > 0.0));
+        assert!(source.access.allow.as_ref().is_none_or(|list| !list.is_empty()));
+        assert!(source.access.rate.is_none_or(|rate| rate.count > 0 && rate.per_second() > 0.0));
     }
     for destination in config.destinations.values() {
         assert!(destination.in_flight > 0 && !destination.timeout.is_zero());

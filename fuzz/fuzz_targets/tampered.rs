@@ -1,4 +1,4 @@
-//! Requests signed as providers sign them, then changed in one byte: verified exactly where the change means nothing.
+//! Requests signed as providers sign them, then changed in one byte: never verified where the change means something.
 #![no_main]
 use std::sync::LazyLock;
 
