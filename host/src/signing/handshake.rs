@@ -144,14 +144,15 @@ impl Handshakes {
         let one = |name| parameter(query, name)?.ok_or(Refusal::Missing);
         let (mode, token) = (one("hub.mode")?, one("hub.verify_token")?);
         let challenge = one("hub.challenge")?;
-        let known = self.verify_token.as_ref().is_some_and(|secret| secret.matches(&token));
+        let known =
+            self.verify_token.as_ref().is_some_and(|secret| secret.matches(token.as_bytes()));
         if !known {
             return Err(Refusal::Mismatch);
         }
-        if *mode != *b"subscribe" || challenge.len() > MAX_ECHO {
+        if mode != "subscribe" || challenge.len() > MAX_ECHO {
             return Err(Refusal::Malformed);
         }
-        Ok(plain(challenge.into_owned()))
+        Ok(plain(challenge.into_owned().into_bytes()))
     }
 }
 
@@ -161,10 +162,10 @@ fn crc(request: &Request<'_>, check: &Check, now_s: u64) -> Result<Answer, Refus
     let token = parameter(request.query.unwrap_or_default(), "crc_token")?;
     let token = token.ok_or(Refusal::Missing)?;
     let Check::Signed(signed) = check else { return Err(Refusal::Malformed) };
-    if !is_token(&token) {
+    if !is_token(token.as_bytes()) {
         return Err(Refusal::Malformed);
     }
-    let made = signed.keys.sign(None, now_s, &token).ok_or(Refusal::Expired)?;
+    let made = signed.keys.sign(None, now_s, token.as_bytes()).ok_or(Refusal::Expired)?;
     let response = format!("sha256={}", STANDARD.encode(made));
     Ok(json(&json!({ "response_token": response })))
 }

@@ -1,7 +1,7 @@
 //! What was signed, put together from a request without copying what need not be copied.
 use std::borrow::Cow;
 
-use percent_encoding::percent_decode;
+use form_urlencoded::parse;
 use sha2::{Digest, Sha256};
 
 use super::{Refusal, Request};
@@ -88,17 +88,17 @@ pub(super) fn hubspot_url<'u>(base: &'u str, request: &Request<'u>) -> Cow<'u, [
 pub(super) fn twilio_form(request: &Request<'_>) -> Result<Vec<u8>, Refusal> {
     if let Some(hash) = parameter(request.query.unwrap_or_default(), "bodySHA256")? {
         let mut signed = [0; 32];
-        hex::decode_to_slice(&*hash, &mut signed).map_err(|_| Refusal::Malformed)?;
+        hex::decode_to_slice(hash.as_bytes(), &mut signed).map_err(|_| Refusal::Malformed)?;
         let same = Sha256::digest(request.body).as_slice() == signed;
         return if same { Ok(Vec::new()) } else { Err(Refusal::Mismatch) };
     }
-    let mut pairs: Vec<_> = form(request.body).collect();
+    let mut pairs: Vec<_> = parse(request.body).collect();
     pairs.sort();
     pairs.dedup();
     let mut text = Vec::with_capacity(request.body.len());
     for (name, value) in pairs {
-        text.extend_from_slice(&name);
-        text.extend_from_slice(&value);
+        text.extend_from_slice(name.as_bytes());
+        text.extend_from_slice(value.as_bytes());
     }
     Ok(text)
 }
@@ -107,30 +107,10 @@ pub(super) fn twilio_form(request: &Request<'_>) -> Result<Vec<u8>, Refusal> {
 ///
 /// # Errors
 /// It stands there twice.
-pub(super) fn parameter<'q>(query: &'q str, name: &str) -> Result<Option<Cow<'q, [u8]>>, Refusal> {
-    let mut values = form(query.as_bytes()).filter(|(key, _)| &**key == name.as_bytes());
+pub(super) fn parameter<'q>(query: &'q str, name: &str) -> Result<Option<Cow<'q, str>>, Refusal> {
+    let mut values = parse(query.as_bytes()).filter(|(key, _)| key == name);
     let first = values.next().map(|(_, value)| value);
     if values.next().is_some() { Err(Refusal::Malformed) } else { Ok(first) }
-}
-
-type Pair<'f> = (Cow<'f, [u8]>, Cow<'f, [u8]>);
-
-/// `application/x-www-form-urlencoded`, to the byte.
-fn form(text: &[u8]) -> impl Iterator<Item = Pair<'_>> {
-    let pairs = text.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty());
-    pairs.map(|pair| {
-        let at = pair.iter().position(|byte| *byte == b'=').unwrap_or(pair.len());
-        (decoded(&pair[..at]), decoded(pair.get(at + 1..).unwrap_or_default()))
-    })
-}
-
-fn decoded(text: &[u8]) -> Cow<'_, [u8]> {
-    if !text.contains(&b'+') {
-        return percent_decode(text).into();
-    }
-    let spaced: Vec<u8> =
-        text.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect();
-    Cow::Owned(percent_decode(&spaced).collect())
 }
 
 const ADYEN_FIELDS: [&str; 8] = [
@@ -194,7 +174,7 @@ mod tests {
 
     #[test]
     fn a_parameter_that_stands_twice_is_refused() {
-        assert_eq!(parameter("a=1&b=%32", "b"), Ok(Some(Cow::Owned(b"2".to_vec()))));
+        assert_eq!(parameter("a=1&b=%32", "b"), Ok(Some("2".into())));
         assert_eq!(parameter("a=1", "b"), Ok(None));
         assert_eq!(parameter("b=1&b=1", "b"), Err(Refusal::Malformed));
     }

@@ -223,8 +223,8 @@ fn token(verify: &Verify) -> Option<String> {
 }
 
 fn parameter(name: &str, value: &str) -> String {
-    use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-    format!("{name}={}", utf8_percent_encode(value, NON_ALPHANUMERIC))
+    let escaped: String = form_urlencoded::byte_serialize(value.as_bytes()).collect();
+    format!("{name}={escaped}")
 }
 
 fn encode(bytes: &[u8], encoding: Encoding) -> String {

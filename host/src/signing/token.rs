@@ -61,7 +61,7 @@ impl Token {
                 Place::Query(name) => {
                     let query = request.query.unwrap_or_default();
                     let Some(token) = parameter(query, name)? else { continue };
-                    return self.among(&token, now_s);
+                    return self.among(token.as_bytes(), now_s);
                 }
             }
         }
