@@ -5,9 +5,10 @@ use std::mem::ManuallyDrop;
 use std::sync::Once;
 
 use bindings::exports::hookwright::plugin::{handler, lifecycle};
-use bindings::hookwright::plugin::{log as host_log, types};
+use bindings::hookwright::plugin::{kv as host_kv, log as host_log, types};
 
 use crate::event::{Head, Lent};
+use crate::kv::KvError;
 use crate::log::Level;
 use crate::{Amendment, Delivery, Error, ErrorKind, Event, HeaderEdit, Plugin, Verdict, settings};
 
@@ -16,7 +17,7 @@ use crate::{Amendment, Delivery, Error, ErrorKind, Event, HeaderEdit, Plugin, Ve
 pub mod bindings {
     wit_bindgen::generate!({
         path: "wit/v0.1",
-        world: "plugin",
+        world: "plugin-kv",
         pub_export_macro: true,
         export_macro_name: "export_component",
         default_bindings_module: "hookwright_plugin::guest::bindings",
@@ -158,6 +159,31 @@ pub(crate) fn log(level: Level, message: &str) {
         Level::Error => host_log::Level::Error,
     };
     host_log::log(level, message);
+}
+
+pub(crate) fn kv_get(key: &str) -> Option<Vec<u8>> {
+    host_kv::get(key)
+}
+
+pub(crate) fn kv_set(key: &str, value: &[u8], ttl_ms: Option<u64>) -> Result<(), KvError> {
+    host_kv::set(key, value, ttl_ms).map_err(refused)
+}
+
+pub(crate) fn kv_delete(key: &str) -> Result<(), KvError> {
+    host_kv::delete(key).map_err(refused)
+}
+
+pub(crate) fn kv_increment(key: &str, by: i64, ttl_ms: Option<u64>) -> Result<i64, KvError> {
+    host_kv::increment(key, by, ttl_ms).map_err(refused)
+}
+
+fn refused(error: host_kv::Error) -> KvError {
+    match error {
+        host_kv::Error::BadKey => KvError::BadKey,
+        host_kv::Error::TooLarge => KvError::TooLarge,
+        host_kv::Error::Full => KvError::Full,
+        host_kv::Error::NoNumber => KvError::NoNumber,
+    }
 }
 
 /// Wasm has no standard error: without this a panic's text would be lost.

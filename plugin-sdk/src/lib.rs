@@ -35,6 +35,7 @@
 //! - **Bytes stay exact.** A body that you don't change leaves as it came;
 //!   [`Event::edit_json`] changes parts of it and keeps every other byte.
 //! - **Only the host knows** URLs, keys and secrets: a plugin names destinations.
+//! - **What outlives an event** is kept by the host: see [`kv`].
 //! - **There is no world around it**: no files, no network, no environment. On
 //!   `wasm32-unknown-unknown` `SystemTime::now()` panics; use
 //!   [`Event::received_ms`].
@@ -63,6 +64,7 @@ pub mod fields;
 #[doc(hidden)]
 pub mod guest;
 pub mod json;
+pub mod kv;
 pub mod log;
 mod plugin;
 mod settings;

@@ -9,6 +9,8 @@ use crate::json::{Document, Pointer};
 use crate::log::Level;
 use crate::{ConfigError, Event, Prepare};
 
+pub use crate::kv::double::pass_time;
+
 /// An event in the making; see [`Event::sample`].
 #[derive(Debug, Clone, Default)]
 #[must_use]

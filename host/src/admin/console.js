@@ -112,6 +112,7 @@ async function overview() {
   }));
   $("plugins").replaceChildren(...plugins.plugins.map((one) => row([
     one.name, one.version, element("code", (one.digest || "").slice(0, 12)), one.summary,
+    one.grants.join(", ") || "none",
     pluginState(one),
   ])));
 }

@@ -53,7 +53,7 @@ impl Control for Parts {
             summary: status.about.as_ref().map(|about| about.summary.clone()),
             version: status.about.as_ref().map(|about| about.version.clone()),
             imports: status.imports,
-            grants: Vec::new(),
+            grants: status.grants,
             quarantine: status.quarantined.map(|quarantined| QuarantineStatus {
                 since_ms: now_ms.saturating_sub(millis(quarantined.lasts)),
                 next_probe_ms: now_ms.saturating_add(millis(quarantined.next_probe)),

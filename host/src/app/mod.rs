@@ -17,7 +17,7 @@ use parking_lot::RwLock;
 
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::plugins::{Compiler, Plugins};
+use crate::plugins::{Compiler, Plugins, State};
 use crate::routing::Router;
 use crate::server::{Listener, Tower};
 use crate::store::{Handoff, Store};
@@ -94,14 +94,13 @@ impl App {
         let handoffs = Arc::new(Handoffs::default());
         let store = open_store(&config, clock.clone(), handoffs.clone()).await?;
         let compiler = setup.compiler.unwrap_or(Compiler::InProcess);
-        let plugins = Plugins::open(options::engine(&config, compiler), options::specs(&config));
-        let started = match plugins {
+        let started = match open_plugins(&config, compiler, store.clone(), &clock).await {
             Ok(plugins) => {
                 let started =
                     Self::start_parts(&config, &work, &clock, store.clone(), &handoffs, plugins);
                 started.await.map(|parts| Parts { tls: tls.clone(), ..parts })
             }
-            Err(error) => Err(error.into()),
+            Err(error) => Err(error),
         };
         let parts = match started {
             Ok(parts) => Arc::new(parts),
@@ -228,6 +227,20 @@ impl App {
     pub fn admin_address(&self) -> SocketAddr {
         self.admin
     }
+}
+
+/// With what they kept before.
+async fn open_plugins(
+    config: &Config,
+    compiler: Compiler,
+    store: Arc<dyn Store>,
+    clock: &Clock,
+) -> anyhow::Result<Plugins> {
+    let kept = tokio::task::spawn_blocking(move || store.state()).await;
+    let kept = kept.context("reading the plugins' state panicked")?;
+    let state = State::new(clock.clone(), kept.context("the plugins' state")?);
+    let options = options::engine(config, compiler, state);
+    Ok(Plugins::open(options, options::specs(config))?)
 }
 
 async fn open_store(

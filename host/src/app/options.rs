@@ -46,9 +46,14 @@ pub(super) fn tls(config: &Config) -> anyhow::Result<Option<server::Tls>> {
     Ok(Some(server::Tls::load(files).context("[ingress] tls")?))
 }
 
-pub(super) fn engine(config: &Config, compiler: Compiler) -> plugins::Options {
+pub(super) fn engine(
+    config: &Config,
+    compiler: Compiler,
+    state: plugins::State,
+) -> plugins::Options {
     let cache = config.data_dir.join("compiled");
     let mut options = plugins::Options::new(config.plugins_dir.clone(), cache, compiler);
+    options.state = state;
     if let Some(instances) = config.engine.instances {
         options.max_instances = usize_of(instances.into());
     }
@@ -65,7 +70,7 @@ fn spec(name: Name, plugin: &config::PluginConfig) -> plugins::Spec {
         file: plugin.file.clone().into(),
         config_json: plugin.config.clone(),
         headers: plugin.headers.iter().map(ToString::to_string).collect(),
-        grants: Vec::new(),
+        grants: plugin.grants.clone(),
         limits: plugins::Limits {
             time: plugin.limits.time,
             memory: plugin.limits.memory,

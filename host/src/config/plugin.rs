@@ -16,6 +16,8 @@ pub struct PluginConfig {
     pub config: String,
     /// The request headers that the plugin sees.
     pub headers: Vec<HeaderName>,
+    /// Interfaces beyond the contract's own.
+    pub grants: Vec<String>,
     pub limits: PluginLimits,
     pub on_failure: OnFailure,
     pub quarantine: QuarantineConfig,
@@ -58,13 +60,16 @@ pub enum OnFailure {
 const FILE: Text<String> =
     Text { name: "file name", example: "\"slim.wasm\"", unit: "", parse: file };
 
-const GRANT: Text<()> = Text {
+const GRANT: Text<String> = Text {
     name: "grant",
-    example: "[]",
+    example: "\"kv\"",
     unit: "",
-    parse: |text| {
-        let message = format!("unknown grant {}", quote(text));
-        Err(Fault::new(message, "remove it: this version has no grants yet"))
+    parse: |text| match text {
+        "kv" => Ok(text.to_owned()),
+        _ => {
+            let message = format!("unknown grant {}", quote(text));
+            Err(Fault::new(message, "write `kv`, the only one there is, or remove it"))
+        }
     },
 };
 
@@ -86,18 +91,15 @@ impl PluginConfig {
         let config = s.key("config", Json, doc).default("{}");
         let doc = "Request headers that the plugin sees.";
         let headers = s.key("headers", List(HEADER), doc).default("[]");
-        s.key(
-            "grants",
-            List(GRANT),
-            "What the plugin may do beyond its event. There are none yet.",
-        )
-        .default("[]");
+        let doc =
+            "What the plugin may use beyond its event: `kv`, durable keys and values of its own.";
+        let grants = s.key("grants", List(GRANT), doc).default("[]");
         let limits = s.section("limits", "Of one call.", limits);
         let doc = "What becomes of an event that the plugin fails on: `park` keeps it for a replay, `skip` goes on without the plugin, `dead-letter` ends it.";
         let on_failure = s.key("on_failure", FAILURES, doc).default("park");
         let doc = "When the plugin fails for most events: it is left alone for a while, its events follow `on_failure`, and single probes find out when it works again.";
         let quarantine = s.section("quarantine", doc, quarantine);
-        Some(Self { file: file?, config, headers, limits, on_failure, quarantine })
+        Some(Self { file: file?, config, headers, grants, limits, on_failure, quarantine })
     }
 }
 

@@ -4,6 +4,7 @@ mod event;
 mod id;
 mod name;
 pub mod pointer;
+mod state;
 mod verdict;
 
 pub use delivery::{
@@ -12,4 +13,5 @@ pub use delivery::{
 pub use event::{Event, EventState};
 pub use id::{EventId, IdError};
 pub use name::{Name, NameError};
+pub use state::{StateRow, StateValue};
 pub use verdict::{Decision, Digest, Ruling};

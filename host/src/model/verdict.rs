@@ -99,6 +99,9 @@ pub struct Ruling {
     pub decision: Decision,
     /// Microseconds that the call took.
     pub took_us: u64,
+    /// Grants that the call made use of: what it decided may differ in a replay.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub used: Vec<String>,
     /// The plugin's log lines, to the cap of its settings.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub log: Vec<String>,

@@ -3,7 +3,7 @@
 
 wasmtime::component::bindgen!({
     path: "../wit/v0.1",
-    world: "plugin",
+    world: "plugin-kv",
     imports: {
         // These may take long on a large body: they give way first.
         "hookwright:plugin/types.[method]body.read": async | trappable,

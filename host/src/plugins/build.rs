@@ -13,13 +13,15 @@ use super::code::{Code, Linkers};
 use super::engine::Purpose;
 use super::fault::Fault;
 use super::gate::{self, GateError};
+use super::kv::Space;
 use super::limits::{INIT_TIME, Limits};
-use super::report::Report;
+use super::report::{Report, Shape};
 use super::slow::Lane;
 use super::snapshot::{Draft, Prepared};
 use super::spec::Spec;
 use super::verdict::Verdict;
 use super::{call, engine};
+use crate::clock::Clock;
 use crate::model::{Event, EventId, Name};
 
 /// What `build` needs besides the component.
@@ -71,7 +73,7 @@ async fn steps(job: &Job, wasm: &[u8]) -> Result<Built, GateError> {
     let mut compile = draft.compiled_in();
     let mut warnings = Vec::new();
 
-    let bench = Bench::new(job, gate::wants_wasi(&shape.imports))?;
+    let bench = Bench::new(job, &shape)?;
     let mut ready = None;
     if let Some(snapshot) = &snapshot {
         match bench.finish(snapshot, None, &mut compile).await {
@@ -113,6 +115,7 @@ struct Bench<'j> {
     linkers: Linkers,
     lane: Lane,
     wants_wasi: bool,
+    wants_kv: bool,
 }
 
 struct Finished {
@@ -121,12 +124,13 @@ struct Finished {
 }
 
 impl<'j> Bench<'j> {
-    fn new(job: &'j Job, wants_wasi: bool) -> Result<Self, GateError> {
+    fn new(job: &'j Job, shape: &Shape) -> Result<Self, GateError> {
         let failed = |error: String| GateError::Compile(error);
         let engine = engine::new(Purpose::Serve, 2).map_err(|error| failed(error.to_string()))?;
         let linkers = Linkers::new(&engine).map_err(|error| failed(error.to_string()))?;
         let lane = Lane::new(1).map_err(|error| failed(error.to_string()))?;
-        Ok(Self { job, engine, linkers, lane, wants_wasi })
+        let (wants_wasi, wants_kv) = (gate::wants_wasi(&shape.imports), shape.wants_kv());
+        Ok(Self { job, engine, linkers, lane, wants_wasi, wants_kv })
     }
 
     async fn finish(
@@ -141,7 +145,9 @@ impl<'j> Bench<'j> {
         *compile += started.elapsed();
         let code = Code::new(&self.linkers, &component, self.wants_wasi, init)
             .map_err(|error| GateError::Interface(format!("{error:#}")))?;
-        let probe = probe(&Arc::new(code), &self.job.plugin, &self.job.limits, &self.lane).await?;
+        let probe =
+            probe(&Arc::new(code), &self.job.plugin, &self.job.limits, self.wants_kv, &self.lane)
+                .await?;
         let native =
             component.serialize().map_err(|error| GateError::Compile(error.to_string()))?;
         Ok(Finished { native, probe })
@@ -154,6 +160,7 @@ pub(super) async fn probe(
     code: &Arc<Code>,
     plugin: &str,
     limits: &Limits,
+    wants_kv: bool,
     lane: &Lane,
 ) -> Result<String, GateError> {
     let name = |text: &str| -> Result<Name, GateError> {
@@ -177,9 +184,11 @@ pub(super) async fn probe(
         attributes: &[],
         replay: false,
     };
-    let setup = Setup { code, plugin: &name(plugin)?, limits, headers: &[] };
-    let (result, _log) = call::call(&setup, lane, &asked, None).await;
-    match result {
+    let plugin = name(plugin)?;
+    // Empty, and forgotten afterwards.
+    let space = wants_kv.then(|| Space::new(plugin.clone(), Clock::system()));
+    let setup = Setup { code, plugin: &plugin, limits, headers: &[], space: space.as_ref() };
+    match call::call(&setup, lane, &asked, None).await.result {
         Ok(Verdict::Pass) => Ok("pass".into()),
         Ok(Verdict::Amend(_)) => Ok("amend".into()),
         Ok(Verdict::Drop(reason)) => Ok(format!("drop: {reason}")),

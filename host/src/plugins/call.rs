@@ -11,6 +11,7 @@ use super::bindings::hookwright::plugin::types;
 use super::code::{self, Code, Ended};
 use super::fault::{Fault, Remains, explain};
 use super::host::Guest;
+use super::kv::{Changes, Space};
 use super::log::Log;
 use super::slow::{Lane, Overrun};
 use super::verdict::{self, Verdict};
@@ -31,7 +32,7 @@ pub struct Call<'a> {
 }
 
 /// What came of a call.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Answer {
     /// The version that answered; none where none was loaded.
     pub digest: Option<Digest>,
@@ -39,9 +40,21 @@ pub struct Answer {
     /// The log lines of the call, to the cap.
     pub log: Vec<String>,
     pub result: Result<Verdict, Fault>,
+    /// What it wrote to its state, to be committed once its event is routed.
+    pub changes: Option<Box<Changes>>,
 }
 
 impl Answer {
+    /// One that no guest had a part in.
+    pub(super) fn without_call(digest: Option<Digest>, fault: Fault) -> Self {
+        Self { digest, took: Duration::ZERO, log: Vec::new(), result: Err(fault), changes: None }
+    }
+
+    /// Grants that the call made use of.
+    pub fn used(&self) -> impl Iterator<Item = &'static str> {
+        self.changes.as_ref().is_some_and(|changes| changes.used()).then_some("kv").into_iter()
+    }
+
     /// As it is kept with the event.
     pub fn decision(&self) -> Decision {
         match &self.result {
@@ -63,26 +76,33 @@ pub(super) struct Setup<'a> {
     pub(super) limits: &'a Limits,
     /// Headers that the guest may see.
     pub(super) headers: &'a [HeaderName],
+    /// Its state, where that is granted.
+    pub(super) space: Option<&'a Arc<Space>>,
 }
 
-/// Makes the call; gives its result and its log lines. The seat is kept until
+/// Makes the call; gives its answer for that version. The seat is kept until
 /// the instance is gone, even where the caller goes away first.
 pub(super) async fn call(
     setup: &Setup<'_>,
     lane: &Lane,
     call: &Call<'_>,
     seat: Option<Seat>,
-) -> (Result<Verdict, Fault>, Vec<String>) {
+) -> Answer {
+    let started = Instant::now();
     let id = call.event.id;
     let log = Arc::new(Log::new(setup.plugin.clone(), Some(id), setup.limits.log));
     let ended = run(setup, lane, call, &log, seat).await;
     let (lines, last_error) = log.take();
+    let mut changes = None;
     let result = match ended {
-        Ok(ended) => settle(ended, setup.limits, last_error.as_deref()),
+        Ok(mut ended) => {
+            changes = ended.changes.take();
+            settle(ended, setup.limits, last_error.as_deref())
+        }
         Err(Overrun::Cpu | Overrun::Wall) => Err(Fault::Time(setup.limits.time)),
         Err(panic @ Overrun::Panic) => Err(Fault::Host(panic.to_string())),
     };
-    (result, lines)
+    Answer { digest: None, took: started.elapsed(), log: lines, result, changes }
 }
 
 async fn run(
@@ -99,6 +119,7 @@ async fn run(
         let seed = (id.row().cast_unsigned(), id.node());
         guest.wasi = Some(Box::new(Wasi::new(call.event.received_ms(), seed, log)));
     }
+    guest.changes = setup.space.map(|space| Box::new(Changes::new(space.clone())));
     let store = code::store(setup.code.engine(), guest, setup.limits.output);
     let event = lower(call, setup.headers);
     let code = setup.code.clone();
@@ -115,7 +136,7 @@ async fn run(
 }
 
 fn settle(ended: Ended, limits: &Limits, last_error: Option<&str>) -> Result<Verdict, Fault> {
-    let Ended { answer, out_of_memory } = ended;
+    let Ended { answer, out_of_memory, changes: _ } = ended;
     match answer {
         Ok(Ok(verdict)) => verdict::check(verdict).map_err(Fault::Contract),
         Ok(Err(types::Failure::Retry(text))) => Err(Fault::Retry(verdict::reason(&text))),

@@ -6,8 +6,9 @@ use wasmtime::{Engine, Error, Result, Store};
 
 use super::bindings::exports::hookwright::plugin::handler;
 use super::bindings::hookwright::plugin::types;
-use super::bindings::{Plugin, PluginPre};
+use super::bindings::{PluginKv as Plugin, PluginKvPre as PluginPre};
 use super::host::{Guest, HasGuest};
+use super::kv::Changes;
 use super::wasi;
 
 /// Epochs until a guest gives way: one to two milliseconds.
@@ -63,6 +64,7 @@ impl Code {
 pub(super) struct Ended {
     pub(super) answer: Result<std::result::Result<types::Verdict, types::Failure>>,
     pub(super) out_of_memory: bool,
+    pub(super) changes: Option<Box<Changes>>,
 }
 
 /// A store for one call: metered, and giving way at every slice.
@@ -83,7 +85,8 @@ pub(super) async fn handle(
     event: handler::Event,
 ) -> Ended {
     let answer = begin(&code, &mut store, &event).await;
-    Ended { answer, out_of_memory: store.data().meter.refused() }
+    let guest = store.data_mut();
+    Ended { answer, out_of_memory: guest.meter.refused(), changes: guest.changes.take() }
 }
 
 async fn begin(

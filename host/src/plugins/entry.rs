@@ -23,6 +23,7 @@ pub struct Status {
     pub digest: Option<Digest>,
     pub about: Option<About>,
     pub imports: Vec<String>,
+    pub grants: Vec<String>,
     /// Bytes of the component.
     pub size: Option<u64>,
     /// Milliseconds since 1970.
@@ -82,6 +83,7 @@ impl Entry {
             digest: report.map(|report| report.shape.digest),
             about: report.map(|report| report.about.clone()),
             imports: report.map(|report| report.shape.imports.clone()).unwrap_or_default(),
+            grants: self.spec.grants.clone(),
             size: report.map(|report| report.shape.size),
             loaded_at_ms: self.version.as_ref().map(|version| version.loaded_at_ms),
             warnings: report.map(|report| report.warnings.clone()).unwrap_or_default(),

@@ -16,6 +16,8 @@ const PACKAGE: &str = "hookwright:plugin/";
 const EXPORTS: &[&str] = &["lifecycle", "handler"];
 /// Interfaces of the contract that need no grant.
 const FREE: &[&str] = &["types", "log"];
+/// Interfaces of the contract that the settings may grant.
+const GRANTS: &[&str] = &["kv"];
 /// Packages of WASI 0.2 that have an empty world behind them.
 const EMPTY_WORLD: &[&str] =
     &["wasi:cli/", "wasi:clocks/", "wasi:filesystem/", "wasi:io/", "wasi:random/"];
@@ -194,10 +196,13 @@ fn refusal(import: &str, grants: &[String]) -> Option<String> {
     if let Some(interface) = name.strip_prefix(PACKAGE) {
         return match interface {
             free if FREE.contains(&free) => None,
-            other if grants.iter().any(|grant| grant == other) => Some(format!(
-                "wants `{import}`, which its grants allow but this Hookwright does not offer"
+            granted if GRANTS.contains(&granted) && grants.iter().any(|grant| grant == granted) => {
+                None
+            }
+            other if GRANTS.contains(&other) => Some(format!(
+                "wants `{import}`, which its grants do not allow: write `grants = [\"{other}\"]` in its settings if it may"
             )),
-            _ => Some(format!("wants `{import}`, which its grants do not allow")),
+            _ => Some(format!("wants `{import}`, which this Hookwright does not offer")),
         };
     }
     if NETWORK.iter().any(|package| name.starts_with(package)) {
@@ -249,7 +254,10 @@ mod tests {
         for part in ["wants the network (`wasi:sockets/tcp`)", "plugin/kv", "`env`", "only 0.2"] {
             assert!(text.contains(part), "{text}");
         }
-        assert!(check(&bad[1..2], &["kv"]).unwrap_err().contains("does not offer"));
+        assert!(text.contains("grants = [\"kv\"]"), "the cure: {text}");
+        assert_eq!(check(&bad[1..2], &["kv"]), Ok(()));
+        let other = check(&["hookwright:plugin/files@0.1.0"], &["files"]).unwrap_err();
+        assert!(other.contains("does not offer"), "{other}");
     }
 
     #[test]

@@ -8,7 +8,8 @@ use wasmtime::component::{HasData, Resource};
 use wasmtime::{Result, bail};
 
 use super::bindings::hookwright::plugin::types::{Body, HostBody};
-use super::bindings::hookwright::plugin::{log, types};
+use super::bindings::hookwright::plugin::{kv, log, types};
+use super::kv::{Changes, Refused};
 use super::limits::{HOST_CALLS, Limits, Meter, POINTERS};
 use super::log::{Level, Log};
 use super::wasi::Wasi;
@@ -33,6 +34,8 @@ pub(super) struct Guest {
     pub(super) log: Arc<Log>,
     /// Only where the component imports WASI.
     pub(super) wasi: Option<Box<Wasi>>,
+    /// Only where it is granted, and while an event is handled.
+    pub(super) changes: Option<Box<Changes>>,
     body: Bytes,
     memory: u64,
     calls_left: u32,
@@ -44,6 +47,7 @@ impl Guest {
             meter: Meter::new(limits.memory),
             log,
             wasi: None,
+            changes: None,
             body,
             memory: limits.memory,
             calls_left: HOST_CALLS,
@@ -122,6 +126,53 @@ impl log::Host for Guest {
         };
         self.log.write(level, &message);
         Ok(())
+    }
+}
+
+impl Guest {
+    fn state(&mut self) -> Result<&mut Changes> {
+        self.count()?;
+        match &mut self.changes {
+            Some(changes) => Ok(changes),
+            None => bail!("`kv` is there while an event is handled, not in `describe` or `init`"),
+        }
+    }
+}
+
+impl kv::Host for Guest {
+    fn get(&mut self, key: String) -> Result<Option<Vec<u8>>> {
+        Ok(self.state()?.get(&key).map(Vec::from))
+    }
+
+    fn set(
+        &mut self,
+        key: String,
+        value: Vec<u8>,
+        ttl_ms: Option<u64>,
+    ) -> Result<Result<(), kv::Error>> {
+        Ok(self.state()?.set(&key, value.into(), ttl_ms).map_err(refused))
+    }
+
+    fn delete(&mut self, key: String) -> Result<Result<(), kv::Error>> {
+        Ok(self.state()?.delete(&key).map_err(refused))
+    }
+
+    fn increment(
+        &mut self,
+        key: String,
+        by: i64,
+        ttl_ms: Option<u64>,
+    ) -> Result<Result<i64, kv::Error>> {
+        Ok(self.state()?.increment(&key, by, ttl_ms).map_err(refused))
+    }
+}
+
+fn refused(why: Refused) -> kv::Error {
+    match why {
+        Refused::Key => kv::Error::BadKey,
+        Refused::Value => kv::Error::TooLarge,
+        Refused::Full => kv::Error::Full,
+        Refused::NoNumber => kv::Error::NoNumber,
     }
 }
 

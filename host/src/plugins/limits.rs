@@ -36,6 +36,16 @@ pub const POINTERS: usize = 64;
 pub const DELIVERIES: usize = 64;
 /// CPU time of `init`, which runs once a version.
 pub const INIT_TIME: Duration = Duration::from_secs(10);
+/// Keys of one plugin's state.
+pub const STATE_KEYS: usize = 10_000;
+/// Bytes of one plugin's state, keys and values.
+pub const STATE_BYTES: usize = 4 << 20;
+/// Bytes of a key.
+pub const STATE_KEY: usize = 256;
+/// Bytes of a value.
+pub const STATE_VALUE: usize = 16 << 10;
+/// Keys that one call may write to.
+pub const STATE_WRITES: usize = 256;
 /// Bytes of a component file.
 pub const COMPONENT_BYTES: u64 = 64 << 20;
 

@@ -14,6 +14,7 @@ use super::cache::{Cache, Key};
 use super::code::{Code, Linkers};
 use super::compile::Compiler;
 use super::gate::{self, GateError};
+use super::kv::State;
 use super::limits::COMPONENT_BYTES;
 use super::report::{Report, Shape};
 use super::slow::Lane;
@@ -41,6 +42,7 @@ pub(super) struct Loader {
     compiler: Compiler,
     cache: Arc<Cache>,
     clock: Clock,
+    state: State,
     /// Code in use, so that two plugins of one file and settings share it.
     shared: Mutex<HashMap<Key, Weak<Code>>>,
 }
@@ -66,8 +68,13 @@ impl Loader {
             compiler: options.compiler.clone(),
             cache: Arc::new(cache),
             clock: options.clock.clone(),
+            state: options.state.clone(),
             shared: Mutex::default(),
         })
+    }
+
+    pub(super) fn state(&self) -> &State {
+        &self.state
     }
 
     pub(super) fn path(&self, spec: &Spec) -> PathBuf {
@@ -109,9 +116,10 @@ impl Loader {
             None => self.compile(&key, spec, new.wasm).await?,
         };
         // Its limits may have changed since the gate saw it.
-        build::probe(&code, &spec.name, &spec.limits, lane).await?;
+        build::probe(&code, &spec.name, &spec.limits, report.shape.wants_kv(), lane).await?;
         self.share(key, &code);
-        Ok(Version::new(spec.clone(), Arc::new(report), code, self.clock.now_ms()))
+        let now_ms = self.clock.now_ms();
+        Ok(Version::new(spec.clone(), Arc::new(report), code, &self.state, now_ms))
     }
 
     async fn kept(&self, key: &Key, spec: &Spec) -> Option<(Arc<Code>, Report)> {

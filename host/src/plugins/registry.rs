@@ -11,6 +11,7 @@ use super::call::{Answer, Call};
 use super::engine::{self, Purpose};
 use super::entry::{Entry, Status, announce};
 use super::fault::Fault;
+use super::kv::State;
 use super::loader::{LoadError, Loader};
 use super::report::Report;
 use super::slow::Lane;
@@ -202,6 +203,11 @@ impl Plugins {
         }
     }
 
+    /// What plugins with the grant `kv` keep.
+    pub fn state(&self) -> &State {
+        self.0.loader.state()
+    }
+
     /// Watches the plugins directory until it is dropped.
     pub async fn watch(&self) {
         super::watch::run(self, &self.0.dir, self.0.poll).await;
@@ -303,7 +309,6 @@ impl Pinned {
             Some(None) => "the settings have no plugin of that name".into(),
             None => "there is no such place in the pipeline".into(),
         };
-        let result = Err(Fault::NotLoaded(why));
-        Answer { digest: None, took: Duration::ZERO, log: Vec::new(), result }
+        Answer::without_call(None, Fault::NotLoaded(why))
     }
 }

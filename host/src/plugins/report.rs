@@ -18,6 +18,13 @@ pub struct Shape {
     pub exports: Vec<String>,
 }
 
+impl Shape {
+    /// Whether it asks for its state.
+    pub fn wants_kv(&self) -> bool {
+        self.imports.iter().any(|name| name.starts_with("hookwright:plugin/kv@"))
+    }
+}
+
 /// What a plugin says of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct About {

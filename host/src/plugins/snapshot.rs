@@ -7,7 +7,7 @@ use wasmtime::component::{Component, Linker};
 use wasmtime::{Engine, Store};
 use wasmtime_wizer::{ComponentContext, WasmtimeWizerComponent, Wizer};
 
-use super::bindings::Plugin;
+use super::bindings::{PluginKv as Plugin, PluginKvPre as PluginPre};
 use super::build::Job;
 use super::code::{self, Linkers};
 use super::engine::{self, Purpose};
@@ -66,7 +66,7 @@ impl<'w> Draft<'w> {
         let linker = Linkers::new(&engine).map_err(failed)?.of(wants_wasi).clone();
         let pre = linker
             .instantiate_pre(&component)
-            .and_then(super::bindings::PluginPre::new)
+            .and_then(PluginPre::new)
             .map_err(|error| GateError::Interface(format!("{error:#}")))?;
         drop(pre);
         Ok(Self { job, engine, component, linker, wants_wasi, wizer, context, compiled_in })

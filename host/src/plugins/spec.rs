@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::compile::Compiler;
 use super::health::Quarantine;
+use super::kv::State;
 use super::limits::Limits;
 use crate::clock::Clock;
 use crate::model::Name;
@@ -26,6 +27,8 @@ pub struct Options {
     /// new file may be on its way.
     pub grace: Duration,
     pub clock: Clock,
+    /// What plugins with the grant `kv` have kept.
+    pub state: State,
 }
 
 impl Options {
@@ -39,6 +42,7 @@ impl Options {
             poll: Duration::from_secs(3),
             grace: Duration::from_secs(5),
             clock: Clock::system(),
+            state: State::new(Clock::system(), Vec::new()),
         }
     }
 }
@@ -53,7 +57,7 @@ pub struct Spec {
     pub config_json: String,
     /// Headers that the plugin may see, lower case.
     pub headers: Vec<String>,
-    /// What it may import beyond the contract's own.
+    /// What it may import beyond the contract's own: `kv`.
     pub grants: Vec<String>,
     pub limits: Limits,
     pub quarantine: Quarantine,

@@ -1,6 +1,5 @@
 //! One plugin version in force: its code, its bounds and its metrics.
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use ::metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 use http::HeaderName;
@@ -10,6 +9,7 @@ use super::call::{self, Answer, Call, Setup};
 use super::code::Code;
 use super::fault::Fault;
 use super::health::{Change, Health, Quarantined};
+use super::kv::{Space, State};
 use super::report::Report;
 use super::slow::Lane;
 use super::spec::Spec;
@@ -24,6 +24,8 @@ pub(super) struct Version {
     pub(super) loaded_at_ms: u64,
     spec: Arc<Spec>,
     code: Arc<Code>,
+    /// Its state, where that is granted and wanted.
+    space: Option<Arc<Space>>,
     headers: Vec<HeaderName>,
     health: Health,
     metrics: Metrics,
@@ -71,13 +73,15 @@ impl Version {
         spec: Arc<Spec>,
         report: Arc<Report>,
         code: Arc<Code>,
+        state: &State,
         loaded_at_ms: u64,
     ) -> Self {
         // The settings' check refuses what is no header name.
         let headers = spec.headers.iter().filter_map(|name| name.parse().ok()).collect();
         let metrics = Metrics::new(spec.name.as_str(), &report.shape.digest.short());
+        let space = report.shape.wants_kv().then(|| state.space(&spec.name));
         let health = Health::new(spec.quarantine);
-        Self { report, loaded_at_ms, spec, code, headers, health, metrics }
+        Self { report, loaded_at_ms, spec, code, space, headers, health, metrics }
     }
 
     pub(super) fn digest(&self) -> Digest {
@@ -100,15 +104,15 @@ impl Version {
             Err(why) => return self.left_alone(why),
         };
         let seat = floor.seat(own).await;
-        let started = Instant::now();
         let setup = Setup {
             code: &self.code,
             plugin: &self.spec.name,
             limits: &self.spec.limits,
             headers: &self.headers,
+            space: self.space.as_ref(),
         };
-        let (result, log) = call::call(&setup, &floor.lane, asked, Some(seat)).await;
-        let answer = Answer { digest: Some(self.digest()), took: started.elapsed(), log, result };
+        let mut answer = call::call(&setup, &floor.lane, asked, Some(seat)).await;
+        answer.digest = Some(self.digest());
         if let Some(change) = admission.settle(&answer.result) {
             self.announce(&change);
         }
@@ -117,11 +121,8 @@ impl Version {
     }
 
     fn left_alone(&self, why: String) -> Answer {
-        let result = Err(Fault::Quarantined(why));
-        let digest = Some(self.digest());
-        let answer = Answer { digest, took: Duration::ZERO, log: Vec::new(), result };
         self.metrics.quarantined.increment(1);
-        answer
+        Answer::without_call(Some(self.digest()), Fault::Quarantined(why))
     }
 
     fn announce(&self, change: &Change) {

@@ -219,18 +219,25 @@ impl Lane {
         let work = pipeline::run(&pipeline, &self.parts, &event, replay, tries);
         // A panic is a defect of ours. It must end neither the events beside
         // this one nor come back with it for ever.
-        let routed = match AssertUnwindSafe(work).catch_unwind().await {
+        let (mut routed, changes) = match AssertUnwindSafe(work).catch_unwind().await {
             Ok(routed) => routed,
             Err(_) => {
                 tracing::error!(event = %event.id, source = %self.source, "routing panicked");
-                pipeline::broken(event)
+                (pipeline::broken(event), Vec::new())
             }
         };
         if let Some((_, counter)) = self.ended.iter().find(|(state, _)| *state == routed.state) {
             counter.increment(1);
         }
         let waits = routed.state == EventState::Accepted;
-        self.parts.store.routed(routed);
+        if changes.is_empty() {
+            self.parts.store.routed(routed);
+        } else {
+            self.parts.plugins.state().commit(changes, |rows| {
+                routed.state_rows = rows;
+                self.parts.store.routed(routed);
+            });
+        }
         drop(place);
         if waits {
             self.stir();

@@ -6,7 +6,7 @@ use super::lane::Place;
 use super::{OnFailure, Parts, Pipeline};
 use crate::clock::millis;
 use crate::model::{Delivery, Event, EventState, Name, Payload, Ruling};
-use crate::plugins::{Amendment, Answer, Call, Fault, Target, Verdict};
+use crate::plugins::{Amendment, Answer, Call, Changes, Fault, Target, Verdict};
 use crate::store::Routed;
 
 /// How often a plugin may ask for another try before its `on_failure` decides.
@@ -50,7 +50,8 @@ pub(super) async fn run(
     event: &Arc<Event>,
     replay: bool,
     tries: u32,
-) -> Routed {
+) -> (Routed, Vec<Changes>) {
+    let mut changes = Vec::new();
     let mut draft = Draft::default();
     let mut rulings = Vec::with_capacity(pipeline.steps.len());
     let mut end = End::Through;
@@ -66,8 +67,11 @@ pub(super) async fn run(
             attributes: &draft.attributes,
             replay,
         };
-        let answer = pinned.call(place, &call).await;
+        let mut answer = pinned.call(place, &call).await;
         rulings.push(ruling(&step.plugin, &answer));
+        if answer.result.is_ok() {
+            changes.extend(answer.changes.take().filter(|changes| changes.used()).map(|own| *own));
+        }
         let ended = match answer.result {
             Ok(Verdict::Pass) => None,
             Ok(Verdict::Amend(amendment)) => {
@@ -83,7 +87,12 @@ pub(super) async fn run(
             break;
         }
     }
-    Routed { first: !replay, ..conclude(pipeline, parts, event, draft, end, rulings, tries) }
+    let routed = conclude(pipeline, parts, event, draft, end, rulings, tries);
+    // One that is parked or tried again will be counted when it ends well.
+    if !matches!(routed.state, EventState::Routed | EventState::Dropped | EventState::Unrouted) {
+        changes.clear();
+    }
+    (Routed { first: !replay, ..routed }, changes)
 }
 
 /// What becomes of an event that the host itself could not route.
@@ -95,6 +104,7 @@ pub(super) fn broken(event: Arc<Event>) -> Routed {
         rulings: Vec::new(),
         deliveries: Vec::new(),
         first: false,
+        state_rows: Vec::new(),
         retry_ms: 0,
         tries: 0,
     }
@@ -129,6 +139,7 @@ fn conclude(
         rulings,
         deliveries: Vec::new(),
         first: false,
+        state_rows: Vec::new(),
         retry_ms: 0,
         tries: 0,
     };
@@ -226,6 +237,7 @@ fn ruling(plugin: &str, answer: &Answer) -> Ruling {
         plugin: plugin.to_owned(),
         digest: answer.digest,
         decision: answer.decision(),
+        used: answer.used().map(str::to_owned).collect(),
         took_us: u64::try_from(answer.took.as_micros()).unwrap_or(u64::MAX),
         log: answer.log.clone(),
     }

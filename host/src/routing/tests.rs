@@ -7,7 +7,7 @@ use http::HeaderMap;
 
 use super::*;
 use crate::model::{Decision, Delivery, EventState};
-use crate::plugins::{Compiler, Options, Spec};
+use crate::plugins::{Compiler, Options, Spec, State};
 use crate::store::{Appended, EventDetail, Handoff, NewEvent};
 
 const START: u64 = 1_700_000_000_000;
@@ -33,37 +33,46 @@ impl Handoff for ToRouter {
 struct Bench {
     store: Arc<dyn Store>,
     tasks: Tasks,
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
 }
 
 impl Bench {
     async fn new(guest: &str, on_failure: OnFailure) -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        Self::on(tempfile::tempdir().unwrap(), guest, on_failure).await
+    }
+
+    async fn on(dir: tempfile::TempDir, guest: &str, on_failure: OnFailure) -> Self {
         let wasm = crate::plugins::tests::component(guest);
         std::fs::write(dir.path().join("p.wasm"), wasm).unwrap();
         let name: Name = "p".parse().unwrap();
-        let options =
-            Options::new(dir.path().into(), dir.path().join("cache"), Compiler::InProcess);
-        let plugins = Plugins::open(options, vec![Spec::new(name.clone())]).unwrap();
-        plugins.load_all().await.remove(0).result.unwrap();
         let handoff = Arc::new(ToRouter::default());
         // The store's threads know nothing of the time that the test moves.
         let stored = crate::store::Options::new(dir.path().join("data"), Clock::manual(START));
         let store = crate::store::open(stored, handoff.clone()).unwrap();
+        let mut options =
+            Options::new(dir.path().into(), dir.path().join("cache"), Compiler::InProcess);
+        options.state = State::new(Clock::manual(START), store.state().unwrap());
+        let spec = Spec { grants: vec!["kv".into()], ..Spec::new(name.clone()) };
+        let plugins = Plugins::open(options, vec![spec]).unwrap();
+        plugins.load_all().await.remove(0).result.unwrap();
         let steps = vec![Step { plugin: name, on_failure }];
         let pipeline = Pipeline::new(steps, vec!["sink".parse().unwrap()], Arc::default());
         let (tasks, clock) = (Tasks::new(), Clock::tokio(START));
         let pipelines = Pipelines::from([("shop".parse().unwrap(), pipeline)]);
         let router = Router::start(pipelines, plugins, store.clone(), clock, tasks.clone());
         let _ = handoff.0.set(router);
-        Self { store, tasks, _dir: dir }
+        Self { store, tasks, dir }
     }
 
     /// Sends an event and waits until its routing has ended, by steps of time.
     async fn routed(&self, step: Duration) -> EventDetail {
+        self.routed_kind("", step).await
+    }
+
+    async fn routed_kind(&self, kind: &str, step: Duration) -> EventDetail {
         let event = NewEvent {
             source: "shop".parse().unwrap(),
-            kind: "".into(),
+            kind: kind.into(),
             headers: HeaderMap::new(),
             body: Bytes::from_static(b"{}"),
             dedupe: None,
@@ -84,9 +93,11 @@ impl Bench {
         panic!("it was never routed");
     }
 
-    async fn stop(self) {
+    /// Leaves what a start on the same folder finds.
+    async fn stop(self) -> tempfile::TempDir {
         self.tasks.drain(Duration::from_secs(5)).await;
         self.store.close();
+        self.dir
     }
 }
 
@@ -138,5 +149,24 @@ async fn while_a_plugin_is_quarantined_its_on_failure_decides() {
         }
         assert!(quarantined > 0, "some were left alone, between the probes");
         bench.stop().await;
+    }
+}
+
+/// "Durable counters and values per plugin, atomic with the verdict": kept with the outcome,
+/// dropped when the call fails.
+#[tokio::test(start_paused = true)]
+async fn a_plugins_counts_are_kept_with_the_outcome_and_not_without() {
+    let step = Duration::from_millis(1);
+    let mut dir = tempfile::tempdir().unwrap();
+    for first in [1, 3] {
+        let bench = Bench::on(dir, guest!("guests/counts.wat"), OnFailure::Park).await;
+        let found = bench.routed(step).await;
+        assert_eq!(found.row.reason.as_deref(), Some(first.to_string().as_str()));
+        assert_eq!(found.rulings[0].used, ["kv"], "a replay may differ");
+        let found = bench.routed_kind("bad", step).await;
+        assert_eq!(found.row.state, EventState::Parked);
+        let found = bench.routed(step).await;
+        assert_eq!(found.row.reason.as_deref(), Some((first + 1).to_string().as_str()));
+        dir = bench.stop().await;
     }
 }

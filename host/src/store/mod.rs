@@ -15,7 +15,7 @@ use http::HeaderMap;
 
 use crate::model::{
     Attempt, Delivery, DeliveryKey, DeliveryState, Event, EventId, EventState, Name, Payload,
-    Ruling,
+    Ruling, StateRow,
 };
 
 pub use embedded::{OpenError, Options, open};
@@ -79,6 +79,9 @@ pub struct Routed {
     /// The event's first round: none of its deliveries has a row yet, so they
     /// are handed on at once and most rows are written once, when all is over.
     pub first: bool,
+    /// What its plugins keep from now on, in one commit with the outcome. Those
+    /// of all outcomes are recorded in the order in which they came.
+    pub state_rows: Vec<StateRow>,
     /// When an event that stays `Accepted` is due again, milliseconds since 1970.
     pub retry_ms: u64,
     /// How often routing has been tried for the event in this round.
@@ -310,6 +313,9 @@ pub trait Store: Send + Sync + 'static {
     /// Drops finished events accepted before `before_ms`. Costs the size of
     /// what is dropped. Unfinished ones are kept.
     fn purge(&self, before_ms: u64) -> Result<Purged, StoreError>;
+
+    /// What plugins keep, all of it but what is over by now.
+    fn state(&self) -> Result<Vec<StateRow>, StoreError>;
 
     /// False once a write failed in a way that does not pass by itself.
     fn healthy(&self) -> bool;

@@ -16,7 +16,7 @@ macro_rules! embed {
 
 const MANIFESTS: [(&str, &str); 2] = embed!["Cargo.toml", "macros/Cargo.toml"];
 
-const SOURCES: [(&str, &str); 22] = embed![
+const SOURCES: [(&str, &str); 24] = embed![
     "README.md",
     "macros/src/lib.rs",
     "src/arena.rs",
@@ -32,6 +32,8 @@ const SOURCES: [(&str, &str); 22] = embed![
     "src/json/mod.rs",
     "src/json/pointer.rs",
     "src/json/scan.rs",
+    "src/kv/double.rs",
+    "src/kv/mod.rs",
     "src/lib.rs",
     "src/log.rs",
     "src/plugin.rs",

@@ -24,7 +24,7 @@ timeout = "11h"
 in_fligt = 8
 [plugins.slim]
 file = "../slim.wasm"
-grants = ["kv"]
+grants = ["net"]
 "#;
 
 type Found = ((usize, usize), &'static str, &'static str, &'static str);
@@ -81,8 +81,8 @@ const TEN_FOUND: [Found; 14] = [
     (
         (18, 11),
         "plugins.slim.grants[0]",
-        "unknown grant `kv`",
-        "remove it: this version has no grants yet",
+        "unknown grant `net`",
+        "write `kv`, the only one there is, or remove it",
     ),
 ];
 

@@ -219,6 +219,10 @@ impl Store for FakeStore {
         self.command(Command::Settled(settled));
     }
 
+    fn state(&self) -> Result<Vec<crate::model::StateRow>, StoreError> {
+        Ok(Vec::new())
+    }
+
     fn flush(&self) -> Result<(), StoreError> {
         if self.writer.is_some() {
             let (done, waiting) = mpsc::channel();

@@ -61,6 +61,10 @@ impl Store for MemoryStore {
         Err(StoreError::Closed)
     }
 
+    fn state(&self) -> Result<Vec<crate::model::StateRow>, StoreError> {
+        Ok(Vec::new())
+    }
+
     fn flush(&self) -> Result<(), StoreError> {
         Ok(())
     }

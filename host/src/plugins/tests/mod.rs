@@ -30,7 +30,7 @@ use guest;
 const WORLD: &str = "
     package test:guest;
     world guest {
-        include hookwright:plugin/plugin@0.1.0;
+        include hookwright:plugin/plugin-kv@0.1.0;
         import wasi:random/random@0.2.0;
         import wasi:clocks/wall-clock@0.2.0;
         import wasi:clocks/monotonic-clock@0.2.0;

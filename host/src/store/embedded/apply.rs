@@ -40,6 +40,9 @@ pub(super) struct Statements<'c> {
     insert_key: Statement<'c>,
     drop_keys: Statement<'c>,
     standing: Statement<'c>,
+    pub(super) put_state: Statement<'c>,
+    pub(super) drop_state: Statement<'c>,
+    pub(super) drop_over: Statement<'c>,
     pub(super) find_delivery: Statement<'c>,
     pub(super) settle_last: Statement<'c>,
     pub(super) settle_retry: Statement<'c>,
@@ -77,6 +80,12 @@ impl<'c> Statements<'c> {
                  (SELECT source, key FROM dedupe WHERE expires <= ?1 ORDER BY expires LIMIT ?2)",
             )?,
             standing: conn.prepare("UPDATE standing SET segment = ?1, offset = ?2, events = ?3")?,
+            put_state: conn.prepare("INSERT OR REPLACE INTO state VALUES(?1, ?2, ?3, ?4, ?5)")?,
+            drop_state: conn.prepare("DELETE FROM state WHERE plugin = ?1 AND key = ?2")?,
+            drop_over: conn.prepare(
+                "DELETE FROM state WHERE (plugin, key) IN
+                 (SELECT plugin, key FROM state WHERE expires <= ?1 ORDER BY expires LIMIT ?2)",
+            )?,
             find_delivery: conn
                 .prepare("SELECT state, attempts FROM delivery WHERE event = ?1 AND dest = ?2")?,
             settle_last: conn.prepare(
@@ -163,7 +172,10 @@ impl<'c> Applier<'c> {
                 self.found_copy(accepted.event.id.row(), accepted.at)
             }
             Work::FoundPayload { row, from, to } => self.found_payload(*row, *from, *to),
-            Work::Routed(op) => self.route(op, &[], delta),
+            Work::Routed(op) => {
+                self.keep(&op.routed.state_rows)?;
+                self.route(op, &[], delta)
+            }
             Work::Settled(settled) => self.settle(settled, delta),
             Work::Lost { row, destination } => self.lost(*row, destination.as_deref(), delta),
             Work::Asked(Asked::Replay { row, destination, now_ms, found, ready, .. }) => {
@@ -190,6 +202,9 @@ impl<'c> Applier<'c> {
     fn apply_new(&mut self, held: &mut Held, delta: &mut Delta) -> rusqlite::Result<()> {
         let Held { accepted, routed, settled, .. } = held;
         let inserted = self.insert(accepted, routed.as_ref().map(|op| &op.routed), delta)?;
+        if let Some(op) = routed {
+            self.keep(&op.routed.state_rows)?;
+        }
         match routed {
             Some(op) if inserted => self.deliver(op, settled, delta)?,
             Some(op) => self.route(op, settled, delta)?,
@@ -332,6 +347,7 @@ impl<'c> Applier<'c> {
             self.dropped_ms = now_ms;
             let step = (self.keys * 2 + KEYS_A_STEP) as i64;
             self.statements.drop_keys.execute(params![now_ms as i64, step])?;
+            self.drop_over(now_ms)?;
         }
         Ok(())
     }

@@ -27,6 +27,7 @@ mod schema;
 mod segment;
 mod settle;
 mod staged;
+mod state;
 mod writer;
 
 #[cfg(test)]
@@ -51,7 +52,7 @@ use super::{
     Handoff, NewEvent, Purged, Routed, Settled, Store, StoreError, UnroutedPage, Usage,
 };
 use crate::clock::Clock;
-use crate::model::EventId;
+use crate::model::{EventId, StateRow};
 
 /// The open store.
 pub(crate) struct Embedded {
@@ -120,7 +121,11 @@ impl Store for Embedded {
 
     fn routed(&self, routed: Routed) {
         let own = |payload: &Arc<_>| !crate::model::Payload::is_original(payload);
-        let taken = if routed.deliveries.iter().any(|d| d.payload.as_ref().is_some_and(own)) {
+        // State goes one way, so that it is recorded in the order in which it came.
+        let ordered = !routed.state_rows.is_empty();
+        let changed =
+            |delivery: &crate::model::Delivery| delivery.payload.as_ref().is_some_and(own);
+        let taken = if ordered || routed.deliveries.iter().any(changed) {
             self.queue.push(Job::Payloads(routed))
         } else if routed.first && !routed.deliveries.is_empty() {
             self.hand_on(routed)
@@ -192,6 +197,10 @@ impl Store for Embedded {
 
     fn backlog(&self) -> Result<Vec<Backlog>, StoreError> {
         self.read_backlog()
+    }
+
+    fn state(&self) -> Result<Vec<StateRow>, StoreError> {
+        self.read_state()
     }
 
     fn usage(&self) -> Result<Usage, StoreError> {

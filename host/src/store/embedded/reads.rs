@@ -1,9 +1,9 @@
 //! Reads: each sees all that was handed in before it, unless the index can't be written.
 use super::ops::{Asked, Op, Trouble};
 use super::query::{self, LostRecords};
-use super::{Embedded, listing, schema};
+use super::{Embedded, listing, schema, state};
 use crate::metrics::STORE_BYTES;
-use crate::model::{EventId, Name};
+use crate::model::{EventId, Name, StateRow};
 use crate::store::{
     Backlog, DueCursor, DuePage, EventDetail, EventQuery, EventRow, StoreError, UnroutedPage, Usage,
 };
@@ -145,6 +145,11 @@ impl Embedded {
             }
             Ok(all)
         })
+    }
+
+    pub(super) fn read_state(&self) -> Result<Vec<StateRow>, StoreError> {
+        self.settle_reads(false)?;
+        self.readers.with(|conn| state::all(conn, self.clock.now_ms()))
     }
 
     pub(super) fn read_usage(&self) -> Result<Usage, StoreError> {

@@ -42,6 +42,10 @@ CREATE TABLE dedupe(
   source INTEGER NOT NULL, key BLOB NOT NULL, event INTEGER NOT NULL, expires INTEGER NOT NULL,
   PRIMARY KEY(source, key)) WITHOUT ROWID;
 CREATE INDEX dedupe_expires ON dedupe(expires);
+CREATE TABLE state(
+  plugin INTEGER NOT NULL, key TEXT NOT NULL, number INTEGER, bytes BLOB, expires INTEGER,
+  PRIMARY KEY(plugin, key)) WITHOUT ROWID;
+CREATE INDEX state_expires ON state(expires) WHERE expires IS NOT NULL;
 ";
 
 /// The index's file in the data directory.

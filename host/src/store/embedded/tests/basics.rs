@@ -101,6 +101,7 @@ fn a_whole_life_is_kept() {
         digest: Some(crate::model::Digest::new([7; 32])),
         decision: Decision::Deliver(2),
         took_us: 9,
+        used: vec!["kv".into()],
         log: vec!["said".into()],
     };
     let mut routed = outcome(&event, EventState::Routed, vec![first, delivery(&event, "log")]);

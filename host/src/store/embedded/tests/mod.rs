@@ -8,6 +8,7 @@ mod model;
 mod opening;
 mod purge;
 mod recovery;
+mod state;
 mod waiting;
 
 use std::path::Path;
@@ -207,6 +208,7 @@ pub(super) fn outcome(event: &Arc<Event>, state: EventState, deliveries: Vec<Del
         rulings: Vec::new(),
         deliveries,
         first: false,
+        state_rows: Vec::new(),
         retry_ms: 0,
         tries: 1,
     }
