@@ -95,9 +95,25 @@ async function show(id) {
   $("detail").scrollIntoView();
 }
 
+function candidateState(one) {
+  const seen = `${one.same} same, ${one.different} different, ${one.failed} failed, ${one.mended} mended`;
+  const digest = one.digest ? one.digest.slice(0, 12) : "not loaded";
+  return `candidate ${digest} (${one.mode}): ${one.stopped || one.error || seen}`;
+}
+
 function pluginState(one) {
   if (one.quarantine) return element("span", `quarantined since ${time(one.quarantine.since_ms)}: ${one.quarantine.why}`, "bad");
   return element("span", one.error || (one.digest ? "in force" : "not loaded"), one.error ? "bad" : "");
+}
+
+function state(one) {
+  const made = element("span");
+  made.append(pluginState(one));
+  if (one.candidate) {
+    const bad = one.candidate.stopped || one.candidate.error;
+    made.append(element("br"), element("span", candidateState(one.candidate), bad ? "bad" : ""));
+  }
+  return made;
 }
 
 async function overview() {
@@ -113,7 +129,7 @@ async function overview() {
   $("plugins").replaceChildren(...plugins.plugins.map((one) => row([
     one.name, one.version, element("code", (one.digest || "").slice(0, 12)), one.summary,
     one.grants.join(", ") || "none",
-    pluginState(one),
+    state(one),
   ])));
 }
 

@@ -54,7 +54,30 @@ pub struct PluginStatus {
     pub grants: Vec<String>,
     /// Where the version in force fails for most events and is left alone.
     pub quarantine: Option<QuarantineStatus>,
+    /// A version that is tried beside it.
+    pub candidate: Option<CandidateStatus>,
     /// Why the newest file did not take over.
+    pub error: Option<String>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct CandidateStatus {
+    pub file: String,
+    /// None where no version is loaded.
+    pub digest: Option<String>,
+    /// `shadow`, or `canary 5%`.
+    pub mode: String,
+    /// Verdicts like those of the version in force.
+    pub same: u64,
+    pub different: u64,
+    pub failed: u64,
+    /// Verdicts where the version in force failed.
+    pub mended: u64,
+    /// Events that a shadow did not see since too many calls were under way.
+    pub skipped: u64,
+    /// Why a canary gets no more events.
+    pub stopped: Option<String>,
+    /// Why the newest file is not tried.
     pub error: Option<String>,
 }
 

@@ -17,7 +17,9 @@ use crate::clock::Clock;
 use crate::signing::Secret;
 use crate::store::Store;
 
-pub use control::{Control, DestinationStatus, PluginStatus, QuarantineStatus, SourceStatus};
+pub use control::{
+    CandidateStatus, Control, DestinationStatus, PluginStatus, QuarantineStatus, SourceStatus,
+};
 
 /// What the admin side works with.
 #[derive(Clone)]

@@ -2,7 +2,9 @@
 use std::sync::atomic::Ordering;
 
 use super::Parts;
-use crate::admin::{Control, DestinationStatus, PluginStatus, QuarantineStatus, SourceStatus};
+use crate::admin::{
+    CandidateStatus, Control, DestinationStatus, PluginStatus, QuarantineStatus, SourceStatus,
+};
 use crate::clock::{Clock, millis};
 
 impl Control for Parts {
@@ -59,6 +61,7 @@ impl Control for Parts {
                 next_probe_ms: now_ms.saturating_add(millis(quarantined.next_probe)),
                 why: quarantined.why,
             }),
+            candidate: status.candidate.map(candidate),
             error: status.last_error,
         });
         status.collect()
@@ -74,5 +77,21 @@ impl Control for Parts {
         let runtime = tokio::runtime::Handle::current();
         let done = runtime.block_on(self.delivery.disable(destination, reason));
         done.map_err(|error| error.to_string())
+    }
+}
+
+fn candidate(status: crate::plugins::CandidateStatus) -> CandidateStatus {
+    let tally = status.tally;
+    CandidateStatus {
+        file: status.file,
+        digest: status.digest.map(|digest| digest.to_string()),
+        mode: status.mode.to_string(),
+        same: tally.same,
+        different: tally.different,
+        failed: tally.failed,
+        mended: tally.mended,
+        skipped: tally.skipped,
+        stopped: tally.stopped,
+        error: status.last_error,
     }
 }

@@ -77,6 +77,10 @@ fn spec(name: Name, plugin: &config::PluginConfig) -> plugins::Spec {
             output: plugin.limits.output,
             log: plugin.limits.log,
         },
+        candidate: plugin.candidate.as_ref().map(|candidate| plugins::Candidate {
+            file: candidate.file.clone().into(),
+            mode: candidate.canary.map_or(plugins::Mode::Shadow, plugins::Mode::Canary),
+        }),
         quarantine: plugins::Quarantine {
             calls: plugin.quarantine.calls,
             failures: plugin.quarantine.failures,

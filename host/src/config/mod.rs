@@ -35,7 +35,7 @@ pub use host::{
     LogLevel, RetentionConfig, StoreConfig, TlsConfig,
 };
 pub use mistake::{Excerpt, Mistake, Mistakes, Place};
-pub use plugin::{OnFailure, PluginConfig, PluginLimits, QuarantineConfig};
+pub use plugin::{CandidateConfig, OnFailure, PluginConfig, PluginLimits, QuarantineConfig};
 pub use settings::{Config, reference, sample};
 pub use source::{DedupeConfig, DedupeKey, Selector, SourceConfig};
 pub use sources::{ReadFile, Sources};

@@ -3,7 +3,9 @@ use std::time::Duration;
 
 use http::HeaderName;
 
-use super::kind::{Choice, DURATION, HEADER, Kind, List, PERCENT, SIZE, Text, mismatch, whole};
+use super::kind::{
+    Choice, DURATION, Flag, HEADER, Kind, List, PERCENT, SIZE, Text, mismatch, whole,
+};
 use super::reader::{At, Section};
 use super::tree::{Node, Value};
 use super::unit::{Fault, quote};
@@ -20,7 +22,17 @@ pub struct PluginConfig {
     pub grants: Vec<String>,
     pub limits: PluginLimits,
     pub on_failure: OnFailure,
+    pub candidate: Option<CandidateConfig>,
     pub quarantine: QuarantineConfig,
+}
+
+/// A version that is tried beside the one in force.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CandidateConfig {
+    /// A file in `plugins_dir`, by its plain name.
+    pub file: String,
+    /// So many of a hundred events are its to decide; none: it decides nothing.
+    pub canary: Option<u32>,
 }
 
 /// When the plugin is left alone for a while.
@@ -97,9 +109,20 @@ impl PluginConfig {
         let limits = s.section("limits", "Of one call.", limits);
         let doc = "What becomes of an event that the plugin fails on: `park` keeps it for a replay, `skip` goes on without the plugin, `dead-letter` ends it.";
         let on_failure = s.key("on_failure", FAILURES, doc).default("park");
+        let doc = "A version that is tried beside the one in force, with the same settings.";
+        let candidate = s.optional_section("candidate", doc, candidate);
         let doc = "When the plugin fails for most events: it is left alone for a while, its events follow `on_failure`, and single probes find out when it works again.";
         let quarantine = s.section("quarantine", doc, quarantine);
-        Some(Self { file: file?, config, headers, grants, limits, on_failure, quarantine })
+        Some(Self {
+            file: file?,
+            config,
+            headers,
+            grants,
+            limits,
+            on_failure,
+            candidate,
+            quarantine,
+        })
     }
 }
 
@@ -119,6 +142,20 @@ fn limits(s: &Section<'_, '_>) -> PluginLimits {
             .default("4MiB"),
         log: s.key("log", SIZE, "Log lines; more are cut.").range("0B", "1MiB").default("16KiB"),
     }
+}
+
+fn candidate(s: &Section<'_, '_>) -> Option<CandidateConfig> {
+    let doc = "The component, a file in `plugins_dir`.";
+    let file = s.key("file", FILE, doc).required();
+    let doc = "It sees each event too; its verdicts are only counted and compared.";
+    let shadow = s.key("shadow", Flag, doc).default("false");
+    let doc = "So many events are its to decide, chosen by their ids. Where it fails, the version in force decides; where it fails more often than that one, it is stopped.";
+    let canary = s.key("canary", PERCENT, doc).range("1%", "100%").optional("none");
+    if s.entry("file").is_some() && shadow == s.entry("canary").is_some() {
+        let help = "write either `shadow = true` or `canary = \"5%\"`";
+        s.wrong("file", Fault::new("a candidate is either a shadow or a canary", help));
+    }
+    Some(CandidateConfig { file: file?, canary })
 }
 
 fn quarantine(s: &Section<'_, '_>) -> QuarantineConfig {

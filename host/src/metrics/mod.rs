@@ -32,6 +32,11 @@ pub const PLUGIN_LIMITS: &str = "hookwright_plugin_limit_total";
 pub const PLUGIN_QUARANTINES: &str = "hookwright_plugin_quarantines_total";
 /// 1 while a version is quarantined, by `plugin` and `digest`.
 pub const PLUGIN_QUARANTINED: &str = "hookwright_plugin_quarantined";
+/// Calls of candidates, by `plugin`, `digest` and `outcome` (`same`,
+/// `different`, `failed`, `mended`, `skipped`).
+pub const CANDIDATE_CALLS: &str = "hookwright_plugin_candidate_calls_total";
+/// Canaries stopped since they failed more than the version in force, by `plugin`.
+pub const CANDIDATE_STOPS: &str = "hookwright_plugin_candidate_stops_total";
 /// Plugin instances in use now.
 pub const INSTANCES: &str = "hookwright_plugin_instances";
 /// Loads of plugin versions, by `plugin` and `result`.
@@ -118,6 +123,8 @@ pub const COUNTERS: &[(&str, &str)] = &[
     (VERDICTS, "Verdicts, by plugin, digest and decision."),
     (PLUGIN_LIMITS, "Calls stopped at a limit, by plugin and limit."),
     (PLUGIN_QUARANTINES, "Quarantines begun, by plugin."),
+    (CANDIDATE_CALLS, "Calls of candidates, by plugin, digest and outcome."),
+    (CANDIDATE_STOPS, "Canaries stopped, by plugin."),
     (PLUGIN_LOADS, "Loads of plugin versions, by plugin and result."),
     (ATTEMPTS, "Attempts, by destination and outcome."),
     (DELIVERIES, "Deliveries that ended, by destination and state."),

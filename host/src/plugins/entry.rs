@@ -8,7 +8,8 @@ use tokio::sync::Semaphore;
 use super::health::Quarantined;
 use super::loader::LoadError;
 use super::report::{About, Report};
-use super::spec::Spec;
+use super::spec::{Candidate, Spec};
+use super::trial::{Mode, Tally, Trial};
 use super::version::Version;
 use super::watch::Mark;
 use crate::metrics::PLUGIN_LOADS;
@@ -33,8 +34,22 @@ pub struct Status {
     pub last_error: Option<String>,
     /// Where the version in force fails for most events.
     pub quarantined: Option<Quarantined>,
+    /// The version that is tried beside it.
+    pub candidate: Option<CandidateStatus>,
     /// Calls under way.
     pub instances: usize,
+}
+
+/// A candidate as it stands.
+#[derive(Debug, Clone)]
+pub struct CandidateStatus {
+    pub file: String,
+    /// None where there is no good one.
+    pub digest: Option<Digest>,
+    pub mode: Mode,
+    pub tally: Tally,
+    /// Why the file as it is now is not tried.
+    pub last_error: Option<String>,
 }
 
 #[derive(Clone)]
@@ -47,6 +62,8 @@ pub(super) struct Entry {
     pub(super) tried: Option<Mark>,
     /// Since when there is no file.
     pub(super) gone: Option<Instant>,
+    /// Where the entry is a candidate: how it is tried.
+    pub(super) trial: Option<Trial>,
 }
 
 impl Entry {
@@ -58,7 +75,48 @@ impl Entry {
             trouble: None,
             tried: None,
             gone: None,
+            trial: None,
         }
+    }
+
+    /// What the settings of one plugin ask for: the version in force, and the candidate.
+    pub(super) fn of(mut spec: Spec, share: usize) -> impl Iterator<Item = Self> {
+        let candidate = spec.candidate.take().map(|Candidate { file, mode }| {
+            let mut spec = Spec { file, ..spec.clone() };
+            // Its trial stops it.
+            spec.quarantine.calls = 0;
+            Self { trial: Some(Trial::new(mode)), ..Self::new(spec, share) }
+        });
+        std::iter::once(Self::new(spec, share)).chain(candidate)
+    }
+
+    /// Whether other settings ask for the same.
+    pub(super) fn is_as(&self, other: &Self) -> bool {
+        let mode = |entry: &Self| entry.trial.as_ref().map(|trial| trial.mode);
+        self.spec == other.spec && mode(self) == mode(other)
+    }
+
+    /// A candidate's version and its trial.
+    pub(super) fn on_trial(&self) -> Option<(&Arc<Version>, &Trial)> {
+        Some((self.version.as_ref()?, self.trial.as_ref()?))
+    }
+
+    /// Puts a new version in its place.
+    pub(super) fn set_version(&mut self, version: Version) {
+        self.version = Some(Arc::new(version));
+        // Its score is its own.
+        self.trial = self.trial.as_ref().map(|trial| Trial::new(trial.mode));
+    }
+
+    fn as_candidate(&self) -> Option<CandidateStatus> {
+        let trial = self.trial.as_ref()?;
+        Some(CandidateStatus {
+            file: self.spec.file.display().to_string(),
+            digest: self.version.as_ref().map(|version| version.digest()),
+            mode: trial.mode,
+            tally: trial.tally(),
+            last_error: self.trouble.as_ref().map(ToString::to_string),
+        })
     }
 
     /// Notes what came of the last try of its file.
@@ -75,7 +133,7 @@ impl Entry {
         self.version.is_some() && self.gone.is_some_and(|since| since.elapsed() >= grace)
     }
 
-    pub(super) fn status(&self, share: usize) -> Status {
+    pub(super) fn status(&self, candidate: Option<&Self>, share: usize) -> Status {
         let report = self.version.as_ref().map(|version| &version.report);
         Status {
             name: self.spec.name.clone(),
@@ -89,6 +147,7 @@ impl Entry {
             warnings: report.map(|report| report.warnings.clone()).unwrap_or_default(),
             last_error: self.trouble.as_ref().map(ToString::to_string),
             quarantined: self.version.as_ref().and_then(|version| version.quarantined()),
+            candidate: candidate.and_then(Self::as_candidate),
             instances: share.saturating_sub(self.slots.available_permits()),
         }
     }
@@ -101,7 +160,13 @@ pub(super) fn announce(entry: &Entry, result: &Result<(Arc<Report>, bool), LoadE
         Ok((_, false)) => "unchanged",
         Ok((report, true)) => {
             let (digest, version) = (report.shape.digest.short(), &report.about.version);
-            tracing::info!(plugin, digest, version, "a plugin version took over");
+            match &entry.trial {
+                None => tracing::info!(plugin, digest, version, "a plugin version took over"),
+                Some(trial) => {
+                    let mode = trial.mode.to_string();
+                    tracing::info!(plugin, digest, version, mode, "a candidate is on trial");
+                }
+            }
             for warning in &report.warnings {
                 tracing::warn!(plugin, digest, "{warning}");
             }

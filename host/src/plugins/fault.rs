@@ -52,6 +52,19 @@ pub enum Fault {
 }
 
 impl Fault {
+    /// Whether the plugin is to blame: to ask for another try or to reject an
+    /// event is its work, and what the host could not run is the host's.
+    pub(super) fn is_failure(&self) -> bool {
+        !matches!(
+            self,
+            Self::Retry(_)
+                | Self::Reject(_)
+                | Self::Host(_)
+                | Self::NotLoaded(_)
+                | Self::Quarantined(_)
+        )
+    }
+
     /// The limit at which the call was stopped, as the metrics write it.
     pub fn limit(&self) -> Option<&'static str> {
         match self {

@@ -63,8 +63,8 @@ impl Sign {
         match result {
             // To reject a bad event is a plugin's work.
             Ok(_) | Err(Fault::Reject(_)) => Self::Good,
-            Err(Fault::Retry(_) | Fault::Host(_)) => Self::Neither,
-            Err(_) => Self::Bad,
+            Err(fault) if fault.is_failure() => Self::Bad,
+            Err(_) => Self::Neither,
         }
     }
 }

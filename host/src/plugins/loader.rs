@@ -14,7 +14,7 @@ use super::cache::{Cache, Key};
 use super::code::{Code, Linkers};
 use super::compile::Compiler;
 use super::gate::{self, GateError};
-use super::kv::State;
+use super::kv::{Space, State};
 use super::limits::COMPONENT_BYTES;
 use super::report::{Report, Shape};
 use super::slow::Lane;
@@ -102,11 +102,13 @@ impl Loader {
             .unwrap_or_else(|error| (None, Err(LoadError::Unreadable(missing, error.to_string()))))
     }
 
-    /// Takes a candidate through the rest of the gate.
+    /// Takes a candidate through the rest of the gate. One that stands `apart`
+    /// keeps state of its own, which nobody records.
     pub(super) async fn load(
         &self,
         spec: &Arc<Spec>,
         new: Candidate,
+        apart: bool,
         lane: &Lane,
     ) -> Result<Version, GateError> {
         gate::check_imports(&new.shape.imports, &spec.grants)?;
@@ -119,7 +121,11 @@ impl Loader {
         build::probe(&code, &spec.name, &spec.limits, report.shape.wants_kv(), lane).await?;
         self.share(key, &code);
         let now_ms = self.clock.now_ms();
-        Ok(Version::new(spec.clone(), Arc::new(report), code, &self.state, now_ms))
+        let space = report.shape.wants_kv().then(|| match apart {
+            false => self.state.space(&spec.name),
+            true => Space::new(spec.name.clone(), self.clock.clone()),
+        });
+        Ok(Version::new(spec.clone(), Arc::new(report), code, space, now_ms))
     }
 
     async fn kept(&self, key: &Key, spec: &Spec) -> Option<(Arc<Code>, Report)> {

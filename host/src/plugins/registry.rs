@@ -7,18 +7,18 @@ use arc_swap::ArcSwap;
 use futures_util::{StreamExt as _, stream};
 
 use super::cache::{Cache, CacheError};
-use super::call::{Answer, Call};
 use super::engine::{self, Purpose};
 use super::entry::{Entry, Status, announce};
-use super::fault::Fault;
 use super::kv::State;
 use super::loader::{LoadError, Loader};
+use super::pinned::{Pin, Pinned};
 use super::report::Report;
 use super::slow::Lane;
 use super::spec::{Options, Spec};
+use super::trial::Mode;
 use super::version::Floor;
 use super::watch::Mark;
-use crate::model::{Digest, Name};
+use crate::model::Name;
 
 /// Components that are compiled at a time.
 const LOADS: usize = 2;
@@ -69,7 +69,7 @@ impl Prepared<'_> {
     /// pipelines that still name them.
     pub fn take_over(&self) {
         let mut table = Table::clone(&self.inner.table.load());
-        table.extend(self.table.iter().map(|(name, entry)| (name.clone(), entry.clone())));
+        self.table.entries().for_each(|entry| table.insert(entry.clone()));
         self.inner.table.store(Arc::new(table));
     }
 
@@ -79,10 +79,10 @@ impl Prepared<'_> {
     }
 }
 
-struct Inner {
+pub(super) struct Inner {
     /// One pointer: an event sees the plugins all of one moment.
     table: ArcSwap<Table>,
-    floor: Floor,
+    pub(super) floor: Floor,
     loader: Loader,
     /// One load, look or change of settings at a time.
     changing: tokio::sync::Mutex<()>,
@@ -92,7 +92,37 @@ struct Inner {
     dir: std::path::PathBuf,
 }
 
-type Table = BTreeMap<Name, Arc<Entry>>;
+/// The plugins by name, and those of them that have a candidate.
+#[derive(Clone, Default)]
+struct Table {
+    in_force: BTreeMap<Name, Arc<Entry>>,
+    candidates: BTreeMap<Name, Arc<Entry>>,
+}
+
+impl Table {
+    fn entries(&self) -> impl Iterator<Item = &Arc<Entry>> {
+        self.in_force.values().chain(self.candidates.values())
+    }
+
+    /// The entry that stands where this one would.
+    fn peer(&self, entry: &Entry) -> Option<&Arc<Entry>> {
+        let side = if entry.trial.is_none() { &self.in_force } else { &self.candidates };
+        side.get(&entry.spec.name)
+    }
+
+    fn insert(&mut self, entry: Arc<Entry>) {
+        let side = if entry.trial.is_none() { &mut self.in_force } else { &mut self.candidates };
+        side.insert(entry.spec.name.clone(), entry);
+    }
+}
+
+impl FromIterator<Entry> for Table {
+    fn from_iter<T: IntoIterator<Item = Entry>>(entries: T) -> Self {
+        let mut table = Self::default();
+        entries.into_iter().for_each(|entry| table.insert(Arc::new(entry)));
+        table
+    }
+}
 
 impl Plugins {
     /// Sets the engine up; nothing is loaded yet.
@@ -107,10 +137,9 @@ impl Plugins {
         let lane = Lane::new(options.slow_threads).map_err(OpenError::Threads)?;
         let loader = Loader::new(&options, engine, cache).map_err(OpenError::Engine)?;
         let share = slots / SHARE;
-        let table =
-            specs.into_iter().map(|spec| (spec.name.clone(), Arc::new(Entry::new(spec, share))));
+        let table: Table = specs.into_iter().flat_map(|spec| Entry::of(spec, share)).collect();
         Ok(Self(Arc::new(Inner {
-            table: ArcSwap::from_pointee(table.collect()),
+            table: ArcSwap::from_pointee(table),
             floor: Floor::new(lane, slots),
             loader,
             changing: tokio::sync::Mutex::default(),
@@ -125,7 +154,7 @@ impl Plugins {
     pub async fn load_all(&self) -> Vec<LoadReport> {
         let _changing = self.0.changing.lock().await;
         self.0.loader.prune();
-        let entries = self.0.table.load().values().map(|entry| Entry::clone(entry)).collect();
+        let entries = self.0.table.load().entries().map(|entry| Entry::clone(entry)).collect();
         let mut reports = self.refresh(entries).await;
         reports.sort_by(|a, b| a.plugin.cmp(&b.plugin));
         reports
@@ -135,7 +164,7 @@ impl Plugins {
     pub(super) async fn load_changed(&self, settled: impl Fn(&Spec, Option<Mark>) -> bool) {
         let _changing = self.0.changing.lock().await;
         let table = self.0.table.load_full();
-        let changed = table.values().filter(|entry| settled(&entry.spec, entry.tried));
+        let changed = table.entries().filter(|entry| settled(&entry.spec, entry.tried));
         self.refresh(changed.map(|entry| Entry::clone(entry)).collect()).await;
     }
 
@@ -144,7 +173,7 @@ impl Plugins {
     pub(super) async fn withdraw_orphans(&self) {
         let _changing = self.0.changing.lock().await;
         let table = self.0.table.load_full();
-        for entry in table.values().filter(|entry| entry.is_orphaned(self.0.grace)) {
+        for entry in table.entries().filter(|entry| entry.is_orphaned(self.0.grace)) {
             if Mark::of(&self.path(&entry.spec)).is_some() {
                 continue;
             }
@@ -175,24 +204,22 @@ impl Plugins {
     pub async fn prepare(&self, specs: Vec<Spec>) -> Result<Prepared<'_>, ReconfigureError> {
         let changing = self.0.changing.lock().await;
         let old = self.0.table.load_full();
-        let entries = specs.into_iter().map(|spec| match old.get(&spec.name) {
-            Some(entry) if *entry.spec == spec => (Entry::clone(entry), false),
-            Some(entry) => {
-                // The limit on its calls stays one over both versions.
-                let slots = entry.slots.clone();
-                (Entry { slots, ..Entry::new(spec, self.0.share) }, true)
-            }
-            None => (Entry::new(spec, self.0.share), true),
+        let wanted = specs.into_iter().flat_map(|spec| Entry::of(spec, self.0.share));
+        let entries = wanted.map(|new| match old.peer(&new) {
+            Some(entry) if entry.is_as(&new) => (Entry::clone(entry), false),
+            // The limit on its calls stays one over both versions.
+            Some(entry) => (Entry { slots: entry.slots.clone(), ..new }, true),
+            None => (new, true),
         });
         let tries = entries.map(|(mut entry, changed)| async move {
             let result = if changed { self.0.try_file(&mut entry).await.map(drop) } else { Ok(()) };
             (entry, result)
         });
         let tried: Vec<_> = stream::iter(tries).buffer_unordered(LOADS).collect().await;
-        let (mut table, mut failed) = (Table::new(), Vec::new());
+        let (mut table, mut failed) = (Table::default(), Vec::new());
         for (entry, result) in tried {
             match result {
-                Ok(()) => _ = table.insert(entry.spec.name.clone(), Arc::new(entry)),
+                Ok(()) => table.insert(Arc::new(entry)),
                 Err(error) => failed.push((entry.spec.name.clone(), error)),
             }
         }
@@ -218,20 +245,25 @@ impl Plugins {
     }
 
     pub(super) fn specs(&self) -> Vec<Arc<Spec>> {
-        self.0.table.load().values().map(|entry| entry.spec.clone()).collect()
+        self.0.table.load().entries().map(|entry| entry.spec.clone()).collect()
     }
 
     /// All plugins as they stand, by name.
     pub fn status(&self) -> Vec<Status> {
         let share = self.0.share;
-        self.0.table.load().values().map(|entry| entry.status(share)).collect()
+        let table = self.0.table.load();
+        let candidate = |entry: &Entry| table.candidates.get(&entry.spec.name).map(Arc::as_ref);
+        table.in_force.values().map(|entry| entry.status(candidate(entry), share)).collect()
     }
 
     /// The versions in force of these plugins, all of one moment.
     pub fn pin(&self, names: &[Name]) -> Pinned {
         let table = self.0.table.load();
-        let pins = names.iter().map(|name| table.get(name).cloned()).collect();
-        Pinned { inner: self.0.clone(), pins }
+        let pin = |name| Pin {
+            entry: table.in_force.get(name).cloned(),
+            candidate: table.candidates.get(name).cloned(),
+        };
+        Pinned { inner: self.0.clone(), pins: names.iter().map(pin).collect() }
     }
 }
 
@@ -248,10 +280,12 @@ impl Inner {
                 }
                 _ => {
                     entry.tried = Some(new.mark);
-                    let loaded = self.loader.load(&entry.spec, new, &self.floor.lane).await;
+                    let apart =
+                        entry.trial.as_ref().is_some_and(|trial| trial.mode == Mode::Shadow);
+                    let loaded = self.loader.load(&entry.spec, new, apart, &self.floor.lane).await;
                     loaded.map_err(LoadError::Gate).map(|version| {
                         let report = version.report.clone();
-                        entry.version = Some(Arc::new(version));
+                        entry.set_version(version);
                         (report, true)
                     })
                 }
@@ -267,48 +301,8 @@ impl Inner {
         let entry = Arc::new(entry.clone());
         self.table.rcu(|table| {
             let mut table = Table::clone(table);
-            table.insert(entry.spec.name.clone(), entry.clone());
+            table.insert(entry.clone());
             table
         });
-    }
-}
-
-/// Plugin versions of one moment: what one event goes through.
-#[derive(Clone)]
-pub struct Pinned {
-    inner: Arc<Inner>,
-    /// None where the settings have no such plugin.
-    pins: Vec<Option<Arc<Entry>>>,
-}
-
-impl Pinned {
-    pub fn len(&self) -> usize {
-        self.pins.len()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.pins.is_empty()
-    }
-
-    /// The digests, in the order of the names.
-    pub fn digests(&self) -> impl Iterator<Item = Option<Digest>> {
-        self.pins.iter().map(|entry| Some(entry.as_ref()?.version.as_ref()?.digest()))
-    }
-
-    /// Asks the plugin at that place of the names.
-    pub async fn call(&self, place: usize, asked: &Call<'_>) -> Answer {
-        let why = match self.pins.get(place) {
-            Some(Some(entry)) => match &entry.version {
-                Some(version) => {
-                    return version.call(&self.inner.floor, &entry.slots, asked).await;
-                }
-                None => {
-                    entry.trouble.as_ref().map_or_else(|| "not yet".into(), ToString::to_string)
-                }
-            },
-            Some(None) => "the settings have no plugin of that name".into(),
-            None => "there is no such place in the pipeline".into(),
-        };
-        Answer::without_call(None, Fault::NotLoaded(why))
     }
 }

@@ -6,6 +6,7 @@ use super::compile::Compiler;
 use super::health::Quarantine;
 use super::kv::State;
 use super::limits::Limits;
+use super::trial::Mode;
 use crate::clock::Clock;
 use crate::model::Name;
 
@@ -60,7 +61,17 @@ pub struct Spec {
     /// What it may import beyond the contract's own: `kv`.
     pub grants: Vec<String>,
     pub limits: Limits,
+    /// A version that is tried beside the one in force.
+    pub candidate: Option<Candidate>,
     pub quarantine: Quarantine,
+}
+
+/// A version on trial; it shares all settings with the one in force.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Candidate {
+    /// Relative to the plugins directory.
+    pub file: PathBuf,
+    pub mode: Mode,
 }
 
 impl Spec {
@@ -74,6 +85,7 @@ impl Spec {
             headers: Vec::new(),
             grants: Vec::new(),
             limits: Limits::default(),
+            candidate: None,
             quarantine: Quarantine::default(),
         }
     }

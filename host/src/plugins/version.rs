@@ -9,7 +9,7 @@ use super::call::{self, Answer, Call, Setup};
 use super::code::Code;
 use super::fault::Fault;
 use super::health::{Change, Health, Quarantined};
-use super::kv::{Space, State};
+use super::kv::Space;
 use super::report::Report;
 use super::slow::Lane;
 use super::spec::Spec;
@@ -73,13 +73,12 @@ impl Version {
         spec: Arc<Spec>,
         report: Arc<Report>,
         code: Arc<Code>,
-        state: &State,
+        space: Option<Arc<Space>>,
         loaded_at_ms: u64,
     ) -> Self {
         // The settings' check refuses what is no header name.
         let headers = spec.headers.iter().filter_map(|name| name.parse().ok()).collect();
         let metrics = Metrics::new(spec.name.as_str(), &report.shape.digest.short());
-        let space = report.shape.wants_kv().then(|| state.space(&spec.name));
         let health = Health::new(spec.quarantine);
         Self { report, loaded_at_ms, spec, code, space, headers, health, metrics }
     }

@@ -87,6 +87,23 @@ const TEN_FOUND: [Found; 14] = [
 ];
 
 #[test]
+fn a_candidate_is_a_shadow_or_a_canary() {
+    let text = |candidate: &str| {
+        format!("[plugins.slim]\ncandidate = {{ file = \"slim-2.wasm\"{candidate} }}\n")
+    };
+    for wrong in ["", ", shadow = false", ", shadow = true, canary = \"5%\""] {
+        let mistakes = bad(&text(wrong));
+        let found: Vec<_> = mistakes.iter().map(|m| (m.key.as_str(), m.help.as_str())).collect();
+        let help = "write either `shadow = true` or `canary = \"5%\"`";
+        assert!(found.contains(&("plugins.slim.candidate.file", help)), "{wrong}: {found:?}");
+    }
+    for (wrong, part) in [("5", "no unit"), ("\"0%\"", "out of range"), ("\"x%\"", "percentage")] {
+        let mistakes = bad(&text(&format!(", canary = {wrong}")));
+        assert!(mistakes.iter().any(|m| m.message.contains(part)), "{wrong}");
+    }
+}
+
+#[test]
 fn ten_mistakes_are_ten_messages_each_in_its_place() {
     let mistakes = bad(TEN);
     let found: Vec<_> = mistakes

@@ -251,7 +251,7 @@ impl Changes {
     }
 
     /// Into the shelf, and as rows.
-    fn enter(mut self, rows: &mut Vec<StateRow>) {
+    pub(super) fn enter(mut self, rows: &mut Vec<StateRow>) {
         let own = std::mem::take(&mut self.own);
         let space = self.space.clone();
         let mut shelf = space.shelf.lock();

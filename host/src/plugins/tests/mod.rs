@@ -4,6 +4,7 @@ mod hostile;
 mod reload;
 mod sandbox;
 mod semantics;
+mod trial;
 mod watching;
 
 use std::path::Path;
