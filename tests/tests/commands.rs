@@ -163,6 +163,93 @@ on_failure = "explode"
     assert_eq!(run(&["no-such-command"]).0, Some(2), "wrong usage");
 }
 
+/// Settings of a plugin, with the real component beside them.
+fn settings_of_filter(config: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::create_dir(folder.path().join("plugins")).expect("a new folder");
+    std::fs::copy(plugins_dir().join("filter.wasm"), folder.path().join("plugins/filter.wasm"))
+        .expect("a built plugin");
+    let text = format!(
+        "[sources.a]\nverify = {{ scheme = \"none\" }}\nplugins = [\"filter\"]\n\
+         [plugins.filter]\n{config}\n"
+    );
+    std::fs::write(folder.path().join("hookwright.toml"), text).expect("a write");
+    folder
+}
+
+#[test]
+fn check_holds_the_settings_of_a_plugin_against_its_component() {
+    let check = |folder: &tempfile::TempDir| {
+        let mut command = std::process::Command::new(artifact("hookwright"));
+        let done = command.args(["check", "--json"]).current_dir(folder.path()).output();
+        let done = done.expect("it runs");
+        let answer: Value = serde_json::from_slice(&done.stdout).expect("JSON");
+        (done.status.code(), answer)
+    };
+    // By the schema: all mistakes at once, each at its key.
+    let folder = settings_of_filter(
+        "[plugins.filter.config]\nkeep = [{ feild = \"kind\", equals = \"push\" }]\ndrop = \"all\"\nkep = 1",
+    );
+    let (code, answer) = check(&folder);
+    assert_eq!(code, Some(1), "{answer}");
+    let told: Vec<_> = answer["mistakes"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|one| {
+            let text = |key: &str| one[key].as_str().unwrap_or_default().to_owned();
+            (one["line"].as_u64().unwrap_or_default(), text("key"), text("message"), text("help"))
+        })
+        .collect();
+    let key = |name: &str| format!("plugins.filter.config.{name}");
+    assert_eq!(told.len(), 3, "{told:?}");
+    assert_eq!((told[0].0, &told[0].1), (6, &key("keep[0].feild")));
+    assert_eq!((told[0].2.as_str(), told[0].3.as_str()), ("unknown key", "did you mean `field`?"));
+    assert_eq!((told[1].0, &told[1].1), (7, &key("drop")));
+    assert_eq!(told[1].2, "expected a list, found text");
+    assert_eq!((told[2].0, &told[2].1), (8, &key("kep")));
+    assert_eq!(told[2].3, "did you mean `keep`?");
+    // By the plugin's own `init`, where the schema has nothing to say.
+    let folder = settings_of_filter("config = { keep = [{ field = \"kinds\", equals = 1 }] }");
+    let (code, answer) = check(&folder);
+    assert_eq!(code, Some(1), "{answer}");
+    assert_eq!(answer["mistakes"][0]["line"], 5, "{answer}");
+    let message = answer["mistakes"][0]["message"].as_str().unwrap_or_default();
+    assert!(message.contains("`kinds` is no field"), "{answer}");
+    // Right ones, and a file that is not there yet.
+    let good = "config = { keep = [{ field = \"kind\", equals = \"push\" }] }";
+    let folder = settings_of_filter(good);
+    assert_eq!(check(&folder).0, Some(0));
+    std::fs::remove_file(folder.path().join("plugins/filter.wasm")).expect("it was there");
+    let (code, answer) = check(&folder);
+    assert_eq!(code, Some(0), "{answer}");
+    assert!(answer["warnings"].to_string().contains("is missing"), "{answer}");
+    std::fs::write(folder.path().join("plugins/filter.wasm"), "text").expect("a write");
+    let (code, answer) = check(&folder);
+    assert_eq!((code, &answer["mistakes"][0]["line"]), (Some(1), &Value::from(4)), "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reload_tells_where_a_plugins_settings_are_wrong_and_keeps_the_old_ones() {
+    let receiver = Receiver::good().await;
+    let host = host(&receiver).await;
+    let path = host.dir().join("hookwright.toml");
+    let text = std::fs::read_to_string(&path).expect("the settings");
+    std::fs::write(&path, text.replace("field = \"kind\"", "feild = \"kind\"")).expect("a write");
+    host.hang_up();
+    let line = eventually("the log tells", Duration::from_secs(20), || async {
+        let log = host.log();
+        log.contains("the old settings stay in force").then_some(log)
+    })
+    .await;
+    for part in ["plugins.filter.config.keep[0].feild", "did you mean `field`?", "hookwright.toml:"]
+    {
+        assert!(line.contains(part), "`{part}` is not in\n{line}");
+    }
+    let plugins = host.api("plugins").await.expect("an answer");
+    assert!(plugins["plugins"][0]["digest"].is_string(), "{plugins}");
+}
+
 #[test]
 fn help_teaches_every_command() {
     let help = |args: &[&str]| {
@@ -177,7 +264,7 @@ fn help_teaches_every_command() {
         assert!(top.contains(&format!("  {command}")), "{command} is not in\n{top}");
         assert!(help(&[command, "--help"]).len() > 100, "{command}");
     }
-    for command in ["new", "build", "check"] {
+    for command in ["new", "build", "check", "inspect", "test", "bench"] {
         assert!(help(&["plugin", command, "--help"]).len() > 100, "plugin {command}");
     }
 }

@@ -2,6 +2,7 @@
 mod control;
 mod handoff;
 mod options;
+pub mod plugins;
 mod reload;
 mod stop;
 
@@ -17,7 +18,7 @@ use parking_lot::RwLock;
 
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::plugins::{Compiler, Plugins, State};
+use crate::plugins::{Compiler, GateError, LoadError, Plugins, State};
 use crate::routing::Router;
 use crate::server::{Listener, Tower};
 use crate::store::{Handoff, Store};
@@ -136,7 +137,16 @@ impl App {
         handoffs: &Handoffs,
         plugins: Plugins,
     ) -> anyhow::Result<Parts> {
-        plugins.load_all().await;
+        let reports = plugins.load_all().await;
+        let failed = reports.iter().filter_map(|report| {
+            let error = report.result.as_ref().err()?;
+            matches!(error, LoadError::Gate(GateError::Config(_)))
+                .then_some((&report.plugin, error))
+        });
+        let mistakes = plugins::render(config, failed);
+        if !mistakes.is_empty() {
+            tracing::error!("mistakes in the settings of plugins\n{mistakes}");
+        }
         let watched = plugins.clone();
         let stop = work.stopping();
         work.spawn("plugins", async move {

@@ -7,7 +7,7 @@ use ::metrics::counter;
 use anyhow::bail;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{Parts, options};
+use super::{Parts, options, plugins};
 use crate::config::{Config, Sources};
 
 /// How often the files' times and sizes are looked at.
@@ -121,7 +121,11 @@ async fn try_reload(path: &Path, parts: &Parts) -> anyhow::Result<()> {
     }
     // What may refuse comes first. Pipelines change while the plugins of both
     // settings answer.
-    let plugins = parts.plugins.prepare(options::specs(&new)).await?;
+    let prepared = parts.plugins.prepare(options::specs(&new)).await;
+    let plugins = prepared.map_err(|error| {
+        let failed = error.0.iter().map(|(plugin, error)| (plugin, error));
+        anyhow::anyhow!("{}", plugins::render(&new, failed))
+    })?;
     tokio::task::block_in_place(|| -> anyhow::Result<()> {
         Ok(parts.delivery.reconfigure(options::destinations(&new)?)?)
     })?;

@@ -1,14 +1,32 @@
-//! `hookwright check`: all mistakes of the settings at once.
+//! `hookwright check`: all mistakes of the settings at once, the plugins' own among them.
 use std::path::Path;
 use std::process::ExitCode;
 
+use bytes::Bytes;
+use futures_util::{StreamExt as _, stream};
 use serde_json::json;
 
-use crate::config::{Config, Mistakes, Sources};
+use crate::app::plugins as settings;
+use crate::config::{Config, Mistake, Mistakes, Sources};
+use crate::plugins::{self, Compiler, LoadError, Spec};
+
+/// Components that are asked at a time.
+const AT_A_TIME: usize = 2;
+
+/// What was found.
+#[derive(Default)]
+struct Found {
+    mistakes: Vec<Mistake>,
+    warnings: Vec<Mistake>,
+}
 
 pub(super) fn run(path: &Path, as_json: bool) -> anyhow::Result<ExitCode> {
     let (mistakes, warnings) = match Config::load(path, &Sources::process()) {
-        Ok(config) => (Mistakes::default(), config.warnings),
+        Ok(config) => {
+            let found = ask_plugins(&config)?;
+            let warnings = config.warnings.iter().cloned().chain(found.warnings).collect();
+            (found.mistakes.into_iter().collect(), warnings)
+        }
         Err(mistakes) => (mistakes, Mistakes::default()),
     };
     let code = u8::from(!mistakes.is_empty());
@@ -29,4 +47,46 @@ pub(super) fn run(path: &Path, as_json: bool) -> anyhow::Result<ExitCode> {
         super::print_before(&format!("{out}{}: {summary}\n", path.display()), code);
     }
     Ok(ExitCode::from(code))
+}
+
+/// Holds each plugin's settings against its component: the schema in it, then its `init`.
+fn ask_plugins(config: &Config) -> anyhow::Result<Found> {
+    let specs = settings::specs(config);
+    if specs.is_empty() {
+        return Ok(Found::default());
+    }
+    let compiler = super::compiler()?;
+    super::block_on(async {
+        let asked = specs.iter().map(|spec| ask(config, &compiler, spec));
+        let all: Vec<Found> = stream::iter(asked).buffer_unordered(AT_A_TIME).collect().await;
+        let mut found = Found::default();
+        for one in all {
+            found.mistakes.extend(one.mistakes);
+            found.warnings.extend(one.warnings);
+        }
+        Ok(found)
+    })
+}
+
+async fn ask(config: &Config, compiler: &Compiler, spec: &Spec) -> Found {
+    let file = config.plugins_dir.join(&spec.file);
+    let wasm = match std::fs::read(&file) {
+        Ok(wasm) => Bytes::from(wasm),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let message = format!("the file {} is missing: no event gets through", file.display());
+            let help = "put the component there; a running host takes it at once".to_owned();
+            let warning = config.written.plugin_mistake(&spec.name, message, help);
+            return Found { warnings: vec![warning], ..Found::default() };
+        }
+        Err(error) => {
+            let error = LoadError::Unreadable(file, error.to_string());
+            let mistakes = settings::mistakes(config, &spec.name, &error);
+            return Found { mistakes, ..Found::default() };
+        }
+    };
+    let mistakes = match plugins::sketch(compiler, spec, wasm, true).await {
+        Ok(_) => Vec::new(),
+        Err(error) => settings::mistakes(config, &spec.name, &LoadError::Gate(error)),
+    };
+    Found { mistakes, ..Found::default() }
 }

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use http::HeaderName;
 
-use super::reader::{At, listed, nearest};
+use super::reader::At;
 use super::tree::Value;
 use super::unit::{self, Fault, Rate, quote};
-use crate::model::Name;
+use crate::model::{Name, listed, nearest};
 
 pub(super) trait Kind {
     type Value;

@@ -66,6 +66,12 @@ impl From<Mistake> for Mistakes {
     }
 }
 
+impl FromIterator<Mistake> for Mistakes {
+    fn from_iter<I: IntoIterator<Item = Mistake>>(mistakes: I) -> Self {
+        Self::new(mistakes.into_iter().collect())
+    }
+}
+
 impl Deref for Mistakes {
     type Target = [Mistake];
 

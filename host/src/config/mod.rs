@@ -26,6 +26,7 @@ mod tests;
 mod tree;
 mod unit;
 mod verify;
+mod written;
 
 pub use access::{AccessConfig, ClientConfig};
 pub use answer::AnswerConfig;
@@ -39,4 +40,5 @@ pub use plugin::{CandidateConfig, OnFailure, PluginConfig, PluginLimits, Quarant
 pub use settings::{Config, reference, sample};
 pub use source::{DedupeConfig, DedupeKey, Selector, SourceConfig};
 pub use sources::{ReadFile, Sources};
-pub use unit::{Rate, parse_duration};
+pub use unit::{Rate, parse_duration, parse_size, print_duration};
+pub use written::Written;

@@ -1,7 +1,7 @@
 //! Environment variables that stand in for keys of the file: `HOOKWRIGHT__INGRESS__LISTEN`.
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use super::tree::{Entry, Node, Origin, Table, Value};
 use super::unit::{Fault, quote};
@@ -23,7 +23,7 @@ pub(super) fn apply(
 ) {
     for (variable, value) in env.range(PREFIX.to_owned()..) {
         let Some(path) = variable.strip_prefix(PREFIX) else { break };
-        let origin = Origin::Variable(Rc::from(variable.as_str()));
+        let origin = Origin::Variable(Arc::from(variable.as_str()));
         let Some(text) = value.to_str() else {
             wrong(origin, Fault::new("its value is no UTF-8", "write it as UTF-8"));
             continue;

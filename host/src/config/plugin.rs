@@ -98,8 +98,7 @@ impl PluginConfig {
             Some(_) => given,
             None => Some(format!("{}.wasm", s.name())),
         };
-        let doc =
-            "The plugin's own settings, any table. `hookwright plugin check` shows what it knows.";
+        let doc = "The plugin's own settings, any table. `hookwright plugin inspect` shows what it knows; `hookwright check` holds it against that.";
         let config = s.key("config", Json, doc).default("{}");
         let doc = "Request headers that the plugin sees.";
         let headers = s.key("headers", List(HEADER), doc).default("[]");

@@ -10,7 +10,8 @@ use super::place::Pages;
 use super::reference::{Page, Row};
 use super::tree::{Entry, Node, Origin, Table, Value};
 use super::unit::{Fault, quote};
-use crate::model::Name;
+use super::written::Written;
+use crate::model::{Name, listed, nearest};
 
 /// One reading of one tree: where everything that is found is collected.
 pub(super) struct Reader<'t> {
@@ -51,8 +52,13 @@ impl<'t> Reader<'t> {
         self.page.map(RefCell::into_inner).unwrap_or_default()
     }
 
-    /// Mistakes and warnings, placed in the file.
-    pub(super) fn finish(self, file: &str, text: &str, tree: &Table) -> (Mistakes, Mistakes) {
+    /// Mistakes and warnings, placed in the file, and the places of what plugins are set to.
+    pub(super) fn finish(
+        self,
+        file: &str,
+        text: &str,
+        tree: &Table,
+    ) -> (Mistakes, Mistakes, Written) {
         let found = self.found.into_inner();
         let mut masked = Vec::new();
         tree.values().for_each(|entry| entry.node.leaves(&mut masked));
@@ -66,7 +72,8 @@ impl<'t> Reader<'t> {
             help: fault.help,
         };
         let placed = |all: Vec<_>| Mistakes::new(all.into_iter().map(place).collect());
-        (placed(found.mistakes), placed(found.warnings))
+        let (mistakes, warnings) = (placed(found.mistakes), placed(found.warnings));
+        (mistakes, warnings, Written::new(pages, tree))
     }
 }
 
@@ -281,28 +288,6 @@ impl<'a, 't> Section<'a, 't> {
             page.borrow_mut().section(path, doc);
         }
     }
-}
-
-/// The name most like the wanted one, where one is like it at all.
-pub(super) fn nearest<'n>(wanted: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
-    // A long key is not worth the quadratic comparison.
-    if wanted.len() > 100 {
-        return None;
-    }
-    let wanted = wanted.to_lowercase().replace('-', "_");
-    let score = |name: &str| {
-        let name = name.replace('-', "_");
-        let prefix = name.starts_with(&wanted) || wanted.starts_with(&name);
-        strsim::normalized_damerau_levenshtein(&wanted, &name) + if prefix { 0.3 } else { 0.0 }
-    };
-    let scored = names.map(|name| (name, score(name))).filter(|(_, score)| *score >= 0.6);
-    scored.max_by(|a, b| a.1.total_cmp(&b.1)).map(|(name, _)| name)
-}
-
-/// `a`, `b`, `c`.
-pub(super) fn listed(names: &[&str]) -> String {
-    let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
-    quoted.join(", ")
 }
 
 /// A key from outside as part of a path: escaped and cut.

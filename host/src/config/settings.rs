@@ -17,6 +17,7 @@ use super::reader::{Reader, Section};
 use super::source::SourceConfig;
 use super::sources::Sources;
 use super::tree::{Origin, Table};
+use super::written::Written;
 use super::{checks, overrides, tree};
 use crate::model::Name;
 
@@ -39,6 +40,8 @@ pub struct Config {
     pub plugins: BTreeMap<Name, PluginConfig>,
     /// What is allowed and yet looks wrong.
     pub warnings: Mistakes,
+    /// Where plugins were set up, for what they find wrong themselves.
+    pub written: Written,
 }
 
 impl Config {
@@ -80,8 +83,8 @@ impl Config {
             reader.mistake(&origin, "", fault)
         });
         let config = Self::read(&Section::root(&reader, &tree), &tree);
-        let (mistakes, warnings) = reader.finish(&name, text, &tree);
-        if mistakes.is_empty() { Ok(Self { warnings, ..config }) } else { Err(mistakes) }
+        let (mistakes, warnings, written) = reader.finish(&name, text, &tree);
+        if mistakes.is_empty() { Ok(Self { warnings, written, ..config }) } else { Err(mistakes) }
     }
 
     /// What is wrong is with the reader; the answer holds only where nothing is.
@@ -117,6 +120,7 @@ impl Config {
                 PluginConfig::read,
             ),
             warnings: Mistakes::default(),
+            written: Written::default(),
         };
         s.close();
         checks::check(s, tree, &config);

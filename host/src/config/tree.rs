@@ -1,7 +1,7 @@
 //! The settings as a tree whose every node knows where it came from: a place in the file, or a variable.
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -15,7 +15,7 @@ pub(super) enum Origin {
     /// Bytes in the file.
     File(Range<usize>),
     /// The name of an environment variable.
-    Variable(Rc<str>),
+    Variable(Arc<str>),
     /// Nowhere: a default, or the file as a whole.
     Nowhere,
 }

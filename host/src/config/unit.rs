@@ -73,6 +73,14 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
     duration(text).map_err(|fault| format!("{}; {}", fault.message, fault.help))
 }
 
+/// A size with its unit, `1MiB` for example, for the commands' own files.
+///
+/// # Errors
+/// What is wrong, and what to write instead.
+pub fn parse_size(text: &str) -> Result<u64, String> {
+    size(text).map_err(|fault| format!("{}; {}", fault.message, fault.help))
+}
+
 /// `250ms`, `10s`, `5m`, `24h`, `30d`, down to `us`.
 pub(super) fn duration(text: &str) -> Result<Duration, Fault> {
     let micros = scaled(text, "10s", &DURATIONS)?;
@@ -107,7 +115,7 @@ pub(super) fn rate(text: &str) -> Result<Rate, Fault> {
 }
 
 /// The shortest text that [`duration`] reads back, to the microsecond.
-pub(super) fn print_duration(value: Duration) -> String {
+pub fn print_duration(value: Duration) -> String {
     let micros = u64::try_from(value.as_micros()).unwrap_or(u64::MAX);
     if micros == 0 { "0s".to_owned() } else { print(micros, &DURATIONS) }
 }

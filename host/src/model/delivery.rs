@@ -36,6 +36,14 @@ impl Payload {
     pub fn is_original(&self) -> bool {
         self == &Self::default()
     }
+
+    /// Lays a further change over what is changed already.
+    pub fn overlay(&mut self, change: Self) {
+        self.body = change.body.or(self.body.take());
+        self.content_type = change.content_type.or(self.content_type.take());
+        self.kind = change.kind.or(self.kind.take());
+        self.headers.extend(change.headers);
+    }
 }
 
 /// A delivery that is to be made.

@@ -3,6 +3,7 @@ mod delivery;
 mod event;
 mod id;
 mod name;
+mod nearest;
 pub mod pointer;
 mod state;
 mod verdict;
@@ -13,5 +14,6 @@ pub use delivery::{
 pub use event::{Event, EventState};
 pub use id::{EventId, IdError};
 pub use name::{Name, NameError};
+pub use nearest::{listed, nearest};
 pub use state::{StateRow, StateValue};
 pub use verdict::{Decision, Digest, Ruling};

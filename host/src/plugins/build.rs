@@ -15,12 +15,12 @@ use super::fault::Fault;
 use super::gate::{self, GateError};
 use super::kv::Space;
 use super::limits::{INIT_TIME, Limits};
-use super::report::{Report, Shape};
+use super::report::{About, Report, Shape, Sketch};
 use super::slow::Lane;
 use super::snapshot::{Draft, Prepared};
 use super::spec::Spec;
 use super::verdict::Verdict;
-use super::{call, engine};
+use super::{call, engine, schema};
 use crate::clock::Clock;
 use crate::model::{Event, EventId, Name};
 
@@ -47,6 +47,15 @@ impl Job {
     }
 }
 
+/// How far a component goes through the gate.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Request {
+    /// All the way.
+    Build(Job),
+    /// To `describe`, and where it is to take its settings, to `init`.
+    Sketch { job: Job, settings: bool },
+}
+
 /// A component fit to serve.
 #[derive(Debug)]
 pub(super) struct Built {
@@ -56,11 +65,12 @@ pub(super) struct Built {
 
 /// The whole gate. Runs code of the guest, within bounds; blocks for seconds.
 pub(super) fn build(job: &Job, wasm: &[u8]) -> Result<Built, GateError> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| GateError::Compile(error.to_string()))?;
-    runtime.block_on(steps(job, wasm))
+    runtime()?.block_on(steps(job, wasm))
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, GateError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(|error| GateError::Compile(error.to_string()))
 }
 
 async fn steps(job: &Job, wasm: &[u8]) -> Result<Built, GateError> {
@@ -69,6 +79,7 @@ async fn steps(job: &Job, wasm: &[u8]) -> Result<Built, GateError> {
     let draft = Draft::new(job, wasm, gate::wants_wasi(&shape.imports))?;
     let mut log = Vec::new();
     let about = draft.describe(&mut log).await?;
+    hold_against_schema(&about, &job.config_json)?;
     let Prepared { snapshot, reason, init } = draft.prepare(&mut log).await?;
     let mut compile = draft.compiled_in();
     let mut warnings = Vec::new();
@@ -102,6 +113,33 @@ async fn steps(job: &Job, wasm: &[u8]) -> Result<Built, GateError> {
         shape,
     };
     Ok(Built { report, native })
+}
+
+/// The first steps of the gate only. Runs code of the guest, within bounds.
+pub(super) fn sketch(job: &Job, settings: bool, wasm: &[u8]) -> Result<Sketch, GateError> {
+    runtime()?.block_on(async {
+        let shape = gate::inspect(wasm)?;
+        gate::check_imports(&shape.imports, &job.grants)?;
+        let draft = Draft::new(job, wasm, gate::wants_wasi(&shape.imports))?;
+        let about = draft.describe(&mut Vec::new()).await?;
+        if settings {
+            hold_against_schema(&about, &job.config_json)?;
+            draft.prepare(&mut Vec::new()).await?;
+        }
+        Ok(Sketch { shape, about })
+    })
+}
+
+/// The schema sees all mistakes of form at once; the plugin's own `init`, which
+/// often stops at the first, is asked only when there is none.
+fn hold_against_schema(about: &About, config_json: &str) -> Result<(), GateError> {
+    let Some(schema) = &about.config_schema else { return Ok(()) };
+    let config = match config_json.trim() {
+        "" | "null" => "{}",
+        config => config,
+    };
+    let issues = schema::check(schema, config).map_err(GateError::Describe)?;
+    if issues.is_empty() { Ok(()) } else { Err(GateError::Config(issues)) }
 }
 
 fn costly(reason: &str, init: Duration) -> String {

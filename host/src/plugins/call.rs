@@ -17,7 +17,7 @@ use super::slow::{Lane, Overrun};
 use super::verdict::{self, Verdict};
 use super::version::Seat;
 use super::{Limits, wasi::Wasi};
-use crate::model::{Decision, Digest, Event, Name};
+use crate::model::{Decision, Digest, Event, Name, Payload};
 
 /// What a plugin is asked about: the event, as the plugins before left it.
 #[derive(Debug, Clone, Copy)]
@@ -31,12 +31,34 @@ pub struct Call<'a> {
     pub replay: bool,
 }
 
+impl<'a> Call<'a> {
+    /// About an event with what the plugins before have changed.
+    pub fn after(
+        event: &'a Event,
+        changed: &'a Payload,
+        attributes: &'a [(String, String)],
+        replay: bool,
+    ) -> Self {
+        Self {
+            event,
+            body: changed.body.as_ref().unwrap_or(&event.body),
+            content_type: changed.content_type.as_deref().unwrap_or_else(|| event.content_type()),
+            kind: changed.kind.as_deref().unwrap_or(&event.kind),
+            attributes,
+            replay,
+        }
+    }
+}
+
 /// What came of a call.
 #[derive(Debug)]
 pub struct Answer {
     /// The version that answered; none where none was loaded.
     pub digest: Option<Digest>,
     pub took: Duration,
+    /// Bytes of memories and tables that the instance held at its end; none
+    /// where it was stopped.
+    pub memory: Option<u64>,
     /// The log lines of the call, to the cap.
     pub log: Vec<String>,
     pub result: Result<Verdict, Fault>,
@@ -47,7 +69,14 @@ pub struct Answer {
 impl Answer {
     /// One that no guest had a part in.
     pub(super) fn without_call(digest: Option<Digest>, fault: Fault) -> Self {
-        Self { digest, took: Duration::ZERO, log: Vec::new(), result: Err(fault), changes: None }
+        Self {
+            digest,
+            took: Duration::ZERO,
+            memory: None,
+            log: Vec::new(),
+            result: Err(fault),
+            changes: None,
+        }
     }
 
     /// Grants that the call made use of.
@@ -93,6 +122,7 @@ pub(super) async fn call(
     let log = Arc::new(Log::new(setup.plugin.clone(), Some(id), setup.limits.log));
     let ended = run(setup, lane, call, &log, seat).await;
     let (lines, last_error) = log.take();
+    let memory = ended.as_ref().ok().map(|ended| ended.memory);
     let mut changes = None;
     let result = match ended {
         Ok(mut ended) => {
@@ -102,7 +132,7 @@ pub(super) async fn call(
         Err(Overrun::Cpu | Overrun::Wall) => Err(Fault::Time(setup.limits.time)),
         Err(panic @ Overrun::Panic) => Err(Fault::Host(panic.to_string())),
     };
-    Answer { digest: None, took: started.elapsed(), log: lines, result, changes }
+    Answer { digest: None, took: started.elapsed(), memory, log: lines, result, changes }
 }
 
 async fn run(
@@ -136,7 +166,7 @@ async fn run(
 }
 
 fn settle(ended: Ended, limits: &Limits, last_error: Option<&str>) -> Result<Verdict, Fault> {
-    let Ended { answer, out_of_memory, changes: _ } = ended;
+    let Ended { answer, out_of_memory, .. } = ended;
     match answer {
         Ok(Ok(verdict)) => verdict::check(verdict).map_err(Fault::Contract),
         Ok(Err(types::Failure::Retry(text))) => Err(Fault::Retry(verdict::reason(&text))),

@@ -64,6 +64,8 @@ impl Code {
 pub(super) struct Ended {
     pub(super) answer: Result<std::result::Result<types::Verdict, types::Failure>>,
     pub(super) out_of_memory: bool,
+    /// Bytes of its memories and tables at the end.
+    pub(super) memory: u64,
     pub(super) changes: Option<Box<Changes>>,
 }
 
@@ -86,7 +88,9 @@ pub(super) async fn handle(
 ) -> Ended {
     let answer = begin(&code, &mut store, &event).await;
     let guest = store.data_mut();
-    Ended { answer, out_of_memory: guest.meter.refused(), changes: guest.changes.take() }
+    let changes = guest.changes.take();
+    let meter = &guest.meter;
+    Ended { answer, out_of_memory: meter.refused(), memory: meter.used(), changes }
 }
 
 async fn begin(

@@ -1,6 +1,6 @@
 //! Compiling in a child process with limits: a component is untrusted input, and a compiler is a large program.
 use std::io::{Read, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use serde::de::DeserializeOwned;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, Command};
 
-use super::build::{self, Built, Job};
+use super::build::{self, Built, Job, Request};
 use super::gate::GateError;
 use super::limits::COMPONENT_BYTES;
-use super::report::Report;
+use super::report::{Report, Sketch};
 
 /// By the clock; a large JavaScript plugin takes some 20 s.
 const DEADLINE: Duration = Duration::from_secs(180);
@@ -44,35 +44,70 @@ impl Compiler {
                 built.unwrap_or_else(|error| Err(GateError::Compile(error.to_string())))
             }
             Self::Child { program, args } => {
-                let mut child = Command::new(program)
-                    .args(args)
-                    .env_clear()
-                    .stdin(Stdio::piped())
-                    .stdout(Stdio::piped())
-                    .stderr(Stdio::piped())
-                    .kill_on_drop(true)
-                    .spawn()
-                    .map_err(|error| {
-                        GateError::Compile(format!("{} does not start: {error}", program.display()))
-                    })?;
-                let talk = talk(&mut child, &job, &wasm);
-                match tokio::time::timeout(DEADLINE, talk).await {
-                    Ok(built) => built,
-                    Err(_) => Err(GateError::Compile(format!("took longer than {DEADLINE:?}"))),
-                }
+                let (report, native) = ask(program, args, &Request::Build(job), &wasm).await?;
+                Ok(Built { report, native })
+            }
+        }
+    }
+
+    /// Asks a component what it is, and with `settings` whether it takes those of the job.
+    pub(super) async fn sketch(
+        &self,
+        job: Job,
+        settings: bool,
+        wasm: Bytes,
+    ) -> Result<Sketch, GateError> {
+        match self {
+            Self::InProcess => {
+                let made =
+                    tokio::task::spawn_blocking(move || build::sketch(&job, settings, &wasm)).await;
+                made.unwrap_or_else(|error| Err(GateError::Compile(error.to_string())))
+            }
+            Self::Child { program, args } => {
+                let request = Request::Sketch { job, settings };
+                ask(program, args, &request, &wasm).await.map(|(sketch, _)| sketch)
             }
         }
     }
 }
 
-async fn talk(child: &mut Child, job: &Job, wasm: &Bytes) -> Result<Built, GateError> {
+/// Starts a child, hands it the request and the component, and waits for its answer.
+async fn ask<T: DeserializeOwned>(
+    program: &Path,
+    args: &[String],
+    request: &Request,
+    wasm: &Bytes,
+) -> Result<(T, Vec<u8>), GateError> {
+    let mut child = Command::new(program)
+        .args(args)
+        .env_clear()
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(|error| {
+            GateError::Compile(format!("{} does not start: {error}", program.display()))
+        })?;
+    let talk = talk(&mut child, request, wasm);
+    match tokio::time::timeout(DEADLINE, talk).await {
+        Ok(answer) => answer,
+        Err(_) => Err(GateError::Compile(format!("took longer than {DEADLINE:?}"))),
+    }
+}
+
+async fn talk<T: DeserializeOwned>(
+    child: &mut Child,
+    request: &Request,
+    wasm: &Bytes,
+) -> Result<(T, Vec<u8>), GateError> {
     let failed = |what: &str| GateError::Compile(what.to_owned());
     let (Some(mut input), Some(output), Some(mut complaint)) =
         (child.stdin.take(), child.stdout.take(), child.stderr.take())
     else {
         return Err(failed("the child has no pipes"));
     };
-    let request = head(job)?;
+    let request = head(request)?;
     let send = async {
         // A child that ends early says why at its other end.
         let _ = input.write_all(&request).await;
@@ -97,9 +132,9 @@ async fn talk(child: &mut Child, job: &Job, wasm: &Bytes) -> Result<Built, GateE
         return Err(failed(&end(status, &complaint)));
     }
     let answer = answer.map_err(|error| failed(&error.to_string()))?;
-    let (report, native) = split::<Result<Report, GateError>>(&answer)
+    let (said, native) = split::<Result<T, GateError>>(&answer)
         .ok_or_else(|| failed("the child's answer is cut off"))?;
-    Ok(Built { report: report?, native: native.to_vec() })
+    Ok((said?, native.to_vec()))
 }
 
 fn end(status: ExitStatus, complaint: &[u8]) -> String {
@@ -116,13 +151,21 @@ pub fn compile_child_main(mut input: impl Read, mut output: impl Write) -> u8 {
     if input.by_ref().take(COMPONENT_BYTES + HEAD_BYTES as u64).read_to_end(&mut request).is_err() {
         return 1;
     }
-    let Some((job, wasm)) = split::<Job>(&request) else { return 1 };
-    hold_back(job.limits.memory);
-    let (answer, native) = match build::build(&job, wasm) {
-        Ok(Built { report, native }) => (Ok(report), native),
-        Err(error) => (Err(error), Vec::new()),
+    let Some((request, wasm)) = split::<Request>(&request) else { return 1 };
+    let (head, native) = match request {
+        Request::Build(job) => {
+            hold_back(job.limits.memory);
+            match build::build(&job, wasm) {
+                Ok(Built { report, native }) => (head(&Ok::<Report, GateError>(report)), native),
+                Err(error) => (head(&Err::<Report, _>(error)), Vec::new()),
+            }
+        }
+        Request::Sketch { job, settings } => {
+            hold_back(job.limits.memory);
+            (head(&build::sketch(&job, settings, wasm)), Vec::new())
+        }
     };
-    let Ok(head) = head(&answer) else { return 1 };
+    let Ok(head) = head else { return 1 };
     let written = output
         .write_all(&head)
         .and_then(|()| output.write_all(&native))

@@ -69,11 +69,12 @@ pub enum GateError {
 }
 
 fn list(issues: &[ConfigIssue]) -> String {
-    let lines = issues.iter().map(|issue| match issue.path.as_str() {
-        "" => issue.message.clone(),
-        path => format!("{path}: {}", issue.message),
-    });
-    lines.collect::<Vec<_>>().join("; ")
+    let line = |ConfigIssue { path, message, help }: &ConfigIssue| {
+        let place = if path.is_empty() { String::new() } else { format!("{path}: ") };
+        let help = if help.is_empty() { String::new() } else { format!(" ({help})") };
+        format!("{place}{message}{help}")
+    };
+    issues.iter().map(line).collect::<Vec<_>>().join("; ")
 }
 
 /// Looks at a component without running it.

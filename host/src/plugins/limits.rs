@@ -67,6 +67,11 @@ impl Meter {
         Self { limit, used: 0, refused: false }
     }
 
+    /// Bytes that it holds now; nothing is ever given back, so this is the most, too.
+    pub(super) fn used(&self) -> u64 {
+        self.used
+    }
+
     /// Whether the guest ever asked for more than it may have.
     pub(super) fn refused(&self) -> bool {
         self.refused

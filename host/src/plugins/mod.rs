@@ -18,6 +18,7 @@ mod log;
 mod pinned;
 mod registry;
 mod report;
+mod schema;
 mod slow;
 mod snapshot;
 mod spec;
@@ -42,7 +43,7 @@ pub use limits::Limits;
 pub use loader::LoadError;
 pub use pinned::Pinned;
 pub use registry::{LoadReport, OpenError, Plugins, Prepared, ReconfigureError};
-pub use report::{About, ConfigIssue, Report, Shape};
+pub use report::{About, ConfigIssue, Report, Shape, Sketch};
 pub use spec::{Candidate, Options, Spec};
 pub use trial::{Mode, Tally};
 pub use verdict::{Amendment, Target, Verdict};
@@ -57,4 +58,19 @@ pub async fn check(
     wasm: bytes::Bytes,
 ) -> Result<Report, GateError> {
     compiler.build(build::Job::new(spec), wasm).await.map(|built| built.report)
+}
+
+/// Takes a component through the first steps of the gate only, in half the
+/// time: it says what it is, and where `settings` says so, whether it takes
+/// those of the spec, by its schema and its `init`.
+///
+/// # Errors
+/// What stands against it.
+pub async fn sketch(
+    compiler: &Compiler,
+    spec: &Spec,
+    wasm: bytes::Bytes,
+    settings: bool,
+) -> Result<Sketch, GateError> {
+    compiler.sketch(build::Job::new(spec), settings, wasm).await
 }

@@ -36,12 +36,23 @@ pub struct About {
     pub config_schema: Option<String>,
 }
 
-/// One mistake in a plugin's settings, as the plugin sees it.
+/// One mistake in a plugin's settings, as its schema or the plugin itself sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConfigIssue {
     /// JSON pointer into the settings; empty means all of them.
     pub path: String,
     pub message: String,
+    /// What to do; empty where the message tells.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub help: String,
+}
+
+/// A component that said what it is, and that went no further through the gate.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sketch {
+    #[serde(flatten)]
+    pub shape: Shape,
+    pub about: About,
 }
 
 /// All about a component that passed the gate.

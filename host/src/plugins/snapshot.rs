@@ -17,14 +17,13 @@ use super::host::Guest;
 use super::limits::Limits;
 use super::log::{Log, escape};
 use super::report::{About, ConfigIssue};
+use super::schema::ISSUES;
 use super::slow::{self, Overrun};
 use super::wasi::Wasi;
 
 /// Bytes of a schema, and of each text of a description.
 const SCHEMA: usize = 256 << 10;
 const TEXT: usize = 512;
-/// Mistakes in the settings that are reported.
-const ISSUES: usize = 100;
 
 /// A component that runs a few times only, to be set up.
 pub(super) struct Draft<'w> {
@@ -134,6 +133,7 @@ impl<'w> Draft<'w> {
             let issues = issues.into_iter().take(ISSUES).map(|issue| ConfigIssue {
                 path: escape(&issue.path, TEXT),
                 message: escape(&issue.message, TEXT),
+                help: String::new(),
             });
             return Ok(Err(issues.collect()));
         }

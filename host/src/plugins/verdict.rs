@@ -32,6 +32,17 @@ pub struct Amendment {
     pub attributes: Vec<(String, String)>,
 }
 
+impl Amendment {
+    /// Lays it over what the plugins before have changed.
+    pub fn apply(self, payload: &mut Payload, attributes: &mut Vec<(String, String)>) {
+        payload.overlay(self.payload);
+        for (name, value) in self.attributes {
+            attributes.retain(|(known, _)| *known != name);
+            attributes.push((name, value));
+        }
+    }
+}
+
 /// One delivery of a verdict.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {

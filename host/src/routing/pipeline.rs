@@ -6,7 +6,7 @@ use super::lane::Place;
 use super::{OnFailure, Parts, Pipeline};
 use crate::clock::millis;
 use crate::model::{Delivery, Event, EventState, Name, Payload, Ruling};
-use crate::plugins::{Amendment, Answer, Call, Changes, Fault, Target, Verdict};
+use crate::plugins::{Answer, Call, Changes, Fault, Target, Verdict};
 use crate::store::Routed;
 
 /// How often a plugin may ask for another try before its `on_failure` decides.
@@ -58,15 +58,7 @@ pub(super) async fn run(
     // All versions at once: a swap falls between two events, not into one.
     let pinned = parts.plugins.pin(&pipeline.plugins);
     for (place, step) in pipeline.steps.iter().enumerate() {
-        let payload = &draft.payload;
-        let call = Call {
-            event,
-            body: payload.body.as_ref().unwrap_or(&event.body),
-            content_type: payload.content_type.as_deref().unwrap_or_else(|| event.content_type()),
-            kind: payload.kind.as_deref().unwrap_or(&event.kind),
-            attributes: &draft.attributes,
-            replay,
-        };
+        let call = Call::after(event, &draft.payload, &draft.attributes, replay);
         let mut answer = pinned.call(place, &call).await;
         rulings.push(ruling(&step.plugin, &answer));
         if answer.result.is_ok() {
@@ -75,7 +67,7 @@ pub(super) async fn run(
         let ended = match answer.result {
             Ok(Verdict::Pass) => None,
             Ok(Verdict::Amend(amendment)) => {
-                draft.amend(*amendment);
+                amendment.apply(&mut draft.payload, &mut draft.attributes);
                 None
             }
             Ok(Verdict::Drop(reason)) => Some(End::Stop(EventState::Dropped, reason)),
@@ -171,14 +163,6 @@ fn conclude(
 }
 
 impl Draft {
-    fn amend(&mut self, amendment: Amendment) {
-        overlay(&mut self.payload, amendment.payload);
-        for (name, value) in amendment.attributes {
-            self.attributes.retain(|(known, _)| *known != name);
-            self.attributes.push((name, value));
-        }
-    }
-
     /// The source's own destinations share one payload.
     fn into_defaults(self, pipeline: &Pipeline, event: &Arc<Event>, now_ms: u64) -> Vec<Delivery> {
         let shared = (!self.payload.is_original()).then(|| Arc::new(self.payload));
@@ -202,7 +186,7 @@ impl Draft {
                 shared.clone()
             } else {
                 let mut payload = self.payload.clone();
-                overlay(&mut payload, target.payload);
+                payload.overlay(target.payload);
                 Some(Arc::new(payload))
             };
             let due_ms = pipeline.due_ms(&target.destination, now_ms);
@@ -212,14 +196,6 @@ impl Draft {
         };
         targets.into_iter().map(deliver).collect()
     }
-}
-
-/// Lays what a plugin changed over what is there.
-fn overlay(payload: &mut Payload, change: Payload) {
-    payload.body = change.body.or(payload.body.take());
-    payload.content_type = change.content_type.or(payload.content_type.take());
-    payload.kind = change.kind.or(payload.kind.take());
-    payload.headers.extend(change.headers);
 }
 
 fn delivery(
