@@ -87,7 +87,8 @@ async fn every_command_runs() {
             ["hookwright", "plugin", "new", "only-pushes"]
             | ["cd", "only-pushes"]
             | ["cargo", "test"]
-            | ["hookwright", "plugin", "build"]
+            | ["hookwright", "plugin", "build" | "test"]
+            | ["hookwright", "plugin", "inspect" | "bench", ..]
             | ["hookwright", "plugin", "check", "plugins-built/only-pushes.wasm"]
             | ["cp", "plugins-built/only-pushes.wasm", "../plugins/"] => {}
             ["hookwright", "tail", ..] => tail(&host, &words[1..]).await,

@@ -42,6 +42,12 @@ async fn a_new_plugin_builds_passes_its_test_and_takes_over_in_a_running_host() 
         run(&project, &hookwright, &["plugin", "check", "plugins-built/only-pushes.wasm"]);
     assert!(checked.contains("hookwright:plugin"), "{checked}");
 
+    let tested = run(&project, &hookwright, &["plugin", "test"]);
+    assert!(tested.contains("2 ok"), "{tested}");
+    let shown =
+        run(&project, &hookwright, &["plugin", "inspect", "plugins-built/only-pushes.wasm"]);
+    assert!(shown.contains("keep  list of text"), "{shown}");
+
     let sink = Receiver::good().await;
     let settings = format!(
         "[sources.a]\nverify = {{ scheme = \"none\" }}\nplugins = [\"only-pushes\"]\ndestinations = [\"sink\"]\n\
@@ -116,4 +122,159 @@ fn check_says_what_is_wrong_with_a_component() {
     let (code, out) = check("text.wasm", b"hello");
     assert_eq!(code, Some(1), "{out}");
     assert!(out.contains("no WebAssembly"), "{out}");
+}
+
+/// A project with one component and the named cases.
+fn project_of(plugin: &str, cases: &[(&str, &str)]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::create_dir(folder.path().join("plugins-built")).expect("a new folder");
+    std::fs::create_dir(folder.path().join("cases")).expect("a new folder");
+    let file = format!("{plugin}.wasm");
+    std::fs::copy(plugins_dir().join(&file), folder.path().join("plugins-built").join(&file))
+        .expect("a built plugin");
+    for (name, text) in cases {
+        std::fs::write(folder.path().join("cases").join(name), text).expect("a write");
+    }
+    folder
+}
+
+/// `hookwright plugin …` in a folder, with native code kept beside it.
+fn plugin(folder: &Path, args: &[&str]) -> (Option<i32>, String) {
+    let mut command = Command::new(artifact("hookwright"));
+    command.arg("plugin").args(args).current_dir(folder);
+    let done = command.env("XDG_CACHE_HOME", folder.join("kept")).output().expect("it runs");
+    (done.status.code(), text(&done))
+}
+
+const BIG: &str = r#"# What is left of an order.
+[event]
+kind = "order"
+body = '''
+{ "id": 12345678901234567890, "total": 10.50, "who": { "name": "Ann" } }
+'''
+"#;
+
+#[test]
+fn cases_are_recorded_compared_and_shown() {
+    let folder = project_of(
+        "transform",
+        &[
+            ("order.toml", BIG),
+            (
+                "defaults.toml",
+                "[settings.output]\nid = \"$/id\"\nsum = \"$/total\"\nby = \"$/who/name\"\n",
+            ),
+            (
+                "no-total.toml",
+                "[event]\nbody = '{}'\n\n[settings]\nmissing = \"reject\"\noutput = \"$/total\"\n",
+            ),
+            ("bad-settings.toml", "[settings]\noutpt = 1\n\n[expect]\nfailure = \"settings\"\n"),
+        ],
+    );
+    let (code, out) = plugin(folder.path(), &["test"]);
+    assert_eq!(code, Some(1), "without an expectation a case fails: {out}");
+    assert!(out.contains("1 ok, 2 no expectation"), "{out}");
+    let (code, out) = plugin(folder.path(), &["test", "--record"]);
+    assert_eq!(code, Some(0), "{out}");
+    let order = folder.path().join("cases/order.toml");
+    let written = std::fs::read_to_string(&order).expect("the case");
+    assert!(written.starts_with(BIG.trim_end()), "what a person wrote stays: {written}");
+    for part in ["verdict = \"amend\"", "12345678901234567890", "10.50"] {
+        assert!(written.contains(part), "`{part}` is not in\n{written}");
+    }
+    let rejected = std::fs::read_to_string(folder.path().join("cases/no-total.toml"));
+    assert!(rejected.expect("the case").contains("failure = \"reject\""));
+    let (code, out) = plugin(folder.path(), &["test"]);
+    assert_eq!((code, out.contains("3 ok")), (Some(0), true), "{out}");
+
+    // What is expected otherwise is shown, and only that.
+    let (event, expected) = written.split_once("[expect]").expect("an expectation");
+    let other = expected.replace("10.50", "10.5");
+    std::fs::write(&order, format!("{event}[expect]{other}")).expect("a write");
+    let (code, out) = plugin(folder.path(), &["test", "--case", "order"]);
+    assert_eq!(code, Some(1), "{out}");
+    let changed: Vec<_> = out
+        .lines()
+        .map(str::trim)
+        .filter(|line| line.starts_with("- ") || line.starts_with("+ ") || line.starts_with("-\t"))
+        .collect();
+    assert_eq!(changed.len(), 2, "{out}");
+    let mut command = Command::new(artifact("hookwright"));
+    command.args(["--json", "plugin", "test"]).current_dir(folder.path());
+    let done = command.env("XDG_CACHE_HOME", folder.path().join("kept")).output();
+    let done = done.expect("it runs");
+    let answer: serde_json::Value = serde_json::from_slice(&done.stdout).expect("JSON");
+    assert_eq!((done.status.code(), &answer["failed"]), (Some(1), &1.into()), "{answer}");
+
+    // A case with a mistake is named with its file.
+    std::fs::write(&order, "[event]\nbdy = 1\n").expect("a write");
+    let (code, out) = plugin(folder.path(), &["test"]);
+    assert_eq!(code, Some(1), "{out}");
+    assert!(out.contains("order.toml") && out.contains("line 2"), "{out}");
+}
+
+#[test]
+fn a_case_may_expect_a_limit() {
+    let folder = project_of(
+        "thin-github",
+        &[(
+            "limit.toml",
+            "[event]\nkind = \"push\"\n\n[limits]\nmemory = \"1MiB\"\n\n[expect]\nfailure = \"memory\"\n",
+        )],
+    );
+    std::fs::write(
+        folder.path().join("plugins-built/thin-github.wasm"),
+        hookwright_tests::hostile("memory"),
+    )
+    .expect("a write");
+    let (code, out) = plugin(folder.path(), &["test"]);
+    assert_eq!(code, Some(0), "{out}");
+}
+
+#[test]
+fn bench_compares_a_plugin_with_one_that_does_nothing() {
+    let file = plugins_dir().join("thin-github.wasm");
+    let file = file.to_str().expect("a path of text");
+    let folder = tempfile::tempdir().expect("a folder");
+    let (code, out) = plugin(folder.path(), &["bench", file, "--seconds", "1"]);
+    assert_eq!(code, Some(0), "{out}");
+    for part in ["this plugin", "pass-through", "its own work", "KiB"] {
+        assert!(out.contains(part), "`{part}` is not in\n{out}");
+    }
+    let (code, out) = plugin(folder.path(), &["bench", file, "--settings", "{\"x\":1}"]);
+    assert_eq!(code, Some(1), "{out}");
+    assert!(out.contains("refuses its settings"), "{out}");
+}
+
+/// `UPDATE_DOCS=1` writes it anew.
+#[test]
+fn the_pass_through_of_the_bench_is_what_its_text_says() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");
+    let file = root.join("host/guests/pass.wasm");
+    let made = hookwright_tests::guest("guests/pass");
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(&file, &made).expect("a write");
+    }
+    assert_eq!(std::fs::read(&file).expect("the guest"), made, "run `UPDATE_DOCS=1 make test`");
+}
+
+#[test]
+fn inspect_shows_what_a_component_is_and_which_settings_it_knows() {
+    let file = plugins_dir().join("route.wasm");
+    let file = file.to_str().expect("a path of text");
+    let folder = tempfile::tempdir().expect("a folder");
+    let (code, out) = plugin(folder.path(), &["inspect", file]);
+    assert_eq!(code, Some(0), "{out}");
+    for part in
+        ["route ", "hookwright:plugin@0.1.0", "grants     none", "rules  list of table, required"]
+    {
+        assert!(out.contains(part), "`{part}` is not in\n{out}");
+    }
+    let done =
+        Command::new(artifact("hookwright")).args(["--json", "plugin", "inspect", file]).output();
+    let report: serde_json::Value =
+        serde_json::from_slice(&done.expect("it runs").stdout).expect("JSON");
+    assert_eq!(report["name"], "route");
+    assert_eq!(report["settings"]["required"][0], "rules", "{report}");
+    assert_eq!(report["wants"], serde_json::json!([]), "{report}");
 }

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use serde_json::json;
 
+use super::inspect;
 use crate::model::Name;
 use crate::plugins::{self, Report, Spec};
 
@@ -45,16 +46,7 @@ pub(super) fn run(args: &CheckArgs, as_json: bool) -> anyhow::Result<ExitCode> {
 
 fn page(report: &Report) -> String {
     let (shape, about) = (&report.shape, &report.about);
-    let mut out = format!(
-        "{} {}: {}\n  digest     {}\n  contract   hookwright:plugin@{}\n  size       {} KiB\n",
-        about.name,
-        about.version,
-        about.summary,
-        shape.digest,
-        shape.contract,
-        shape.size.div_ceil(1024),
-    );
-    out.push_str(&format!("  imports    {}\n", shape.imports.join(", ")));
+    let mut out = format!("{}{}", inspect::head(about), inspect::facts(shape));
     let schema = if about.config_schema.is_some() { "with a schema" } else { "none" };
     out.push_str(&format!("  settings   {schema}\n"));
     let snapshot = match report.snapshot_size {

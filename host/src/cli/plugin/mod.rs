@@ -1,9 +1,14 @@
 //! `hookwright plugin`: what an author of plugins needs on the command line.
+mod bench;
 mod build;
+mod cases;
 mod check;
 mod component;
+mod engine;
+mod inspect;
 mod new;
 mod sdk;
+mod settings_page;
 mod toolchain;
 mod workspace;
 
@@ -17,6 +22,12 @@ pub(super) enum Command {
     Build(build::BuildArgs),
     /// Take a component through the host's whole gate, without putting it in force.
     Check(check::CheckArgs),
+    /// Show what a component is: version, imports, and the settings that it knows.
+    Inspect(inspect::InspectArgs),
+    /// Run a folder of cases through the host's engine and compare the verdicts.
+    Test(cases::TestArgs),
+    /// Measure a call beside a plugin that does nothing.
+    Bench(bench::BenchArgs),
 }
 
 pub(super) fn run(command: Command, json: bool) -> anyhow::Result<ExitCode> {
@@ -24,6 +35,9 @@ pub(super) fn run(command: Command, json: bool) -> anyhow::Result<ExitCode> {
         Command::New(args) => new::run(&args)?,
         Command::Build(args) => drop(build::run(&args)?),
         Command::Check(args) => return check::run(&args, json),
+        Command::Inspect(args) => return inspect::run(&args, json),
+        Command::Test(args) => return cases::run(&args, json),
+        Command::Bench(args) => return bench::run(&args, json),
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -8,10 +8,12 @@ use anyhow::{Context as _, Result, bail};
 use super::sdk;
 use crate::model::Name;
 
-const FILES: [(&str, &str); 4] = [
+const FILES: [(&str, &str); 6] = [
     ("Cargo.toml", include_str!("../../../templates/rust/Cargo.toml.template")),
     ("src/lib.rs", include_str!("../../../templates/rust/lib.rs.template")),
     ("README.md", include_str!("../../../templates/rust/README.md.template")),
+    ("cases/push.toml", include_str!("../../../templates/rust/push.toml.template")),
+    ("cases/star.toml", include_str!("../../../templates/rust/star.toml.template")),
     (".gitignore", include_str!("../../../templates/rust/gitignore.template")),
 ];
 
@@ -52,7 +54,7 @@ pub(super) fn run(args: &NewArgs) -> Result<()> {
     let folder = folder.display();
     writeln!(
         std::io::stdout(),
-        "{folder} is ready. Next:\n  cd {folder}\n  cargo test\n  hookwright plugin build"
+        "{folder} is ready. Next:\n  cd {folder}\n  cargo test\n  hookwright plugin build\n  hookwright plugin test"
     )?;
     Ok(())
 }

@@ -1,0 +1,92 @@
+//! The engine that serves, for one component on an author's machine.
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+use tempfile::TempDir;
+
+use super::cases::Case;
+use crate::model::Name;
+use crate::plugins::{Answer, Call, LoadError, Options, Plugins, Spec};
+
+/// Plugins made of one component, loaded as a host loads them.
+pub(super) struct Engine {
+    plugins: Plugins,
+    trouble: BTreeMap<Name, LoadError>,
+    /// Where native code is kept if this user has no place for it.
+    _cache: Option<TempDir>,
+}
+
+impl Engine {
+    /// Loads the component once for each spec; what a spec says of its file does not count.
+    ///
+    /// # Errors
+    /// When the engine does not start. A plugin that does not load is told by [`Engine::trouble`].
+    pub(super) async fn open(component: &Path, mut specs: Vec<Spec>) -> Result<Self> {
+        let shown = component.display();
+        let file = component.file_name().with_context(|| format!("{shown} is no file"))?;
+        for spec in &mut specs {
+            spec.file = file.into();
+        }
+        let dir = component.parent().unwrap_or(Path::new("")).to_owned();
+        Self::load(dir, specs).await
+    }
+
+    /// Loads plugins from a folder.
+    ///
+    /// # Errors
+    /// As [`Engine::open`].
+    pub(super) async fn load(dir: PathBuf, mut specs: Vec<Spec>) -> Result<Self> {
+        for spec in &mut specs {
+            // Each event counts here, however many failed before it.
+            spec.quarantine.calls = 0;
+        }
+        let (folder, temporary) = match cache() {
+            Some(folder) => (folder, None),
+            None => {
+                let made = tempfile::tempdir()?;
+                (made.path().join("compiled"), Some(made))
+            }
+        };
+        if let Some(outer) = folder.parent() {
+            std::fs::create_dir_all(outer)
+                .with_context(|| format!("can't make {}", outer.display()))?;
+        }
+        let options = Options::new(dir, folder, super::super::compiler()?);
+        let plugins = Plugins::open(options, specs)?;
+        let reports = plugins.load_all().await;
+        let failed = reports
+            .into_iter()
+            .filter_map(|report| report.result.err().map(|error| (report.plugin, error)));
+        Ok(Self { trouble: failed.collect(), plugins, _cache: temporary })
+    }
+
+    /// Why a plugin did not load.
+    pub(super) fn trouble(&self, plugin: &Name) -> Option<&LoadError> {
+        self.trouble.get(plugin)
+    }
+
+    pub(super) async fn call(&self, plugin: &Name, case: &Case) -> Answer {
+        let event = &case.event;
+        let asked = Call {
+            event,
+            body: &event.body,
+            content_type: event.content_type(),
+            kind: &event.kind,
+            attributes: &case.attributes,
+            replay: case.replay,
+        };
+        self.ask(plugin, &asked).await
+    }
+
+    pub(super) async fn ask(&self, plugin: &Name, asked: &Call<'_>) -> Answer {
+        self.plugins.pin(std::slice::from_ref(plugin)).call(0, asked).await
+    }
+}
+
+/// This user's folder for what can be made again: `$XDG_CACHE_HOME`, or `~/.cache`.
+fn cache() -> Option<PathBuf> {
+    let named = |name: &str| std::env::var_os(name).map(PathBuf::from);
+    let base = named("XDG_CACHE_HOME").or_else(|| Some(named("HOME")?.join(".cache")))?;
+    base.is_absolute().then(|| base.join("hookwright/compiled"))
+}
