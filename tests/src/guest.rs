@@ -3,6 +3,9 @@ use std::path::Path;
 
 use wit_component::{ComponentEncoder, StringEncoding};
 
+/// The contract's world with what guests of the corpus import of WASI.
+const WORLD: &str = include_str!("../guests/world.wit");
+
 /// A guest of `tests/hostile/`.
 ///
 /// # Panics
@@ -24,8 +27,13 @@ pub fn guest(path: &str) -> Vec<u8> {
         return wasm;
     }
     let mut resolve = wit_parser::Resolve::default();
-    let (package, _) = resolve.push_dir(folder.join("../wit/v0.1")).expect("the contract");
-    let world = resolve.select_world(&[package], Some("plugin")).expect("the contract's world");
+    let (mut package, _) = resolve.push_dir(folder.join("../wit/v0.1")).expect("the contract");
+    let mut world = "plugin";
+    if text.contains("\"wasi:") {
+        package = resolve.push_str("guest.wit", WORLD).expect("the guests' world");
+        world = "guest";
+    }
+    let world = resolve.select_world(&[package], Some(world)).expect("the contract's world");
     wit_component::embed_component_metadata(&mut wasm, &resolve, world, StringEncoding::UTF8)
         .expect("metadata");
     let encoder = ComponentEncoder::default().module(&wasm).expect("a module");

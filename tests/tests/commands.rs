@@ -264,7 +264,7 @@ fn help_teaches_every_command() {
         assert!(top.contains(&format!("  {command}")), "{command} is not in\n{top}");
         assert!(help(&[command, "--help"]).len() > 100, "{command}");
     }
-    for command in ["new", "build", "check", "inspect", "test", "bench"] {
+    for command in ["new", "build", "check", "inspect", "test", "bench", "replay"] {
         assert!(help(&["plugin", command, "--help"]).len() > 100, "plugin {command}");
     }
 }

@@ -88,7 +88,7 @@ async fn every_command_runs() {
             | ["cd", "only-pushes"]
             | ["cargo", "test"]
             | ["hookwright", "plugin", "build" | "test"]
-            | ["hookwright", "plugin", "inspect" | "bench", ..]
+            | ["hookwright", "plugin", "inspect" | "bench" | "replay", ..]
             | ["hookwright", "plugin", "check", "plugins-built/only-pushes.wasm"]
             | ["cp", "plugins-built/only-pushes.wasm", "../plugins/"] => {}
             ["hookwright", "tail", ..] => tail(&host, &words[1..]).await,

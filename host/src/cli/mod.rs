@@ -94,7 +94,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Replay(args) => replay::run(&config, json, &args),
         Command::Tail(args) => tail::run(&config, json, &args),
         Command::Demo(args) => demo::run(args),
-        Command::Plugin(command) => plugin::run(command, json),
+        Command::Plugin(command) => plugin::run(&config, command, json),
         Command::CompilePlugin => {
             let code = crate::plugins::compile_child_main(std::io::stdin(), std::io::stdout());
             Ok(ExitCode::from(code))

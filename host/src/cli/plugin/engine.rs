@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use tempfile::TempDir;
 
 use super::cases::Case;
-use crate::model::Name;
+use crate::model::{Digest, Name};
 use crate::plugins::{Answer, Call, LoadError, Options, Plugins, Spec};
 
 /// Plugins made of one component, loaded as a host loads them.
@@ -40,6 +40,8 @@ impl Engine {
         for spec in &mut specs {
             // Each event counts here, however many failed before it.
             spec.quarantine.calls = 0;
+            // One version answers, not now this one and now that.
+            spec.candidate = None;
         }
         let (folder, temporary) = match cache() {
             Some(folder) => (folder, None),
@@ -64,6 +66,11 @@ impl Engine {
     /// Why a plugin did not load.
     pub(super) fn trouble(&self, plugin: &Name) -> Option<&LoadError> {
         self.trouble.get(plugin)
+    }
+
+    /// The version in force; none where none loaded.
+    pub(super) fn digest(&self, plugin: &Name) -> Option<Digest> {
+        self.plugins.pin(std::slice::from_ref(plugin)).digests().next().flatten()
     }
 
     pub(super) async fn call(&self, plugin: &Name, case: &Case) -> Answer {

@@ -5,13 +5,17 @@ mod cases;
 mod check;
 mod component;
 mod engine;
+mod history;
 mod inspect;
 mod new;
+mod replay;
 mod sdk;
 mod settings_page;
+mod tally;
 mod toolchain;
 mod workspace;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 #[derive(Debug, clap::Subcommand)]
@@ -28,9 +32,11 @@ pub(super) enum Command {
     Test(cases::TestArgs),
     /// Measure a call beside a plugin that does nothing.
     Bench(bench::BenchArgs),
+    /// Run a candidate over recorded events beside the version in force; nothing is sent.
+    Replay(replay::ReplayArgs),
 }
 
-pub(super) fn run(command: Command, json: bool) -> anyhow::Result<ExitCode> {
+pub(super) fn run(config: &Path, command: Command, json: bool) -> anyhow::Result<ExitCode> {
     match command {
         Command::New(args) => new::run(&args)?,
         Command::Build(args) => drop(build::run(&args)?),
@@ -38,6 +44,7 @@ pub(super) fn run(command: Command, json: bool) -> anyhow::Result<ExitCode> {
         Command::Inspect(args) => return inspect::run(&args, json),
         Command::Test(args) => return cases::run(&args, json),
         Command::Bench(args) => return bench::run(&args, json),
+        Command::Replay(args) => return replay::run(config, &args, json),
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -28,58 +28,7 @@ macro_rules! guest {
 }
 use guest;
 
-const WORLD: &str = "
-    package test:guest;
-    world guest {
-        include hookwright:plugin/plugin-kv@0.1.0;
-        import wasi:random/random@0.2.0;
-        import wasi:clocks/wall-clock@0.2.0;
-        import wasi:clocks/monotonic-clock@0.2.0;
-        import wasi:cli/environment@0.2.0;
-        import wasi:cli/stdin@0.2.0;
-        import wasi:filesystem/preopens@0.2.0;
-    }
-    package wasi:random@0.2.0 {
-        interface random { get-random-u64: func() -> u64; }
-    }
-    package wasi:clocks@0.2.0 {
-        interface wall-clock {
-            record datetime { seconds: u64, nanoseconds: u32 }
-            now: func() -> datetime;
-        }
-        interface monotonic-clock {
-            use wasi:io/poll@0.2.0.{pollable};
-            subscribe-duration: func(when: u64) -> pollable;
-        }
-    }
-    package wasi:io@0.2.0 {
-        interface error { resource error; }
-        interface poll { resource pollable { block: func(); } }
-        interface %streams {
-            use error.{error};
-            variant stream-error { last-operation-failed(error), closed }
-            resource input-stream {
-                blocking-read: func(len: u64) -> result<list<u8>, stream-error>;
-            }
-        }
-    }
-    package wasi:cli@0.2.0 {
-        interface environment {
-            get-environment: func() -> list<tuple<string, string>>;
-            get-arguments: func() -> list<string>;
-        }
-        interface stdin {
-            use wasi:io/%streams@0.2.0.{input-stream};
-            get-stdin: func() -> input-stream;
-        }
-    }
-    package wasi:filesystem@0.2.0 {
-        interface types { resource descriptor; }
-        interface preopens {
-            use types.{descriptor};
-            get-directories: func() -> list<tuple<descriptor, string>>;
-        }
-    }";
+const WORLD: &str = include_str!("../../../../tests/guests/world.wit");
 
 /// Text to component: core modules are wrapped by the contract's world.
 pub(crate) fn component(text: &str) -> Vec<u8> {

@@ -7,11 +7,17 @@ use super::outcome::{Bodies, Outcome};
 const CONTEXT: usize = 3;
 
 /// None where they are the same. Bodies of JSON are compared by what they mean,
-/// unless `exact`; a reason only where one is expected.
-pub(crate) fn difference(expected: &Outcome, got: &Outcome, exact: bool) -> Option<String> {
+/// unless `exact`; a reason only where one is expected. `names` head the two.
+pub(crate) fn difference(
+    expected: &Outcome,
+    got: &Outcome,
+    exact: bool,
+    names: [&str; 2],
+) -> Option<String> {
     let bodies = if exact { Bodies::Exact } else { Bodies::Compared };
     let mut got = got.clone();
-    if expected.reason.is_none() {
+    let alike = (expected.verdict, expected.failure) == (got.verdict, got.failure);
+    if alike && expected.reason.is_none() {
         got.reason = None;
     }
     let (expected, got) = (expected.write(bodies), got.write(bodies));
@@ -19,7 +25,7 @@ pub(crate) fn difference(expected: &Outcome, got: &Outcome, exact: bool) -> Opti
         return None;
     }
     let diff = TextDiff::from_lines(&expected, &got);
-    let shown = diff.unified_diff().context_radius(CONTEXT).header("expected", "got").to_string();
+    let shown = diff.unified_diff().context_radius(CONTEXT).header(names[0], names[1]).to_string();
     Some(shown)
 }
 
@@ -27,6 +33,10 @@ pub(crate) fn difference(expected: &Outcome, got: &Outcome, exact: bool) -> Opti
 mod tests {
     use super::*;
     use crate::plugins::{Amendment, Fault, Verdict};
+
+    fn difference(expected: &Outcome, got: &Outcome, exact: bool) -> Option<String> {
+        super::difference(expected, got, exact, ["expected", "got"])
+    }
 
     fn amended(body: &'static str) -> Outcome {
         let mut amendment = Amendment::default();

@@ -209,7 +209,7 @@ async fn run_one(engine: &Engine, spec: &Spec, case: &Case, record: bool) -> Res
     ran.got = got.short();
     let exact = case.expected.as_ref().is_some_and(|expected| expected.exact);
     if let Some(expected) = &case.expected {
-        ran.difference = difference(&expected.outcome, &got, exact);
+        ran.difference = difference(&expected.outcome, &got, exact, ["expected", "got"]);
         ran.result = if ran.difference.is_some() { Mark::Differs } else { Mark::Pass };
     }
     if record && ran.result != Mark::Pass {

@@ -1,0 +1,128 @@
+//! What a replay of recorded events found: how many verdicts change, which, and how.
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::super::events::safe;
+use super::cases::{Outcome, difference};
+use super::history::Recorded;
+use crate::model::{Event, Name};
+use crate::plugins::Answer;
+
+pub(super) struct Tally {
+    plugin: Name,
+    /// Of the version in force and the candidate.
+    digests: [String; 2],
+    /// Changes that are kept in full.
+    show: usize,
+    pub(super) events: usize,
+    /// Events that got as far as the plugin.
+    reached: usize,
+    /// By what was decided before and after.
+    changes: BTreeMap<String, usize>,
+    shown: Vec<Change>,
+    /// Events that the version in force had ruled itself.
+    recorded: usize,
+    /// Those of them for which it decides today as it did then.
+    as_recorded: usize,
+}
+
+struct Change {
+    id: String,
+    source: String,
+    kind: String,
+    what: String,
+    difference: String,
+}
+
+impl Tally {
+    pub(super) fn new(plugin: &Name, digests: [String; 2], show: usize) -> Self {
+        Self {
+            plugin: plugin.clone(),
+            digests,
+            show,
+            events: 0,
+            reached: 0,
+            changes: BTreeMap::new(),
+            shown: Vec::new(),
+            recorded: 0,
+            as_recorded: 0,
+        }
+    }
+
+    /// Where the same version ruled then, it should rule so again.
+    pub(super) fn hold_against_record(
+        &mut self,
+        recorded: &Recorded,
+        plugin: &Name,
+        answer: &Answer,
+    ) {
+        if let Some(ruling) = recorded.ruling(plugin).filter(|then| then.digest == answer.digest) {
+            self.recorded += 1;
+            self.as_recorded += usize::from(ruling.decision == answer.decision());
+        }
+    }
+
+    pub(super) fn compare(&mut self, event: &Event, outcomes: &[Outcome; 2]) {
+        self.reached += 1;
+        let [before, after] = outcomes;
+        let names = ["in force", "candidate"];
+        let Some(difference) = difference(before, after, false, names) else { return };
+        let what = format!("{} → {}", before.short(), after.short());
+        *self.changes.entry(what.clone()).or_default() += 1;
+        if self.shown.len() < self.show {
+            self.shown.push(Change {
+                id: event.id.to_string(),
+                source: event.source.to_string(),
+                kind: event.kind.to_string(),
+                what,
+                difference,
+            });
+        }
+    }
+
+    pub(super) fn page(&self) -> String {
+        let (plugin, [old, new]) = (&self.plugin, &self.digests);
+        let changed: usize = self.changes.values().sum();
+        let mut out = format!(
+            "{plugin}: {old} in force, {new} the candidate\n\
+             {} events, {} reached `{plugin}`, {changed} would be decided otherwise\n",
+            self.events, self.reached,
+        );
+        for (what, count) in &self.changes {
+            out.push_str(&format!("{count:8}  {}\n", safe(what)));
+        }
+        if self.as_recorded < self.recorded {
+            out.push_str(&format!(
+                "{} of {} events that the version in force ruled itself it rules otherwise today: \
+                 its settings, or the plugins before it, have changed since\n",
+                self.recorded - self.as_recorded,
+                self.recorded
+            ));
+        }
+        for Change { id, source, kind, what, difference } in &self.shown {
+            out.push_str(&format!("\n{id}  {} {}  {}\n", safe(source), safe(kind), safe(what)));
+            difference.lines().for_each(|line| out.push_str(&format!("    {}\n", safe(line))));
+        }
+        if changed > self.shown.len() {
+            out.push_str(&format!("\n{} more: --show {changed}\n", changed - self.shown.len()));
+        }
+        out
+    }
+
+    pub(super) fn as_value(&self) -> Value {
+        let each = |change: &Change| {
+            json!({
+                "id": change.id, "source": change.source, "kind": change.kind,
+                "change": change.what, "difference": change.difference,
+            })
+        };
+        json!({
+            "plugin": self.plugin, "in_force": self.digests[0], "candidate": self.digests[1],
+            "events": self.events, "reached": self.reached,
+            "changed": self.changes.values().sum::<usize>(), "changes": self.changes,
+            "recorded": self.recorded, "as_recorded": self.as_recorded,
+            "shown": self.shown.iter().map(each).collect::<Vec<_>>(),
+        })
+    }
+}
