@@ -47,6 +47,28 @@ async fn a_token_opens_the_source_and_is_shown_nowhere() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_refused_is_shown_to_the_operator() {
+    let settings = "[sources.hub]\nverify = { scheme = \"github\", secrets = [\"env:S\"] }\n";
+    let host = HostBuilder::new(settings).env("S", "s3cret").start().await;
+    let wrong = [("x-hub-signature-256", "sha256=00"), ("x-github-event", "push")];
+    let refused = host.client.post(host.ingress(), "/in/hub", &wrong, "{}").await;
+    let id = refused.expect("an answer").header("x-request-id").to_owned();
+    host.client.post(host.ingress(), "/in/none", &[], "{}").await.expect("an answer");
+    let page = host.api("sources/hub/rejected").await.expect("a list");
+    let one = &page["rejected"][0];
+    assert_eq!((&one["request"], &one["status"]), (&id.as_str().into(), &401.into()), "{page}");
+    assert_eq!(one["body"], "{}");
+    assert!(!page.to_string().contains("sha256=00"), "{page}");
+    let stray = host.api("sources/-/rejected").await.expect("a list");
+    assert_eq!(stray["rejected"][0]["reason"], "unknown-source");
+    let known = host.api("sources").await.expect("sources");
+    assert_eq!(known["sources"][0]["rejected"], 1, "{known}");
+    assert_eq!(known["sources"][0]["last_rejected"]["reason"], one["reason"]);
+    assert!(host.api("sources/other/rejected").await.is_err());
+    assert!(host.log().contains(&id), "the log has the same id");
+}
+
 fn testdata(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../host/src/server/testdata").join(name)
 }

@@ -116,8 +116,31 @@ function state(one) {
   return made;
 }
 
+async function rejected(name) {
+  const page = await json(`sources/${name}/rejected`);
+  $("rejected-part").hidden = false;
+  $("rejected-title").textContent = name === "-" ? "Refused: no such source" : `Refused: ${name}`;
+  $("rejected").replaceChildren(...page.rejected.map((one) => row([
+    time(one.at_ms), one.request, one.client,
+    element("span", `${one.status} ${one.reason}: ${one.cause}`, "bad"),
+    element("pre", [`${one.method} ${one.path}`, ...one.headers.map((pair) => pair.join(": "))].join("\n")),
+    one.body_bytes === null ? "not read" : element("pre", `${one.body_bytes} bytes: ${one.body}`),
+  ])));
+}
+
+function sources(list) {
+  const refused = (name, text) => button(text, () => rejected(name), "link");
+  const last = (one) => one.last_rejected ? `${one.rejected}, last: ${one.last_rejected.reason}` : "none";
+  return [...list.map((one) => row([
+    one.name, one.path, one.scheme, element("span", one.anomalies.join(", "), "bad"),
+    refused(one.name, last(one)),
+  ])), row(["no such source", "", "", "", refused("-", "show")])];
+}
+
 async function overview() {
-  const [stats, destinations, plugins] = await Promise.all([json("stats"), json("destinations"), json("plugins")]);
+  const [stats, destinations, plugins, known] =
+    await Promise.all([json("stats"), json("destinations"), json("plugins"), json("sources")]);
+  $("sources").replaceChildren(...sources(known.sources));
   $("stats").textContent =
     `${stats.events} events · ${stats.waiting} waiting · ${stats.dead} dead · ${(stats.bytes / 1048576).toFixed(1)} MiB · ${stats.version}`;
   $("destinations").replaceChildren(...destinations.destinations.map((one) => {
@@ -137,6 +160,7 @@ const reload = () => Promise.all([overview(), list(false)]).catch(say);
 $("filter").addEventListener("submit", (submit) => { submit.preventDefault(); reload(); });
 $("older").addEventListener("click", () => list(true).catch(say));
 $("close").addEventListener("click", () => { $("detail").hidden = true; shown = null; });
+$("rejected-close").addEventListener("click", () => { $("rejected-part").hidden = true; });
 $("replay").addEventListener("click", () =>
   ask(`events/${shown}/replay`, "POST").then(() => show(shown)).then(reload).catch(say));
 $("access").addEventListener("submit", (submit) => {

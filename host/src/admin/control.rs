@@ -9,11 +9,15 @@ use serde_json::{Value, json};
 use super::Options;
 use super::events::blocking;
 use super::problem::Problem;
+use crate::model::Rejected;
 
 /// What the admin side asks of the parts beside it; `app` answers.
 pub trait Control: Send + Sync + 'static {
     fn ready(&self) -> bool;
     fn sources(&self) -> Vec<SourceStatus>;
+    /// The last refused requests of the source, or of those that named none
+    /// (`-`), the newest first. None where there is no such source.
+    fn rejected(&self, source: &str) -> Option<Vec<Rejected>>;
     fn destinations(&self) -> Vec<DestinationStatus>;
     fn plugins(&self) -> Vec<PluginStatus>;
     /// Blocks shortly. The error says why not.
@@ -30,6 +34,19 @@ pub struct SourceStatus {
     pub scheme: String,
     pub plugins: Vec<String>,
     pub destinations: Vec<String>,
+    /// Refused requests that are kept: see `/sources/{name}/rejected`.
+    pub rejected: usize,
+    /// When and why the last one was refused.
+    pub last_rejected: Option<LastRejected>,
+    /// `signature-failures`, `spike`, `silent`.
+    pub anomalies: Vec<&'static str>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct LastRejected {
+    /// Milliseconds since 1970.
+    pub at_ms: u64,
+    pub reason: &'static str,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -91,6 +108,18 @@ pub struct QuarantineStatus {
 
 pub(super) async fn sources(State(options): State<Options>) -> Json<Value> {
     Json(json!({ "sources": options.control.sources() }))
+}
+
+pub(super) async fn rejected(
+    State(options): State<Options>,
+    Path(name): Path<String>,
+) -> Result<Json<Value>, Problem> {
+    match options.control.rejected(&name) {
+        Some(rejected) => Ok(Json(json!({ "source": name, "rejected": rejected }))),
+        None => {
+            Err(Problem::missing("no source has this name; `-` stands for requests without one"))
+        }
+    }
 }
 
 pub(super) async fn plugins(State(options): State<Options>) -> Json<Value> {

@@ -18,7 +18,8 @@ use crate::signing::Secret;
 use crate::store::Store;
 
 pub use control::{
-    CandidateStatus, Control, DestinationStatus, PluginStatus, QuarantineStatus, SourceStatus,
+    CandidateStatus, Control, DestinationStatus, LastRejected, PluginStatus, QuarantineStatus,
+    SourceStatus,
 };
 
 /// What the admin side works with.
@@ -50,6 +51,7 @@ pub fn router(options: Options) -> Router {
         .route("/events/{id}/replay", post(replay::replay))
         .route("/replays", post(replay::replay_many))
         .route("/sources", get(control::sources))
+        .route("/sources/{name}/rejected", get(control::rejected))
         .route("/plugins", get(control::plugins))
         .route("/destinations", get(control::destinations))
         .route("/destinations/{name}/enable", post(control::enable))

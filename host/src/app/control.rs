@@ -3,9 +3,12 @@ use std::sync::atomic::Ordering;
 
 use super::Parts;
 use crate::admin::{
-    CandidateStatus, Control, DestinationStatus, PluginStatus, QuarantineStatus, SourceStatus,
+    CandidateStatus, Control, DestinationStatus, LastRejected, PluginStatus, QuarantineStatus,
+    SourceStatus,
 };
 use crate::clock::{Clock, millis};
+use crate::ingress;
+use crate::model::Rejected;
 
 impl Control for Parts {
     fn ready(&self) -> bool {
@@ -25,8 +28,26 @@ impl Control for Parts {
             scheme: source.verify.name().to_owned(),
             plugins: names(&source.plugins),
             destinations: names(&source.destinations),
+            rejected: 0,
+            last_rejected: None,
+            anomalies: Vec::new(),
         });
-        status.collect()
+        let mut status: Vec<SourceStatus> = status.collect();
+        drop(config);
+        for source in &mut status {
+            let rejected = self.ingress.rejected(&source.name).unwrap_or_default();
+            source.rejected = rejected.len();
+            source.last_rejected = rejected
+                .first()
+                .map(|last| LastRejected { at_ms: last.at_ms, reason: last.reason });
+            let anomalies = self.ingress.anomalies(&source.name).into_iter();
+            source.anomalies = anomalies.map(ingress::Anomaly::as_str).collect();
+        }
+        status
+    }
+
+    fn rejected(&self, source: &str) -> Option<Vec<Rejected>> {
+        self.ingress.rejected(source)
     }
 
     fn destinations(&self) -> Vec<DestinationStatus> {

@@ -174,6 +174,7 @@ impl App {
             retention::Options { keep: config.retention.keep, interval: config.retention.interval };
         retention::start(keep, store.clone(), clock.clone(), work);
         let ingress = ingress::Handle::new(options::ingress(config), store.clone(), clock.clone());
+        ingress::watch(&ingress, work);
         Ok(Parts {
             config: RwLock::new(config.clone()),
             store,

@@ -4,6 +4,7 @@ mod check;
 mod demo;
 mod events;
 pub mod plugin;
+mod rejected;
 mod replay;
 mod send;
 mod serve;
@@ -58,6 +59,8 @@ enum Command {
     Events(events::Args),
     /// Show what happened to one event: verdicts, deliveries, attempts.
     Show(show::Args),
+    /// Show why requests of a source were refused, the newest last.
+    Rejected(rejected::Args),
     /// Handle events again: through today's plugins, or to one destination as before.
     Replay(replay::Args),
     /// Follow events as they come and as they change.
@@ -91,6 +94,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Send(args) => send::run(&config, json, args),
         Command::Events(args) => events::run(&config, json, &args),
         Command::Show(args) => show::run(&config, json, &args),
+        Command::Rejected(args) => rejected::run(&config, json, &args),
         Command::Replay(args) => replay::run(&config, json, &args),
         Command::Tail(args) => tail::run(&config, json, &args),
         Command::Demo(args) => demo::run(args),

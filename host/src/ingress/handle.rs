@@ -13,13 +13,16 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
+use super::activity::Activity;
+use super::anomaly::Anomaly;
 use super::client::Client;
 use super::meters::Meters;
 use super::refused::{Refused, stray_reasons};
+use super::rejects::{Refusal, Seen};
 use super::source::Source;
 use super::{Options, Proxies, Sources, target};
 use crate::clock::Clock;
-use crate::model::{EventId, Name};
+use crate::model::{EventId, Name, Rejected};
 use crate::server::{BodyError, Peer, Service, discard, read_body};
 use crate::signing::{self, Answer, Verified};
 use crate::store::{Appended, NewEvent, Store};
@@ -43,6 +46,7 @@ struct Inner {
     proxies: Proxies,
     body_timeout: Duration,
     stray: Meters,
+    strays: Activity,
 }
 
 impl Handle {
@@ -55,6 +59,7 @@ impl Handle {
             proxies: options.proxies,
             body_timeout: options.body_timeout,
             stray: Meters::new(STRAY, stray_reasons(), 0, None),
+            strays: Activity::default(),
         }))
     }
 
@@ -63,6 +68,28 @@ impl Handle {
     pub fn reconfigure(&self, sources: &Sources) {
         let before = self.0.sources.load_full();
         self.0.sources.store(Arc::new(build(sources, &before)));
+    }
+
+    /// The last refused requests of a source, or of those that named none (`-`),
+    /// the newest first. None where there is no such source.
+    pub fn rejected(&self, source: &str) -> Option<Vec<Rejected>> {
+        if source == STRAY {
+            return Some(self.0.strays.rejects.list());
+        }
+        Some(self.0.sources.load().get(source)?.activity.rejects.list())
+    }
+
+    /// What is unusual about a source now.
+    pub fn anomalies(&self, source: &str) -> Vec<Anomaly> {
+        let sources = self.0.sources.load();
+        sources.get(source).map(|source| source.activity.anomalies()).unwrap_or_default()
+    }
+
+    /// A minute of all sources has passed.
+    pub(super) fn minute(&self) {
+        for (name, source) in self.0.sources.load().iter() {
+            source.activity.minute(name);
+        }
     }
 }
 
@@ -98,9 +125,11 @@ impl Inner {
         let source = match self.find(request.uri().path()) {
             Ok(source) => source,
             Err(refused) => {
-                let response = refused.respond(STRAY, client.address);
+                let head = (request.method(), request.uri(), request.headers());
+                let seen = self.strays.rejects.look(head, None, started);
+                let counts = (&self.stray, &self.strays);
+                let response = self.refuse(STRAY, counts, &refused, seen, client);
                 spare(request);
-                self.stray.refused(refused.reason());
                 self.stray.answered(response.status(), started.elapsed());
                 return response;
             }
@@ -108,12 +137,34 @@ impl Inner {
         let response = match self.receive(&source, (peer, client), request, started).await {
             Ok(Received::Event(appended)) => accept(&source, appended),
             Ok(Received::Handshake(answer)) => greet(&source, answer),
-            Err(refused) => {
-                source.meters.refused(refused.reason());
-                refused.respond(&source.name, client.address)
+            Err((refused, seen)) => {
+                let counts = (&source.meters, source.activity.as_ref());
+                self.refuse(&source.name, counts, &refused, seen, client)
             }
         };
         source.meters.answered(response.status(), started.elapsed());
+        response
+    }
+
+    /// Counts, logs, keeps and answers a refusal.
+    fn refuse(
+        &self,
+        source: &str,
+        (meters, activity): (&Meters, &Activity),
+        refused: &Refused,
+        seen: Option<Box<Seen>>,
+        client: Client,
+    ) -> Response<Full<Bytes>> {
+        meters.refused(refused.reason());
+        if let Refused::NotVerified { .. } = refused {
+            activity.unverified();
+        }
+        let (response, request) = refused.respond(source, client.address);
+        if let Some(seen) = seen {
+            let (at_ms, status) = (self.clock.now_ms(), response.status());
+            let client = client.address;
+            activity.rejects.keep(*seen, Refusal { request, at_ms, client, refused, status });
+        }
         response
     }
 
@@ -130,22 +181,26 @@ impl Inner {
         (peer, client): (&Peer, Client),
         request: Request<B>,
         now: Instant,
-    ) -> Result<Received, Refused>
+    ) -> Result<Received, (Refused, Option<Box<Seen>>)>
     where
         B: Body<Data = Bytes> + Send + Unpin + 'static,
     {
+        let rejects = &source.activity.rejects;
         if let Err(refused) = source.admit(request.method(), peer, client, now) {
+            let head = (request.method(), request.uri(), request.headers());
+            let seen = rejects.look(head, None, now);
             spare(request);
-            return Err(refused);
+            return Err((refused, seen));
         }
         let (head, mut body) = request.into_parts();
         let bytes = match read_body(&mut body, source.max_body, self.body_timeout).await {
             Ok(bytes) => bytes,
             Err(error) => {
+                let seen = rejects.look((&head.method, &head.uri, &head.headers), None, now);
                 if error == BodyError::TooLarge {
                     spare(Request::from_parts(head, body));
                 }
-                return Err(Refused::Body { error, max: source.max_body });
+                return Err((Refused::Body { error, max: source.max_body }, seen));
             }
         };
         drop(body);
@@ -156,7 +211,11 @@ impl Inner {
             headers: &headers,
             body: &bytes,
         };
-        if let Verified::Handshake(answer) = source.verify(&seen, self.clock.now_ms() / 1000)? {
+        let verified = source.verify(&seen, self.clock.now_ms() / 1000).map_err(|refused| {
+            let seen = rejects.look((&head.method, &head.uri, &headers), Some(&bytes), now);
+            (refused, seen)
+        })?;
+        if let Verified::Handshake(answer) = verified {
             return Ok(Received::Handshake(answer));
         }
         let (kind, dedupe) = source.facts.read(&headers, &bytes);
@@ -165,9 +224,11 @@ impl Inner {
         let event = NewEvent { source: name, kind, headers, body: bytes, dedupe };
         // Handed over before the first wait: from here on the event is kept
         // even where the client goes away.
-        let appended = self.store.append(event).await.map_err(Refused::Store)?;
+        let appended = self.store.append(event).await;
+        let appended = appended.map_err(|error| (Refused::Store(error), None))?;
         if let Appended::New(_) = appended {
             source.meters.accepted(size);
+            source.activity.accepted();
         }
         Ok(Received::Event(appended))
     }

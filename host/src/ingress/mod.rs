@@ -11,7 +11,9 @@ use crate::model::Name;
 use crate::server::Certificate;
 use crate::signing::{Secret, Verify};
 
+mod activity;
 mod addresses;
+mod anomaly;
 mod client;
 mod facts;
 mod handle;
@@ -20,11 +22,14 @@ mod meters;
 mod path;
 mod rate;
 mod refused;
+mod rejects;
 mod source;
 
 #[cfg(test)]
 mod tests;
 
+pub use activity::watch;
+pub use anomaly::Anomaly;
 pub use handle::Handle;
 pub use path::target;
 

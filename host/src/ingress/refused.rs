@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Response, header};
 use http_body_util::Full;
 
-use crate::server::{BodyError, ErrorCode, Problem};
+use crate::server::{BodyError, ErrorCode, Problem, RequestId};
 use crate::signing::Refusal;
 use crate::store::AppendError;
 
@@ -128,8 +128,12 @@ impl Refused {
         }
     }
 
-    /// The answer; also the one log line that a refusal makes.
-    pub(super) fn respond(&self, source: &str, client: IpAddr) -> Response<Full<Bytes>> {
+    /// The answer and its request id; also the one log line that a refusal makes.
+    pub(super) fn respond(
+        &self,
+        source: &str,
+        client: IpAddr,
+    ) -> (Response<Full<Bytes>>, RequestId) {
         let problem = self.problem();
         tracing::info!(
             source,
@@ -150,7 +154,7 @@ impl Refused {
             }
             _ => {}
         }
-        response
+        (response, problem.request())
     }
 }
 

@@ -5,6 +5,7 @@ use http::{HeaderMap, Method};
 use ipnet::IpNet;
 use tokio::time::Instant;
 
+use super::activity::Activity;
 use super::addresses::Addresses;
 use super::client::Client;
 use super::facts::Facts;
@@ -23,6 +24,7 @@ pub(super) struct Source {
     pub(super) max_body: usize,
     pub(super) answer: Option<Answer>,
     pub(super) meters: Meters,
+    pub(super) activity: Arc<Activity>,
     verifier: Verifier,
     tokens: Vec<Secret>,
     require_tls: bool,
@@ -50,6 +52,7 @@ impl Source {
             max_body: options.max_body,
             answer: options.answer.clone(),
             meters: Meters::new(&name, reasons(), secrets, options.answer.as_ref()),
+            activity: before.map(|source| source.activity.clone()).unwrap_or_default(),
             verifier: Verifier::new(&options.verify),
             tokens: options.tokens.clone(),
             require_tls: options.require_tls,

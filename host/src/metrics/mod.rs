@@ -71,6 +71,8 @@ pub const PURGED: &str = "hookwright_store_purged_events_total";
 pub const TASK_PANICS: &str = "hookwright_task_panics_total";
 /// Reloads of the settings, by `result`.
 pub const RELOADS: &str = "hookwright_settings_reloads_total";
+/// 1 while a source is unusual, by `source` and `anomaly`.
+pub const SOURCE_ANOMALY: &str = "hookwright_source_anomaly";
 /// Reloads of the ingress's certificate, by `result`.
 pub const CERTIFICATE_RELOADS: &str = "hookwright_certificate_reloads_total";
 
@@ -139,6 +141,7 @@ pub const COUNTERS: &[(&str, &str)] = &[
 /// Gauges with their help text.
 pub const GAUGES: &[(&str, &str)] = &[
     (CONNECTIONS, "Connections open now, by listener."),
+    (SOURCE_ANOMALY, "1 while a source is unusual, by source and anomaly."),
     (PLUGIN_QUARANTINED, "1 while a version is quarantined, by plugin and digest."),
     (INSTANCES, "Plugin instances in use now."),
     (IN_FLIGHT, "Attempts under way now, by destination."),

@@ -5,6 +5,7 @@ mod id;
 mod name;
 mod nearest;
 pub mod pointer;
+mod rejected;
 mod state;
 mod verdict;
 
@@ -15,5 +16,6 @@ pub use event::{Event, EventState};
 pub use id::{EventId, IdError};
 pub use name::{Name, NameError};
 pub use nearest::{listed, nearest};
+pub use rejected::Rejected;
 pub use state::{StateRow, StateValue};
 pub use verdict::{Decision, Digest, Ruling};

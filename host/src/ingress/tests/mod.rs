@@ -5,6 +5,7 @@ mod measures;
 mod refuses;
 mod store;
 mod trouble;
+mod watching;
 
 use std::sync::Arc;
 

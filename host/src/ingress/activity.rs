@@ -1,0 +1,81 @@
+//! What goes on at a source, beside its events: refused requests, and what is unusual.
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use ::metrics::gauge;
+use parking_lot::Mutex;
+use tokio::time::MissedTickBehavior;
+
+use super::Handle;
+use super::anomaly::{Anomaly, Detector, Minute};
+use super::rejects::Rejects;
+use crate::metrics::SOURCE_ANOMALY;
+use crate::tasks::Tasks;
+
+/// How long the detector's minutes are.
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// One source's; it outlives new settings.
+#[derive(Default)]
+pub(super) struct Activity {
+    pub(super) rejects: Rejects,
+    accepted: AtomicU64,
+    unverified: AtomicU64,
+    watched: Mutex<Watched>,
+}
+
+#[derive(Default)]
+struct Watched {
+    detector: Detector,
+    now: Vec<Anomaly>,
+}
+
+impl Activity {
+    pub(super) fn accepted(&self) {
+        self.accepted.fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn unverified(&self) {
+        self.unverified.fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn anomalies(&self) -> Vec<Anomaly> {
+        self.watched.lock().now.clone()
+    }
+
+    /// A minute has passed.
+    pub(super) fn minute(&self, source: &str) {
+        let accepted = self.accepted.swap(0, Relaxed);
+        let unverified = self.unverified.swap(0, Relaxed);
+        let mut watched = self.watched.lock();
+        let found = watched.detector.minute(Minute { accepted, unverified });
+        for anomaly in Anomaly::ALL {
+            let (before, now) = (watched.now.contains(&anomaly), found.contains(&anomaly));
+            let name = anomaly.as_str();
+            if now && !before {
+                tracing::warn!(source, anomaly = name, accepted, unverified, "a source is unusual");
+            } else if before && !now {
+                tracing::info!(source, anomaly = name, "a source is as usual again");
+            }
+            let value = if now { 1.0 } else { 0.0 };
+            gauge!(SOURCE_ANOMALY, "source" => source.to_owned(), "anomaly" => name).set(value);
+        }
+        watched.now = found;
+    }
+}
+
+/// Looks at all sources once a minute, until the stop.
+pub fn watch(handle: &Handle, tasks: &Tasks) {
+    let (stop, handle) = (tasks.stopping(), handle.clone());
+    tasks.spawn("anomalies", async move {
+        let mut minutes = tokio::time::interval(MINUTE);
+        minutes.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        minutes.tick().await;
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                _ = minutes.tick() => handle.minute(),
+            }
+        }
+    });
+}
