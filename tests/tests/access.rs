@@ -178,3 +178,68 @@ async fn keys_stay_exact_across_kill() {
     }
     assert_eq!(host.api("stats").await.expect("stats")["events"], key, "one event a key");
 }
+
+const ORDER: &str = r#"{ "type": "object", "required": ["id"],
+    "properties": { "id": { "type": "integer" } } }"#;
+
+fn validated(on_invalid: &str) -> String {
+    format!(
+        "[sources.s]\nverify = {{ scheme = \"none\" }}\nkind = \"header:x-kind\"\n\
+         [sources.s.validate]\ncontent_types = [\"application/json\"]\nheaders = [\"x-kind\"]\n\
+         schemas = {{ order = \"plugins/order.json\" }}\non_invalid = \"{on_invalid}\"\n"
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_as_it_must_be_is_refused_with_the_place() {
+    let builder = HostBuilder::new(&validated("refuse")).file("order.json", ORDER.as_bytes());
+    let host = builder.start().await;
+    let post = async |kind: &str, content_type: &str, body: &str| {
+        let headers = [("x-kind", kind), ("content-type", content_type)];
+        let posted = host.client.post(host.ingress(), "/in/s", &headers, body.to_owned()).await;
+        posted.expect("an answer")
+    };
+    let json = "application/json; charset=utf-8";
+    assert_eq!(post("order", json, r#"{"id":1}"#).await.status, 202);
+    assert_eq!(post("other", json, "anything").await.status, 202);
+    let wrong = post("order", json, r#"{"id":"SECRET"}"#).await;
+    assert_eq!((wrong.status, wrong.code()), (422, "invalid".into()));
+    assert_eq!(wrong.json()["errors"][0]["pointer"], "/id", "{:?}", wrong.body);
+    assert!(!host.log().contains("SECRET"), "no body in the log");
+    let typed = post("order", "text/plain", "{}").await;
+    assert!(typed.json()["errors"][0]["detail"].as_str().expect("text").contains("content type"));
+    let deep = "[".repeat(101) + &"]".repeat(101);
+    let deep = post("other", json, &deep).await;
+    assert_eq!((deep.status, deep.code()), (422, "json-too-deep".into()));
+    let kept = host.api("sources/s/rejected").await.expect("a list");
+    let reasons: Vec<_> = (0..3).map(|place| kept["rejected"][place]["reason"].clone()).collect();
+    assert_eq!(reasons, ["json-too-deep", "invalid", "invalid"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_as_it_must_be_may_be_parked_and_replayed() {
+    let builder = HostBuilder::new(&validated("park")).file("order.json", ORDER.as_bytes());
+    let mut host = builder.start().await;
+    let headers = [("x-kind", "order"), ("content-type", "application/json")];
+    let posted = host.client.post(host.ingress(), "/in/s", &headers, r#"{"id":"1"}"#).await;
+    let posted = posted.expect("an answer");
+    assert_eq!(posted.status, 202);
+    host.settled(DEADLINE).await;
+    let parked = host.api("events?state=parked").await.expect("events");
+    assert_eq!(parked["events"][0]["id"], posted.id().as_str());
+    let reason = parked["events"][0]["reason"].as_str().expect("a reason").to_owned();
+    assert!(reason.starts_with("invalid: at /id: "), "{reason}");
+    // A crash forgets nothing of it, and a replay checks anew.
+    host.kill();
+    std::fs::write(host.plugins().join("order.json"), "true").expect("a write");
+    host.launch().await;
+    assert_eq!(host.api("events?state=parked").await.expect("events"), parked);
+    let again = format!("/api/v1/events/{}/replay", posted.id());
+    let again = host.client.post(host.admin(), &again, &[], "").await.expect("an answer");
+    assert!(again.status < 300, "{again:?}");
+    eventually("it is routed", DEADLINE, || async {
+        let event = host.api(&format!("events/{}", posted.id())).await.ok()?;
+        (event["state"] == "unrouted").then_some(())
+    })
+    .await;
+}

@@ -102,7 +102,13 @@ pub(super) fn pipelines(config: &Config) -> Pipelines {
                 Some(config::OnFailure::Park) | None => OnFailure::Park,
             },
         });
-        Pipeline::new(steps.collect(), source.destinations.clone(), waits.clone())
+        let pipeline = Pipeline::new(steps.collect(), source.destinations.clone(), waits.clone());
+        match &source.validate {
+            Some(validate) if validate.on_invalid == config::OnInvalid::Park => {
+                pipeline.park_unless(validate.rules.clone())
+            }
+            _ => pipeline,
+        }
     };
     config.sources.iter().map(|(name, source)| (name.clone(), pipeline(source))).collect()
 }
@@ -192,6 +198,12 @@ pub(super) fn sources(config: &Config) -> ingress::Sources {
         rate_per_address: source.access.rate_per_address.map(rate),
         rate: source.access.rate.map(rate),
         max_body: usize_of(source.max_body.unwrap_or(config.ingress.max_body)),
+        rules: source
+            .validate
+            .as_ref()
+            .filter(|validate| validate.on_invalid == config::OnInvalid::Refuse)
+            .map(|validate| validate.rules.clone()),
+        max_json_depth: config.ingress.max_json_depth,
         answer: source.answer.as_ref().map(|answer| ingress::Answer {
             status: answer.status,
             content_type: answer.content_type.clone(),

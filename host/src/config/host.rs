@@ -28,6 +28,8 @@ pub struct IngressConfig {
     pub body_timeout: Duration,
     pub idle_timeout: Duration,
     pub max_connections: usize,
+    /// Of arrays and objects in each other.
+    pub max_json_depth: usize,
     pub trusted_proxies: Vec<IpNet>,
     pub client_header: ClientHeader,
     /// Trusted proxies begin each connection with a PROXY header.
@@ -182,6 +184,10 @@ impl IngressConfig {
                 .key("max_connections", whole(), "Open connections; more get a 503.")
                 .range("1", "1000000")
                 .default("10000"),
+            max_json_depth: s
+                .key("max_json_depth", whole(), "Arrays and objects in each other, in a body whose content type is JSON; deeper ones are refused with 422.")
+                .range("4", "127")
+                .default("100"),
             tls: s.optional_section("tls", "Serve HTTPS instead of HTTP.", TlsConfig::read),
         }
     }

@@ -25,6 +25,7 @@ mod sources;
 mod tests;
 mod tree;
 mod unit;
+mod validate;
 mod verify;
 mod written;
 
@@ -41,4 +42,5 @@ pub use settings::{Config, reference, sample};
 pub use source::{DedupeConfig, DedupeKey, Selector, SourceConfig};
 pub use sources::{ReadFile, Sources};
 pub use unit::{Rate, parse_duration, parse_size, print_duration};
+pub use validate::{OnInvalid, ValidateConfig};
 pub use written::Written;

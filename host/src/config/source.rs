@@ -9,6 +9,7 @@ use super::kind::{DURATION, Kind, List, PUBLIC_URL, Reference, SIZE, Text, heade
 use super::reader::{At, Section};
 use super::tree::Value;
 use super::unit::{Fault, quote};
+use super::validate::{self, ValidateConfig};
 use super::verify::{self, Scheme};
 use crate::model::{Name, pointer};
 use crate::signing::{Place, Verify};
@@ -25,6 +26,7 @@ pub struct SourceConfig {
     pub kind: Option<Selector>,
     pub dedupe: Option<DedupeConfig>,
     pub access: AccessConfig,
+    pub validate: Option<ValidateConfig>,
     /// None tells the event's id.
     pub answer: Option<AnswerConfig>,
     /// Bytes; none means as `[ingress]` says.
@@ -128,6 +130,8 @@ impl SourceConfig {
         let doc = "Answer a repeated event with the first one's id and do not handle it again.";
         let dedupe = s.optional_section("dedupe", doc, |inner| dedupe(inner, scheme));
         let access = AccessConfig::read(s);
+        let doc = "What a verified request must look like.";
+        let validate = s.optional_section("validate", doc, validate::read);
         let doc = "What the provider gets for an accepted event, new or repeated. Without it: 202 or 200, and the event's id as JSON.";
         let answer = s.optional_section("answer", doc, answer::read);
         let doc = "The largest body of this source.";
@@ -141,6 +145,7 @@ impl SourceConfig {
             kind,
             dedupe,
             access,
+            validate,
             answer,
             max_body,
         })

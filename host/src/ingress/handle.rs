@@ -219,6 +219,10 @@ impl Inner {
             return Ok(Received::Handshake(answer));
         }
         let (kind, dedupe) = source.facts.read(&headers, &bytes);
+        source.check(&kind, &headers, &bytes).map_err(|refused| {
+            let seen = rejects.look((&head.method, &head.uri, &headers), Some(&bytes), now);
+            (refused, seen)
+        })?;
         source.strip(&mut headers);
         let (name, size) = (source.name.clone(), bytes.len());
         let event = NewEvent { source: name, kind, headers, body: bytes, dedupe };

@@ -1,5 +1,6 @@
 //! Takes webhooks in: checks, verifies, has them written down, and only then answers 2xx.
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -7,7 +8,7 @@ use http::{HeaderName, HeaderValue, StatusCode};
 use ipnet::IpNet;
 use rustls::pki_types::ServerName;
 
-use crate::model::Name;
+use crate::model::{Name, Rules};
 use crate::server::Certificate;
 use crate::signing::{Secret, Verify};
 
@@ -99,6 +100,10 @@ pub struct SourceOptions {
     pub rate: Option<Rate>,
     /// Bytes. Default 1 MiB.
     pub max_body: usize,
+    /// Of arrays and objects in each other, where the content type is JSON. Default 100.
+    pub max_json_depth: usize,
+    /// Refuses a verified request that is not so. None: takes all.
+    pub rules: Option<Arc<Rules>>,
     /// What an accepted event is answered with. None: 202 or, for a duplicate,
     /// 200, and the event's id as JSON.
     pub answer: Option<Answer>,
@@ -118,6 +123,8 @@ impl Default for SourceOptions {
             rate_per_address: None,
             rate: None,
             max_body: 1024 * 1024,
+            max_json_depth: 100,
+            rules: None,
             answer: None,
         }
     }

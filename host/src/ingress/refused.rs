@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Response, header};
 use http_body_util::Full;
 
+use crate::model::Invalid;
 use crate::server::{BodyError, ErrorCode, Problem, RequestId};
 use crate::signing::Refusal;
 use crate::store::AppendError;
@@ -33,6 +34,10 @@ pub(super) enum Refused {
     Body { error: BodyError, max: usize },
     #[error("{refusal}")]
     NotVerified { refusal: Refusal, challenge: HeaderValue },
+    #[error("the JSON is deeper than `max_json_depth`, {max}")]
+    TooDeep { max: usize },
+    #[error("{0}")]
+    Invalid(Invalid),
     #[error("{0}")]
     Store(AppendError),
 }
@@ -50,6 +55,8 @@ pub(super) fn reasons() -> impl Iterator<Item = &'static str> {
         Code::BodyTooLarge,
         Code::BodyTimeout,
         Code::BodyIncomplete,
+        Code::JsonTooDeep,
+        Code::Invalid,
         Code::StoreBusy,
         Code::StoreFull,
         Code::StoreFailed,
@@ -87,6 +94,8 @@ impl Refused {
             Self::Body { error: BodyError::Timeout, .. } => ErrorCode::BodyTimeout,
             Self::Body { error: BodyError::Incomplete, .. } => ErrorCode::BodyIncomplete,
             Self::NotVerified { .. } => ErrorCode::NotVerified,
+            Self::TooDeep { .. } => ErrorCode::JsonTooDeep,
+            Self::Invalid(_) => ErrorCode::Invalid,
             Self::Store(AppendError::Busy) => ErrorCode::StoreBusy,
             Self::Store(AppendError::Full) => ErrorCode::StoreFull,
             Self::Store(AppendError::Failed(_)) => ErrorCode::StoreFailed,
@@ -123,6 +132,12 @@ impl Refused {
             }
             Self::NotVerified { .. } => {
                 say("the request could not be verified; check secret, scheme and clock")
+            }
+            Self::TooDeep { max } => {
+                Problem::new(self.code(), format!("the JSON may be {max} levels deep"))
+            }
+            Self::Invalid(invalid) => {
+                say("the event is not as this source's must be; see `errors`").errors(&invalid.0)
             }
             Self::Store(error) => store(self.code(), error),
         }

@@ -1,7 +1,7 @@
 //! One source, its settings made ready for use.
 use std::sync::Arc;
 
-use http::{HeaderMap, Method};
+use http::{HeaderMap, Method, header};
 use ipnet::IpNet;
 use tokio::time::Instant;
 
@@ -14,7 +14,7 @@ use super::meters::Meters;
 use super::rate::Bucket;
 use super::refused::{Refused, reasons};
 use super::{Answer, ClientPins, SourceOptions};
-use crate::model::Name;
+use crate::model::{Name, Rules, is_deeper};
 use crate::server::Peer;
 use crate::signing::{Request, Secret, Verified, Verifier};
 
@@ -23,6 +23,8 @@ pub(super) struct Source {
     pub(super) facts: Facts,
     pub(super) max_body: usize,
     pub(super) answer: Option<Answer>,
+    max_json_depth: usize,
+    rules: Option<Arc<Rules>>,
     pub(super) meters: Meters,
     pub(super) activity: Arc<Activity>,
     verifier: Verifier,
@@ -51,6 +53,8 @@ impl Source {
             facts: Facts::new(&options.kind, options.dedupe.as_ref()),
             max_body: options.max_body,
             answer: options.answer.clone(),
+            max_json_depth: options.max_json_depth,
+            rules: options.rules.clone(),
             meters: Meters::new(&name, reasons(), secrets, options.answer.as_ref()),
             activity: before.map(|source| source.activity.clone()).unwrap_or_default(),
             verifier: Verifier::new(&options.verify),
@@ -108,6 +112,22 @@ impl Source {
         }
     }
 
+    /// What a request must look like that is the source's own.
+    pub(super) fn check(
+        &self,
+        kind: &str,
+        headers: &HeaderMap,
+        body: &[u8],
+    ) -> Result<(), Refused> {
+        if is_json(headers) && is_deeper(body, self.max_json_depth) {
+            return Err(Refused::TooDeep { max: self.max_json_depth });
+        }
+        match &self.rules {
+            Some(rules) => rules.check(kind, headers, body).map_err(Refused::Invalid),
+            None => Ok(()),
+        }
+    }
+
     pub(super) fn verify(&self, request: &Request<'_>, now_s: u64) -> Result<Verified, Refused> {
         let verified = self.verifier.verify(request, now_s).map_err(|refusal| {
             let challenge = self.verifier.challenge();
@@ -126,4 +146,13 @@ impl Source {
         }
         strip(headers);
     }
+}
+
+/// `application/json`, `application/vnd.github+json` and the like.
+fn is_json(headers: &HeaderMap) -> bool {
+    let Some(value) = headers.get(header::CONTENT_TYPE) else { return false };
+    let essence = value.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default();
+    let essence = essence.trim_ascii_end();
+    let start = essence.len().saturating_sub(4);
+    essence[start..].eq_ignore_ascii_case(b"json")
 }

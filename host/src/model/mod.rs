@@ -6,6 +6,7 @@ mod name;
 mod nearest;
 pub mod pointer;
 mod rejected;
+mod rules;
 mod state;
 mod verdict;
 
@@ -17,5 +18,6 @@ pub use id::{EventId, IdError};
 pub use name::{Name, NameError};
 pub use nearest::{listed, nearest};
 pub use rejected::Rejected;
+pub use rules::{Flaw, Invalid, Rules, Schema, is_deeper};
 pub use state::{StateRow, StateValue};
 pub use verdict::{Decision, Digest, Ruling};

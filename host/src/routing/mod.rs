@@ -15,7 +15,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 
 use crate::clock::{Clock, millis};
-use crate::model::{Event, Name};
+use crate::model::{Event, Name, Rules};
 use crate::plugins::Plugins;
 use crate::store::Store;
 use crate::tasks::Tasks;
@@ -48,6 +48,8 @@ pub struct Pipeline {
     plugins: Vec<Name>,
     destinations: Vec<Name>,
     first_waits: Arc<FirstWaits>,
+    /// What an event must look like, or it is parked.
+    rules: Option<Arc<Rules>>,
 }
 
 /// How long a destination's first attempt waits, where it does.
@@ -57,7 +59,15 @@ impl Pipeline {
     /// `destinations` are for what no plugin routed.
     pub fn new(steps: Vec<Step>, destinations: Vec<Name>, first_waits: Arc<FirstWaits>) -> Self {
         let plugins = steps.iter().map(|step| step.plugin.clone()).collect();
-        Self { steps, plugins, destinations, first_waits }
+        Self { steps, plugins, destinations, first_waits, rules: None }
+    }
+
+    /// An event that is not so is parked before any plugin sees it; a replay
+    /// checks it again.
+    #[must_use]
+    pub fn park_unless(mut self, rules: Arc<Rules>) -> Self {
+        self.rules = Some(rules);
+        self
     }
 
     fn due_ms(&self, destination: &Name, now_ms: u64) -> u64 {

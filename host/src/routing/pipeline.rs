@@ -54,6 +54,12 @@ pub(super) async fn run(
     let mut changes = Vec::new();
     let mut draft = Draft::default();
     let mut rulings = Vec::with_capacity(pipeline.steps.len());
+    if let Some(rules) = &pipeline.rules
+        && let Err(invalid) = rules.check(&event.kind, &event.headers, &event.body)
+    {
+        let end = End::Stop(EventState::Parked, format!("invalid: {invalid}"));
+        return conclude(pipeline, parts, event, draft, end, rulings, tries);
+    }
     let mut end = End::Through;
     // All versions at once: a swap falls between two events, not into one.
     let pinned = parts.plugins.pin(&pipeline.plugins);

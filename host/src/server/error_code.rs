@@ -21,6 +21,7 @@ pub enum ErrorCode {
     BodyTimeout,
     Conflict,
     BodyTooLarge,
+    JsonTooDeep,
     Invalid,
     AddressRateLimited,
     RateLimited,
@@ -44,7 +45,7 @@ struct Entry {
 }
 
 /// In the order of the codes, which a test holds.
-const TABLE: [Entry; 24] = [
+const TABLE: [Entry; 25] = [
     Entry {
         code: ErrorCode::BadRequest,
         text: "bad-request",
@@ -172,12 +173,21 @@ const TABLE: [Entry; 24] = [
         cure: "Send a smaller body, or raise `max_body` for the source or the ingress.",
     },
     Entry {
+        code: ErrorCode::JsonTooDeep,
+        text: "json-too-deep",
+        status: StatusCode::UNPROCESSABLE_ENTITY,
+        title: "The JSON is too deep",
+        retryable: false,
+        cure: "Send arrays and objects less deep in each other, or raise `[ingress] max_json_depth`.",
+    },
+    Entry {
         code: ErrorCode::Invalid,
         text: "invalid",
         status: StatusCode::UNPROCESSABLE_ENTITY,
         title: "The request was understood and is wrong",
         retryable: false,
-        cure: "Read the detail: it names the field and what it may be.",
+        cure: "Read the detail, and `errors` where there is one: it names the field by a JSON pointer, \
+               and what is wrong with it. A source's `validate` decides.",
     },
     Entry {
         code: ErrorCode::AddressRateLimited,

@@ -36,6 +36,7 @@ pub struct Problem {
     detail: Cow<'static, str>,
     request: RequestId,
     retry_after_s: Option<u64>,
+    errors: Vec<serde_json::Value>,
 }
 
 #[derive(Serialize)]
@@ -47,18 +48,28 @@ struct Document<'p> {
     detail: &'p str,
     retryable: bool,
     request: String,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    errors: &'p [serde_json::Value],
 }
 
 impl Problem {
     /// `detail` is for whoever asked: this case, and its cure.
     pub fn new(code: ErrorCode, detail: impl Into<Cow<'static, str>>) -> Self {
         let request = RequestId::random();
-        Self { code, detail: detail.into(), request, retry_after_s: None }
+        Self { code, detail: detail.into(), request, retry_after_s: None, errors: Vec::new() }
     }
 
     #[must_use]
     pub fn retry_after(mut self, seconds: u64) -> Self {
         self.retry_after_s = Some(seconds);
+        self
+    }
+
+    /// Single things that are wrong: what each is, and its place.
+    #[must_use]
+    pub fn errors(mut self, errors: &[impl Serialize]) -> Self {
+        let value = |error| serde_json::to_value(error).ok();
+        self.errors = errors.iter().filter_map(value).collect();
         self
     }
 
@@ -97,6 +108,7 @@ impl Problem {
             detail: &self.detail,
             retryable: self.code.retryable(),
             request: self.request.to_string(),
+            errors: &self.errors,
         };
         serde_json::to_vec(&document).expect("texts and numbers are JSON").into()
     }

@@ -93,6 +93,15 @@ fn of_a_source() {
         (open("answer = { status = 404 }"), "answer.status", "out of range"),
         (open("answer = { status = 204, body = \"x\" }"), "answer.body", "has no body"),
         (open("answer = { content_type = \"a\\nb\" }"), "answer.content_type", "no content type"),
+        (
+            open("validate = { content_types = [\"json\"] }"),
+            "validate.content_types[0]",
+            "content type",
+        ),
+        (open("validate = { headers = [\"authorization\"] }"), "validate.headers", "not kept"),
+        (open("validate = { schema = \"none.json\" }"), "validate.schema", "can't be read"),
+        (open("validate = { schemas = \"x\" }"), "validate.schemas", "expected a table"),
+        (open("validate = { on_invalid = \"drop\" }"), "validate.on_invalid", "is not known here"),
         (open("allow = []"), "allow", "nobody could post"),
         (open("allow = [\"1.2.3/8\"]"), "allow[0]", "is no network"),
         (open("allow = [\"1.2.3.4\", \"1.2.3.4\"]"), "allow[1]", "twice"),
@@ -152,4 +161,28 @@ fn of_a_client_certificate() {
         let all = super::bad(&format!("[sources.s]\n{head}client = {{ {text} }}"));
         assert!(all.iter().any(|one| one.key == format!("sources.s.{key}")), "{all}");
     }
+}
+
+#[test]
+fn of_a_schema() {
+    let text = "[sources.s]\nverify = { scheme = \"none\" }\n\
+                validate = { schema = \"a.json\", schemas = { paid = \"b.json\", \"x y\" = \"c.json\" } }\n";
+    let files = [
+        ("/etc/hw/a.json", "{"),
+        ("/etc/hw/b.json", r#"{ "properties": { "id": { "type": "strin" } } }"#),
+        ("/etc/hw/c.json", r#"{ "$ref": "https://example.com/schema" }"#),
+    ];
+    let found = super::parse_with(text, &super::sources(&[], &files)).expect_err("bad schemas");
+    let told: Vec<(&str, &str)> =
+        found.iter().map(|one| (one.key.as_str(), one.message.as_str())).collect();
+    for (key, part) in [
+        ("sources.s.validate.schema", "line 1"),
+        ("sources.s.validate.schemas.paid", "/properties/id/type"),
+    ] {
+        assert!(told.iter().any(|(at, text)| *at == key && text.contains(part)), "{told:?}");
+    }
+    let good = [("/etc/hw/a.json", "true"), ("/etc/hw/b.json", "{}"), ("/etc/hw/c.json", "{}")];
+    let config = super::parse_with(text, &super::sources(&[], &good)).expect("good");
+    let rules = &config.sources["s"].validate.as_ref().expect("validate").rules;
+    assert_eq!(rules.kinds.keys().collect::<Vec<_>>(), ["paid", "x y"]);
 }
