@@ -20,6 +20,7 @@ pub(super) fn store(config: &Config, clock: Clock) -> store::Options {
         segment_bytes: config.store.segment,
         queue_bytes: usize_of(config.store.queue),
         linger: config.store.linger,
+        reserve_bytes: config.store.reserve,
         ..store::Options::new(&config.data_dir, clock)
     }
 }

@@ -67,6 +67,8 @@ pub struct StoreConfig {
     pub segment: u64,
     /// Bytes that may wait in memory to be written.
     pub queue: u64,
+    /// Bytes that stay free on the disk.
+    pub reserve: u64,
     /// How long a commit waits for more events.
     pub linger: Duration,
 }
@@ -223,7 +225,10 @@ impl AdminConfig {
 
 impl StoreConfig {
     pub(super) fn read(s: &Section<'_, '_>) -> Self {
+        let doc = "What stays free on the disk of `data_dir`. With less, sources get 503; deliveries, reads and the purge go on. `0B` switches it off.";
+        let reserve = s.key("reserve", SIZE, doc).range("0B", "1024GiB").default("256MiB");
         Self {
+            reserve,
             segment: s
                 .key("segment", SIZE, "One file of the journal. Space is freed file by file.")
                 .range("1MiB", "1GiB")

@@ -19,6 +19,7 @@ use super::client::Client;
 use super::meters::Meters;
 use super::refused::{Refused, stray_reasons};
 use super::rejects::{Refusal, Seen};
+use super::shares::Shares;
 use super::source::Source;
 use super::{Options, Proxies, Sources, target};
 use crate::clock::Clock;
@@ -45,6 +46,7 @@ struct Inner {
     clock: Clock,
     proxies: Proxies,
     body_timeout: Duration,
+    shares: Shares,
     stray: Meters,
     strays: Activity,
 }
@@ -58,6 +60,7 @@ impl Handle {
             clock,
             proxies: options.proxies,
             body_timeout: options.body_timeout,
+            shares: Shares::default(),
             stray: Meters::new(STRAY, stray_reasons(), 0, None),
             strays: Activity::default(),
         }))
@@ -223,6 +226,9 @@ impl Inner {
             let seen = rejects.look((&head.method, &head.uri, &headers), Some(&bytes), now);
             (refused, seen)
         })?;
+        if !self.shares.admit(&source.name, bytes.len(), self.store.fullness(), now) {
+            return Err((Refused::Share, None));
+        }
         source.strip(&mut headers);
         let (name, size) = (source.name.clone(), bytes.len());
         let event = NewEvent { source: name, kind, headers, body: bytes, dedupe };

@@ -24,6 +24,7 @@ mod path;
 mod rate;
 mod refused;
 mod rejects;
+mod shares;
 mod source;
 
 #[cfg(test)]

@@ -38,6 +38,8 @@ pub(super) enum Refused {
     TooDeep { max: usize },
     #[error("{0}")]
     Invalid(Invalid),
+    #[error("the queue before the store is more than half full, and the source has had its share")]
+    Share,
     #[error("{0}")]
     Store(AppendError),
 }
@@ -96,7 +98,7 @@ impl Refused {
             Self::NotVerified { .. } => ErrorCode::NotVerified,
             Self::TooDeep { .. } => ErrorCode::JsonTooDeep,
             Self::Invalid(_) => ErrorCode::Invalid,
-            Self::Store(AppendError::Busy) => ErrorCode::StoreBusy,
+            Self::Share | Self::Store(AppendError::Busy) => ErrorCode::StoreBusy,
             Self::Store(AppendError::Full) => ErrorCode::StoreFull,
             Self::Store(AppendError::Failed(_)) => ErrorCode::StoreFailed,
             Self::Store(AppendError::Closed) => ErrorCode::ShuttingDown,
@@ -139,6 +141,7 @@ impl Refused {
             Self::Invalid(invalid) => {
                 say("the event is not as this source's must be; see `errors`").errors(&invalid.0)
             }
+            Self::Share => store(self.code(), &AppendError::Busy),
             Self::Store(error) => store(self.code(), error),
         }
     }

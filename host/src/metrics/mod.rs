@@ -65,6 +65,8 @@ pub const COMMIT_SECONDS: &str = "hookwright_store_commit_seconds";
 pub const STORE_ERRORS: &str = "hookwright_store_errors_total";
 /// Bytes on the disk.
 pub const STORE_BYTES: &str = "hookwright_store_bytes";
+/// Bytes that are free on the disk of the store.
+pub const STORE_FREE_BYTES: &str = "hookwright_store_free_bytes";
 /// Events dropped by retention.
 pub const PURGED: &str = "hookwright_store_purged_events_total";
 /// Background tasks that panicked, by `task`.
@@ -148,6 +150,7 @@ pub const GAUGES: &[(&str, &str)] = &[
     (BACKLOG, "Deliveries waiting, by destination."),
     (OLDEST_SECONDS, "Age of the oldest waiting delivery's event, by destination."),
     (STORE_BYTES, "Bytes on the disk."),
+    (STORE_FREE_BYTES, "Bytes that are free on the disk of the store."),
 ];
 
 /// Histograms with their help text.

@@ -228,15 +228,17 @@ const TABLE: [Entry; 25] = [
         status: StatusCode::SERVICE_UNAVAILABLE,
         title: "More events are waiting to be written than may be",
         retryable: true,
-        cure: "Try again after `retry-after`. If it lasts, the disk is too slow for the load.",
+        cure: "Try again after `retry-after`. If it lasts, the disk is too slow for the load. Beyond half of \
+               `[store] queue` each source has a fair share: one that floods is refused first.",
     },
     Entry {
         code: ErrorCode::StoreFull,
         text: "store-full",
         status: StatusCode::SERVICE_UNAVAILABLE,
-        title: "The disk is full",
+        title: "The disk is full, or nearly",
         retryable: true,
-        cure: "Make room on the disk of `data_dir`, or keep events for a shorter time.",
+        cure: "Make room on the disk of `data_dir`, or keep events for a shorter time. So much stays free: \
+               `[store] reserve`.",
     },
     Entry {
         code: ErrorCode::StoreFailed,

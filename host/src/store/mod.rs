@@ -257,6 +257,12 @@ pub trait Store: Send + Sync + 'static {
     /// Resolves once the event is on the disk. Never blocks.
     fn append(&self, event: NewEvent) -> AppendFuture;
 
+    /// How much of what may wait to be written does: at 1 and more `append`
+    /// answers `Busy`. Costs no lock.
+    fn fullness(&self) -> f32 {
+        0.0
+    }
+
     /// Records the outcome of routing and hands the deliveries on: at once,
     /// still within this call, in an event's first round where they leave as
     /// the event came; else once the rows are committed. Never blocks.

@@ -16,6 +16,8 @@ pub(super) struct MemoryStore {
     pub(super) error: Mutex<Option<AppendError>>,
     /// Appends resolve only with its permits, where there is one.
     pub(super) gate: Mutex<Option<Arc<Semaphore>>>,
+    /// What it says of how much waits.
+    pub(super) fullness: Mutex<f32>,
     keys: Mutex<HashMap<[u8; 16], EventId>>,
 }
 
@@ -51,6 +53,10 @@ impl Store for MemoryStore {
             }
             kept
         })
+    }
+
+    fn fullness(&self) -> f32 {
+        *self.fullness.lock()
     }
 
     fn routed(&self, _: Routed) {}

@@ -79,6 +79,26 @@ async fn the_answer_waits_for_the_append_and_the_stop_for_the_answer() {
 }
 
 #[tokio::test]
+async fn one_source_does_not_take_the_whole_queue() {
+    let both = [("flood", SourceOptions::default()), ("quiet", SourceOptions::default())];
+    let ingress = serve_with(sources(both), |_| {});
+    let mut wire = ingress.server.connect().await;
+    let large = "x".repeat(1024 * 1024);
+    for _ in 0..3 {
+        assert_eq!(wire.post("/in/flood", "", &large).await.status, 202, "there is room");
+    }
+    *ingress.store.fullness.lock() = 0.6;
+    let mut refused = None;
+    for _ in 0..3 {
+        refused = Some(wire.post("/in/flood", "", &large).await).filter(|it| it.status != 202);
+    }
+    let refused = refused.expect("more than a turn's share");
+    assert_eq!((refused.status, &refused.json()["code"]), (503, &"store-busy".into()));
+    assert_eq!(refused.header("retry-after"), Some("1"));
+    assert_eq!(wire.post("/in/quiet", "", "small").await.status, 202);
+}
+
+#[tokio::test]
 async fn a_thousand_slow_bodies_do_not_stop_a_good_one() {
     let ingress = serve_with(sources([("s", SourceOptions::default())]), |options| {
         options.body_timeout = Duration::from_secs(1);

@@ -20,6 +20,11 @@ pub(crate) trait Disk: Send + Sync + 'static {
     /// Names created in or removed from the directory are durable afterwards.
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
     fn remove(&self, path: &Path) -> io::Result<()>;
+    /// Bytes that this user may still write where the path is.
+    fn free(&self, path: &Path) -> io::Result<u64> {
+        let room = rustix::fs::statvfs(path)?;
+        Ok(room.f_bavail.saturating_mul(room.f_frsize))
+    }
 }
 
 /// The machine's own.

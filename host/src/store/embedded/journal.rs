@@ -1,6 +1,6 @@
 //! The queue before the journal thread: bounded, and refused at once where it is full.
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
@@ -54,6 +54,8 @@ pub(super) struct Queue {
     wake: Condvar,
     most_bytes: usize,
     most_records: usize,
+    /// What the state's bytes and records come to, in thousandths of what may wait.
+    filled: AtomicUsize,
     failed: AtomicBool,
 }
 
@@ -72,6 +74,7 @@ impl Queue {
             wake: Condvar::new(),
             most_bytes,
             most_records,
+            filled: AtomicUsize::new(0),
             failed: AtomicBool::new(false),
         }
     }
@@ -92,6 +95,7 @@ impl Queue {
             return Err(AppendError::Busy);
         }
         push(&mut state, Job::Append { event, done }, bytes);
+        self.note(&state);
         self.wake_for(state);
         Ok(written)
     }
@@ -160,6 +164,18 @@ impl Queue {
         let mut state = self.state.lock();
         state.bytes -= batch.bytes;
         state.records -= batch.records;
+        self.note(&state);
+    }
+
+    fn note(&self, state: &State) {
+        let part = |some: usize, most: usize| some.saturating_mul(1_000) / most.max(1);
+        let filled = part(state.bytes, self.most_bytes).max(part(state.records, self.most_records));
+        self.filled.store(filled, Ordering::Relaxed);
+    }
+
+    /// How much of what may wait does: 1 and more refuses.
+    pub(super) fn fullness(&self) -> f32 {
+        self.filled.load(Ordering::Relaxed) as f32 / 1_000.0
     }
 
     pub(super) fn close(&self) {

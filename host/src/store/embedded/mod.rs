@@ -26,6 +26,7 @@ mod scan;
 mod schema;
 mod segment;
 mod settle;
+mod space;
 mod staged;
 mod state;
 mod writer;
@@ -66,6 +67,7 @@ pub(crate) struct Embedded {
     /// Locked for reading while a hand-off is on its way; none once closed.
     handoff: RwLock<Option<Arc<dyn Handoff>>>,
     readers: Readers,
+    space: Arc<space::Space>,
     /// What may wait for the index before events are refused, in bytes.
     most_behind: usize,
     purging: Mutex<()>,
@@ -99,6 +101,9 @@ impl Embedded {
 
     /// Why an event can't be taken now.
     fn refusal(&self) -> Option<AppendError> {
+        if self.space.is_low() {
+            return Some(AppendError::Full);
+        }
         if self.index.weight() <= self.most_behind {
             return None;
         }
@@ -117,6 +122,11 @@ impl Store for Embedded {
             None => self.queue.append(event),
         };
         Box::pin(async move { appended?.await.unwrap_or(Err(AppendError::Closed)) })
+    }
+
+    fn fullness(&self) -> f32 {
+        let behind = self.index.weight() as f32 / self.most_behind as f32;
+        behind.max(self.queue.fullness())
     }
 
     fn routed(&self, routed: Routed) {

@@ -9,7 +9,7 @@ use super::counts::Counts;
 use super::disk::{Disk, OsDisk};
 use super::error::OpenError;
 use super::query::Readers;
-use super::{Embedded, index, journal, lock, ops, recovery, schema, writer};
+use super::{Embedded, index, journal, lock, ops, recovery, schema, space, writer};
 use crate::clock::Clock;
 use crate::store::{Handoff, Store};
 
@@ -31,6 +31,11 @@ pub struct Options {
     /// So long the journal waits for more to commit together. Default none:
     /// what comes during one sync is committed by the next.
     pub linger: Duration,
+    /// Bytes that must stay free on the disk; with less, new events are refused
+    /// as `Full` and all else goes on. Default 256 MiB; 0 switches it off.
+    pub reserve_bytes: u64,
+    /// From one look at the free bytes to the next.
+    pub(crate) look: Duration,
     pub clock: Clock,
     pub(crate) disk: Arc<dyn Disk>,
 }
@@ -45,6 +50,8 @@ impl Options {
             queue_bytes: 32 << 20,
             queue_records: 65_536,
             linger: Duration::ZERO,
+            reserve_bytes: 256 << 20,
+            look: Duration::from_secs(1),
             clock,
             disk: Arc::new(OsDisk),
         }
@@ -82,6 +89,8 @@ pub(super) fn open_embedded(
     let queue = Arc::new(journal::Queue::new(options.queue_bytes, options.queue_records));
     let segments = recovered.segments;
     let copying = checkpoint::start(&dir, Arc::clone(&checkpoints)).map_err(&failed)?;
+    let disk = Arc::clone(&options.disk);
+    let (space, looker) = space::start(disk, dir.clone(), options.reserve_bytes, options.look);
     let mut store = Embedded {
         dir: dir.clone(),
         clock: options.clock.clone(),
@@ -92,10 +101,12 @@ pub(super) fn open_embedded(
         counts: Arc::clone(&counts),
         handoff: parking_lot::RwLock::new(Some(Arc::clone(&handoff))),
         readers: Readers::new(&dir),
+        space,
         most_behind: options.queue_bytes,
         purging: parking_lot::Mutex::new(()),
         threads: parking_lot::Mutex::new(Threads {
             checkpoints: Some(copying),
+            looker: Some(looker),
             ..Threads::default()
         }),
         lock: parking_lot::Mutex::new(Some(lock)),
@@ -138,6 +149,7 @@ pub(super) struct Threads {
     journal: Option<JoinHandle<()>>,
     index: Option<JoinHandle<()>>,
     checkpoints: Option<JoinHandle<()>>,
+    looker: Option<space::Looker>,
 }
 
 impl Embedded {
@@ -146,6 +158,7 @@ impl Embedded {
     pub(super) fn shut(&self) {
         let threads = std::mem::take(&mut *self.threads.lock());
         *self.handoff.write() = None;
+        drop(threads.looker);
         self.queue.close();
         join(threads.journal);
         self.index.close();

@@ -40,6 +40,51 @@ fn a_full_disk_refuses_and_recovers() {
 }
 
 #[test]
+fn a_reserve_refuses_before_the_disk_is_full_and_all_else_goes_on() {
+    let disk = FaultyDisk::new();
+    let with = disk.clone();
+    let opened = Opened::with(move |options| {
+        options.disk = with;
+        options.reserve_bytes = 1 << 20;
+        options.look = Duration::from_millis(5);
+    });
+    let before = opened.accept("before");
+    let until_it_is = |full: bool| {
+        let until = Instant::now() + Duration::from_secs(20);
+        while matches!(opened.append(event("next")), Err(AppendError::Full)) != full {
+            assert!(Instant::now() < until, "the disk is looked at");
+        }
+    };
+    disk.free.store((1 << 20) - 1, Ordering::SeqCst);
+    until_it_is(true);
+    opened.route(&before, &["ci"]);
+    opened.store.flush().unwrap();
+    assert_eq!(opened.due("ci", START), [before.id], "deliveries and reads go on");
+    assert!(opened.store.healthy());
+    disk.free.store(1 << 20, Ordering::SeqCst);
+    until_it_is(false);
+}
+
+#[test]
+fn how_full_the_queue_is_follows_what_waits() {
+    let disk = FaultyDisk::new();
+    let with = disk.clone();
+    let opened = Opened::with(move |options| {
+        options.disk = with;
+        options.queue_bytes = 100_000;
+    });
+    opened.accept("first");
+    disk.set(Fault::Stuck);
+    let waiting = opened.store.append(event(&"x".repeat(60_000)));
+    let filled = opened.store.fullness();
+    assert!((0.6..0.8).contains(&filled), "{filled}");
+    disk.set(Fault::None);
+    new_id(wait(waiting));
+    opened.store.flush().unwrap();
+    assert!(opened.store.fullness() < 0.1);
+}
+
+#[test]
 fn what_a_full_disk_left_is_no_damage_in_a_segment_that_ended() {
     let (opened, disk) = opened();
     let before = opened.accept("before");

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::{Condvar, Mutex};
 
@@ -29,6 +29,8 @@ pub(super) enum Fault {
 pub(super) struct FaultyDisk {
     pub(super) syncs: AtomicUsize,
     fault: Mutex<Fault>,
+    /// What is free on it; 0 stands for what is free in truth.
+    pub(super) free: AtomicU64,
     changed: Condvar,
     /// By file: up to where it was written, and how much of that was synced.
     ends: Mutex<HashMap<PathBuf, Ends>>,
@@ -71,6 +73,13 @@ impl FaultyDisk {
 }
 
 impl Disk for FaultyDisk {
+    fn free(&self, path: &Path) -> io::Result<u64> {
+        match self.free.load(Ordering::SeqCst) {
+            0 => OsDisk.free(path),
+            free => Ok(free),
+        }
+    }
+
     fn create(&self, path: &Path) -> io::Result<File> {
         if *self.fault.lock() == Fault::Full {
             return Err(io::ErrorKind::StorageFull.into());
