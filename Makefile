@@ -4,7 +4,7 @@ HOST := target/debug/hookwright
 PLUGINS := $(patsubst plugins/%/Cargo.toml,%,$(wildcard plugins/*/Cargo.toml))
 DENY_VERSION := 0.20.2
 
-.PHONY: help run test check bench plugins setup clean
+.PHONY: help run test check bench flood plugins setup clean
 help: ## Show what there is.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
@@ -24,6 +24,10 @@ check: setup ## Format, lints, licences, the order of the modules.
 bench: setup plugins ## Measure against the limits of this machine, in one run.
 	$(CARGO) build --release -p hookwright
 	$(CARGO) run --release -p hookwright-tests --bin bench -- --plugins target/plugins/built
+
+flood: setup ## Measure what 50,000 bad requests a minute do to a good source.
+	$(CARGO) build --release -p hookwright
+	$(CARGO) run --release -p hookwright-tests --bin flood
 
 plugins: $(HOST) ## Build the plugins to target/plugins/built.
 	$(HOST) plugin build $(addprefix plugins/,$(PLUGINS)) --out target/plugins/built
