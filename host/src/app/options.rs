@@ -204,6 +204,7 @@ pub(super) fn sources(config: &Config) -> ingress::Sources {
             .as_ref()
             .filter(|validate| validate.on_invalid == config::OnInvalid::Refuse)
             .map(|validate| validate.rules.clone()),
+        decompress: source.decompress,
         max_json_depth: config.ingress.max_json_depth,
         answer: source.answer.as_ref().map(|answer| ingress::Answer {
             status: answer.status,

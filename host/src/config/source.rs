@@ -5,7 +5,7 @@ use http::HeaderName;
 
 use super::access::AccessConfig;
 use super::answer::{self, AnswerConfig};
-use super::kind::{DURATION, Kind, List, PUBLIC_URL, Reference, SIZE, Text, header};
+use super::kind::{DURATION, Flag, Kind, List, PUBLIC_URL, Reference, SIZE, Text, header};
 use super::reader::{At, Section};
 use super::tree::Value;
 use super::unit::{Fault, quote};
@@ -26,6 +26,8 @@ pub struct SourceConfig {
     pub kind: Option<Selector>,
     pub dedupe: Option<DedupeConfig>,
     pub access: AccessConfig,
+    /// Keep and hand on the plain body.
+    pub decompress: bool,
     pub validate: Option<ValidateConfig>,
     /// None tells the event's id.
     pub answer: Option<AnswerConfig>,
@@ -130,6 +132,8 @@ impl SourceConfig {
         let doc = "Answer a repeated event with the first one's id and do not handle it again.";
         let dedupe = s.optional_section("dedupe", doc, |inner| dedupe(inner, scheme));
         let access = AccessConfig::read(s);
+        let doc = "Take a verified body's `content-encoding` away: gzip, br or zstd. Plugins and destinations get the plain body, at most `max_body`. Without it all get the body as it came, and `kind`, `dedupe` and `validate` can't look into a compressed one.";
+        let decompress = s.key("decompress", Flag, doc).default("false");
         let doc = "What a verified request must look like.";
         let validate = s.optional_section("validate", doc, validate::read);
         let doc = "What the provider gets for an accepted event, new or repeated. Without it: 202 or 200, and the event's id as JSON.";
@@ -145,6 +149,7 @@ impl SourceConfig {
             kind,
             dedupe,
             access,
+            decompress,
             validate,
             answer,
             max_body,

@@ -1,5 +1,7 @@
 //! The headers of a delivery: the event's content type, the settings', the plugins', and ours on top.
-use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
+use http::header::{
+    CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT,
+};
 
 use super::settings::Settings;
 use crate::model::{Delivery, HeaderEdit};
@@ -52,6 +54,11 @@ pub(super) fn build(
         && !headers.contains_key(CONTENT_TYPE)
     {
         headers.insert(CONTENT_TYPE, value);
+    }
+    // A body that no plugin changed is still compressed as it came.
+    let changed = delivery.payload.as_ref().is_some_and(|payload| payload.body.is_some());
+    if let (Some(value), false) = (delivery.event.headers.get(CONTENT_ENCODING), changed) {
+        headers.insert(CONTENT_ENCODING, value.clone());
     }
     if let Some(payload) = &delivery.payload {
         payload.headers.iter().try_for_each(|change| edit(&mut headers, change))?;

@@ -65,12 +65,23 @@ impl Detector {
     pub(super) fn minute(&mut self, minute: Minute) -> Vec<Anomaly> {
         self.recent.rotate_left(1);
         self.recent[RECENT - 1] = minute;
-        self.quiet = if minute.accepted > 0 { 0 } else { self.quiet.saturating_add(1) };
+        self.quiet = self.quiet.saturating_add(u32::from(minute.accepted == 0));
         let found = Anomaly::ALL.into_iter().filter(|anomaly| self.shows(*anomaly, minute));
         let found = found.collect();
-        self.known = (self.known + 1.0).min(MEMORY);
-        self.usual += (minute.accepted as f64 - self.usual) / self.known;
+        // Silence counts in the mean only once it has ended: what is missing is
+        // told from what was usual before.
+        if minute.accepted > 0 {
+            for _ in 0..std::mem::take(&mut self.quiet).min(MEMORY as u32) {
+                self.learn(0.0);
+            }
+            self.learn(minute.accepted as f64);
+        }
         found
+    }
+
+    fn learn(&mut self, accepted: f64) {
+        self.known = (self.known + 1.0).min(MEMORY);
+        self.usual += (accepted - self.usual) / self.known;
     }
 
     fn shows(&self, anomaly: Anomaly, minute: Minute) -> bool {
@@ -87,7 +98,8 @@ impl Detector {
             }
             Anomaly::Silent => {
                 let missing = self.usual * f64::from(self.quiet);
-                learnt && self.quiet >= SILENCE && missing >= MISSING
+                let silent = minute.accepted == 0 && self.quiet >= SILENCE;
+                learnt && silent && missing >= MISSING
             }
         }
     }

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Request, Response, StatusCode, header};
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header};
 use http_body::Body;
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -16,6 +17,7 @@ use tokio::time::Instant;
 use super::activity::Activity;
 use super::anomaly::Anomaly;
 use super::client::Client;
+use super::decode::{self, DecodeError};
 use super::meters::Meters;
 use super::refused::{Refused, stray_reasons};
 use super::rejects::{Refusal, Seen};
@@ -26,7 +28,7 @@ use crate::clock::Clock;
 use crate::model::{EventId, Name, Rejected};
 use crate::server::{BodyError, Peer, Service, discard, read_body};
 use crate::signing::{self, Answer, Verified};
-use crate::store::{Appended, NewEvent, Store};
+use crate::store::{Appended, Dedupe, NewEvent, Store};
 
 /// The source in the metrics where the path names none that there is.
 const STRAY: &str = "-";
@@ -129,7 +131,7 @@ impl Inner {
             Ok(source) => source,
             Err(refused) => {
                 let head = (request.method(), request.uri(), request.headers());
-                let seen = self.strays.rejects.look(head, None, started);
+                let seen = self.strays.rejects.look(head, None, None, started);
                 let counts = (&self.stray, &self.strays);
                 let response = self.refuse(STRAY, counts, &refused, seen, client);
                 spare(request);
@@ -188,18 +190,17 @@ impl Inner {
     where
         B: Body<Data = Bytes> + Send + Unpin + 'static,
     {
-        let rejects = &source.activity.rejects;
         if let Err(refused) = source.admit(request.method(), peer, client, now) {
             let head = (request.method(), request.uri(), request.headers());
-            let seen = rejects.look(head, None, now);
+            let seen = source.look(head, None, now);
             spare(request);
             return Err((refused, seen));
         }
-        let (head, mut body) = request.into_parts();
+        let (mut head, mut body) = request.into_parts();
         let bytes = match read_body(&mut body, source.max_body, self.body_timeout).await {
             Ok(bytes) => bytes,
             Err(error) => {
-                let seen = rejects.look((&head.method, &head.uri, &head.headers), None, now);
+                let seen = source.look((&head.method, &head.uri, &head.headers), None, now);
                 if error == BodyError::TooLarge {
                     spare(Request::from_parts(head, body));
                 }
@@ -207,31 +208,23 @@ impl Inner {
             }
         };
         drop(body);
-        let mut headers = head.headers;
-        let seen = signing::Request {
-            method: &head.method,
-            query: head.uri.query(),
-            headers: &headers,
-            body: &bytes,
+        let (kind, dedupe, plain) = match self.judge(source, &head, &bytes, now).await {
+            Ok(Judged::Event { kind, dedupe, plain }) => (kind, dedupe, plain),
+            Ok(Judged::Handshake(answer)) => return Ok(Received::Handshake(answer)),
+            Err(refused) => {
+                let head = (&head.method, &head.uri, &head.headers);
+                let seen = source.look(head, Some(&bytes), now);
+                return Err((refused, seen));
+            }
         };
-        let verified = source.verify(&seen, self.clock.now_ms() / 1000).map_err(|refused| {
-            let seen = rejects.look((&head.method, &head.uri, &headers), Some(&bytes), now);
-            (refused, seen)
-        })?;
-        if let Verified::Handshake(answer) = verified {
-            return Ok(Received::Handshake(answer));
+        if plain.is_some() {
+            head.headers.remove(header::CONTENT_ENCODING);
+            head.headers.remove(header::CONTENT_LENGTH);
         }
-        let (kind, dedupe) = source.facts.read(&headers, &bytes);
-        source.check(&kind, &headers, &bytes).map_err(|refused| {
-            let seen = rejects.look((&head.method, &head.uri, &headers), Some(&bytes), now);
-            (refused, seen)
-        })?;
-        if !self.shares.admit(&source.name, bytes.len(), self.store.fullness(), now) {
-            return Err((Refused::Share, None));
-        }
-        source.strip(&mut headers);
-        let (name, size) = (source.name.clone(), bytes.len());
-        let event = NewEvent { source: name, kind, headers, body: bytes, dedupe };
+        source.strip(&mut head.headers);
+        let body = plain.unwrap_or(bytes);
+        let (name, size) = (source.name.clone(), body.len());
+        let event = NewEvent { source: name, kind, headers: head.headers, body, dedupe };
         // Handed over before the first wait: from here on the event is kept
         // even where the client goes away.
         let appended = self.store.append(event).await;
@@ -242,6 +235,64 @@ impl Inner {
         }
         Ok(Received::Event(appended))
     }
+
+    /// What a whole request is: verified first, and only then looked into.
+    async fn judge(
+        &self,
+        source: &Source,
+        head: &Parts,
+        body: &Bytes,
+        now: Instant,
+    ) -> Result<Judged, Refused> {
+        let request = signing::Request {
+            method: &head.method,
+            query: head.uri.query(),
+            headers: &head.headers,
+            body,
+        };
+        if let Verified::Handshake(answer) = source.verify(&request, self.clock.now_ms() / 1000)? {
+            return Ok(Judged::Handshake(answer));
+        }
+        let plain = match source.decompress {
+            true => decompress(&head.headers, body, source.max_body).await?,
+            false => None,
+        };
+        let body = plain.as_ref().unwrap_or(body);
+        let (kind, dedupe) = source.facts.read(&head.headers, body);
+        source.check(&kind, &head.headers, body)?;
+        if !self.shares.admit(&source.name, body.len(), self.store.fullness(), now) {
+            return Err(Refused::Share);
+        }
+        Ok(Judged::Event { kind, dedupe, plain })
+    }
+}
+
+/// A request that is the source's own.
+enum Judged {
+    Handshake(Answer),
+    Event {
+        kind: Box<str>,
+        dedupe: Option<Dedupe>,
+        /// In place of a compressed body.
+        plain: Option<Bytes>,
+    },
+}
+
+/// The plain body; none where it is not compressed.
+async fn decompress(
+    headers: &HeaderMap,
+    body: &Bytes,
+    max: usize,
+) -> Result<Option<Bytes>, Refused> {
+    let refused = |error| Refused::Encoding { error, max };
+    let encodings = decode::encodings(headers).map_err(refused)?;
+    if encodings.is_empty() {
+        return Ok(None);
+    }
+    let body = body.clone();
+    // Up to a large body's worth of computing: not on a thread that serves.
+    let plain = tokio::task::spawn_blocking(move || decode::plain(&encodings, body, max)).await;
+    plain.unwrap_or(Err(DecodeError::Broken)).map(Some).map_err(refused)
 }
 
 /// What a request that was not refused came to.

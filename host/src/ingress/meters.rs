@@ -8,7 +8,7 @@ use super::Answer;
 use crate::metrics::{BODY_BYTES, EVENTS, INGRESS_SECONDS, REFUSED, REQUESTS, VERIFIED};
 
 /// Every status that ingress answers with, the most frequent first.
-const STATUSES: [u16; 13] = [202, 200, 204, 401, 429, 503, 413, 422, 400, 408, 403, 404, 405];
+const STATUSES: [u16; 14] = [202, 200, 204, 401, 429, 503, 413, 422, 415, 400, 408, 403, 404, 405];
 
 pub(super) struct Meters {
     requests: Vec<(u16, Counter)>,

@@ -16,6 +16,7 @@ mod activity;
 mod addresses;
 mod anomaly;
 mod client;
+mod decode;
 mod facts;
 mod handle;
 mod headers;
@@ -101,6 +102,9 @@ pub struct SourceOptions {
     pub rate: Option<Rate>,
     /// Bytes. Default 1 MiB.
     pub max_body: usize,
+    /// Takes a verified body's `content-encoding` away: what is kept and handed on
+    /// is the plain body, of at most `max_body`. Default false: as it came.
+    pub decompress: bool,
     /// Of arrays and objects in each other, where the content type is JSON. Default 100.
     pub max_json_depth: usize,
     /// Refuses a verified request that is not so. None: takes all.
@@ -124,6 +128,7 @@ impl Default for SourceOptions {
             rate_per_address: None,
             rate: None,
             max_body: 1024 * 1024,
+            decompress: false,
             max_json_depth: 100,
             rules: None,
             answer: None,

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Response, header};
 use http_body_util::Full;
 
+use super::decode::DecodeError;
 use crate::model::Invalid;
 use crate::server::{BodyError, ErrorCode, Problem, RequestId};
 use crate::signing::Refusal;
@@ -34,6 +35,8 @@ pub(super) enum Refused {
     Body { error: BodyError, max: usize },
     #[error("{refusal}")]
     NotVerified { refusal: Refusal, challenge: HeaderValue },
+    #[error("{error}")]
+    Encoding { error: DecodeError, max: usize },
     #[error("the JSON is deeper than `max_json_depth`, {max}")]
     TooDeep { max: usize },
     #[error("{0}")]
@@ -57,6 +60,8 @@ pub(super) fn reasons() -> impl Iterator<Item = &'static str> {
         Code::BodyTooLarge,
         Code::BodyTimeout,
         Code::BodyIncomplete,
+        Code::BadRequest,
+        Code::UnsupportedEncoding,
         Code::JsonTooDeep,
         Code::Invalid,
         Code::StoreBusy,
@@ -96,6 +101,11 @@ impl Refused {
             Self::Body { error: BodyError::Timeout, .. } => ErrorCode::BodyTimeout,
             Self::Body { error: BodyError::Incomplete, .. } => ErrorCode::BodyIncomplete,
             Self::NotVerified { .. } => ErrorCode::NotVerified,
+            Self::Encoding { error: DecodeError::Unsupported, .. } => {
+                ErrorCode::UnsupportedEncoding
+            }
+            Self::Encoding { error: DecodeError::Broken, .. } => ErrorCode::BadRequest,
+            Self::Encoding { .. } => ErrorCode::BodyTooLarge,
             Self::TooDeep { .. } => ErrorCode::JsonTooDeep,
             Self::Invalid(_) => ErrorCode::Invalid,
             Self::Share | Self::Store(AppendError::Busy) => ErrorCode::StoreBusy,
@@ -135,6 +145,10 @@ impl Refused {
             Self::NotVerified { .. } => {
                 say("the request could not be verified; check secret, scheme and clock")
             }
+            Self::Encoding { error: DecodeError::TooLarge, max } => {
+                Problem::new(self.code(), format!("the plain body may have at most {max} bytes"))
+            }
+            Self::Encoding { error, .. } => Problem::new(self.code(), error.to_string()),
             Self::TooDeep { max } => {
                 Problem::new(self.code(), format!("the JSON may be {max} levels deep"))
             }

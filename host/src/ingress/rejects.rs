@@ -68,11 +68,13 @@ impl Default for Rejects {
 }
 
 impl Rejects {
-    /// None under a flood: then it is not worth the time.
+    /// None under a flood: then it is not worth the time. `credential` is the
+    /// header that carries the source's own, whatever its name.
     pub(super) fn look(
         &self,
         (method, uri, headers): (&Method, &Uri, &HeaderMap),
         body: Option<&[u8]>,
+        credential: Option<&HeaderName>,
         now: Instant,
     ) -> Option<Box<Seen>> {
         self.looks.take(now).ok()?;
@@ -80,7 +82,7 @@ impl Rejects {
         Some(Box::new(Seen {
             method: cut(method.as_str(), 32),
             path: shown(uri),
-            headers: redacted(headers),
+            headers: redacted(headers, credential),
             body: String::from_utf8_lossy(&start[..start.len().min(BODY)]).into_owned(),
             body_bytes: body.map(<[u8]>::len),
         }))
@@ -140,11 +142,11 @@ fn shown(uri: &Uri) -> String {
     text
 }
 
-fn redacted(headers: &HeaderMap) -> Vec<(String, String)> {
+fn redacted(headers: &HeaderMap, credential: Option<&HeaderName>) -> Vec<(String, String)> {
     let mut room = HEADERS;
     let mut all = Vec::with_capacity(headers.len());
     for (name, value) in headers {
-        let value = if is_sensitive(name) {
+        let value = if is_sensitive(name) || credential == Some(name) {
             format!("[{} bytes]", value.len())
         } else {
             let bytes = value.as_bytes();
@@ -190,7 +192,8 @@ mod tests {
     fn look(uri: &str, headers: &HeaderMap, body: Option<&[u8]>) -> Seen {
         let uri: Uri = uri.parse().unwrap();
         let rejects = Rejects::default();
-        *rejects.look((&Method::POST, &uri, headers), body, Instant::now()).unwrap()
+        let own = HeaderName::from_static("x-own");
+        *rejects.look((&Method::POST, &uri, headers), body, Some(&own), Instant::now()).unwrap()
     }
 
     #[test]
@@ -218,6 +221,7 @@ mod tests {
             "x-my-secret",
             "x-password",
             "x-amz-security-token",
+            "x-own",
         ] {
             headers.insert(name, HeaderValue::from_static("SECRET"));
         }
@@ -251,7 +255,7 @@ mod tests {
         let rejects = Rejects::default();
         let (uri, headers, now) = (Uri::from_static("/in/s"), HeaderMap::new(), Instant::now());
         let looks = (0..10_000)
-            .filter(|_| rejects.look((&Method::POST, &uri, &headers), None, now).is_some())
+            .filter(|_| rejects.look((&Method::POST, &uri, &headers), None, None, now).is_some())
             .count();
         assert_eq!(looks, KEPT);
     }

@@ -1,7 +1,7 @@
 //! One source, its settings made ready for use.
 use std::sync::Arc;
 
-use http::{HeaderMap, Method, header};
+use http::{HeaderMap, Method, Uri, header};
 use ipnet::IpNet;
 use tokio::time::Instant;
 
@@ -13,6 +13,7 @@ use super::headers::strip;
 use super::meters::Meters;
 use super::rate::Bucket;
 use super::refused::{Refused, reasons};
+use super::rejects::Seen;
 use super::{Answer, ClientPins, SourceOptions};
 use crate::model::{Name, Rules, is_deeper};
 use crate::server::Peer;
@@ -23,6 +24,7 @@ pub(super) struct Source {
     pub(super) facts: Facts,
     pub(super) max_body: usize,
     pub(super) answer: Option<Answer>,
+    pub(super) decompress: bool,
     max_json_depth: usize,
     rules: Option<Arc<Rules>>,
     pub(super) meters: Meters,
@@ -53,6 +55,7 @@ impl Source {
             facts: Facts::new(&options.kind, options.dedupe.as_ref()),
             max_body: options.max_body,
             answer: options.answer.clone(),
+            decompress: options.decompress,
             max_json_depth: options.max_json_depth,
             rules: options.rules.clone(),
             meters: Meters::new(&name, reasons(), secrets, options.answer.as_ref()),
@@ -137,6 +140,16 @@ impl Source {
             self.meters.verified(secret);
         }
         Ok(verified)
+    }
+
+    /// What is kept of a request that is about to be refused.
+    pub(super) fn look(
+        &self,
+        head: (&Method, &Uri, &HeaderMap),
+        body: Option<&[u8]>,
+        now: Instant,
+    ) -> Option<Box<Seen>> {
+        self.activity.rejects.look(head, body, self.verifier.credential(), now)
     }
 
     /// Takes out what must not be kept with the event.

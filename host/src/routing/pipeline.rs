@@ -58,7 +58,7 @@ pub(super) async fn run(
         && let Err(invalid) = rules.check(&event.kind, &event.headers, &event.body)
     {
         let end = End::Stop(EventState::Parked, format!("invalid: {invalid}"));
-        return conclude(pipeline, parts, event, draft, end, rulings, tries);
+        return (conclude(pipeline, parts, event, draft, end, rulings, tries), changes);
     }
     let mut end = End::Through;
     // All versions at once: a swap falls between two events, not into one.

@@ -21,6 +21,7 @@ pub enum ErrorCode {
     BodyTimeout,
     Conflict,
     BodyTooLarge,
+    UnsupportedEncoding,
     JsonTooDeep,
     Invalid,
     AddressRateLimited,
@@ -45,7 +46,7 @@ struct Entry {
 }
 
 /// In the order of the codes, which a test holds.
-const TABLE: [Entry; 25] = [
+const TABLE: [Entry; 26] = [
     Entry {
         code: ErrorCode::BadRequest,
         text: "bad-request",
@@ -171,6 +172,14 @@ const TABLE: [Entry; 25] = [
         title: "The body is too large",
         retryable: false,
         cure: "Send a smaller body, or raise `max_body` for the source or the ingress.",
+    },
+    Entry {
+        code: ErrorCode::UnsupportedEncoding,
+        text: "unsupported-encoding",
+        status: StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        title: "The `content-encoding` is not known here",
+        retryable: false,
+        cure: "Send the body plain, or as gzip, br or zstd; or take `decompress` from the source.",
     },
     Entry {
         code: ErrorCode::JsonTooDeep,

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
+use hookwright::signing::{Draft, Secret, Verify, presets, sign_as_provider};
 use hookwright_tests::{Client, Host, HostBuilder};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -74,11 +75,12 @@ async fn main() -> anyhow::Result<()> {
 
 /// Posts good events at their rate; gives the time of each.
 async fn good(host: &Host, seconds: f64) -> anyhow::Result<Vec<Duration>> {
-    let secret = hookwright::signing::Secret::new(SECRET);
-    let verify = hookwright::signing::Verify::Github { secrets: vec![secret] };
+    let verify = Verify::preset(&presets::GITHUB, [Secret::new(SECRET)]);
     let body = format!("{{\"text\":\"{}\"}}", "x".repeat(1_000));
-    let signed = hookwright::signing::sign_as_provider(&verify, "", 0, body.as_bytes());
-    let (name, value) = signed.into_iter().next().context("GitHub signs")?;
+    let draft = Draft { id: "1", at_s: 0, kind: None, body: Some(body.as_bytes()) };
+    let signed = sign_as_provider(&verify, &draft).context("GitHub signs with a secret")?;
+    let signature = |(name, _): &(String, String)| name == "x-hub-signature-256";
+    let (name, value) = signed.headers.into_iter().find(signature).context("GitHub signs")?;
     let (client, address) = (host.client.clone(), host.ingress());
     let times = paced(GOOD, seconds, move |_| {
         let (client, name, value, body) =

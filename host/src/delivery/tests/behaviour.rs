@@ -11,7 +11,7 @@ use super::*;
 use crate::delivery::Rate;
 use crate::egress::receiver::{Receiver, Reply, answer, status};
 use crate::egress::{Resolver, Resolving};
-use crate::model::{Cause, DeliveryState, HeaderEdit, Outcome, Payload};
+use crate::model::{Cause, DeliveryState, Event, HeaderEdit, Outcome, Payload};
 use crate::signing::{Secret, Sign, Signer};
 
 fn secret() -> Sign {
@@ -62,6 +62,36 @@ async fn a_delivery_carries_the_bytes_as_they_came_and_our_headers() {
         assert_eq!((attempt.number, &attempt.outcome), (1, &expected));
         assert!(attempt.took_us > 0);
     });
+}
+
+/// Its receiver could not have read it otherwise.
+#[tokio::test]
+async fn regression_a_compressed_body_goes_on_with_its_encoding_while_it_is_that_body() {
+    let receiver = Receiver::start(|_| status(200)).await;
+    let bench = Bench::start(one(DestinationOptions { sign: secret(), ..to(&receiver) }));
+    let compressed = |number| {
+        let mut sent = delivery(number, "a", "compressed");
+        let mut event = Event::clone(&sent.event);
+        event.headers.insert("content-encoding", HeaderValue::from_static("gzip"));
+        sent.event = Arc::new(event);
+        sent
+    };
+    let payload = Payload { body: Some(Bytes::from_static(b"plain")), ..Payload::default() };
+    let renamed = Payload { kind: Some("other".to_owned()), ..Payload::default() };
+    bench.store.add(vec![
+        compressed(1),
+        with_payload(compressed(2), payload),
+        with_payload(compressed(3), renamed),
+    ]);
+    bench.all_delivered("a").await;
+    let mut seen: Vec<_> = receiver
+        .seen()
+        .iter()
+        .map(|seen| (seen.body.clone(), seen.headers.contains_key("content-encoding")))
+        .collect();
+    seen.sort();
+    let expected = [("compressed", true), ("compressed", true), ("plain", false)];
+    assert_eq!(seen, expected.map(|(body, encoded)| (Bytes::from(body), encoded)));
 }
 
 #[tokio::test]

@@ -7,7 +7,9 @@ use metrics_exporter_prometheus::PrometheusBuilder;
 use super::{serve, serve_with, sources};
 use crate::ingress::{Answer, DedupeFrom, KeyFrom, KindFrom, Rate, SourceOptions};
 use crate::server::kit::{post, soon, whole};
-use crate::signing::{ApiKeyPlace, ApiKeyScheme, Secret, Sign, Signer, Verify, presets};
+use crate::signing::{
+    ApiKeyPlace, ApiKeyScheme, Draft, Secret, Sign, Signer, Verify, presets, sign_as_provider,
+};
 
 #[tokio::test]
 async fn an_event_is_kept_as_it_came_and_answered_with_its_id() {
@@ -156,6 +158,64 @@ async fn a_source_may_have_an_answer_of_its_own() {
     let page = recorder.handle().render();
     let line = r#"hookwright_ingress_requests_total{source="s",status="201"} 2"#;
     assert!(page.lines().any(|found| found == line), "{page}");
+}
+
+fn gzip(text: &str) -> Vec<u8> {
+    use std::io::Write;
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(text.as_bytes()).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// The signature is over what was sent, whatever is kept.
+#[tokio::test]
+async fn a_compressed_body_is_kept_as_it_came_or_plain() {
+    let secret = Secret::new("k");
+    let body = gzip(r#"{"type":"paid"}"#);
+    let verify = Verify::preset(&presets::GITHUB, [secret]);
+    let draft = Draft { id: "1", at_s: 0, kind: None, body: Some(&body) };
+    let signed = sign_as_provider(&verify, &draft).unwrap();
+    let signature = |(name, _): &(String, String)| name == "x-hub-signature-256";
+    let (name, value) = signed.headers.into_iter().find(signature).unwrap();
+    let kind = KindFrom::Pointer("/type".into());
+    for decompress in [false, true] {
+        let source = SourceOptions {
+            verify: verify.clone(),
+            kind: kind.clone(),
+            decompress,
+            ..SourceOptions::default()
+        };
+        let ingress = serve(source);
+        let mut wire = ingress.server.connect().await;
+        for (encoding, body) in
+            [("gzip", &body[..]), ("br", &body[..]), ("pack", &body[..]), ("gzip", &body[..9])]
+        {
+            let length = body.len();
+            wire.send(format!(
+                "POST /in/s HTTP/1.1\r\nhost: h\r\ncontent-encoding: {encoding}\r\n\
+                 content-length: {length}\r\n{name}: {value}\r\n\r\n"
+            ))
+            .await;
+            wire.send(body).await;
+            let answer = wire.answer().await;
+            let expected = match (encoding, decompress, length) {
+                (_, _, 9) => 401,
+                ("br", true, _) => 400,
+                ("pack", true, _) => 415,
+                _ => 202,
+            };
+            assert_eq!(answer.status, expected, "{encoding} {decompress} {answer:?}");
+        }
+        let events = ingress.store.events.lock();
+        let event = &events[0];
+        if decompress {
+            assert_eq!((&event.body[..], &*event.kind), (&br#"{"type":"paid"}"#[..], "paid"));
+            assert!(!event.headers.contains_key("content-encoding"));
+        } else {
+            assert_eq!((&event.body[..], &*event.kind), (&body[..], ""));
+            assert_eq!(event.headers["content-encoding"], "gzip");
+        }
+    }
 }
 
 #[tokio::test]

@@ -1,10 +1,10 @@
 //! What an operator can see of refused requests, and of sources that are not as usual.
 use super::{NOW, serve, serve_with, sources};
 use crate::ingress::{Anomaly, SourceOptions};
-use crate::signing::{Secret, Verify};
+use crate::signing::{Secret, Verify, presets};
 
 fn bearer() -> SourceOptions {
-    let verify = Verify::Bearer { secrets: vec![Secret::new("right")] };
+    let verify = Verify::preset(&presets::BEARER, [Secret::new("right")]);
     SourceOptions { verify, max_body: 10, ..SourceOptions::default() }
 }
 
