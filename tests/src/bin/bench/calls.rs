@@ -65,7 +65,7 @@ pub(crate) fn run(plugins: &Path, rounds: usize) -> anyhow::Result<()> {
     std::fs::write(yard.path().join("pass.wasm"), &pass)?;
     let mut subjects: Vec<(&str, &str)> = vec![("pass", "{}")];
     for (name, config) in [
-        ("filter", r#"{"drop":[{"field":"kind","equals":"noise"}]}"#),
+        ("filter", r#"{"drop":[{"field":"/ref","regex":"^refs/(tags|heads/wip-.*)$"}]}"#),
         ("redact", r#"{"patterns":[{"known":"email"}]}"#),
         ("thin-github", "{}"),
     ] {

@@ -57,8 +57,11 @@ fn main() -> anyhow::Result<()> {
     if let Some(changed) = options.changed {
         return schemes::run(options.rounds, changed);
     }
-    if options.only.is_none() {
+    let wanted = |part: &str| options.only.as_deref().is_none_or(|title| title == part);
+    if wanted("calls") {
         calls::run(&options.plugins, options.rounds)?;
+    }
+    if wanted("commits") {
         commit::run(options.rounds)?;
     }
     paths(&options)
