@@ -109,8 +109,9 @@ pub enum Next {
     },
 }
 
-/// Called by the store's own threads, so it must not block. The store hands on
-/// what is durable; whoever can't take it reads it from the rows later.
+/// Called by the store's own threads and, within [`Store::routed`], by its
+/// caller's, so it must not block, nor call the store. The store hands on what
+/// is durable; whoever can't take it reads it from the rows later.
 pub trait Handoff: Send + Sync + 'static {
     /// Events just made durable, to be routed.
     fn accepted(&self, events: Vec<Arc<Event>>);

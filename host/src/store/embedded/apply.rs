@@ -9,8 +9,9 @@ use super::index::{Held, Work};
 use super::names::Names;
 use super::ops::{Accepted, Asked, RoutedOp};
 use super::segment::{Locator, Position, Segments};
+use super::settle::{after, is_whole};
 use crate::model::{Delivery, DeliveryState};
-use crate::store::{Next, Routed, Settled};
+use crate::store::{Routed, Settled};
 
 /// Expired keys dropped after a batch, at least.
 const KEYS_A_STEP: usize = 64;
@@ -210,8 +211,8 @@ impl<'c> Applier<'c> {
             Some(op) => self.route(op, settled, delta)?,
             None => {}
         }
-        let later = settled.iter().filter(|one| !is_whole(one));
-        later.into_iter().try_for_each(|one| self.settle(one, delta))
+        let mut later = settled.iter().filter(|one| !is_whole(one));
+        later.try_for_each(|one| self.settle(one, delta))
     }
 
     /// False where the event has a row already.
@@ -350,20 +351,6 @@ impl<'c> Applier<'c> {
             self.drop_over(now_ms)?;
         }
         Ok(())
-    }
-}
-
-/// Whether the delivery's first attempt was its last: its row is written once.
-fn is_whole(settled: &Settled) -> bool {
-    settled.attempt.number == 1 && !matches!(settled.next, Next::Retry { .. })
-}
-
-/// A delivery's state after an attempt, and why where it is dead.
-pub(super) fn after(next: &Next) -> (DeliveryState, Option<&str>) {
-    match next {
-        Next::Delivered => (DeliveryState::Delivered, None),
-        Next::Retry { .. } => (DeliveryState::Waiting, None),
-        Next::Dead { cause } => (DeliveryState::Dead, Some(cause)),
     }
 }
 

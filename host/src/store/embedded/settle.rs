@@ -1,7 +1,7 @@
 //! What the index does with attempts, replays, disabled destinations and lost records.
 use rusqlite::{OptionalExtension, params};
 
-use super::apply::{Applier, after, attempt_bytes, state_of};
+use super::apply::{Applier, attempt_bytes, state_of};
 use super::counts::Delta;
 use super::error::ReadError;
 use super::query::{Stored, locator};
@@ -190,5 +190,19 @@ impl Applier<'_> {
         )?;
         delta.moved(dest, Some(DeliveryState::Waiting), Some(DeliveryState::Dead));
         Ok(())
+    }
+}
+
+/// Whether the delivery's first attempt was its last: its row is written once.
+pub(super) fn is_whole(settled: &Settled) -> bool {
+    settled.attempt.number == 1 && !matches!(settled.next, Next::Retry { .. })
+}
+
+/// A delivery's state after an attempt, and why where it is dead.
+pub(super) fn after(next: &Next) -> (DeliveryState, Option<&str>) {
+    match next {
+        Next::Delivered => (DeliveryState::Delivered, None),
+        Next::Retry { .. } => (DeliveryState::Waiting, None),
+        Next::Dead { cause } => (DeliveryState::Dead, Some(cause)),
     }
 }

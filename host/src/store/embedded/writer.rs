@@ -29,7 +29,7 @@ use crate::store::{AppendError, Handoff, Routed};
 
 /// Room is taken from the disk in pieces of this size, in bytes: a sync that has
 /// a new length to write waits for the file system's own journal, and on a
-/// machine that writes much else that takes ten times as long.
+/// machine that writes much else that takes several times as long.
 const RESERVE: u64 = 8 << 20;
 /// So long a payload waits for another try after a failed write.
 const PATIENCE: Duration = Duration::from_millis(250);
