@@ -1,5 +1,4 @@
 //! `hookwright plugin build`: from a Rust project to a component in the plugins folder.
-use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -66,11 +65,9 @@ fn build(args: &BuildArgs) -> Result<Built> {
     let toolchain = Toolchain::find(folder)?;
     let mut components = Vec::new();
     for workspace in group(&toolchain.cargo, &args.paths)? {
-        let linked = compile(&toolchain, &workspace)?;
-        for Plugin { name, manifest } in &workspace.plugins {
-            let file =
-                linked.get(manifest).with_context(|| format!("{name} made no .wasm file"))?;
-            components.push(Component::write(name, file, &args.out)?);
+        for plugin in &workspace.plugins {
+            let file = compile(&toolchain, &workspace, plugin)?;
+            components.push(Component::write(&plugin.name, &file, &args.out)?);
         }
     }
     components.sort_by(|one, other| one.name.cmp(&other.name));
@@ -87,8 +84,10 @@ struct Report {
     filenames: Vec<PathBuf>,
 }
 
-/// Runs cargo once for all plugins of a workspace. Answers the linked file by the package's manifest.
-fn compile(toolchain: &Toolchain, workspace: &Workspace) -> Result<BTreeMap<PathBuf, PathBuf>> {
+/// Runs cargo for one plugin; answers the linked file. Not for several at once: cargo would give
+/// all of them the features that one of them asks of a dependency, and a component, with its
+/// digest and its speed, would depend on what it was built beside.
+fn compile(toolchain: &Toolchain, workspace: &Workspace, plugin: &Plugin) -> Result<PathBuf> {
     let mut command = toolchain.cargo(&workspace.root);
     command.arg("build").args(toolchain.arguments());
     command.arg("--message-format=json-render-diagnostics");
@@ -99,25 +98,23 @@ fn compile(toolchain: &Toolchain, workspace: &Workspace) -> Result<BTreeMap<Path
         command.args(["--release", "--config", "profile.release.panic=\"abort\""]);
         command.args(["--config", "profile.release.lto=\"fat\""]);
     }
-    for plugin in &workspace.plugins {
-        command.args(["--package", &plugin.name]);
-    }
+    command.args(["--package", &plugin.name]);
     // Also keeps out flags that a project's cargo settings meant for other targets.
     command.env("CARGO_ENCODED_RUSTFLAGS", FLAGS).stdout(Stdio::piped());
     let mut child =
         command.spawn().with_context(|| format!("can't run `{}`", toolchain.cargo.display()))?;
     let output = child.stdout.take().context("cargo's output is a pipe")?;
-    let mut linked = BTreeMap::new();
+    let mut linked = None;
     for line in BufReader::new(output).lines() {
         let Ok(report) = serde_json::from_str::<Report>(&line?) else { continue };
         if report.reason == "compiler-artifact" {
             let wasm = |file: &PathBuf| file.extension().is_some_and(|kind| kind == "wasm");
-            let file = report.filenames.into_iter().find(wasm);
-            linked.extend(file.map(|file| (report.manifest_path, file)));
+            let own = report.manifest_path == plugin.manifest;
+            linked = report.filenames.into_iter().find(wasm).filter(|_| own).or(linked);
         }
     }
     if !child.wait()?.success() {
-        bail!("the plugins in {} do not compile; see above", workspace.root.display());
+        bail!("{} does not compile; see above", plugin.name);
     }
-    Ok(linked)
+    linked.with_context(|| format!("{} made no .wasm file", plugin.name))
 }
