@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use serde_json::Value;
 
 use super::api::Api;
-use super::events::{moment, safe};
+use super::events::safe;
+use crate::clock::moment;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
