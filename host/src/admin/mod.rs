@@ -1,5 +1,6 @@
 //! The admin side: API, console, metrics and health, on a port of its own.
 mod access;
+mod backup;
 mod control;
 mod events;
 mod health;
@@ -7,6 +8,7 @@ mod problem;
 mod replay;
 mod stream;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::Router;
@@ -32,6 +34,8 @@ pub struct Options {
     /// The parts that know of lanes and plugins.
     pub control: Arc<dyn Control>,
     pub clock: Clock,
+    /// Where backups go: a folder for each.
+    pub backups: PathBuf,
     /// None where the process has no recorder.
     pub metrics: Option<PrometheusHandle>,
 }
@@ -50,6 +54,7 @@ pub fn router(options: Options) -> Router {
         .route("/events/{id}/body", get(events::body))
         .route("/events/{id}/replay", post(replay::replay))
         .route("/replays", post(replay::replay_many))
+        .route("/backups", post(backup::make))
         .route("/sources", get(control::sources))
         .route("/sources/{name}/rejected", get(control::rejected))
         .route("/plugins", get(control::plugins))

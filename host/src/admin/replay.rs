@@ -103,7 +103,7 @@ fn replay_found(
 }
 
 /// An empty body is an empty object.
-fn parse<T: for<'de> Deserialize<'de> + Default>(body: &[u8]) -> Result<T, Problem> {
+pub(super) fn parse<T: for<'de> Deserialize<'de> + Default>(body: &[u8]) -> Result<T, Problem> {
     match body.trim_ascii() {
         [] => Ok(T::default()),
         text => serde_json::from_slice(text).map_err(|error| Problem::invalid(error.to_string())),

@@ -3,6 +3,7 @@ mod control;
 mod handoff;
 mod options;
 pub mod plugins;
+mod reach;
 mod reload;
 mod stop;
 
@@ -26,6 +27,7 @@ use crate::tasks::Tasks;
 use crate::{admin, delivery, ingress, retention, server, store};
 
 use handoff::Handoffs;
+pub use reach::{check_tls, reach};
 
 /// How often the metrics' histograms are taken in.
 const UPKEEP: Duration = Duration::from_secs(5);
@@ -204,6 +206,7 @@ impl App {
             token: config.admin.token.clone(),
             store: self.parts.store.clone(),
             control: self.parts.clone(),
+            backups: config.store.backups.clone(),
             clock,
             metrics,
         });

@@ -135,7 +135,7 @@ pub(super) fn destinations(config: &Config) -> anyhow::Result<HashMap<Name, Dest
     .collect()
 }
 
-fn destination(to: &config::DestinationConfig) -> anyhow::Result<DestinationOptions> {
+pub(super) fn destination(to: &config::DestinationConfig) -> anyhow::Result<DestinationOptions> {
     let ca = match &to.ca {
         Some(path) => {
             let read = std::fs::read(path);

@@ -16,6 +16,8 @@ use crate::signing::Secret;
 
 /// How long a command waits for the host's answer to begin.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// And for one that copies gigabytes.
+const LONG: Duration = Duration::from_secs(4 * 3_600);
 
 pub(super) struct Api {
     client: Client<HttpConnector, Full<Bytes>>,
@@ -41,15 +43,18 @@ impl Api {
         self.json(Method::POST, path, Some(body)).await
     }
 
+    /// For what takes the host as long as it takes.
+    pub(super) async fn post_patiently(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
+        whole(self.ask_for(Method::POST, path, Some(body), LONG).await?).await
+    }
+
     async fn json(
         &self,
         method: Method,
         path: &str,
         body: Option<&Value>,
     ) -> anyhow::Result<Value> {
-        let answer = self.ask(method, path, body).await?;
-        let bytes = answer.into_body().collect().await.context("the answer broke off")?;
-        serde_json::from_slice(&bytes.to_bytes()).context("the host's answer is no JSON")
+        whole(self.ask(method, path, body).await?).await
     }
 
     /// An answer of success, its body still to be read.
@@ -58,6 +63,16 @@ impl Api {
         method: Method,
         path: &str,
         body: Option<&Value>,
+    ) -> anyhow::Result<http::Response<Incoming>> {
+        self.ask_for(method, path, body, PATIENCE).await
+    }
+
+    async fn ask_for(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+        patience: Duration,
     ) -> anyhow::Result<http::Response<Incoming>> {
         let uri = format!("{}/api/v1/{path}", self.base);
         let mut request = Request::builder().method(method).uri(&uri);
@@ -69,9 +84,9 @@ impl Api {
         }
         let text = body.map(Value::to_string).unwrap_or_default();
         let request = request.header("content-type", "application/json").body(text.into())?;
-        let asked = tokio::time::timeout(PATIENCE, self.client.request(request)).await;
+        let asked = tokio::time::timeout(patience, self.client.request(request)).await;
         let answer = asked
-            .with_context(|| format!("no answer from {} within 30 s", self.base))?
+            .with_context(|| format!("no answer from {} within {patience:?}", self.base))?
             .with_context(|| {
                 format!("can't reach the host at {}: is `hookwright serve` running?", self.base)
             })?;
@@ -83,6 +98,11 @@ impl Api {
         let problem: Value = serde_json::from_slice(&bytes).unwrap_or_default();
         bail!("{} ({status})", problem["detail"].as_str().unwrap_or("the host refused"))
     }
+}
+
+async fn whole(answer: http::Response<Incoming>) -> anyhow::Result<Value> {
+    let bytes = answer.into_body().collect().await.context("the answer broke off")?;
+    serde_json::from_slice(&bytes.to_bytes()).context("the host's answer is no JSON")
 }
 
 /// Where a client finds a listener: one that takes every address is found on loopback.

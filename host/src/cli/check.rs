@@ -15,15 +15,15 @@ const AT_A_TIME: usize = 2;
 
 /// What was found.
 #[derive(Default)]
-struct Found {
-    mistakes: Vec<Mistake>,
-    warnings: Vec<Mistake>,
+pub(super) struct Found {
+    pub(super) mistakes: Vec<Mistake>,
+    pub(super) warnings: Vec<Mistake>,
 }
 
 pub(super) fn run(path: &Path, as_json: bool) -> anyhow::Result<ExitCode> {
     let (mistakes, warnings) = match Config::load(path, &Sources::process()) {
         Ok(config) => {
-            let found = ask_plugins(&config)?;
+            let found = super::block_on(ask_plugins(&config))?;
             let warnings = config.warnings.iter().cloned().chain(found.warnings).collect();
             (found.mistakes.into_iter().collect(), warnings)
         }
@@ -50,22 +50,17 @@ pub(super) fn run(path: &Path, as_json: bool) -> anyhow::Result<ExitCode> {
 }
 
 /// Holds each plugin's settings against its component: the schema in it, then its `init`.
-fn ask_plugins(config: &Config) -> anyhow::Result<Found> {
+pub(super) async fn ask_plugins(config: &Config) -> anyhow::Result<Found> {
     let specs = settings::specs(config);
-    if specs.is_empty() {
-        return Ok(Found::default());
-    }
     let compiler = super::compiler()?;
-    super::block_on(async {
-        let asked = specs.iter().map(|spec| ask(config, &compiler, spec));
-        let all: Vec<Found> = stream::iter(asked).buffer_unordered(AT_A_TIME).collect().await;
-        let mut found = Found::default();
-        for one in all {
-            found.mistakes.extend(one.mistakes);
-            found.warnings.extend(one.warnings);
-        }
-        Ok(found)
-    })
+    let asked = specs.iter().map(|spec| ask(config, &compiler, spec));
+    let all: Vec<Found> = stream::iter(asked).buffer_unordered(AT_A_TIME).collect().await;
+    let mut found = Found::default();
+    for one in all {
+        found.mistakes.extend(one.mistakes);
+        found.warnings.extend(one.warnings);
+    }
+    Ok(found)
 }
 
 async fn ask(config: &Config, compiler: &Compiler, spec: &Spec) -> Found {

@@ -1,7 +1,9 @@
 //! The commands: parse into one enum, then one match. One file for each.
 mod api;
+mod backup;
 mod check;
 mod demo;
+mod doctor;
 mod events;
 pub mod plugin;
 mod rejected;
@@ -39,6 +41,7 @@ const FIRST_STEPS: &str = "\
 First steps:
   hookwright demo                      watch an event go all the way
   hookwright check                     find all mistakes in hookwright.toml
+  hookwright doctor                    find what is wrong with this machine, or a destination
   hookwright serve                     run the host
   hookwright send github               post a sample event, signed as GitHub signs
   hookwright events --delivery dead    what could not be delivered
@@ -53,6 +56,8 @@ enum Command {
     Serve,
     /// Check the settings file: all mistakes at once, each with its line and cure.
     Check,
+    /// Look for what keeps this machine from running the host: each finding with its cure.
+    Doctor(doctor::Args),
     /// Post an event to a source of the running host, signed as its provider signs.
     Send(send::Args),
     /// List events, newest first.
@@ -65,6 +70,8 @@ enum Command {
     Replay(replay::Args),
     /// Follow events as they come and as they change.
     Tail(tail::Args),
+    /// Copy the running host's store into a new folder.
+    Backup(backup::Args),
     /// Run a host with a demo source, plugins and a local receiver, and send an event through.
     Demo(demo::Args),
     /// Make, build and check plugins.
@@ -91,12 +98,14 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match command {
         Command::Serve => serve::run(&config),
         Command::Check => check::run(&config, json),
+        Command::Doctor(args) => doctor::run(&config, json, &args),
         Command::Send(args) => send::run(&config, json, args),
         Command::Events(args) => events::run(&config, json, &args),
         Command::Show(args) => show::run(&config, json, &args),
         Command::Rejected(args) => rejected::run(&config, json, &args),
         Command::Replay(args) => replay::run(&config, json, &args),
         Command::Tail(args) => tail::run(&config, json, &args),
+        Command::Backup(args) => backup::run(&config, json, &args),
         Command::Demo(args) => demo::run(args),
         Command::Plugin(command) => plugin::run(&config, command, json),
         Command::CompilePlugin => {

@@ -17,6 +17,7 @@ pub(super) fn run(path: &Path) -> anyhow::Result<ExitCode> {
     for warning in config.warnings.iter() {
         tracing::warn!("{}: {}", warning.key, warning.message);
     }
+    raise_open_files();
     let metrics = crate::metrics::install()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let clean = runtime.block_on(async {
@@ -36,4 +37,18 @@ pub(super) fn run(path: &Path) -> anyhow::Result<ExitCode> {
         anyhow::Ok(app.run_until_signal().await)
     })?;
     Ok(if clean { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Each connection is an open file, and the soft limit is 1,024 by custom, for programs
+/// that use `select`; this one may use what the hard limit allows.
+fn raise_open_files() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current == limit.maximum {
+        return;
+    }
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::warn!(%error, "the limit of open files stays as it is");
+    }
 }

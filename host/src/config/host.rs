@@ -69,6 +69,8 @@ pub struct StoreConfig {
     pub queue: u64,
     /// Bytes that stay free on the disk.
     pub reserve: u64,
+    /// Where `hookwright backup` makes its folders.
+    pub backups: PathBuf,
     /// How long a commit waits for more events.
     pub linger: Duration,
 }
@@ -227,8 +229,11 @@ impl StoreConfig {
     pub(super) fn read(s: &Section<'_, '_>) -> Self {
         let doc = "What stays free on the disk of `data_dir`. With less, sources get 503; deliveries, reads and the purge go on. `0B` switches it off.";
         let reserve = s.key("reserve", SIZE, doc).range("0B", "1024GiB").default("256MiB");
+        let doc = "Where `hookwright backup` puts its folders; better on another disk.";
+        let backups = s.key("backups", File { checked: false }, doc).default("backups");
         Self {
             reserve,
+            backups,
             segment: s
                 .key("segment", SIZE, "One file of the journal. Space is freed file by file.")
                 .range("1MiB", "1GiB")

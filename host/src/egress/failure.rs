@@ -59,7 +59,7 @@ fn links<'e>(error: &'e (dyn Error + 'static)) -> impl Iterator<Item = &'e (dyn 
 }
 
 /// The error and its causes; what a text says already is not said again.
-fn chain(error: &(dyn Error + 'static)) -> String {
+pub(super) fn chain(error: &(dyn Error + 'static)) -> String {
     let mut text = String::new();
     for link in links(error) {
         let more = link.to_string();

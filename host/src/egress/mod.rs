@@ -3,6 +3,7 @@ mod client;
 mod connector;
 mod failure;
 mod guard;
+mod reach;
 mod resolver;
 mod retry_after;
 mod tls;
@@ -18,6 +19,7 @@ use bytes::Bytes;
 use http::Uri;
 
 pub use client::{Client, Request};
+pub use reach::{ReachError, Reached};
 pub use resolver::{Resolver, Resolving, SystemResolver};
 
 /// What one destination's client needs to know.

@@ -6,6 +6,7 @@
 mod embedded;
 
 use std::future::Future;
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -242,6 +243,13 @@ pub struct Purged {
     pub kept: u64,
 }
 
+/// What a backup holds.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Backup {
+    pub bytes: u64,
+    pub events: u64,
+}
+
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
     #[error("the store failed: {0}")]
@@ -323,6 +331,16 @@ pub trait Store: Send + Sync + 'static {
 
     /// What plugins keep, all of it but what is over by now.
     fn state(&self) -> Result<Vec<StateRow>, StoreError>;
+
+    /// Copies all into a new folder while work goes on; the copy opens as a
+    /// store. No purge runs meanwhile.
+    ///
+    /// # Errors
+    /// Where the folder exists or can't be written; nothing is left of it then.
+    fn backup(&self, to: &Path) -> Result<Backup, StoreError> {
+        let what = format!("this store can't be copied to {}", to.display());
+        Err(StoreError::Failed(what.into()))
+    }
 
     /// False once a write failed in a way that does not pass by itself.
     fn healthy(&self) -> bool;

@@ -4,6 +4,7 @@
 //! Reads go to the index over connections of their own and fetch contents from
 //! the journal.
 mod apply;
+mod backup;
 mod checkpoint;
 mod codec;
 mod counts;
@@ -34,7 +35,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 
@@ -49,8 +50,8 @@ use self::ops::{Asked, Op, Reply, Trouble};
 use self::query::Readers;
 use self::segment::Segments;
 use super::{
-    AppendError, AppendFuture, Backlog, DueCursor, DuePage, EventDetail, EventQuery, EventRow,
-    Handoff, NewEvent, Purged, Routed, Settled, Store, StoreError, UnroutedPage, Usage,
+    AppendError, AppendFuture, Backlog, Backup, DueCursor, DuePage, EventDetail, EventQuery,
+    EventRow, Handoff, NewEvent, Purged, Routed, Settled, Store, StoreError, UnroutedPage, Usage,
 };
 use crate::clock::Clock;
 use crate::model::{EventId, StateRow};
@@ -228,6 +229,10 @@ impl Store for Embedded {
 
     fn purge(&self, before_ms: u64) -> Result<Purged, StoreError> {
         self.purge_before(before_ms)
+    }
+
+    fn backup(&self, to: &Path) -> Result<Backup, StoreError> {
+        self.copy_to(to)
     }
 
     fn healthy(&self) -> bool {

@@ -1,4 +1,5 @@
 //! Tests of the engine: helpers here, the tests by topic beside.
+mod backup;
 mod basics;
 mod dedupe;
 mod faults;

@@ -1,0 +1,35 @@
+//! What `hookwright doctor` asks of the parts, without starting any.
+use std::time::Duration;
+
+use anyhow::Context as _;
+
+use super::options;
+use crate::config::Config;
+use crate::egress::{self, Egress, Reached};
+use crate::model::Name;
+
+/// Connects to a destination as its deliveries would, and closes again.
+///
+/// # Errors
+/// Where no connection stands within `patience`.
+pub async fn reach(config: &Config, name: &Name, patience: Duration) -> anyhow::Result<Reached> {
+    let to = config.destinations.get(name).context("is not in the settings")?;
+    let to = options::destination(to)?;
+    let options = egress::Options {
+        name: name.to_string(),
+        url: to.url,
+        allow_private: to.allow_private,
+        ca: to.ca,
+        in_flight: to.in_flight,
+        excerpt: 0,
+    };
+    Ok(Egress::default().reach(&options, patience.min(to.timeout)).await?)
+}
+
+/// Reads the ingress's certificate and key as the host does when it starts.
+///
+/// # Errors
+/// Where a file can't be read, or they don't fit together.
+pub fn check_tls(config: &Config) -> anyhow::Result<()> {
+    options::tls(config).map(drop)
+}

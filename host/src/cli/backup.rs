@@ -1,0 +1,32 @@
+//! `hookwright backup`: a copy of the store, made by the running host.
+use std::path::Path;
+use std::process::ExitCode;
+
+use serde_json::json;
+
+use super::api::Api;
+use super::events::safe;
+use crate::model::Name;
+
+/// Has the running host copy its store into a new folder under `store.backups`.
+/// The copy is a data directory: to restore it, stop the host and put it in the
+/// place of `data_dir`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The folder's name; else one with the time.
+    name: Option<Name>,
+}
+
+pub(super) fn run(config: &Path, as_json: bool, args: &Args) -> anyhow::Result<ExitCode> {
+    let api = Api::new(&super::load(config)?);
+    let asked = json!({ "name": args.name.as_ref().map(ToString::to_string) });
+    let made = super::block_on(api.post_patiently("backups", &asked))?;
+    if as_json {
+        super::print(&format!("{made}\n"));
+    } else {
+        let mib = made["bytes"].as_u64().unwrap_or_default().div_ceil(1 << 20);
+        let path = safe(made["path"].as_str().unwrap_or_default());
+        super::print(&format!("{path}: {} events, {mib} MiB\n", made["events"]));
+    }
+    Ok(ExitCode::SUCCESS)
+}

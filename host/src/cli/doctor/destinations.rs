@@ -1,0 +1,40 @@
+//! Each destination: its name is found, its address allowed, and a connection stands.
+use std::time::Duration;
+
+use futures_util::{StreamExt as _, stream};
+
+use super::finding::{Finding, Findings};
+use crate::app;
+use crate::config::Config;
+use crate::model::Name;
+
+const ABOUT: &str = "destinations";
+/// Connections at a time.
+const AT_A_TIME: usize = 16;
+/// Whoever takes longer is as good as not there.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+pub(super) async fn examine(found: &mut Findings, config: &Config) {
+    let asked = config.destinations.keys().map(|name| reach(config, name));
+    // In the order of their names.
+    let all: Vec<Finding> = stream::iter(asked).buffered(AT_A_TIME).collect().await;
+    for one in all {
+        found.push(one);
+    }
+}
+
+async fn reach(config: &Config, name: &Name) -> Finding {
+    match app::reach(config, name, PATIENCE).await {
+        Ok(reached) => {
+            let how = if reached.tls { ", with TLS" } else { "" };
+            let ms = reached.took.as_millis();
+            Finding::fine(ABOUT, format!("{name}: {} connects in {ms} ms{how}", reached.address))
+        }
+        Err(error) => {
+            let cure = format!(
+                "until it can be reached, its deliveries wait and are tried again; `destinations.{name}.url`"
+            );
+            Finding::bad(ABOUT, format!("{name}: {error:#}"), cure)
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! Connects as a delivery would and sends nothing: whether a destination can be reached.
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use hyper_rustls::MaybeHttpsStream;
+use metrics::Counter;
+use tower_service::Service;
+
+use super::connector::{Connector, Guarded};
+use super::failure::chain;
+use super::resolver::LookUp;
+use super::{Egress, Options, SetupError};
+
+/// A connection that stood.
+#[derive(Debug, Clone)]
+pub struct Reached {
+    pub address: SocketAddr,
+    pub tls: bool,
+    /// Look-up, connection and TLS together.
+    pub took: Duration,
+}
+
+/// Why none did.
+#[derive(Debug, thiserror::Error)]
+pub enum ReachError {
+    #[error(transparent)]
+    Setup(#[from] SetupError),
+    #[error("{0}")]
+    Connect(String),
+    #[error("no connection within {0:?}")]
+    Slow(Duration),
+}
+
+impl Egress {
+    /// Connects to the URL of `options` under the same guard as its deliveries,
+    /// and closes the connection again.
+    ///
+    /// # Errors
+    /// Where no connection stands within `patience`.
+    pub async fn reach(
+        &self,
+        options: &Options,
+        patience: Duration,
+    ) -> Result<Reached, ReachError> {
+        let guard = (!options.allow_private).then_some(self.guard);
+        let tcp = Guarded::new(LookUp::new(Arc::clone(&self.resolver)), guard, Counter::noop());
+        let mut connector = Connector::new(tcp, self.tls.settings(options.ca.as_ref())?);
+        let began = Instant::now();
+        let stream = tokio::time::timeout(patience, connector.call(options.url.clone()))
+            .await
+            .map_err(|_| ReachError::Slow(patience))?
+            .map_err(|error| ReachError::Connect(chain(&error)))?;
+        let took = began.elapsed();
+        let (tcp, tls) = match &stream {
+            MaybeHttpsStream::Http(tcp) => (tcp.inner(), false),
+            MaybeHttpsStream::Https(both) => (both.inner().get_ref().0.inner().inner(), true),
+        };
+        let address = tcp.peer_addr().map_err(|error| ReachError::Connect(error.to_string()))?;
+        Ok(Reached { address, tls, took })
+    }
+}
