@@ -4,7 +4,7 @@ HOST := target/debug/hookwright
 PLUGINS := $(patsubst plugins/%/Cargo.toml,%,$(wildcard plugins/*/Cargo.toml))
 DENY_VERSION := 0.20.2
 
-.PHONY: help run test check bench flood plugins setup clean
+.PHONY: help run test check bench flood plugins deb setup clean
 help: ## Show what there is.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
@@ -31,6 +31,10 @@ flood: setup ## Measure what 50,000 bad requests a minute do to a good source.
 
 plugins: $(HOST) ## Build the plugins to target/plugins/built.
 	$(HOST) plugin build $(addprefix plugins/,$(PLUGINS)) --out target/plugins/built
+
+deb: setup ## Make a Debian package in target/deb.
+	$(CARGO) build --release --locked -p hookwright
+	./deploy/deb/build target/release/hookwright target/deb
 
 setup: ## Install what is missing (Debian: by apt-get).
 	@./.ci/setup

@@ -84,6 +84,8 @@ async fn every_command_runs() {
             ["hookwright", "serve", ..] => {}
             // `make test` runs this; `commands.rs` and `plugin_author.rs` run the others.
             ["make", "test" | "run"] => {}
+            // `deploy.rs` makes the package.
+            ["make", "deb"] => {}
             ["hookwright", "plugin", "new", "only-pushes"]
             | ["cd", "only-pushes"]
             | ["cargo", "test"]
