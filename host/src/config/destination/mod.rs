@@ -1,0 +1,79 @@
+//! `[destinations.NAME]`: where events go, and how hard to try.
+mod retry;
+mod sign;
+mod url;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use http::{HeaderName, HeaderValue, Uri};
+
+use super::kind::{DURATION, File, Flag, RATE, whole};
+use super::reader::Section;
+use super::secret::Headers;
+use super::unit::Rate;
+use crate::retry::Policy;
+use crate::signing::Sign;
+use url::Url;
+
+#[derive(Debug, Clone)]
+pub struct DestinationConfig {
+    /// `http` or `https`, with a host, without user, password or fragment.
+    pub url: Uri,
+    pub sign: Sign,
+    /// Over DNS, connect, TLS, headers and body together.
+    pub timeout: Duration,
+    pub retry: Policy,
+    pub rate: Option<Rate>,
+    /// Requests at the same time, at least 1.
+    pub in_flight: usize,
+    pub allow_private: bool,
+    /// More authorities to trust, PEM; was readable when the settings were read.
+    pub ca: Option<PathBuf>,
+    /// Keep events, send none.
+    pub disabled: bool,
+    /// Sent with every delivery; those that came from a secret are marked as sensitive.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+impl DestinationConfig {
+    pub(super) fn read(s: &Section<'_, '_>) -> Option<Self> {
+        let url = s.key("url", Url, "Where to post, `https://…` or `http://…`.").required();
+        let sign = s
+            .optional_section(
+                "sign",
+                "How deliveries are signed. Not at all by default.",
+                sign::read,
+            )
+            .unwrap_or(Sign::None);
+        let doc = "DNS, connect, TLS, headers and body together.";
+        let timeout = s.key("timeout", DURATION, doc).range("10ms", "10m").default("30s");
+        let doc = "When a failed delivery is tried again: `base · factorⁿ` after the n-th failure, at most `cap`, spread by `± jitter`.";
+        let retry = s.section("retry", doc, retry::read);
+        let rate = s.key("rate", RATE, "More wait for their turn.").optional("no limit");
+        let doc = "Requests at the same time.";
+        let in_flight = s.key("in_flight", whole(), doc).range("1", "10000").default("8");
+        let doc = "Whether the URL may lead to a private or loopback address.";
+        let allow_private = s.key("allow_private", Flag, doc).default("false");
+        let doc = "More certificate authorities to trust, a PEM file.";
+        let ca = s.key("ca", File { checked: true }, doc).optional("none");
+        let doc = "Keep what is routed here, send nothing.";
+        let disabled = s.key("disabled", Flag, doc).default("false");
+        let doc = "Sent with every delivery. A value may be a secret, `env:NAME` or `file:PATH`; `authorization` and `cookie` must be.";
+        let headers = s.key("headers", Headers, doc).default("{}");
+        let url = url?;
+        url::warn_about(s, &url, allow_private);
+        Some(Self {
+            url,
+            sign,
+            timeout,
+            retry,
+            rate,
+            in_flight,
+            allow_private,
+            ca,
+            disabled,
+            headers,
+        })
+    }
+}

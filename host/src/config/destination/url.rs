@@ -1,0 +1,70 @@
+//! `url` of a destination: where deliveries are posted to.
+use std::net::IpAddr;
+
+use http::Uri;
+
+use super::super::kind::{Kind, mismatch};
+use super::super::reader::{At, Section};
+use super::super::unit::Fault;
+
+pub(super) fn warn_about(s: &Section<'_, '_>, url: &Uri, allow_private: bool) {
+    let host = url.host().unwrap_or_default().trim_matches(['[', ']']);
+    let address = host.parse::<IpAddr>().ok();
+    let loopback =
+        host.eq_ignore_ascii_case("localhost") || address.is_some_and(|a| a.is_loopback());
+    let private = match address {
+        Some(IpAddr::V4(v4)) => v4.is_private() || v4.is_link_local(),
+        Some(IpAddr::V6(v6)) => v6.is_unique_local() || v6.is_unicast_link_local(),
+        None => false,
+    };
+    if (loopback || private) && !allow_private {
+        let message = "leads to a private address, so every delivery would be refused";
+        s.warn("url", Fault::new(message, "add `allow_private = true` if you mean it"));
+    }
+    if url.scheme_str() == Some("http") && !loopback {
+        let message = "sends events over the network in clear text";
+        s.warn("url", Fault::new(message, "use `https://` where the destination has it"));
+    }
+}
+
+/// A URL may carry a password: no message quotes it, and one with an `@` is not shown.
+pub(super) struct Url;
+
+impl Kind for Url {
+    type Value = Uri;
+
+    fn name(&self) -> String {
+        "URL".to_owned()
+    }
+
+    fn read(&self, at: &At<'_, '_>) -> Option<Uri> {
+        let Some(text) = at.node.text() else {
+            return mismatch(at, "a URL", "\"https://example.com/hooks\"");
+        };
+        if !text.contains('@') {
+            at.public();
+        }
+        let help = "write it as `https://example.com/hooks`";
+        if text.contains('#') {
+            return at.wrong(Fault::new("a URL to post to has no `#` part", "remove it"));
+        }
+        let Ok(url) = text.parse::<Uri>() else {
+            let help = format!("{help}; other characters than ASCII are percent-encoded");
+            return at.wrong(Fault::new("is no URL", help));
+        };
+        if !matches!(url.scheme_str(), Some("http" | "https")) {
+            return at
+                .wrong(Fault::new("the URL does not start with `https://` or `http://`", help));
+        }
+        let authority = url.authority().map(http::uri::Authority::as_str).unwrap_or_default();
+        if authority.contains('@') {
+            let help = "send them in a header: `headers = { authorization = \"env:NAME\" }`";
+            return at.wrong(Fault::new("a URL must not carry a user or a password", help));
+        }
+        let port = authority.strip_prefix(url.host().unwrap_or_default()).unwrap_or_default();
+        if url.host().is_none_or(str::is_empty) || !port.is_empty() && url.port_u16().is_none() {
+            return at.wrong(Fault::new("the URL has no host, or a bad port", help));
+        }
+        Some(url)
+    }
+}
