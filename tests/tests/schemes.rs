@@ -1,7 +1,10 @@
 //! Every scheme of the table: known answers that are not of our making, and nothing else is believed.
 use std::collections::BTreeSet;
 
-use hookwright::signing::{Credential, Draft, Refusal, Verified, Verifier, Verify, presets};
+use hookwright::signing::{
+    Credential, Draft, Format, Key, Place, Refusal, Sign, Signer, Verified, Verifier, Verify,
+    formats, presets,
+};
 use hookwright_tests::mutants::{self, Dice};
 use hookwright_tests::schemes::{AT, Case, check, received};
 use hookwright_tests::vectors::{self, Vector};
@@ -24,6 +27,35 @@ fn known_answers_of_every_provider_are_taken() {
         seen.insert(vector.scheme);
     }
     for preset in presets::ALL {
+        assert!(seen.contains(preset.name), "`{}` has no known answer", preset.name);
+    }
+}
+
+/// The formats in which deliveries are signed make the same answers.
+#[test]
+fn what_signs_deliveries_makes_the_known_answers() {
+    let mut seen = BTreeSet::new();
+    for vector in vectors::all() {
+        let Verify::Preset(scheme) = &vector.verify else { panic!("a preset") };
+        let preset = scheme.preset;
+        let (Some(format), Key::Shared(secret)) = (Format::of(preset), &scheme.secrets[0].key)
+        else {
+            continue;
+        };
+        let headers = received(&vector.sent).expect("headers");
+        let id = match preset.id {
+            Some(Place::Header(names)) => names.iter().find_map(|name| headers.get(*name)),
+            _ => None,
+        };
+        let id = id.map_or("", |id| id.to_str().expect("text"));
+        let sign = Sign { format, keys: vec![secret.clone().into()] };
+        let made = Signer::new(Some(&sign)).sign(id, vector.at_s, &vector.sent.body);
+        let made = made.expect("a key counts").expect("it signs");
+        let known = |value: &http::HeaderValue| value.as_bytes().ends_with(made.as_bytes());
+        assert!(headers.values().any(known), "{}: {made:?}\n{vector:?}", vector.scheme);
+        seen.insert(preset.name);
+    }
+    for preset in formats() {
         assert!(seen.contains(preset.name), "`{}` has no known answer", preset.name);
     }
 }

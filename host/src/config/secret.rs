@@ -5,7 +5,7 @@ use super::kind::{Kind, header, mismatch};
 use super::reader::At;
 use super::tree::{Origin, Value};
 use super::unit::{Fault, quote};
-use crate::signing::{self, Credential, Jwk, Key, KeyForm, Secret};
+use crate::signing::{self, Credential, Jwk, Key, KeyError, KeyForm, Secret, SigningKey};
 
 /// Turns what a reference led to into a key. The fault must not show it.
 type Shape = fn(&[u8]) -> Result<Secret, Fault>;
@@ -15,13 +15,6 @@ pub(super) struct SecretRef(pub(super) Shape);
 
 /// Anything but nothing.
 pub(super) const ANY: SecretRef = SecretRef(|bytes| Ok(Secret::new(bytes)));
-
-/// Base64 as Standard Webhooks wants it, decoded.
-pub(super) const STANDARD: SecretRef = SecretRef(|bytes| {
-    let text = std::str::from_utf8(bytes).map_err(|_| signing::KeyError::NotBase64);
-    text.and_then(signing::standard_key)
-        .map_err(|error| Fault::new(error.to_string(), error.help()))
-});
 
 impl Kind for SecretRef {
     type Value = Secret;
@@ -50,19 +43,38 @@ fn bytes(at: &At<'_, '_>) -> Option<Vec<u8>> {
     }
 }
 
-/// A secret of a source in the provider's form: its reference alone, or a
-/// table with the time in which it counts.
-pub(super) struct Dated(pub(super) KeyForm);
+/// A key in the scheme's form: its reference alone, or a table with the time
+/// in which it counts.
+pub(super) struct Dated<K> {
+    form: KeyForm,
+    read: fn(KeyForm, &[u8]) -> Result<K, KeyError>,
+}
 
-impl Kind for Dated {
-    type Value = Credential;
+impl Dated<Key> {
+    /// One that a source is checked with.
+    pub(super) fn checking(form: KeyForm) -> Self {
+        Self { form, read: KeyForm::read }
+    }
+}
+
+impl Dated<SigningKey> {
+    /// One that deliveries are signed with.
+    pub(super) fn signing(form: KeyForm) -> Self {
+        Self { form, read: KeyForm::read_signing }
+    }
+}
+
+impl<K> Kind for Dated<K> {
+    type Value = Credential<K>;
 
     fn name(&self) -> String {
         "secret or `{ secret, from, until }`".to_owned()
     }
 
-    fn read(&self, at: &At<'_, '_>) -> Option<Credential> {
-        let Value::Table(table) = &at.node.value else { return self.key(at).map(Into::into) };
+    fn read(&self, at: &At<'_, '_>) -> Option<Credential<K>> {
+        let Value::Table(table) = &at.node.value else {
+            return self.key(at).map(Credential::always);
+        };
         let (mut credential, mut good) = (None, true);
         let (mut from_s, mut until_s) = (0, u64::MAX);
         for (key, entry) in table {
@@ -99,9 +111,9 @@ impl Kind for Dated {
     }
 }
 
-impl Dated {
-    fn key(&self, at: &At<'_, '_>) -> Option<Key> {
-        let read = self.0.read(&bytes(at)?);
+impl<K> Dated<K> {
+    fn key(&self, at: &At<'_, '_>) -> Option<K> {
+        let read = (self.read)(self.form, &bytes(at)?);
         read.map_err(|error| at.wrong::<()>(Fault::new(error.to_string(), error.help()))).ok()
     }
 }
@@ -243,7 +255,7 @@ impl Kind for Headers {
     }
 }
 
-fn is_owned(name: &str) -> bool {
+pub(super) fn is_owned(name: &str) -> bool {
     OWNED.contains(&name) || name.starts_with("webhook-") || name.starts_with("hookwright-")
 }
 

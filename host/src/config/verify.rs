@@ -34,13 +34,14 @@ static SCHEMES: LazyLock<Vec<(&'static str, Scheme)>> = LazyLock::new(|| {
     presets.chain(own).collect()
 });
 
-const ALGORITHMS: Choice<Algorithm> = Choice(&[
+pub(super) const ALGORITHMS: Choice<Algorithm> = Choice(&[
     ("sha1", Algorithm::Sha1),
     ("sha256", Algorithm::Sha256),
     ("sha512", Algorithm::Sha512),
 ]);
 
-const ENCODINGS: Choice<Encoding> = Choice(&[("hex", Encoding::Hex), ("base64", Encoding::Base64)]);
+pub(super) const ENCODINGS: Choice<Encoding> =
+    Choice(&[("hex", Encoding::Hex), ("base64", Encoding::Base64)]);
 
 const PREFIX: Text<String> =
     Text { name: "text", example: "\"sha256=\"", unit: "", parse: |text| Ok(text.to_owned()) };
@@ -124,8 +125,9 @@ pub(super) fn read(s: &Section<'_, '_>, url: Option<&str>) -> (Option<Scheme>, O
     let scheme = s.key("scheme", Choice(&SCHEMES), doc).required();
     let form = scheme.and_then(Scheme::preset).map_or(KeyForm::Text, |preset| preset.key);
     let doc = "Any one of them may match, so a new one can come before the old one goes; `{ secret = \"env:NEW\", from = \"2026-12-01\", until = \"2027-12-01\" }` counts only in that time (UTC). For `basic`, each is `user:password`; where the provider signs with a private key, its public key.";
-    let secrets =
-        s.key("secrets", List(Dated(form)), doc).optional("required unless `none` or `jwt`");
+    let secrets = s
+        .key("secrets", List(Dated::checking(form)), doc)
+        .optional("required unless `none` or `jwt`");
     let none = matches!(scheme, Some(Scheme::None));
     let secrets = secrets.filter(|secrets| !secrets.is_empty() || none);
     let doc = "How far the signed time may be from now, where the scheme has one.";
@@ -246,6 +248,6 @@ pub(super) fn need_secrets(s: &Section<'_, '_>) {
     s.missing("secrets", help);
     let written = s.entry("secrets").map(|entry| &entry.node.value);
     if matches!(written, Some(Value::List(items)) if items.is_empty()) {
-        s.wrong("secrets", Fault::new("is empty: no request could match", help));
+        s.wrong("secrets", Fault::new("is empty: nothing could be signed or match", help));
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use tokio::time::Instant;
 
-use super::headers;
+use super::headers::{self, Unmade};
 use super::lane::{Lane, Slot};
 use super::settings::Settings;
 use crate::clock::{millis, random_unit};
@@ -70,7 +70,7 @@ async fn send(settings: &Settings, delivery: &Delivery, at_ms: u64) -> Outcome {
             let body = delivery.body().clone();
             settings.client.send(Request { headers, body, timeout: settings.timeout }).await
         }
-        Err(message) => Outcome::Failed { cause: Cause::Request, message },
+        Err(Unmade { cause, message }) => Outcome::Failed { cause, message },
     }
 }
 

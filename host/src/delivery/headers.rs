@@ -4,11 +4,10 @@ use http::header::{
 };
 
 use super::settings::Settings;
-use crate::model::{Delivery, HeaderEdit};
+use crate::model::{Cause, Delivery, HeaderEdit};
 
 const ID: HeaderName = HeaderName::from_static("webhook-id");
 const TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
-const SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
 const ATTEMPT: HeaderName = HeaderName::from_static("hookwright-attempt");
 const SOURCE: HeaderName = HeaderName::from_static("hookwright-source");
 
@@ -35,19 +34,33 @@ pub(super) fn is_ours(name: &HeaderName) -> bool {
 }
 
 /// Credentials for a destination come from the settings, never from a plugin.
-fn is_credential(name: &HeaderName) -> bool {
+pub(super) fn is_credential(name: &HeaderName) -> bool {
     matches!(name.as_str(), "authorization" | "cookie")
+}
+
+/// Why a request was not made.
+#[derive(Debug)]
+pub(super) struct Unmade {
+    pub(super) cause: Cause,
+    pub(super) message: String,
+}
+
+impl From<String> for Unmade {
+    /// The delivery itself is at fault.
+    fn from(message: String) -> Self {
+        Self { cause: Cause::Request, message }
+    }
 }
 
 /// All headers of one attempt.
 ///
 /// # Errors
-/// The name of the header that a payload must not or can't set.
+/// A header that a payload must not or can't set, by name; no key to sign with.
 pub(super) fn build(
     settings: &Settings,
     delivery: &Delivery,
     at_ms: u64,
-) -> Result<HeaderMap, String> {
+) -> Result<HeaderMap, Unmade> {
     let mut headers = settings.headers.clone();
     headers.reserve(8);
     if let Some(value) = content_type(delivery)?
@@ -61,18 +74,18 @@ pub(super) fn build(
         headers.insert(CONTENT_ENCODING, value.clone());
     }
     if let Some(payload) = &delivery.payload {
-        payload.headers.iter().try_for_each(|change| edit(&mut headers, change))?;
+        let mut changes = payload.headers.iter();
+        changes.try_for_each(|change| edit(settings, &mut headers, change))?;
     }
     let id = delivery.event.id.to_string();
     let timestamp_s = at_ms / 1_000;
-    if let Some(signature) = settings.signer.sign(&id, timestamp_s, delivery.body()) {
-        headers.insert(SIGNATURE, signature);
-    }
     headers.insert(ID, text(&id)?);
     headers.insert(TIMESTAMP, HeaderValue::from(timestamp_s));
     headers.insert(USER_AGENT, settings.user_agent.clone());
     headers.insert(ATTEMPT, HeaderValue::from(delivery.attempts.saturating_add(1)));
     headers.insert(SOURCE, text(&delivery.event.source)?);
+    let signed = settings.signer.apply(&mut headers, &id, timestamp_s, delivery.body());
+    signed.map_err(|error| Unmade { cause: Cause::Credentials, message: error.to_string() })?;
     Ok(headers)
 }
 
@@ -86,10 +99,10 @@ fn content_type(delivery: &Delivery) -> Result<Option<HeaderValue>, String> {
     }
 }
 
-fn edit(headers: &mut HeaderMap, change: &HeaderEdit) -> Result<(), String> {
+fn edit(settings: &Settings, headers: &mut HeaderMap, change: &HeaderEdit) -> Result<(), String> {
     let refused = || format!("a plugin may not set the header `{:.80}`", change.name);
     let name: HeaderName = change.name.parse().map_err(|_| refused())?;
-    if is_ours(&name) || is_credential(&name) {
+    if settings.owns(&name) {
         return Err(refused());
     }
     match &change.value {

@@ -8,9 +8,21 @@ use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 use crate::metrics::{ATTEMPT_SECONDS, ATTEMPTS, DELIVERIES, IN_FLIGHT, LAG_SECONDS};
 use crate::model::{Cause, DeliveryState, Outcome};
 
-const CLASSES: [&str; 13] = [
-    "1xx", "2xx", "3xx", "4xx", "5xx", "other", "dns", "refused", "connect", "tls", "timeout",
-    "protocol", "request",
+const CLASSES: [&str; 14] = [
+    "1xx",
+    "2xx",
+    "3xx",
+    "4xx",
+    "5xx",
+    "other",
+    "dns",
+    "refused",
+    "connect",
+    "tls",
+    "timeout",
+    "protocol",
+    "request",
+    "credentials",
 ];
 
 pub(super) struct Meter {
@@ -86,6 +98,7 @@ fn class(outcome: &Outcome) -> usize {
             Cause::Timeout => 10,
             Cause::Protocol => 11,
             Cause::Request => 12,
+            Cause::Credentials => 13,
         },
     }
 }
@@ -115,6 +128,7 @@ mod tests {
             Cause::Timeout,
             Cause::Protocol,
             Cause::Request,
+            Cause::Credentials,
         ] {
             let failed = Outcome::Failed { cause, message: String::new() };
             assert_eq!(CLASSES[class(&failed)], cause.as_str());

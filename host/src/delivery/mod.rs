@@ -64,7 +64,8 @@ impl Default for Options {
 pub struct DestinationOptions {
     /// `http` or `https`.
     pub url: Uri,
-    pub sign: Sign,
+    /// None: not at all.
+    pub sign: Option<Sign>,
     /// Over name look-up, connection, TLS, headers and body together. Default 10 s.
     pub timeout: Duration,
     /// `first` is for whoever makes the delivery, see [`Policy::first_due_ms`].
@@ -88,7 +89,7 @@ impl DestinationOptions {
     pub fn new(url: Uri) -> Self {
         Self {
             url,
-            sign: Sign::None,
+            sign: None,
             timeout: Duration::from_secs(10),
             policy: Policy::default(),
             rate: None,

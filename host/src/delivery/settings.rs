@@ -1,9 +1,9 @@
 //! One destination's settings, made ready for use.
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::headers::is_ours;
+use super::headers::{is_credential, is_ours};
 use super::{DestinationOptions, Problem, Rate};
 use crate::egress::{self, Client, Egress};
 use crate::model::Name;
@@ -14,6 +14,8 @@ pub(super) struct Settings {
     pub(super) client: Client,
     pub(super) signer: Signer,
     pub(super) headers: HeaderMap,
+    /// Headers that no plugin may touch: signatures and credentials.
+    owned: Vec<HeaderName>,
     pub(super) user_agent: HeaderValue,
     pub(super) policy: Policy,
     pub(super) timeout: Duration,
@@ -22,6 +24,13 @@ pub(super) struct Settings {
     pub(super) disabled: bool,
     /// What the client was made of.
     made_of: egress::Options,
+}
+
+impl Settings {
+    /// Whether only the settings and Hookwright itself set this header.
+    pub(super) fn owns(&self, name: &HeaderName) -> bool {
+        is_ours(name) || is_credential(name) || self.owned.contains(name)
+    }
 }
 
 /// What all destinations have in common.
@@ -41,9 +50,13 @@ impl Maker {
         before: Option<&Settings>,
     ) -> Result<Settings, Problem> {
         let mut headers = options.headers;
-        if let Some(name) = headers.keys().find(|name| is_ours(name)) {
+        let signer = Signer::new(options.sign.as_ref());
+        let mut owned: Vec<HeaderName> = signer.headers().cloned().collect();
+        if let Some(name) = headers.keys().find(|name| is_ours(name) || owned.contains(name)) {
             return Err(Problem::Header(name.to_string()));
         }
+        let secret = headers.iter().filter(|(_, value)| value.is_sensitive());
+        owned.extend(secret.map(|(name, _)| name.clone()));
         // They may be credentials, and a sensitive value is not printed.
         headers.values_mut().for_each(|value| value.set_sensitive(true));
         let in_flight = options.in_flight.max(1);
@@ -61,8 +74,9 @@ impl Maker {
         };
         Ok(Settings {
             client,
-            signer: Signer::new(&options.sign),
+            signer,
             headers,
+            owned,
             user_agent: self.user_agent.clone(),
             policy: options.policy,
             timeout: options.timeout,

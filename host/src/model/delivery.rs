@@ -119,6 +119,8 @@ pub enum Cause {
     Protocol,
     /// The request could not be made: a header or URL of our own is at fault.
     Request,
+    /// There was nothing to prove by who sends it: no key or token that counts now.
+    Credentials,
 }
 
 impl Cause {
@@ -132,6 +134,7 @@ impl Cause {
             Self::Timeout => "timeout",
             Self::Protocol => "protocol",
             Self::Request => "request",
+            Self::Credentials => "credentials",
         }
     }
 }

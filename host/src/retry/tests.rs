@@ -54,9 +54,15 @@ fn a_410_disables_even_at_the_first_attempt() {
 
 #[test]
 fn failures_are_tried_again_but_for_our_own() {
-    for cause in
-        [Cause::Dns, Cause::Refused, Cause::Connect, Cause::Tls, Cause::Timeout, Cause::Protocol]
-    {
+    for cause in [
+        Cause::Dns,
+        Cause::Refused,
+        Cause::Connect,
+        Cause::Tls,
+        Cause::Timeout,
+        Cause::Protocol,
+        Cause::Credentials,
+    ] {
         assert_eq!(steady().next(1, &failed(cause), 0, 0.5), After::At(1_000));
     }
     let After::Dead(cause) = steady().next(1, &failed(Cause::Request), 0, 0.5) else {
@@ -104,6 +110,7 @@ fn any_outcome() -> impl Strategy<Value = Outcome> {
         Cause::Timeout,
         Cause::Protocol,
         Cause::Request,
+        Cause::Credentials,
     ]);
     prop_oneof![
         (any::<u16>(), any::<Option<u64>>()).prop_map(|(status, after)| answered(status, after)),

@@ -1,35 +1,53 @@
-//! What a source's requests are checked with: a key, and the time in which it counts.
+//! Keys, the forms in which people write them, and the time in which each counts.
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
+use ring::signature::Ed25519KeyPair;
+
 use super::Secret;
 
-/// One entry of a source's `secrets`.
+/// One entry of a source's or destination's `secrets`.
 #[derive(Debug, Clone)]
-pub struct Credential {
-    pub key: Key,
+pub struct Credential<K = Key> {
+    pub key: K,
     /// Counts from here on, seconds since 1970.
     pub from_s: u64,
     /// No longer counts from here on.
     pub until_s: u64,
 }
 
-impl Credential {
+impl<K> Credential<K> {
+    /// Counts always.
+    pub fn always(key: K) -> Self {
+        Self { key, from_s: 0, until_s: u64::MAX }
+    }
+
     pub(super) fn counts(&self, now_s: u64) -> bool {
         self.from_s <= now_s && now_s < self.until_s
     }
 }
 
 impl From<Key> for Credential {
-    /// Counts always.
     fn from(key: Key) -> Self {
-        Self { key, from_s: 0, until_s: u64::MAX }
+        Self::always(key)
     }
 }
 
 impl From<Secret> for Credential {
     fn from(secret: Secret) -> Self {
         Key::Shared(secret).into()
+    }
+}
+
+impl From<SigningKey> for Credential<SigningKey> {
+    fn from(key: SigningKey) -> Self {
+        Self::always(key)
+    }
+}
+
+impl From<Secret> for Credential<SigningKey> {
+    fn from(secret: Secret) -> Self {
+        SigningKey::Shared(secret).into()
     }
 }
 
@@ -40,6 +58,37 @@ pub enum Key {
     Ed25519([u8; 32]),
     /// A point of P-256, uncompressed.
     P256([u8; 65]),
+}
+
+/// A secret that both sides know, or the private half of our own key.
+#[derive(Debug, Clone)]
+pub enum SigningKey {
+    Shared(Secret),
+    Ed25519(Ed25519Key),
+}
+
+/// A private Ed25519 key.
+#[derive(Debug, Clone)]
+pub struct Ed25519Key(Secret);
+
+impl Ed25519Key {
+    /// The seed alone, or the seed and the public key that belongs to it.
+    ///
+    /// # Errors
+    /// Neither of both.
+    pub fn new(bytes: Vec<u8>) -> Result<Self, KeyError> {
+        let good = match bytes.split_at_checked(32) {
+            Some((_, [])) => true,
+            Some((seed, public)) => Ed25519KeyPair::from_seed_and_public_key(seed, public).is_ok(),
+            None => false,
+        };
+        if good { Ok(Self(Secret::new(bytes))) } else { Err(KeyError::NotPrivate) }
+    }
+
+    pub(super) fn pair(&self) -> Ed25519KeyPair {
+        Ed25519KeyPair::from_seed_unchecked(&self.0.expose()[..32])
+            .expect("32 bytes were found when it was made, and any are a seed")
+    }
 }
 
 /// How a provider hands out its secret or public key.
@@ -67,6 +116,14 @@ pub enum KeyError {
     Length(usize),
     #[error("a public key of Standard Webhooks is `whpk_` and the base64 of 32 bytes")]
     NotPublic,
+    #[error(
+        "a private key of Standard Webhooks is `whsk_` and the base64 of its 32 bytes, or of them and the public key's"
+    )]
+    NotPrivate,
+    #[error("is the public half of a key (`whpk_`), which can't sign")]
+    PublicHalf,
+    #[error("is the private half of a key (`whsk_`), which only who signs may have")]
+    PrivateHalf,
     #[error("the key is to be written in hexadecimal digits, two for each byte")]
     NotHex,
     #[error("an Ed25519 public key is 64 hexadecimal digits")]
@@ -84,6 +141,8 @@ impl KeyError {
             Self::NotBase64 | Self::Length(_) => {
                 "make one with `echo whsec_$(openssl rand -base64 32)`"
             }
+            Self::PublicHalf => "give it the private half, `whsk_…`; the receiver has this one",
+            Self::PrivateHalf => "give it the public half, `whpk_…`",
             Self::NotUserPassword => "a secret for basic authentication is `user:password`",
             _ => "copy it from the provider's settings as it stands there",
         }
@@ -110,6 +169,7 @@ impl KeyForm {
                     let key = STANDARD.decode(digits).ok().and_then(|key| key.try_into().ok());
                     key.map(Key::Ed25519).ok_or(KeyError::NotPublic)
                 }
+                None if utf8().starts_with("whsk_") => Err(KeyError::PrivateHalf),
                 None => standard_key(utf8()).map(Key::Shared),
             },
             Self::Hex => {
@@ -122,6 +182,26 @@ impl KeyForm {
                 decoded.map(|()| Key::Ed25519(key)).map_err(|_| KeyError::NotEd25519)
             }
             Self::P256 => p256(utf8()).map(Key::P256).ok_or(KeyError::NotP256),
+        }
+    }
+}
+
+impl KeyForm {
+    /// The same for a key that signs deliveries.
+    ///
+    /// # Errors
+    /// The text is no key of this form, or can't sign.
+    pub fn read_signing(self, text: &[u8]) -> Result<SigningKey, KeyError> {
+        let utf8 = std::str::from_utf8(text).unwrap_or_default().trim();
+        match (self, utf8.strip_prefix("whsk_")) {
+            (Self::Standard, Some(digits)) => {
+                let bytes = STANDARD.decode(digits).map_err(|_| KeyError::NotPrivate)?;
+                Ed25519Key::new(bytes).map(SigningKey::Ed25519)
+            }
+            _ => match self.read(text)? {
+                Key::Shared(secret) => Ok(SigningKey::Shared(secret)),
+                Key::Ed25519(_) | Key::P256(_) => Err(KeyError::PublicHalf),
+            },
         }
     }
 }

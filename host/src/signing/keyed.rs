@@ -142,12 +142,8 @@ impl Keys {
     }
 }
 
-fn state<M: KeyInit>(secret: &Secret) -> M {
+pub(super) fn state<M: KeyInit>(secret: &Secret) -> M {
     M::new_from_slice(secret.expose()).expect("HMAC takes a key of any length")
-}
-
-pub(super) fn states<M: KeyInit>(secrets: &[Secret]) -> Vec<M> {
-    secrets.iter().map(state).collect()
 }
 
 /// The tag's bytes over the parts, one after the other.

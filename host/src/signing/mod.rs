@@ -1,6 +1,7 @@
 //! Signs and verifies bytes. Pure: no clock, no I/O.
 //!
-//! A provider is an entry of the table in `presets`; `verifier` reads the table.
+//! A provider is an entry of the table in `presets`; `verifier` reads the table, and
+//! `sign` takes from it the formats that deliveries can be signed in.
 mod credential;
 mod handshake;
 mod jwt;
@@ -12,7 +13,9 @@ mod provider;
 mod request;
 mod scheme;
 mod secret;
+mod sign;
 mod signer;
+mod template;
 mod time;
 mod token;
 mod verifier;
@@ -20,7 +23,7 @@ mod verifier;
 #[cfg(test)]
 mod tests;
 
-pub use credential::{Credential, Key, KeyError, KeyForm, standard_key};
+pub use credential::{Credential, Ed25519Key, Key, KeyError, KeyForm, SigningKey, standard_key};
 pub use jwt::{Jwk, JwksError, jwks};
 pub use preset::{
     Handshake, Part, Place, Preset, Proof, Signature, Signed, Time, TokenPlace, Unit,
@@ -28,10 +31,11 @@ pub use preset::{
 pub use provider::{Draft, Sent, sign_as_provider, sign_with};
 pub use request::{Answer, Request};
 pub use scheme::{
-    Algorithm, ApiKeyPlace, ApiKeyScheme, Encoding, HmacScheme, JwtScheme, PresetScheme, Sign,
-    Verify,
+    Algorithm, ApiKeyPlace, ApiKeyScheme, Encoding, HmacScheme, JwtScheme, PresetScheme, Verify,
 };
 pub use secret::Secret;
-pub use signer::Signer;
+pub use sign::{Format, Sign, formats};
+pub use signer::{NoKey, Signer};
+pub use template::{Template, TemplateError};
 pub use time::seconds_of_date;
 pub use verifier::{Refusal, Verified, Verifier, is_credential};

@@ -1,4 +1,4 @@
-//! The schemes by which sources sign and deliveries are signed, as the settings name them.
+//! The schemes by which sources sign, as the settings name them.
 use std::time::Duration;
 
 use super::{Credential, Handshake, Jwk, Preset, Secret, presets};
@@ -143,13 +143,4 @@ impl PresetScheme {
             verify_token: None,
         }
     }
-}
-
-/// How deliveries are signed.
-#[derive(Debug, Clone)]
-pub enum Sign {
-    /// `webhook-id` and `webhook-timestamp` only.
-    None,
-    /// Standard Webhooks `v1`, one signature for each secret, separated by spaces.
-    Standard { secrets: Vec<Secret> },
 }

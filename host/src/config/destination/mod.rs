@@ -11,7 +11,7 @@ use http::{HeaderName, HeaderValue, Uri};
 use super::kind::{DURATION, File, Flag, RATE, whole};
 use super::reader::Section;
 use super::secret::Headers;
-use super::unit::Rate;
+use super::unit::{Fault, Rate};
 use crate::retry::Policy;
 use crate::signing::Sign;
 use url::Url;
@@ -20,7 +20,8 @@ use url::Url;
 pub struct DestinationConfig {
     /// `http` or `https`, with a host, without user, password or fragment.
     pub url: Uri,
-    pub sign: Sign,
+    /// None: not at all.
+    pub sign: Option<Sign>,
     /// Over DNS, connect, TLS, headers and body together.
     pub timeout: Duration,
     pub retry: Policy,
@@ -39,13 +40,8 @@ pub struct DestinationConfig {
 impl DestinationConfig {
     pub(super) fn read(s: &Section<'_, '_>) -> Option<Self> {
         let url = s.key("url", Url, "Where to post, `https://…` or `http://…`.").required();
-        let sign = s
-            .optional_section(
-                "sign",
-                "How deliveries are signed. Not at all by default.",
-                sign::read,
-            )
-            .unwrap_or(Sign::None);
+        let doc = "How deliveries are signed. Not at all by default.";
+        let sign = s.optional_section("sign", doc, sign::read);
         let doc = "DNS, connect, TLS, headers and body together.";
         let timeout = s.key("timeout", DURATION, doc).range("10ms", "10m").default("30s");
         let doc = "When a failed delivery is tried again: `base · factorⁿ` after the n-th failure, at most `cap`, spread by `± jitter`.";
@@ -61,6 +57,7 @@ impl DestinationConfig {
         let disabled = s.key("disabled", Flag, doc).default("false");
         let doc = "Sent with every delivery. A value may be a secret, `env:NAME` or `file:PATH`; `authorization` and `cookie` must be.";
         let headers = s.key("headers", Headers, doc).default("{}");
+        signature_is_free(s, sign.as_ref(), &headers);
         let url = url?;
         url::warn_about(s, &url, allow_private);
         Some(Self {
@@ -75,5 +72,18 @@ impl DestinationConfig {
             disabled,
             headers,
         })
+    }
+}
+
+/// No fixed header stands where the signature will.
+fn signature_is_free(
+    s: &Section<'_, '_>,
+    sign: Option<&Sign>,
+    headers: &[(HeaderName, HeaderValue)],
+) {
+    let taken = |name: &&HeaderName| headers.iter().any(|(fixed, _)| fixed == *name);
+    if let Some(name) = sign.and_then(|sign| sign.format.headers().find(taken)) {
+        let message = format!("`{name}` is written by `sign`");
+        s.wrong("headers", Fault::new(message, "remove it here"));
     }
 }

@@ -117,6 +117,9 @@ fn of_a_source() {
 fn of_a_destination() {
     let text = |text: &str| text.to_owned();
     let https = |rest: &str| format!("url = \"https://a.example\"\n{rest}");
+    let sign = |rest: &str| https(&format!("sign = {{ {rest} }}"));
+    let key = "secrets = [\"dangerous_plain:k\"]";
+    let hmac = |rest: &str| sign(&format!("scheme = \"hmac\", {key}, {rest}"));
     let cases = [
         (text("url = \"ftp://a.example\""), "url", "does not start with"),
         (text("url = \"https://\""), "url", "is no URL"),
@@ -134,6 +137,19 @@ fn of_a_destination() {
         (https("headers = { \"a b\" = \"x\" }"), "headers.a b", "no header name"),
         (https("headers = { x-a = \"1\", X-A = \"2\" }"), "headers.x-a", "twice"),
         (https("sign = { scheme = \"standard\" }"), "sign.secrets", "missing"),
+        (sign("scheme = \"github\", secrets = []"), "sign.secrets", "is empty"),
+        (sign("scheme = \"twilio\""), "sign.scheme", "not known here"),
+        (
+            sign(&format!("scheme = \"github\", {key}, header = \"x-a\"")),
+            "sign.header",
+            "no meaning",
+        ),
+        (sign(&format!("scheme = \"hmac\", {key}")), "sign.header", "missing"),
+        (hmac("header = \"webhook-signature\""), "sign.header", "itself"),
+        (hmac("header = \"x-a\", signed = \"{id}\""), "sign.signed", "has no `{body}`"),
+        (hmac("header = \"x-a\", signed = \"{url}{body}\""), "sign.signed", "`{url}`"),
+        (hmac("header = \"x-a\", value = \"sha256=\""), "sign.value", "has no `{signature}`"),
+        (hmac("header = \"x-a\" }\nheaders = { x-a = \"1\""), "headers", "written by `sign`"),
     ];
     each("destinations.d", &cases);
 }

@@ -1,7 +1,7 @@
 //! Secrets are resolved, and are shown nowhere.
 use super::super::Config;
 use super::{STANDARD, bad, parse_with, sources};
-use crate::signing::{Key, Sign};
+use crate::signing::{Key, SigningKey};
 
 const HIDDEN: &str = "HUNTER2HUNTER2";
 
@@ -112,7 +112,7 @@ fn no_secret_is_printed_with_the_settings() {
     assert!(!shown.contains("0123456789"), "{shown}");
     let destination = &config.destinations["d"];
     assert_eq!(destination.headers[0].1, HIDDEN);
-    assert!(matches!(&destination.sign, Sign::Standard { secrets } if secrets.len() == 1));
+    assert_eq!(destination.sign.as_ref().map(|sign| sign.keys.len()), Some(1));
 }
 
 #[test]
@@ -195,7 +195,9 @@ fn a_public_key_has_the_providers_form() {
         let key = &config.sources["s"].verify.secrets()[0].key;
         assert!(!matches!(key, Key::Shared(_)), "{scheme}");
     }
+    let whsk = "whsk_6Xb/dCcHpPea21PS1N9VY/NZW723CEc77N4rJCubMbfVKIDij2HKpMKkioLlX0dRqSKJp4AJ6p9lMicMFs6Kvg==";
     for (scheme, key, message) in [
+        ("standard", whsk, "private half"),
         ("sendgrid", "MFkw", "P-256"),
         ("sendgrid", ed25519, "P-256"),
         ("discord", "d75a", "64 hexadecimal digits"),
@@ -204,6 +206,41 @@ fn a_public_key_has_the_providers_form() {
     ] {
         let mistakes = read(scheme, key).expect_err(key);
         assert!(mistakes[0].message.contains(message), "{}", mistakes[0].message);
+        assert!(!mistakes[0].help.is_empty());
+    }
+}
+
+#[test]
+fn a_destination_signs_with_shared_secrets_and_private_keys_and_each_may_have_its_time() {
+    let read = |entries: &str, key: &str| {
+        let text = format!(
+            "[destinations.d]\nurl = \"https://a.example\"\nsign = {{ scheme = \"standard\", secrets = [{entries}] }}\n"
+        );
+        parse_with(&text, &sources(&[("S", STANDARD), ("K", key)], &[]))
+    };
+    // From the documentation of svix-server: seed and public key; then the seed alone.
+    let both = "whsk_6Xb/dCcHpPea21PS1N9VY/NZW723CEc77N4rJCubMbfVKIDij2HKpMKkioLlX0dRqSKJp4AJ6p9lMicMFs6Kvg==";
+    let seed = "whsk_6Xb/dCcHpPea21PS1N9VY/NZW723CEc77N4rJCubMbc=";
+    for key in [both, seed] {
+        let entries = r#""env:S", { secret = "env:K", from = "2026-12-01" }"#;
+        let config = read(entries, key).unwrap_or_else(|mistakes| panic!("{mistakes}"));
+        let keys = &config.destinations["d"].sign.as_ref().expect("signed").keys;
+        assert!(matches!(keys[0].key, SigningKey::Shared(_)));
+        assert!(matches!(keys[1].key, SigningKey::Ed25519(_)));
+        assert_eq!((keys[1].from_s, keys[1].until_s), (1_796_083_200, u64::MAX));
+        assert!(!format!("{config:?}").contains("6Xb"));
+    }
+    let strange = "whsk_6Xb/dCcHpPea21PS1N9VY/NZW723CEc77N4rJCubMbfVKIDij2HKpMKkioLlaaaaaaaaaaAJ6p9lMicMFs6Kvg==";
+    for (key, message) in [
+        ("whpk_1SiA4o9hyqTCpIqC5V9HUakiiaeACeqfZTInDBbOir4=", "public half"),
+        (strange, "`whsk_`"),
+        ("whsk_AAAA", "`whsk_`"),
+        ("whsk_!", "`whsk_`"),
+        ("whsec_AAAA", "this one has 3"),
+    ] {
+        let mistakes = read(r#""env:K""#, key).expect_err(key);
+        assert_eq!(mistakes.len(), 1, "{mistakes}");
+        assert!(mistakes[0].message.contains(message), "{key}: {}", mistakes[0].message);
         assert!(!mistakes[0].help.is_empty());
     }
 }

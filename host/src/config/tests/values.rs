@@ -9,7 +9,7 @@ use super::super::{
 };
 use super::{STANDARD, good, parse_with, sources};
 use crate::retry::Policy;
-use crate::signing::{Algorithm, Encoding, Key, Sign, Verify};
+use crate::signing::{Algorithm, Encoding, Key, Verify};
 
 #[test]
 fn an_empty_file_has_safe_defaults() {
@@ -53,7 +53,7 @@ headers = { x-b = "2", x-a = "1" }
     assert_eq!(ci.retry, policy);
     assert_eq!(ci.rate, Some(Rate { count: 50, per: Duration::from_secs(1) }));
     assert_eq!(ci.in_flight, 2);
-    assert!(ci.allow_private && ci.disabled && matches!(ci.sign, Sign::None));
+    assert!(ci.allow_private && ci.disabled && ci.sign.is_none());
     assert_eq!(ci.headers.len(), 2);
 }
 

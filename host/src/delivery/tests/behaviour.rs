@@ -12,10 +12,15 @@ use crate::delivery::Rate;
 use crate::egress::receiver::{Receiver, Reply, answer, status};
 use crate::egress::{Resolver, Resolving};
 use crate::model::{Cause, DeliveryState, Event, HeaderEdit, Outcome, Payload};
-use crate::signing::{Secret, Sign, Signer};
+use crate::signing::{Credential, Format, Secret, Sign, Signer, Verifier, Verify, presets};
 
 fn secret() -> Sign {
-    Sign::Standard { secrets: vec![Secret::new(*b"a key of four and twenty bytes")] }
+    Sign::standard([Secret::new(*b"a key of four and twenty bytes")])
+}
+
+fn signature(id: &str, timestamp: u64, body: &[u8]) -> HeaderValue {
+    let signed = Signer::new(Some(&secret())).sign(id, timestamp, body);
+    signed.expect("a key counts").expect("it signs")
 }
 
 fn edit(name: &str, value: Option<&str>) -> HeaderEdit {
@@ -32,7 +37,8 @@ async fn a_delivery_carries_the_bytes_as_they_came_and_our_headers() {
     let receiver = Receiver::start(|_| answer(201, "", "thanks")).await;
     let mut headers = HeaderMap::new();
     headers.insert("authorization", HeaderValue::from_static("Bearer of-the-settings"));
-    let bench = Bench::start(one(DestinationOptions { sign: secret(), headers, ..to(&receiver) }));
+    let bench =
+        Bench::start(one(DestinationOptions { sign: Some(secret()), headers, ..to(&receiver) }));
     let body = Bytes::from_static(b" {\"b\":1.50, \"a\":12345678901234567890, \"\xff\":0} ");
     let sent = delivery(1, "a", body.clone());
     bench.store.add(vec![sent.clone()]);
@@ -49,8 +55,8 @@ async fn a_delivery_carries_the_bytes_as_they_came_and_our_headers() {
     assert_eq!(header("user-agent"), concat!("hookwright/", env!("CARGO_PKG_VERSION")));
     let timestamp: u64 = header("webhook-timestamp").parse().expect("seconds");
     assert!((START_MS / 1_000..START_MS / 1_000 + 60).contains(&timestamp));
-    let expected = Signer::new(&secret()).sign(&header("webhook-id"), timestamp, &body);
-    assert_eq!(seen.headers.get("webhook-signature"), expected.as_ref());
+    let expected = signature(&header("webhook-id"), timestamp, &body);
+    assert_eq!(seen.headers["webhook-signature"], expected);
 
     bench.store.read(|rows| {
         let attempt = &rows.of("a").next().expect("a row").attempts[0];
@@ -68,7 +74,7 @@ async fn a_delivery_carries_the_bytes_as_they_came_and_our_headers() {
 #[tokio::test]
 async fn regression_a_compressed_body_goes_on_with_its_encoding_while_it_is_that_body() {
     let receiver = Receiver::start(|_| status(200)).await;
-    let bench = Bench::start(one(DestinationOptions { sign: secret(), ..to(&receiver) }));
+    let bench = Bench::start(one(DestinationOptions { sign: Some(secret()), ..to(&receiver) }));
     let compressed = |number| {
         let mut sent = delivery(number, "a", "compressed");
         let mut event = Event::clone(&sent.event);
@@ -100,7 +106,8 @@ async fn a_payload_changes_what_it_says_and_what_is_signed() {
     let mut headers = HeaderMap::new();
     headers.insert("x-fixed", HeaderValue::from_static("settings"));
     headers.insert("x-gone", HeaderValue::from_static("settings"));
-    let bench = Bench::start(one(DestinationOptions { sign: secret(), headers, ..to(&receiver) }));
+    let bench =
+        Bench::start(one(DestinationOptions { sign: Some(secret()), headers, ..to(&receiver) }));
     let payload = Payload {
         body: Some(Bytes::from_static(b"<new/>")),
         content_type: Some("application/xml".to_owned()),
@@ -121,8 +128,7 @@ async fn a_payload_changes_what_it_says_and_what_is_signed() {
     assert!(!seen.headers.contains_key("x-gone"));
     let id = seen.headers["webhook-id"].to_str().expect("text");
     let timestamp = seen.headers["webhook-timestamp"].to_str().expect("text").parse().expect("n");
-    let expected = Signer::new(&secret()).sign(id, timestamp, b"<new/>").expect("signed");
-    assert_eq!(seen.headers["webhook-signature"], expected);
+    assert_eq!(seen.headers["webhook-signature"], signature(id, timestamp, b"<new/>"));
 }
 
 #[tokio::test]
@@ -156,6 +162,55 @@ async fn nothing_overrides_our_headers() {
     bench.store.read(|rows| {
         let first = rows.of("a").next().and_then(|row| row.cause.clone()).expect("a cause");
         assert!(first.contains("webhook-id"), "{first}");
+    });
+}
+
+/// In whatever header a signature or a secret stands.
+#[tokio::test]
+async fn no_plugin_touches_a_signature_or_a_secret_header() {
+    let receiver = Receiver::start(|_| status(200)).await;
+    let format = Format::of(&presets::SLACK).expect("a format");
+    let sign = Sign { format, keys: vec![Secret::new("slack").into()] };
+    let mut headers = HeaderMap::new();
+    let mut key = HeaderValue::from_static("a key");
+    key.set_sensitive(true);
+    headers.insert("x-key", key);
+    let bench =
+        Bench::start(one(DestinationOptions { sign: Some(sign), headers, ..to(&receiver) }));
+    let names = ["x-slack-signature", "X-Slack-Request-Timestamp", "x-key"];
+    let edits = names.iter().flat_map(|name| [edit(name, Some("evil")), edit(name, None)]);
+    let sent = edits.zip(1..).map(|(edit, number)| {
+        with_payload(
+            delivery(number, "a", "b"),
+            Payload { headers: vec![edit], ..Payload::default() },
+        )
+    });
+    bench.store.add(sent.chain([delivery(7, "a", "b")]).collect());
+    bench.store.until(|rows| rows.count("a", DeliveryState::Dead) == 6).await;
+    bench.store.until(|rows| rows.count("a", DeliveryState::Delivered) == 1).await;
+    let seen = &receiver.seen()[0].headers;
+    assert_eq!(seen["x-key"], "a key");
+    assert_eq!(seen["x-slack-request-timestamp"], seen["webhook-timestamp"]);
+    let verifier = Verifier::new(&Verify::preset(&presets::SLACK, [Secret::new("slack")]));
+    let now_s = seen["webhook-timestamp"].to_str().expect("text").parse().expect("seconds");
+    assert!(verifier.verify(&crate::signing::Request::post(seen, b"b"), now_s).is_ok());
+}
+
+#[tokio::test]
+async fn without_a_key_that_counts_nothing_is_sent_and_it_is_tried_again() {
+    let receiver = Receiver::start(|_| status(200)).await;
+    let key = Credential { until_s: START_MS / 1_000, ..Credential::from(Secret::new([1; 32])) };
+    let sign = Some(Sign::standard([key]));
+    let mut options = DestinationOptions { sign, ..to(&receiver) };
+    options.policy.attempts = 2;
+    let bench = Bench::start(one(options));
+    bench.store.add(deliveries(0..1, "a"));
+    bench.store.until(|rows| rows.count("a", DeliveryState::Dead) == 1).await;
+    assert_eq!(receiver.connections(), 0);
+    bench.store.read(|rows| {
+        let row = rows.of("a").next().expect("a row");
+        assert_eq!(row.attempts.len(), 2);
+        assert!(row.cause.as_deref().is_some_and(|cause| cause.contains("no signing key counts")));
     });
 }
 

@@ -93,8 +93,9 @@ async fn a_signed_request_is_believed() {
     let secrets = vec![Secret::new([1; 32]), secret.clone()];
     let verify = Verify::preset(&presets::STANDARD, secrets);
     let ingress = serve(SourceOptions { verify, ..SourceOptions::default() });
-    let signature = Signer::new(&Sign::Standard { secrets: vec![secret] })
+    let signature = Signer::new(Some(&Sign::standard([secret])))
         .sign("msg_1", super::NOW / 1000, b"body")
+        .unwrap()
         .unwrap();
     let headers = format!(
         "webhook-id: msg_1\r\nwebhook-timestamp: {}\r\nwebhook-signature: {}\r\n",

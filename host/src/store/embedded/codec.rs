@@ -158,7 +158,7 @@ pub(super) fn payload(input: &Bytes) -> Result<Payload, Malformed> {
     Ok(Payload { body, content_type, kind, headers })
 }
 
-const CAUSES: [Cause; 7] = [
+const CAUSES: [Cause; 8] = [
     Cause::Dns,
     Cause::Refused,
     Cause::Connect,
@@ -166,6 +166,7 @@ const CAUSES: [Cause; 7] = [
     Cause::Timeout,
     Cause::Protocol,
     Cause::Request,
+    Cause::Credentials,
 ];
 
 pub(super) fn put_attempt(out: &mut Vec<u8>, attempt: &Attempt) {

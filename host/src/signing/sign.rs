@@ -1,0 +1,131 @@
+//! The formats in which deliveries are signed. Those of providers are read from the same table as their verification.
+use http::HeaderName;
+
+use super::template::{Piece, Template};
+use super::{
+    Algorithm, Credential, Encoding, KeyForm, Part, Place, Preset, Proof, SigningKey, Unit, presets,
+};
+
+/// How deliveries are signed.
+#[derive(Debug, Clone)]
+pub struct Sign {
+    pub format: Format,
+    /// In the order of the settings. All that count at the attempt's time sign,
+    /// where the format has room for several; else the first of them.
+    pub keys: Vec<Credential<SigningKey>>,
+}
+
+impl Sign {
+    /// Standard Webhooks: `v1` by shared secrets, `v1a` by private keys.
+    pub fn standard<C: Into<Credential<SigningKey>>>(keys: impl IntoIterator<Item = C>) -> Self {
+        let format =
+            Format::of(&presets::STANDARD).expect("the format signs no more than deliveries have");
+        Self { format, keys: keys.into_iter().map(Into::into).collect() }
+    }
+}
+
+/// What is signed, how, and where the signature stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Format {
+    pub header: HeaderName,
+    pub algorithm: Algorithm,
+    pub encoding: Encoding,
+    pub signed: Template,
+    /// The header's value for one signature.
+    pub value: Template,
+    pub(super) value_public: Template,
+    /// Stands before the signatures, as one more entry.
+    pub(super) lead: Option<Template>,
+    /// Between several; none where there is room for one.
+    pub(super) separator: Option<u8>,
+    pub(super) unit: Unit,
+    /// Where the receiver looks for the time and the id, beside `webhook-timestamp` and `webhook-id`.
+    pub(super) time_header: Option<HeaderName>,
+    pub(super) id_header: Option<HeaderName>,
+}
+
+impl Format {
+    /// An HMAC in a header of the user's choice.
+    pub fn hmac(
+        header: HeaderName,
+        algorithm: Algorithm,
+        encoding: Encoding,
+        signed: Template,
+        value: Template,
+    ) -> Self {
+        Self {
+            header,
+            algorithm,
+            encoding,
+            signed,
+            value_public: value.clone(),
+            value,
+            lead: None,
+            separator: None,
+            unit: Unit::Seconds,
+            time_header: None,
+            id_header: None,
+        }
+    }
+
+    /// As the provider signs. None where it signs what a delivery has not, such
+    /// as the URL, or with a private key that only the provider has.
+    pub fn of(preset: &'static Preset) -> Option<Self> {
+        let Proof::Signed(signed) = &preset.proof else { return None };
+        let shared = matches!(preset.key, KeyForm::Text | KeyForm::Standard | KeyForm::Hex);
+        let hmac =
+            matches!(signed.algorithm, Algorithm::Sha1 | Algorithm::Sha256 | Algorithm::Sha512);
+        if !shared || !hmac {
+            return None;
+        }
+        let place = &signed.signature;
+        let header = HeaderName::from_static(place.headers.first()?);
+        let (mut lead, mut time_header) = (None, None);
+        match preset.time.map(|time| time.place) {
+            Some(Place::Entry(prefix)) => lead = Some(Template::after(prefix, Piece::Timestamp)),
+            Some(Place::Header(names)) => time_header = other_than("webhook-timestamp", names),
+            Some(Place::Json(_)) => return None,
+            None => {}
+        }
+        let id_header = match preset.id.filter(|_| preset.signs(Part::Id)) {
+            Some(Place::Header(names)) => other_than("webhook-id", names),
+            Some(_) => return None,
+            None => None,
+        };
+        Some(Self {
+            header,
+            algorithm: signed.algorithm,
+            encoding: signed.encoding,
+            signed: Template::of_parts(signed.message)?,
+            value: Template::after(place.prefix, Piece::Signature),
+            value_public: Template::after(place.public_prefix, Piece::Signature),
+            lead,
+            separator: place.separator,
+            unit: preset.time.map_or(Unit::Seconds, |time| time.unit),
+            time_header,
+            id_header,
+        })
+    }
+
+    /// The headers that it sets: nobody else may.
+    pub fn headers(&self) -> impl Iterator<Item = &HeaderName> {
+        [Some(&self.header), self.time_header.as_ref(), self.id_header.as_ref()]
+            .into_iter()
+            .flatten()
+    }
+}
+
+/// The name that the receiver looks for, where it is not the one that every delivery has.
+fn other_than(usual: &str, names: &[&'static str]) -> Option<HeaderName> {
+    let name = names.first().filter(|name| **name != usual)?;
+    Some(HeaderName::from_static(name))
+}
+
+/// The providers in whose format deliveries can be signed, in the order of the table.
+pub fn formats() -> impl Iterator<Item = &'static Preset> {
+    // Others that sign by Standard Webhooks are that format.
+    let own = |preset: &&'static Preset| {
+        preset.key != KeyForm::Standard || preset.name == presets::STANDARD.name
+    };
+    presets::ALL.into_iter().filter(own).filter(|preset| Format::of(preset).is_some())
+}
