@@ -142,7 +142,10 @@ fn samples_of_settings_have_no_mistakes() {
             for name in ["GITHUB_SECRET", "STRIPE_SECRET", "SECRET", "HOOKWRIGHT_ADMIN_TOKEN"] {
                 command.env(name, "a secret of the docs");
             }
-            command.env("CI_SECRET", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
+            for name in ["CI_SECRET", "NEW_SECRET"] {
+                command.env(name, "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
+            }
+            command.env("PRIVATE_KEY", "whsk_6Xb/dCcHpPea21PS1N9VY/NZW723CEc77N4rJCubMbc=");
             command.env("PARTNER_JWKS", hookwright_tests::vectors::jwks());
             let done = command.output().expect("it runs");
             let out = String::from_utf8_lossy(&done.stdout).into_owned();

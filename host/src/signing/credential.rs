@@ -45,9 +45,15 @@ impl From<SigningKey> for Credential<SigningKey> {
     }
 }
 
+impl From<Secret> for SigningKey {
+    fn from(secret: Secret) -> Self {
+        Self::Shared(secret)
+    }
+}
+
 impl From<Secret> for Credential<SigningKey> {
     fn from(secret: Secret) -> Self {
-        SigningKey::Shared(secret).into()
+        SigningKey::from(secret).into()
     }
 }
 
