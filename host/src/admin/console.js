@@ -137,6 +137,26 @@ function sources(list) {
   ])), row(["no such source", "", "", "", refused("-", "show")])];
 }
 
+function destinationState(one) {
+  if (!one.known) return "not in the settings";
+  const until = one.until_ms ? ` until ${time(one.until_ms)}` : "";
+  const last = one.last && one.failures ? `, ${one.failures} failed in a row, last: ${one.last.outcome}` : "";
+  const slower = one.state === "slowed" ? ` to ${one.limit} at once` : "";
+  const text = `${one.disabled || one.state}${slower}${until}${last}`;
+  return element("span", text, { running: "", slowed: "wait", paused: "wait", probing: "wait" }[one.state] ?? "bad");
+}
+
+function destinationActs(one) {
+  const made = element("span");
+  if (!one.known) return made;
+  const act = (path) => async () => { await ask(`destinations/${one.name}/${path}`, "POST"); await overview(); };
+  const off = one.disabled || one.state === "paused";
+  const offers = off ? [["enable", "enable"]] : [["disable", "disable"], ["pause 10 min", "pause"]];
+  if (one.state === "breaker-open" || one.state === "probing" || one.state === "slowed") offers.push(["close the breaker", "close-breaker"]);
+  for (const [text, path] of offers) made.append(button(text, act(path)));
+  return made;
+}
+
 async function overview() {
   const [stats, destinations, plugins, known] =
     await Promise.all([json("stats"), json("destinations"), json("plugins"), json("sources")]);
@@ -144,10 +164,7 @@ async function overview() {
   $("stats").textContent =
     `${stats.events} events · ${stats.waiting} waiting · ${stats.dead} dead · ${(stats.bytes / 1048576).toFixed(1)} MiB · ${stats.version}`;
   $("destinations").replaceChildren(...destinations.destinations.map((one) => {
-    const off = one.disabled ? "enable" : "disable";
-    const act = async () => { await ask(`destinations/${one.name}/${off}`, "POST"); await overview(); };
-    return row([one.name, one.url, one.waiting, one.dead,
-      !one.known ? "not in the settings" : one.disabled || "on", one.known ? button(off, act) : ""]);
+    return row([one.name, one.url, one.waiting, one.dead, destinationState(one), destinationActs(one)]);
   }));
   $("plugins").replaceChildren(...plugins.plugins.map((one) => row([
     one.name, one.version, element("code", (one.digest || "").slice(0, 12)), one.summary,

@@ -1,15 +1,21 @@
 //! Sources, destinations and plugins, as the parts that run them tell.
 use std::collections::HashMap;
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{Path, State};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::Options;
 use super::events::blocking;
 use super::problem::Problem;
+use super::replay::parse;
 use crate::model::Rejected;
+
+/// How long a pause lasts where the request does not say.
+const PAUSE: Duration = Duration::from_secs(600);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30 * 24 * 3_600);
 
 /// What the admin side asks of the parts beside it; `app` answers.
 pub trait Control: Send + Sync + 'static {
@@ -20,10 +26,8 @@ pub trait Control: Send + Sync + 'static {
     fn rejected(&self, source: &str) -> Option<Vec<Rejected>>;
     fn destinations(&self) -> Vec<DestinationStatus>;
     fn plugins(&self) -> Vec<PluginStatus>;
-    /// Blocks shortly. The error says why not.
-    fn enable(&self, destination: &str) -> Result<(), String>;
-    /// As `enable`.
-    fn disable(&self, destination: &str, reason: &str) -> Result<(), String>;
+    /// Does with one destination as told. Blocks shortly. The error says why not.
+    fn switch(&self, destination: &str, to: Switch) -> Result<(), String>;
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -49,14 +53,45 @@ pub struct LastRejected {
     pub reason: &'static str,
 }
 
+/// What a person may do with a destination.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Switch {
+    /// Whatever stopped it but the settings.
+    Enable,
+    /// For this reason.
+    Disable(String),
+    Pause(Duration),
+    CloseBreaker,
+}
+
 #[derive(Debug, Clone, Serialize)]
 pub struct DestinationStatus {
     pub name: String,
     /// Without credentials and query.
     pub url: String,
+    /// `running`, `slowed`, `breaker-open`, `probing`, `paused` or `disabled`.
+    pub state: String,
+    /// Until when nothing is sent, milliseconds since 1970, where that is known.
+    pub until_ms: Option<u64>,
     /// Why it is off; none where it is on.
     pub disabled: Option<String>,
     pub in_flight: usize,
+    /// Attempts at once that are allowed now.
+    pub limit: usize,
+    /// Failed attempts since the last success.
+    pub failures: u32,
+    /// Since when there was no success, milliseconds since 1970.
+    pub failing_since_ms: Option<u64>,
+    pub last: Option<LastAttempt>,
+}
+
+/// The attempt that ended last.
+#[derive(Debug, Clone, Serialize)]
+pub struct LastAttempt {
+    /// Its start, milliseconds since 1970.
+    pub at_ms: u64,
+    /// The status that it was answered with, or why there was none.
+    pub outcome: String,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -153,37 +188,62 @@ pub(super) async fn destinations(State(options): State<Options>) -> Result<Json<
     Ok(Json(json!({ "destinations": listed })))
 }
 
+/// What was kept for it goes out now; what is dead stays so until a replay.
 pub(super) async fn enable(
     State(options): State<Options>,
     Path(name): Path<String>,
 ) -> Result<Json<Value>, Problem> {
-    switch(options, name.clone(), |control, name| control.enable(name)).await?;
-    Ok(Json(json!({ "destination": name, "disabled": null })))
+    switch(options, name, Switch::Enable).await
 }
 
 pub(super) async fn disable(
     State(options): State<Options>,
     Path(name): Path<String>,
 ) -> Result<Json<Value>, Problem> {
-    const REASON: &str = "disabled by a person";
-    switch(options, name.clone(), |control, name| control.disable(name, REASON)).await?;
-    Ok(Json(json!({ "destination": name, "disabled": REASON })))
+    switch(options, name, Switch::Disable("disabled by a person".to_owned())).await
 }
 
-/// A destination that the settings do not have is missing; one that stays as it is, a conflict.
-async fn switch(
-    options: Options,
-    name: String,
-    act: impl FnOnce(&dyn Control, &str) -> Result<(), String> + Send + 'static,
-) -> Result<(), Problem> {
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Pause {
+    /// Milliseconds, at most 30 days. Default 10 minutes.
+    for_ms: Option<u64>,
+}
+
+pub(super) async fn pause(
+    State(options): State<Options>,
+    Path(name): Path<String>,
+    body: bytes::Bytes,
+) -> Result<Json<Value>, Problem> {
+    let wanted: Pause = parse(&body)?;
+    let lasts = wanted.for_ms.map_or(PAUSE, Duration::from_millis);
+    if lasts.is_zero() || lasts > LONGEST_PAUSE {
+        return Err(Problem::invalid("`for_ms` must be 1 to 2592000000, which is 30 days"));
+    }
+    switch(options, name, Switch::Pause(lasts)).await
+}
+
+pub(super) async fn close_breaker(
+    State(options): State<Options>,
+    Path(name): Path<String>,
+) -> Result<Json<Value>, Problem> {
+    switch(options, name, Switch::CloseBreaker).await
+}
+
+/// Answers the destination as it is then. One that the settings do not have is
+/// missing; one that stays as it is, a conflict.
+async fn switch(options: Options, name: String, to: Switch) -> Result<Json<Value>, Problem> {
     let control = options.control;
-    let (done, known) = blocking(move || {
-        let done = act(control.as_ref(), &name);
-        let known = done.is_ok() || control.destinations().iter().any(|one| one.name == name);
-        Ok((done, known))
+    let (done, found) = blocking(move || {
+        let done = control.switch(&name, to);
+        Ok((done, control.destinations().into_iter().find(|one| one.name == name)))
     })
     .await?;
-    done.map_err(|why| if known { Problem::conflict(why) } else { Problem::missing(why) })
+    match (done, found) {
+        (Ok(()), found) => Ok(Json(json!(found))),
+        (Err(why), Some(_)) => Err(Problem::conflict(why)),
+        (Err(why), None) => Err(Problem::missing(why)),
+    }
 }
 
 pub(super) async fn stats(State(options): State<Options>) -> Result<Json<Value>, Problem> {

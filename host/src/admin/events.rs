@@ -64,6 +64,7 @@ impl Filter {
             until_ms: self.until,
             before: self.before,
             limit: self.limit.unwrap_or(PAGE).clamp(1, 1_000),
+            ..EventQuery::default()
         }
     }
 }

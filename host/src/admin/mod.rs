@@ -20,8 +20,8 @@ use crate::signing::Secret;
 use crate::store::Store;
 
 pub use control::{
-    CandidateStatus, Control, DestinationStatus, LastRejected, PluginStatus, QuarantineStatus,
-    SourceStatus,
+    CandidateStatus, Control, DestinationStatus, LastAttempt, LastRejected, PluginStatus,
+    QuarantineStatus, SourceStatus, Switch,
 };
 
 /// What the admin side works with.
@@ -61,6 +61,8 @@ pub fn router(options: Options) -> Router {
         .route("/destinations", get(control::destinations))
         .route("/destinations/{name}/enable", post(control::enable))
         .route("/destinations/{name}/disable", post(control::disable))
+        .route("/destinations/{name}/pause", post(control::pause))
+        .route("/destinations/{name}/close-breaker", post(control::close_breaker))
         .route("/stats", get(control::stats))
         .route("/stream", get(stream::stream));
     let guarded = Router::new()

@@ -3,12 +3,12 @@ use std::sync::atomic::Ordering;
 
 use super::Parts;
 use crate::admin::{
-    CandidateStatus, Control, DestinationStatus, LastRejected, PluginStatus, QuarantineStatus,
-    SourceStatus,
+    CandidateStatus, Control, DestinationStatus, LastAttempt, LastRejected, PluginStatus,
+    QuarantineStatus, SourceStatus, Switch,
 };
 use crate::clock::{Clock, millis};
 use crate::ingress;
-use crate::model::Rejected;
+use crate::model::{Outcome, Rejected};
 
 impl Control for Parts {
     fn ready(&self) -> bool {
@@ -61,8 +61,22 @@ impl Control for Parts {
         let status = self.delivery.status().into_iter().map(|status| DestinationStatus {
             url: url(&status.destination).unwrap_or_default(),
             name: status.destination.to_string(),
+            state: status.state.as_str().to_owned(),
+            until_ms: status.until_ms,
             disabled: status.reason,
             in_flight: status.in_flight,
+            limit: status.limit,
+            failures: status.failures,
+            failing_since_ms: status.failing_since_ms,
+            last: status.last.map(|last| LastAttempt {
+                at_ms: last.at_ms,
+                outcome: match last.outcome {
+                    Outcome::Answered { status, .. } => status.to_string(),
+                    Outcome::Failed { cause, message } => {
+                        format!("{}: {message}", cause.as_str())
+                    }
+                },
+            }),
         });
         status.collect()
     }
@@ -88,15 +102,15 @@ impl Control for Parts {
         status.collect()
     }
 
-    fn enable(&self, destination: &str) -> Result<(), String> {
-        let runtime = tokio::runtime::Handle::current();
-        let done = runtime.block_on(self.delivery.enable(destination));
-        done.map_err(|error| error.to_string())
-    }
-
-    fn disable(&self, destination: &str, reason: &str) -> Result<(), String> {
-        let runtime = tokio::runtime::Handle::current();
-        let done = runtime.block_on(self.delivery.disable(destination, reason));
+    fn switch(&self, destination: &str, to: Switch) -> Result<(), String> {
+        let done = tokio::runtime::Handle::current().block_on(async {
+            match to {
+                Switch::Enable => self.delivery.enable(destination).await,
+                Switch::Disable(reason) => self.delivery.disable(destination, &reason).await,
+                Switch::Pause(lasts) => self.delivery.pause(destination, lasts).await,
+                Switch::CloseBreaker => self.delivery.close_breaker(destination),
+            }
+        });
         done.map_err(|error| error.to_string())
     }
 }

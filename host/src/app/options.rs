@@ -12,7 +12,7 @@ use crate::delivery::{self, DestinationOptions};
 use crate::ingress::{self, KeyFrom, KindFrom};
 use crate::model::Name;
 use crate::plugins::{self, Compiler};
-use crate::routing::{FirstWaits, OnFailure, Pipeline, Pipelines, Step};
+use crate::routing::{FirstWaits, OnFailure, Order, Orders, Pipeline, Pipelines, Step};
 use crate::{server, store};
 
 pub(super) fn store(config: &Config, clock: Clock) -> store::Options {
@@ -94,6 +94,12 @@ pub(super) fn pipelines(config: &Config) -> Pipelines {
     let waits = config.destinations.iter().filter(|(_, to)| !to.retry.first.is_zero());
     let waits: Arc<FirstWaits> =
         Arc::new(waits.map(|(name, to)| (name.clone(), to.retry.first)).collect());
+    let orders = config.destinations.iter().filter_map(|(name, to)| match to.lane.order {
+        config::Order::None => None,
+        config::Order::Source => Some((name.clone(), Order::Source)),
+        config::Order::Key => Some((name.clone(), Order::Key)),
+    });
+    let orders: Arc<Orders> = Arc::new(orders.collect());
     let pipeline = |source: &config::SourceConfig| {
         let steps = source.plugins.iter().map(|plugin| Step {
             plugin: plugin.clone(),
@@ -103,7 +109,8 @@ pub(super) fn pipelines(config: &Config) -> Pipelines {
                 Some(config::OnFailure::Park) | None => OnFailure::Park,
             },
         });
-        let pipeline = Pipeline::new(steps.collect(), source.destinations.clone(), waits.clone());
+        let pipeline = Pipeline::new(steps.collect(), source.destinations.clone(), waits.clone())
+            .ordered(orders.clone());
         match &source.validate {
             Some(validate) if validate.on_invalid == config::OnInvalid::Park => {
                 pipeline.park_unless(validate.rules.clone())
@@ -156,6 +163,15 @@ pub(super) fn destination(to: &config::DestinationConfig) -> anyhow::Result<Dest
             Some(delivery::Rate { count, per: rate.per })
         }),
         in_flight: to.in_flight,
+        adaptive: to.lane.adaptive,
+        breaker: to.lane.breaker.as_ref().map(|breaker| delivery::Breaker {
+            failures: f64::from(breaker.failures) / 100.0,
+            attempts: breaker.attempts,
+            window: breaker.window,
+            wait: breaker.wait,
+            cap: breaker.cap,
+        }),
+        disable_after: to.lane.disable_after,
         allow_private: to.allow_private,
         ca,
         headers,

@@ -31,7 +31,7 @@ mod written;
 
 pub use access::{AccessConfig, ClientConfig};
 pub use answer::AnswerConfig;
-pub use destination::DestinationConfig;
+pub use destination::{BreakerConfig, DestinationConfig, LaneConfig, Order};
 pub use host::{
     AdminConfig, ClientHeader, DeliveryConfig, EngineConfig, IngressConfig, LogConfig, LogFormat,
     LogLevel, RetentionConfig, StoreConfig, TlsConfig,

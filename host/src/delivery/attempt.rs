@@ -7,8 +7,9 @@ use futures_util::FutureExt;
 use tokio::time::Instant;
 
 use super::headers::{self, Unmade};
-use super::lane::{Lane, Slot};
+use super::lane::Lane;
 use super::settings::Settings;
+use super::slot::Slot;
 use crate::clock::{millis, random_unit};
 use crate::egress::Request;
 use crate::model::{Attempt, Cause, Delivery, Outcome};
@@ -31,7 +32,8 @@ pub(super) async fn run(
         // Not settled: the row still waits and the next start finds it.
         () = lane.cut.cancelled() => return,
     };
-    let took = began.elapsed();
+    let ended = Instant::now();
+    let took = ended - began;
     let now_ms = lane.shared.clock.now_ms();
     let tries = delivery.tries.saturating_add(1);
     let after = settings.policy.next(tries, &outcome, now_ms, random_unit());
@@ -56,11 +58,16 @@ pub(super) async fn run(
             Next::Dead { cause }
         }
     };
-    lane.note_outcome(at_ms, &outcome);
+    lane.note_outcome((at_ms, slot.ticket), &outcome, ended);
     let number = delivery.attempts.saturating_add(1);
     let attempt = Attempt { number, at_ms, took_us: micros(took), outcome };
     // Before the slot is freed: whoever looks at the rows afterwards flushes this first.
-    lane.shared.store.settled(Settled { key: delivery.key(), attempt, next });
+    lane.shared.store.settled(Settled {
+        key: delivery.key(),
+        attempt,
+        next,
+        ordered: delivery.order_key.is_some(),
+    });
     slot.free();
 }
 

@@ -11,12 +11,12 @@ use tokio_util::task::TaskTracker;
 use super::lane::{Lane, Shared};
 use super::settings::{Maker, Settings};
 use super::status::Status;
-use super::window::{Limits, Window};
+use super::window::Limits;
 use super::{DestinationOptions, Options, SettingsError, StartError, SwitchError};
-use crate::clock::Clock;
+use crate::clock::{Clock, millis};
 use crate::egress::Egress;
 use crate::model::{Delivery, Name};
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 use crate::tasks::Tasks;
 
 /// Looks at the rows at the same time.
@@ -114,7 +114,7 @@ impl Handle {
         let _one = self.0.changing.lock();
         let old = self.0.lanes.load_full();
         let made = self.make(destinations, &old)?;
-        let mut off: HashMap<_, _> = self.0.shared.store.disabled()?.into_iter().collect();
+        let mut known: HashMap<_, _> = self.0.shared.store.conditions()?.into_iter().collect();
         let limits = Limits::share(self.0.window, made.len());
         // Removed lanes stay until nothing is in flight, so that a destination
         // that comes back does not meet itself.
@@ -134,10 +134,10 @@ impl Handle {
             match lanes.get(&name) {
                 Some(lane) => lane.configure(settings, limits),
                 None => {
-                    let window = Window::new(limits, unflushed);
-                    let reason = off.remove(name.as_str());
+                    let condition = known.remove(name.as_str()).unwrap_or_default();
                     let shared = Arc::clone(&self.0.shared);
-                    let lane = Lane::new(name.clone(), shared, settings, reason, window);
+                    let window = (limits, unflushed);
+                    let lane = Lane::new(name.clone(), shared, settings, condition, window);
                     new.push(Arc::clone(&lane));
                     lanes.insert(name, lane);
                 }
@@ -170,13 +170,19 @@ impl Handle {
         if wrong.is_empty() { Ok(made) } else { Err(StartError::Settings(wrong)) }
     }
 
-    /// Lets a destination have its deliveries again, beginning with what waits in the rows.
+    /// Lets a destination have its deliveries again, whatever stopped them,
+    /// beginning with what waits in the rows.
     ///
     /// # Errors
     /// Where the name is unknown, the settings disable it, or the change could
     /// not be written down (it holds until the next start then).
     pub async fn enable(&self, destination: &str) -> Result<(), SwitchError> {
-        self.switch(destination, None).await
+        let lane = self.lane(destination)?;
+        if lane.settings().disabled {
+            return Err(SwitchError::BySettings { destination: lane.name.clone() });
+        }
+        lane.enable();
+        write_down(lane).await
     }
 
     /// Keeps a destination's deliveries waiting; what is in flight ends by itself.
@@ -184,22 +190,35 @@ impl Handle {
     /// # Errors
     /// As `enable`.
     pub async fn disable(&self, destination: &str, reason: &str) -> Result<(), SwitchError> {
-        self.switch(destination, Some(reason.to_owned())).await
+        let lane = self.lane(destination)?;
+        lane.disable(reason.to_owned());
+        write_down(lane).await
     }
 
-    async fn switch(&self, destination: &str, off: Option<String>) -> Result<(), SwitchError> {
+    /// Keeps a destination's deliveries waiting for so long, over a restart too.
+    ///
+    /// # Errors
+    /// As `enable`.
+    pub async fn pause(&self, destination: &str, lasts: Duration) -> Result<(), SwitchError> {
+        let lane = self.lane(destination)?;
+        lane.pause(self.0.shared.clock.now_ms().saturating_add(millis(lasts)));
+        write_down(lane).await
+    }
+
+    /// Closes the breaker and forgets what the destination was slowed down by.
+    ///
+    /// # Errors
+    /// Where the name is unknown.
+    pub fn close_breaker(&self, destination: &str) -> Result<(), SwitchError> {
+        self.lane(destination)?.close_breaker();
+        Ok(())
+    }
+
+    /// One in the settings.
+    fn lane(&self, destination: &str) -> Result<Arc<Lane>, SwitchError> {
         let lane = self.0.lanes.load().get(destination).cloned();
         let known = lane.filter(|lane| lane.status().is_some());
-        let lane = known.ok_or_else(|| SwitchError::Unknown(destination.to_owned()))?;
-        if off.is_none() && lane.settings().disabled {
-            return Err(SwitchError::BySettings { destination: lane.name.clone() });
-        }
-        lane.switch(off);
-        let written = tokio::task::spawn_blocking(move || lane.write_down()).await;
-        let failed = |error: tokio::task::JoinError| {
-            crate::store::StoreError::Failed(error.to_string().into())
-        };
-        Ok(written.map_err(failed).flatten()?)
+        known.ok_or_else(|| SwitchError::Unknown(destination.to_owned()))
     }
 
     /// Every destination in the settings, by name.
@@ -222,4 +241,10 @@ impl Handle {
         shared.attempts.wait().await;
         in_time
     }
+}
+
+async fn write_down(lane: Arc<Lane>) -> Result<(), SwitchError> {
+    let written = tokio::task::spawn_blocking(move || lane.write_down()).await;
+    let failed = |error: tokio::task::JoinError| StoreError::Failed(error.to_string().into());
+    Ok(written.map_err(failed).flatten()?)
 }

@@ -9,18 +9,20 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::attempt;
+use super::health::{Change, Health, Sign, Ticket};
 use super::meter::Meter;
 use super::rate::Bucket;
 use super::settings::Settings;
-use super::status::{Last, State, Status};
+use super::slot::Slot;
+use super::status::Last;
 use super::window::{Limits, Look, Offered, SWEEP_MS, Window};
-use crate::clock::Clock;
-use crate::model::{Delivery, EventId, Name, Outcome};
-use crate::store::Store;
+use crate::clock::{Clock, millis};
+use crate::model::{Delivery, Name, Outcome};
+use crate::store::{Condition, Store};
 use crate::tasks::Tasks;
 
 /// After the store failed.
-const STORE_PAUSE_MS: u64 = 1_000;
+pub(super) const STORE_PAUSE_MS: u64 = 1_000;
 
 /// What all lanes share.
 pub(super) struct Shared {
@@ -43,50 +45,91 @@ pub(super) struct Lane {
     pub(super) shared: Arc<Shared>,
     pub(super) meter: Meter,
     pub(super) cut: CancellationToken,
-    wake: Notify,
-    inner: Mutex<Inner>,
-    /// One write of `off` to the store at a time, the latest last.
-    writing: Mutex<()>,
+    pub(super) wake: Notify,
+    pub(super) inner: Mutex<Inner>,
+    /// One write of the condition to the store at a time, the latest last.
+    pub(super) writing: Mutex<()>,
 }
 
-struct Inner {
-    window: Window,
-    settings: Arc<Settings>,
-    in_flight: usize,
-    rate: Option<Bucket>,
-    /// The rate allows the next attempt then.
-    rate_wake: Option<Instant>,
-    /// Disabled by a 410 or a person, for this reason.
-    off: Option<String>,
+pub(super) struct Inner {
+    pub(super) window: Window,
+    /// Of the window while the destination is well.
+    limits: Limits,
+    pub(super) settings: Arc<Settings>,
+    pub(super) health: Health,
+    pub(super) in_flight: usize,
+    pub(super) rate: Option<Bucket>,
+    /// Rate or health allow the next attempt then.
+    later: Option<Instant>,
+    /// What is remembered over a restart.
+    pub(super) condition: Condition,
+    /// That it fails was written down.
+    pub(super) failing_is_known: bool,
     /// No longer in the settings.
-    removed: bool,
+    pub(super) removed: bool,
     /// For good: the task ends.
-    ended: bool,
-    failures: u32,
-    last: Option<Last>,
+    pub(super) ended: bool,
+    pub(super) failures: u32,
+    pub(super) last: Option<Last>,
 }
 
 impl Inner {
     fn is_open(&self) -> bool {
-        self.off.is_none() && !self.settings.disabled && !self.removed && !self.ended
+        let Condition { disabled, paused_until_ms, .. } = &self.condition;
+        (disabled.is_none() && paused_until_ms.is_none())
+            && !self.settings.disabled
+            && !self.removed
+            && !self.ended
     }
 
-    /// The next delivery, where limits and state allow one.
-    fn next(&mut self) -> Option<(Delivery, Arc<Settings>)> {
-        self.rate_wake = None;
-        let free = self.is_open() && self.in_flight < self.settings.in_flight;
-        if !free || self.window.len() == 0 {
+    /// Whether deliveries may wait in memory: not while the breaker is open.
+    fn takes(&self) -> bool {
+        self.is_open() && !self.health.is_open()
+    }
+
+    /// The next delivery, where limits, health and state allow one.
+    fn next(&mut self) -> Option<(Delivery, Arc<Settings>, Ticket)> {
+        self.later = None;
+        if self.window.len() == 0 || !self.is_open() {
+            return None;
+        }
+        if let Err(later) = self.health.admit(self.in_flight) {
+            self.later = later;
             return None;
         }
         if let Some(bucket) = &mut self.rate
             && let Err(later) = bucket.take(Instant::now())
         {
-            self.rate_wake = Some(later);
+            self.later = Some(later);
             return None;
         }
         let delivery = self.window.pop()?;
         self.in_flight += 1;
-        Some((delivery, Arc::clone(&self.settings)))
+        Some((delivery, Arc::clone(&self.settings), self.health.began()))
+    }
+
+    /// As if it had never failed.
+    pub(super) fn recover(&mut self) {
+        self.health.forget();
+        self.window.resize(self.limits);
+    }
+
+    /// Until when nothing can begin, where the lane is shut for a time.
+    fn shut_until(&mut self, now: Instant, now_ms: u64) -> Option<Instant> {
+        if let Some(until_ms) = self.condition.paused_until_ms {
+            if until_ms > now_ms {
+                return Some(now + Duration::from_millis(until_ms - now_ms));
+            }
+            self.condition.paused_until_ms = None;
+            self.window.clear();
+        }
+        let was_open = self.health.is_open();
+        let until = self.health.open_until(now);
+        if was_open && until.is_none() {
+            // A few rows are enough for probes.
+            self.window.resize(Limits::FEW);
+        }
+        until
     }
 }
 
@@ -95,24 +138,31 @@ impl Lane {
         name: Name,
         shared: Arc<Shared>,
         settings: Arc<Settings>,
-        off: Option<String>,
-        window: Window,
+        condition: Condition,
+        (limits, unflushed): (Limits, bool),
     ) -> Arc<Self> {
         let rate = settings.rate.map(|rate| Bucket::new(rate, Instant::now()));
+        let meter = Meter::new(&name);
+        if condition.disabled.is_some() {
+            meter.disabled(true);
+        }
         let inner = Inner {
-            window,
+            window: Window::new(limits, unflushed),
+            limits,
+            health: Health::new(settings.care.clone()),
             settings,
             in_flight: 0,
             rate,
-            rate_wake: None,
-            off,
+            later: None,
+            failing_is_known: condition.failing_since_ms.is_some(),
+            condition,
             removed: false,
             ended: false,
             failures: 0,
             last: None,
         };
         Arc::new(Self {
-            meter: Meter::new(&name),
+            meter,
             name,
             cut: shared.cut.child_token(),
             shared,
@@ -128,7 +178,7 @@ impl Lane {
         let wake = {
             let mut inner = self.inner.lock();
             // Closed: the row keeps it, and opening looks at the rows.
-            if !inner.is_open() {
+            if !inner.takes() {
                 return;
             }
             let offered = inner.window.offer(delivery, now_ms);
@@ -159,16 +209,11 @@ impl Lane {
     }
 
     /// Starts as many attempts as limits and state allow.
-    fn pump(self: &Arc<Self>) {
+    pub(super) fn pump(self: &Arc<Self>) {
         loop {
-            let Some((delivery, settings)) = self.inner.lock().next() else { return };
+            let Some((delivery, settings, ticket)) = self.inner.lock().next() else { return };
             self.meter.attempt_began();
-            let slot = Slot {
-                lane: Arc::clone(self),
-                event: delivery.event.id,
-                due_ms: None,
-                freed: false,
-            };
+            let slot = Slot::new(Arc::clone(self), delivery.event.id, ticket);
             let attempt = attempt::run(Arc::clone(self), settings, delivery, slot);
             self.shared.attempts.spawn_on(attempt, &self.shared.runtime);
         }
@@ -183,6 +228,9 @@ impl Lane {
             return None;
         }
         let mut until = now + Duration::from_millis(SWEEP_MS);
+        if let Some(shut) = inner.shut_until(now, now_ms) {
+            return Some(shut.min(until));
+        }
         if !inner.is_open() {
             return Some(until);
         }
@@ -192,7 +240,7 @@ impl Lane {
             until =
                 until.min(now + Duration::from_millis(at_ms.saturating_sub(now_ms).min(SWEEP_MS)));
         }
-        Some(inner.rate_wake.map_or(until, |at| at.min(until)))
+        Some(inner.later.map_or(until, |at| at.min(until)))
     }
 
     async fn look(self: Arc<Self>, look: Look) {
@@ -221,14 +269,20 @@ impl Lane {
                     inner.window.failed(again_ms);
                 }
             }
-            if !inner.is_open() {
+            if !inner.takes() {
                 inner.window.clear();
             }
         }
         self.wake.notify_one();
     }
 
-    pub(super) fn note_outcome(&self, at_ms: u64, outcome: &Outcome) {
+    /// An attempt that began at `at_ms` with the ticket ended at `now`.
+    pub(super) fn note_outcome(
+        self: &Arc<Self>,
+        (at_ms, ticket): (u64, Ticket),
+        outcome: &Outcome,
+        now: Instant,
+    ) {
         let brief = match outcome {
             Outcome::Answered { status, retry_after_s, .. } => Outcome::Answered {
                 status: *status,
@@ -237,36 +291,49 @@ impl Lane {
             },
             failed @ Outcome::Failed { .. } => failed.clone(),
         };
-        let mut inner = self.inner.lock();
-        inner.failures = if outcome.is_success() { 0 } else { inner.failures.saturating_add(1) };
-        inner.last = Some(Last { at_ms, outcome: brief });
-    }
-
-    /// The destination wants no more.
-    pub(super) fn gone(self: &Arc<Self>, reason: &str) {
-        self.switch(Some(reason.to_owned()));
-        let lane = Arc::clone(self);
-        self.shared.tasks.spawn_piece(async move {
-            let written = tokio::task::spawn_blocking({
-                let lane = Arc::clone(&lane);
-                move || lane.write_down()
-            });
-            if let Ok(Err(error)) = written.await {
-                tracing::error!(destination = %lane.name, %error, "that the destination is gone was not written down");
+        let (change, limit, failing) = {
+            let mut inner = self.inner.lock();
+            let well = outcome.is_success();
+            inner.failures = if well { 0 } else { inner.failures.saturating_add(1) };
+            inner.last = Some(Last { at_ms, outcome: brief });
+            let before = inner.health.limit();
+            let change = inner.health.ended(ticket, Sign::of(outcome), now);
+            match change {
+                Some(Change::Opened { .. }) => inner.window.clear(),
+                Some(Change::Closed) => {
+                    let limits = inner.limits;
+                    inner.window.resize(limits);
+                }
+                None => {}
             }
-        });
+            let limit = inner.health.limit();
+            (change, (limit != before).then_some(limit), inner.note_failing(well, at_ms))
+        };
+        if let Some(limit) = limit {
+            self.meter.limit(limit);
+        }
+        if let Some(change) = change {
+            self.tell(change);
+        }
+        if let Some(failing) = failing {
+            self.follow(failing);
+        }
     }
 
-    /// None opens the lane, a reason closes it.
-    pub(super) fn switch(&self, off: Option<String>) {
-        self.change(|inner| inner.off = off);
-    }
-
-    /// Writes to the store whether the lane is open. Blocks.
-    pub(super) fn write_down(&self) -> Result<(), crate::store::StoreError> {
-        let _one = self.writing.lock();
-        let off = self.inner.lock().off.clone();
-        self.shared.store.set_disabled(&self.name, off.as_deref())
+    /// What the breaker did, for those who watch.
+    fn tell(&self, change: Change) {
+        match change {
+            Change::Opened { wait, failed: (failed, all) } => {
+                let wait_ms = millis(wait);
+                tracing::warn!(destination = %self.name, failed, of = all, wait_ms, "the breaker is open: nothing is sent until a probe, deliveries wait");
+                self.meter.breaker_opened();
+            }
+            Change::Closed => {
+                tracing::info!(destination = %self.name, "the breaker is closed: the destination is well again");
+                self.meter.breaker_closed();
+            }
+        }
+        self.wake.notify_one();
     }
 
     /// Takes new settings, for a lane that was removed before too.
@@ -275,8 +342,10 @@ impl Lane {
             if inner.settings.rate != settings.rate {
                 inner.rate = settings.rate.map(|rate| Bucket::new(rate, Instant::now()));
             }
+            inner.health.configure(settings.care.clone());
             inner.settings = settings;
             inner.removed = false;
+            inner.limits = limits;
             inner.window.resize(limits);
         });
     }
@@ -304,12 +373,12 @@ impl Lane {
     }
 
     /// After any change of what opens and closes, the rows are looked at anew.
-    fn change(&self, change: impl FnOnce(&mut Inner)) {
+    pub(super) fn change(&self, change: impl FnOnce(&mut Inner)) {
         {
             let mut inner = self.inner.lock();
-            let before = inner.is_open();
+            let before = inner.takes();
             change(&mut inner);
-            if inner.is_open() != before {
+            if inner.takes() != before {
                 inner.window.clear();
             }
         }
@@ -318,70 +387,5 @@ impl Lane {
 
     pub(super) fn settings(&self) -> Arc<Settings> {
         Arc::clone(&self.inner.lock().settings)
-    }
-
-    /// None where it is no longer in the settings.
-    pub(super) fn status(&self) -> Option<Status> {
-        let inner = self.inner.lock();
-        if inner.removed {
-            return None;
-        }
-        let by_settings = inner.settings.disabled.then(|| "disabled in the settings".to_owned());
-        let reason = by_settings.or_else(|| inner.off.clone());
-        Some(Status {
-            destination: self.name.clone(),
-            state: if reason.is_some() { State::Disabled } else { State::Running },
-            reason,
-            in_flight: inner.in_flight,
-            window: inner.window.len(),
-            failures: inner.failures,
-            last: inner.last.clone(),
-        })
-    }
-}
-
-/// A place among a lane's attempts in flight, freed when dropped: a hard limit.
-pub(super) struct Slot {
-    lane: Arc<Lane>,
-    event: EventId,
-    due_ms: Option<u64>,
-    freed: bool,
-}
-
-impl Slot {
-    /// The delivery is due again then.
-    pub(super) fn due_again(&mut self, due_ms: u64) {
-        self.due_ms = Some(due_ms);
-    }
-
-    /// Frees the place and lets the next attempt start from here, without a
-    /// detour through the lane's task.
-    pub(super) fn free(mut self) {
-        let wake = self.give_back();
-        self.lane.pump();
-        if wake {
-            self.lane.wake.notify_one();
-        }
-    }
-
-    /// True where the lane's task has something to see to.
-    fn give_back(&mut self) -> bool {
-        self.freed = true;
-        self.lane.meter.attempt_ended();
-        let mut inner = self.lane.inner.lock();
-        inner.in_flight -= 1;
-        inner.window.ended(self.event, self.due_ms);
-        self.due_ms.is_some() || inner.window.wants_look() || inner.rate.is_some()
-    }
-}
-
-impl Drop for Slot {
-    fn drop(&mut self) {
-        if !self.freed {
-            // Cut off before it was settled: its row still waits.
-            self.due_ms = Some(self.lane.shared.clock.now_ms().saturating_add(STORE_PAUSE_MS));
-            self.give_back();
-            self.lane.wake.notify_one();
-        }
     }
 }

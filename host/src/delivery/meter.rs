@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 
-use crate::metrics::{ATTEMPT_SECONDS, ATTEMPTS, DELIVERIES, IN_FLIGHT, LAG_SECONDS};
+use crate::metrics::{
+    ATTEMPT_SECONDS, ATTEMPTS, BREAKER_OPEN, BREAKER_OPENINGS, DELIVERIES, DISABLED, IN_FLIGHT,
+    IN_FLIGHT_LIMIT, LAG_SECONDS,
+};
 use crate::model::{Cause, DeliveryState, Outcome};
 
 const CLASSES: [&str; 14] = [
@@ -33,6 +36,9 @@ pub(super) struct Meter {
     delivered: OnceLock<Counter>,
     dead: OnceLock<Counter>,
     in_flight: OnceLock<Gauge>,
+    limit: OnceLock<Gauge>,
+    breaker: OnceLock<(Gauge, Counter)>,
+    disabled: OnceLock<Gauge>,
 }
 
 impl Meter {
@@ -45,6 +51,9 @@ impl Meter {
             delivered: OnceLock::new(),
             dead: OnceLock::new(),
             in_flight: OnceLock::new(),
+            limit: OnceLock::new(),
+            breaker: OnceLock::new(),
+            disabled: OnceLock::new(),
         }
     }
 
@@ -72,6 +81,35 @@ impl Meter {
 
     pub(super) fn dead(&self) {
         self.end(&self.dead, DeliveryState::Dead);
+    }
+
+    /// Attempts at once that are allowed now.
+    pub(super) fn limit(&self, limit: usize) {
+        let made = || gauge!(IN_FLIGHT_LIMIT, "destination" => self.destination.clone());
+        self.limit.get_or_init(made).set(limit as f64);
+    }
+
+    pub(super) fn breaker_opened(&self) {
+        let made = || {
+            let open = gauge!(BREAKER_OPEN, "destination" => self.destination.clone());
+            (open, counter!(BREAKER_OPENINGS, "destination" => self.destination.clone()))
+        };
+        let (open, openings) = self.breaker.get_or_init(made);
+        open.set(1.0);
+        openings.increment(1);
+    }
+
+    pub(super) fn breaker_closed(&self) {
+        if let Some((open, _)) = self.breaker.get() {
+            open.set(0.0);
+        }
+    }
+
+    pub(super) fn disabled(&self, disabled: bool) {
+        if disabled || self.disabled.get().is_some() {
+            let made = || gauge!(DISABLED, "destination" => self.destination.clone());
+            self.disabled.get_or_init(made).set(f64::from(u8::from(disabled)));
+        }
     }
 
     fn end(&self, counter: &OnceLock<Counter>, state: DeliveryState) {

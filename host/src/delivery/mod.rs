@@ -6,11 +6,15 @@
 mod attempt;
 mod handle;
 mod headers;
+mod health;
 mod lane;
 mod meter;
 mod rate;
 mod settings;
+mod slot;
 mod status;
+mod switch;
+mod tally;
 mod window;
 
 #[cfg(test)]
@@ -24,6 +28,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Uri};
 
 pub use handle::{Handle, start};
+pub use health::Breaker;
 pub use rate::Rate;
 pub use status::{Last, State, Status};
 
@@ -74,6 +79,12 @@ pub struct DestinationOptions {
     pub rate: Option<Rate>,
     /// Attempts at once, at least 1. Default 8.
     pub in_flight: usize,
+    /// Fewer at once, and a pause, where the destination has too much. Default true.
+    pub adaptive: bool,
+    /// Leaves the destination alone for a while where it fails; none: never.
+    pub breaker: Option<Breaker>,
+    /// Disables it after nothing but failures for so long; none: never. Default 5 days.
+    pub disable_after: Option<Duration>,
     /// Default false.
     pub allow_private: bool,
     /// Certificates in PEM that are trusted besides the machine's.
@@ -94,6 +105,9 @@ impl DestinationOptions {
             policy: Policy::default(),
             rate: None,
             in_flight: 8,
+            adaptive: true,
+            breaker: Some(Breaker::default()),
+            disable_after: Some(Duration::from_secs(5 * 24 * 3_600)),
             allow_private: false,
             ca: None,
             headers: HeaderMap::new(),
@@ -123,7 +137,7 @@ pub enum Problem {
 pub enum StartError {
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Settings(Vec<SettingsError>),
-    #[error("which destinations are disabled could not be read: {0}")]
+    #[error("which destinations are disabled or paused could not be read: {0}")]
     Store(#[from] StoreError),
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::headers::{is_credential, is_ours};
+use super::health::Care;
 use super::{DestinationOptions, Problem, Rate};
 use crate::egress::{self, Client, Egress};
 use crate::model::Name;
@@ -19,7 +20,8 @@ pub(super) struct Settings {
     pub(super) user_agent: HeaderValue,
     pub(super) policy: Policy,
     pub(super) timeout: Duration,
-    pub(super) in_flight: usize,
+    pub(super) care: Care,
+    pub(super) disable_after: Option<Duration>,
     pub(super) rate: Option<Rate>,
     pub(super) disabled: bool,
     /// What the client was made of.
@@ -80,7 +82,8 @@ impl Maker {
             user_agent: self.user_agent.clone(),
             policy: options.policy,
             timeout: options.timeout,
-            in_flight,
+            care: Care { breaker: options.breaker, adaptive: options.adaptive, in_flight },
+            disable_after: options.disable_after,
             rate: options.rate,
             disabled: options.disabled,
             made_of,

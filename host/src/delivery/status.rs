@@ -1,15 +1,39 @@
 //! How a destination is doing, as the admin part shows it.
-use serde::Serialize;
+use tokio::time::Instant;
 
+use super::health;
+use super::lane::{Inner, Lane};
+use crate::clock::millis;
 use crate::model::{Name, Outcome};
 
 /// Whether a destination gets its deliveries.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
     Running,
+    /// It has too much to do: it gets less at once, or nothing for a moment.
+    Slowed,
+    /// It fails: deliveries are kept waiting for a while.
+    BreakerOpen,
+    /// One delivery at a time finds out whether it is well again.
+    Probing,
+    /// By a person, for a time.
+    Paused,
     /// Deliveries are kept waiting.
     Disabled,
+}
+
+impl State {
+    /// As the API and the console write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Slowed => "slowed",
+            Self::BreakerOpen => "breaker-open",
+            Self::Probing => "probing",
+            Self::Paused => "paused",
+            Self::Disabled => "disabled",
+        }
+    }
 }
 
 /// A destination's health.
@@ -19,12 +43,18 @@ pub struct Status {
     pub state: State,
     /// Why it is disabled.
     pub reason: Option<String>,
+    /// Until when nothing is sent, milliseconds since 1970.
+    pub until_ms: Option<u64>,
     /// Attempts under way.
     pub in_flight: usize,
+    /// Attempts at once that are allowed now.
+    pub limit: usize,
     /// Deliveries that are due and in memory; the store knows the backlog.
     pub window: usize,
     /// Failed attempts since the last success.
     pub failures: u32,
+    /// The first of them, or of those before a restart, milliseconds since 1970.
+    pub failing_since_ms: Option<u64>,
     pub last: Option<Last>,
 }
 
@@ -35,4 +65,49 @@ pub struct Last {
     pub at_ms: u64,
     /// Its excerpt is left out.
     pub outcome: Outcome,
+}
+
+impl Lane {
+    /// None where it is no longer in the settings.
+    pub(super) fn status(&self) -> Option<Status> {
+        let inner = self.inner.lock();
+        if inner.removed {
+            return None;
+        }
+        let by_settings = inner.settings.disabled.then(|| "disabled in the settings".to_owned());
+        let reason = by_settings.or_else(|| inner.condition.disabled.clone());
+        let (state, until_ms) = match reason {
+            Some(_) => (State::Disabled, None),
+            None => state(&inner, Instant::now(), self.shared.clock.now_ms()),
+        };
+        Some(Status {
+            destination: self.name.clone(),
+            state,
+            reason,
+            until_ms,
+            in_flight: inner.in_flight,
+            limit: inner.health.limit(),
+            window: inner.window.len(),
+            failures: inner.failures,
+            failing_since_ms: inner.condition.failing_since_ms,
+            last: inner.last.clone(),
+        })
+    }
+}
+
+fn state(inner: &Inner, now: Instant, now_ms: u64) -> (State, Option<u64>) {
+    let in_ms = |until: Instant| now_ms.saturating_add(millis(until.duration_since(now)));
+    if let Some(until_ms) = inner.condition.paused_until_ms {
+        return (State::Paused, Some(until_ms));
+    }
+    match inner.health.state() {
+        health::State::Open { until } => (State::BreakerOpen, Some(in_ms(until))),
+        health::State::HalfOpen { .. } => (State::Probing, None),
+        health::State::Closed => {
+            let pause = inner.health.paused_until().filter(|until| *until > now);
+            let slowed = pause.is_some() || inner.health.limit() < inner.settings.care.in_flight;
+            let state = if slowed { State::Slowed } else { State::Running };
+            (state, pause.map(in_ms))
+        }
+    }
 }

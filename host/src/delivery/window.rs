@@ -39,6 +39,9 @@ pub(super) struct Limits {
 }
 
 impl Limits {
+    /// Enough to find out by one attempt at a time.
+    pub(super) const FEW: Self = Self { count: 4, bytes: 32 * 1024 };
+
     /// A lane's share where there are so many: at most 4 MiB, at least 32 KiB.
     pub(super) fn share(total_bytes: usize, lanes: usize) -> Self {
         let bytes = (total_bytes / lanes.max(1)).clamp(32 * 1024, 4 * 1024 * 1024);

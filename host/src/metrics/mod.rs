@@ -51,6 +51,15 @@ pub const LAG_SECONDS: &str = "hookwright_delivery_lag_seconds";
 pub const DELIVERIES: &str = "hookwright_deliveries_total";
 /// Attempts under way now, by `destination`.
 pub const IN_FLIGHT: &str = "hookwright_delivery_in_flight";
+/// Attempts at once that are allowed now, by `destination`; told once it is
+/// other than the settings' `in_flight`.
+pub const IN_FLIGHT_LIMIT: &str = "hookwright_delivery_in_flight_limit";
+/// 1 while the breaker is open or probes, by `destination`.
+pub const BREAKER_OPEN: &str = "hookwright_destination_breaker_open";
+/// Openings of the breaker, a probe that failed too, by `destination`.
+pub const BREAKER_OPENINGS: &str = "hookwright_destination_breaker_openings_total";
+/// 1 while a 410, a long failure or a person keeps it disabled, by `destination`.
+pub const DISABLED: &str = "hookwright_destination_disabled";
 /// Deliveries waiting, by `destination`.
 pub const BACKLOG: &str = "hookwright_delivery_backlog";
 /// Age of the oldest waiting delivery's event, by `destination`.
@@ -132,6 +141,7 @@ pub const COUNTERS: &[(&str, &str)] = &[
     (PLUGIN_LOADS, "Loads of plugin versions, by plugin and result."),
     (ATTEMPTS, "Attempts, by destination and outcome."),
     (DELIVERIES, "Deliveries that ended, by destination and state."),
+    (BREAKER_OPENINGS, "Openings of the breaker, by destination."),
     (CONNECTS, "Connections opened to destinations, by destination."),
     (STORE_ERRORS, "Failed writes of the store, by part."),
     (PURGED, "Events dropped by retention."),
@@ -147,6 +157,9 @@ pub const GAUGES: &[(&str, &str)] = &[
     (PLUGIN_QUARANTINED, "1 while a version is quarantined, by plugin and digest."),
     (INSTANCES, "Plugin instances in use now."),
     (IN_FLIGHT, "Attempts under way now, by destination."),
+    (IN_FLIGHT_LIMIT, "Attempts at once that are allowed now, by destination."),
+    (BREAKER_OPEN, "1 while the breaker is open or probes, by destination."),
+    (DISABLED, "1 while a destination is disabled, by destination."),
     (BACKLOG, "Deliveries waiting, by destination."),
     (OLDEST_SECONDS, "Age of the oldest waiting delivery's event, by destination."),
     (STORE_BYTES, "Bytes on the disk."),

@@ -55,6 +55,8 @@ pub struct Delivery {
     pub payload: Option<Arc<Payload>>,
     /// Not before, milliseconds since 1970.
     pub due_ms: u64,
+    /// Deliveries to one destination that have the same key are made one after
+    /// the other, in the order of their events; none: in any order.
     pub order_key: Option<Box<str>>,
     /// Attempts of the present round (a replay starts a new one): what the
     /// retry policy counts.

@@ -16,15 +16,13 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::pipeline::{self, Job};
+use super::work::Work;
 use super::{Parts, Pipeline};
 use crate::model::{Event, EventState, Name};
-use crate::store::{DueCursor, StoreError, UnroutedPage};
+use crate::plugins::Changes;
+use crate::store::{DueCursor, Routed, StoreError, UnroutedPage};
 use crate::tasks::Tasks;
 
-/// Events in work at once, of one source.
-const WINDOW: usize = 1_024;
-/// Bytes of bodies in work at once, of one source.
-const WINDOW_BYTES: usize = 16 << 20;
 /// Events that one spawned task takes: fewer wake-ups than one task an event.
 const CHUNK: usize = 8;
 /// Rows read at once.
@@ -46,67 +44,6 @@ pub(super) struct Lane {
     open: AtomicBool,
     stopping: CancellationToken,
     ended: Vec<(EventState, Counter)>,
-}
-
-#[derive(Default)]
-struct Work {
-    /// Rows of the events in work.
-    rows: HashSet<i64>,
-    bytes: usize,
-    /// Some events were left to the rows.
-    behind: bool,
-    /// The newest event whose row was read: a hand-off that comes after that is
-    /// old news.
-    read_to: i64,
-    /// While the rows are read: those that left meanwhile. Their rows may still
-    /// look as they did before.
-    left: Option<HashSet<i64>>,
-}
-
-impl Work {
-    /// Takes an event that was just made durable, unless the window is full.
-    /// While rows wait, half of it is theirs.
-    fn offer(&mut self, event: &Event) -> bool {
-        if event.id.row() <= self.read_to {
-            self.behind = true;
-            return false;
-        }
-        let places = if self.behind { WINDOW / 2 } else { WINDOW };
-        let fits = self.rows.len() < places && self.bytes + event.body.len() <= WINDOW_BYTES;
-        // One that is larger than the window goes through alone.
-        let fits = fits || self.rows.is_empty();
-        self.behind |= !fits;
-        fits && self.take(event)
-    }
-
-    /// False where it is in work already, or was until a moment ago.
-    fn take(&mut self, event: &Event) -> bool {
-        let row = event.id.row();
-        let just_left = self.left.as_ref().is_some_and(|left| left.contains(&row));
-        let new = !just_left && self.rows.insert(row);
-        if new {
-            self.bytes += event.body.len();
-        }
-        new
-    }
-
-    fn leave(&mut self, event: &Event) {
-        let row = event.id.row();
-        if self.rows.remove(&row) {
-            self.bytes -= event.body.len();
-        }
-        if let Some(left) = &mut self.left {
-            left.insert(row);
-        }
-    }
-
-    fn has_room(&self) -> bool {
-        self.rows.len() <= WINDOW / 2 && self.bytes <= WINDOW_BYTES / 2
-    }
-
-    fn wants_rows(&self) -> bool {
-        self.behind && self.has_room()
-    }
 }
 
 /// An event's place in its lane, freed when dropped, however its routing ended.
@@ -180,15 +117,28 @@ impl Lane {
         if !self.is_open() {
             return;
         }
+        let in_turn = self.pipeline.load().in_turn;
         let fresh: Vec<_> = {
             let mut work = self.work.lock();
-            let fresh = events.into_iter().filter(|event| work.offer(event)).collect();
+            let mut fresh = Vec::with_capacity(events.len());
+            for event in events {
+                if in_turn {
+                    if work.offer_in_turn(&event) {
+                        work.turns.push_back(Job::fresh(self.place(event)));
+                    }
+                } else if work.offer(&event) {
+                    fresh.push(event);
+                }
+            }
             // Nothing may be in work that would wake the reader when it leaves.
             if work.wants_rows() {
                 self.wake.notify_one();
             }
             fresh
         };
+        if in_turn {
+            return self.take_turns();
+        }
         self.begin(fresh.into_iter().map(|event| Job::fresh(self.place(event))).collect());
     }
 
@@ -212,24 +162,79 @@ impl Lane {
         }
     }
 
+    /// Works on the turns, unless somebody does.
+    fn take_turns(self: &Arc<Self>) {
+        let free = {
+            let mut work = self.work.lock();
+            !work.turns.is_empty() && !std::mem::replace(&mut work.turning, true)
+        };
+        if free {
+            self.parts.runtime.spawn(self.clone().turns());
+        }
+    }
+
+    async fn turns(self: Arc<Self>) {
+        let next = || {
+            let mut work = self.work.lock();
+            let next = work.turns.pop_front();
+            work.turning = next.is_some();
+            next
+        };
+        while let Some(job) = next() {
+            // Nothing else might let go of the thread.
+            tokio::task::consume_budget().await;
+            if !self.route_in_turn(job).await {
+                // The rest stays in its rows too, so that none overtakes this one.
+                let left = std::mem::take(&mut self.work.lock().turns);
+                drop(left);
+            }
+        }
+    }
+
+    /// Holds those that follow up until the event's routing has ended. False
+    /// where the host stops before that.
+    async fn route_in_turn(&self, job: Job) -> bool {
+        let Job { place, replay, mut tries } = job;
+        loop {
+            let (routed, changes) = self.rule(&place.event, replay, tries).await;
+            if routed.state != EventState::Accepted {
+                self.conclude(routed, changes);
+                return true;
+            }
+            tries = routed.tries;
+            tokio::select! {
+                () = self.stopping.cancelled() => return false,
+                () = tokio::time::sleep(self.parts.clock.until(routed.retry_ms)) => {}
+            }
+        }
+    }
+
     async fn route(self: Arc<Self>, job: Job) {
-        let pipeline = self.pipeline.load_full();
         let Job { place, replay, tries } = job;
-        let event = place.event.clone();
-        let work = pipeline::run(&pipeline, &self.parts, &event, replay, tries);
+        let (routed, changes) = self.rule(&place.event, replay, tries).await;
+        let waits = routed.state == EventState::Accepted;
+        self.conclude(routed, changes);
+        drop(place);
+        if waits {
+            self.stir();
+        }
+    }
+
+    async fn rule(&self, event: &Arc<Event>, replay: bool, tries: u32) -> (Routed, Vec<Changes>) {
+        let pipeline = self.pipeline.load_full();
+        let work = pipeline::run(&pipeline, &self.parts, event, replay, tries);
         // A panic is a defect of ours. It must end neither the events beside
         // this one nor come back with it for ever.
-        let (mut routed, changes) = match AssertUnwindSafe(work).catch_unwind().await {
-            Ok(routed) => routed,
-            Err(_) => {
-                tracing::error!(event = %event.id, source = %self.source, "routing panicked");
-                (pipeline::broken(event), Vec::new())
-            }
-        };
+        AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|_| {
+            tracing::error!(event = %event.id, source = %self.source, "routing panicked");
+            (pipeline::broken(event.clone()), Vec::new())
+        })
+    }
+
+    fn conclude(&self, mut routed: Routed, changes: Vec<Changes>) {
         if let Some((_, counter)) = self.ended.iter().find(|(state, _)| *state == routed.state) {
             counter.increment(1);
         }
-        let waits = routed.state == EventState::Accepted;
         if changes.is_empty() {
             self.parts.store.routed(routed);
         } else {
@@ -237,10 +242,6 @@ impl Lane {
                 routed.state_rows = rows;
                 self.parts.store.routed(routed);
             });
-        }
-        drop(place);
-        if waits {
-            self.stir();
         }
     }
 
@@ -273,12 +274,14 @@ impl Lane {
                 let mut work = self.work.lock();
                 if !self.is_open() || !work.has_room() || !(work.behind || goes_on) {
                     work.behind |= goes_on;
+                    work.reading = false;
                     return None;
                 }
                 // Before the rows are read: an event left to them from here on
                 // sets it again. Only a look from the front may clear it.
                 work.behind &= goes_on;
                 work.left = Some(HashSet::new());
+                work.reading = true;
             }
             let lane = self.clone();
             let now_ms = self.parts.clock.now_ms();
@@ -292,27 +295,35 @@ impl Lane {
             let more = page.next_due_ms.is_some_and(|due| due <= now_ms);
             let last = page.events.last();
             after = last.map(|last| DueCursor { due_ms: last.due_ms, row: last.event.id.row() });
-            let fresh: Vec<_> = {
+            let in_turn = self.pipeline.load().in_turn;
+            let jobs: Vec<_> = {
                 let mut work = self.work.lock();
                 let news = page.events.iter().filter(|found| found.due_ms == 0);
                 let newest = news.map(|found| found.event.id.row()).max();
                 work.read_to = work.read_to.max(newest.unwrap_or_default());
                 let fresh = page.events.into_iter().filter(|found| work.take(&found.event));
-                let fresh = fresh.collect();
+                let jobs = fresh.map(|found| {
+                    let place = self.place(found.event);
+                    Job { place, replay: found.replay, tries: found.tries }
+                });
+                let mut jobs: Vec<_> = jobs.collect();
                 work.left = None;
-                fresh
+                work.reading = more;
+                if in_turn {
+                    work.turns.extend(jobs.drain(..));
+                }
+                jobs
             };
-            let jobs = fresh.into_iter().map(|found| {
-                let place = self.place(found.event);
-                Job { place, replay: found.replay, tries: found.tries }
-            });
-            self.begin(jobs.collect());
+            self.take_turns();
+            self.begin(jobs);
             if !more {
                 return Some(page.next_due_ms.map_or(IDLE, |due| self.parts.clock.until(due)));
             }
             if after.is_none() {
                 // Every row of the page was unreadable; the store ends those.
-                self.work.lock().behind = true;
+                let mut work = self.work.lock();
+                work.behind = true;
+                work.reading = false;
                 return Some(READ_AGAIN);
             }
         }
@@ -320,7 +331,11 @@ impl Lane {
 
     fn unread(&self, error: &dyn std::fmt::Display) -> Duration {
         tracing::warn!(source = %self.source, %error, "can't read the events to be routed");
-        self.work.lock().left = None;
+        let mut work = self.work.lock();
+        work.left = None;
+        work.reading = false;
+        // Else a later event could go first.
+        work.behind |= self.pipeline.load().in_turn;
         READ_AGAIN
     }
 
@@ -333,60 +348,4 @@ impl Lane {
 
 fn poll_once(work: Pin<&mut (impl Future<Output = ()> + ?Sized)>) -> Poll<()> {
     work.poll(&mut Context::from_waker(Waker::noop()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::EventId;
-
-    fn event(row: i64, size: usize) -> Event {
-        Event {
-            id: EventId::new(row, 7),
-            source: "shop".parse().unwrap(),
-            kind: "".into(),
-            headers: http::HeaderMap::new(),
-            body: vec![b'x'; size].into(),
-        }
-    }
-
-    #[test]
-    fn regression_a_hand_off_that_comes_after_its_row_was_read_is_left_to_the_rows() {
-        let mut work = Work::default();
-        let first = event(1, 10);
-        work.read_to = 1;
-        assert!(work.take(&first));
-        work.leave(&first);
-        assert!(!work.offer(&first), "it was routed from its row already");
-        assert!(work.behind, "the rows are looked at once more");
-        assert!(work.offer(&event(2, 10)));
-    }
-
-    #[test]
-    fn what_leaves_while_rows_are_read_is_not_taken_from_them() {
-        let mut work = Work::default();
-        let first = event(1, 10);
-        assert!(work.offer(&first));
-        work.left = Some(HashSet::new());
-        work.leave(&first);
-        assert!(!work.take(&first));
-        work.left = None;
-        assert!(work.take(&first));
-        assert_eq!(work.bytes, 10);
-    }
-
-    #[test]
-    fn the_window_is_bounded_by_count_and_by_size_and_half_is_for_the_rows() {
-        let mut work = Work::default();
-        for row in 0..WINDOW as i64 {
-            assert!(work.offer(&event(row + 1, 1)));
-        }
-        assert!(!work.offer(&event(5_000, 1)) && work.behind);
-        let mut work = Work { behind: true, ..Work::default() };
-        let taken = (0..WINDOW as i64).filter(|row| work.offer(&event(row + 1, 1))).count();
-        assert_eq!(taken, WINDOW / 2);
-        let mut work = Work::default();
-        assert!(work.offer(&event(1, WINDOW_BYTES + 1)), "a large one goes alone");
-        assert!(!work.offer(&event(2, 1)));
-    }
 }

@@ -4,6 +4,7 @@
 //! itself. What does not fit into a lane's memory is read from the rows later.
 mod lane;
 mod pipeline;
+mod work;
 
 #[cfg(test)]
 mod tests;
@@ -50,7 +51,23 @@ pub struct Pipeline {
     first_waits: Arc<FirstWaits>,
     /// What an event must look like, or it is parked.
     rules: Option<Arc<Rules>>,
+    orders: Arc<Orders>,
+    /// Some destination that it may choose wants an order.
+    in_turn: bool,
 }
+
+/// Which deliveries to a destination are made one after the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// Those of the same source.
+    Source,
+    /// Those of the same source to which a plugin gave the same order key;
+    /// those without one are in no order.
+    Key,
+}
+
+/// The destinations that want an order.
+pub type Orders = HashMap<Name, Order>;
 
 /// How long a destination's first attempt waits, where it does.
 pub type FirstWaits = HashMap<Name, Duration>;
@@ -59,7 +76,39 @@ impl Pipeline {
     /// `destinations` are for what no plugin routed.
     pub fn new(steps: Vec<Step>, destinations: Vec<Name>, first_waits: Arc<FirstWaits>) -> Self {
         let plugins = steps.iter().map(|step| step.plugin.clone()).collect();
-        Self { steps, plugins, destinations, first_waits, rules: None }
+        Self {
+            steps,
+            plugins,
+            destinations,
+            first_waits,
+            rules: None,
+            orders: Arc::default(),
+            in_turn: false,
+        }
+    }
+
+    /// Events are routed one after the other where a destination that they may
+    /// go to wants an order: what a slow plugin still has in hand must not be
+    /// overtaken.
+    #[must_use]
+    pub fn ordered(mut self, orders: Arc<Orders>) -> Self {
+        let own = |destination: &Name| orders.contains_key(destination);
+        let may_choose = !self.steps.is_empty() && !orders.is_empty();
+        self.in_turn = may_choose || self.destinations.iter().any(own);
+        self.orders = orders;
+        self
+    }
+
+    /// What a delivery is ordered by; `key` is a plugin's.
+    fn order_key(&self, event: &Event, destination: &Name, key: Option<&str>) -> Option<Box<str>> {
+        if !self.in_turn {
+            return None;
+        }
+        match self.orders.get(destination)? {
+            Order::Source => Some(event.source.as_str().into()),
+            // A name holds no slash, so no two kinds of keys are alike.
+            Order::Key => key.map(|key| format!("{}/{key}", event.source).into()),
+        }
     }
 
     /// An event that is not so is parked before any plugin sees it; a replay

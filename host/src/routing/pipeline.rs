@@ -174,7 +174,8 @@ impl Draft {
         let shared = (!self.payload.is_original()).then(|| Arc::new(self.payload));
         let deliver = |destination: &Name| {
             let due_ms = pipeline.due_ms(destination, now_ms);
-            delivery(event, destination.clone(), shared.clone(), due_ms)
+            let order_key = pipeline.order_key(event, destination, None);
+            Delivery { order_key, ..delivery(event, destination.clone(), shared.clone(), due_ms) }
         };
         pipeline.destinations.iter().map(deliver).collect()
     }
@@ -197,7 +198,8 @@ impl Draft {
             };
             let due_ms = pipeline.due_ms(&target.destination, now_ms);
             let due_ms = due_ms.max(now_ms.saturating_add(millis(target.delay)));
-            let order_key = target.order_key;
+            let key = target.order_key.as_deref();
+            let order_key = pipeline.order_key(event, &target.destination, key);
             Delivery { order_key, ..delivery(event, target.destination, payload, due_ms) }
         };
         targets.into_iter().map(deliver).collect()

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 
 use super::*;
-use crate::model::{Decision, Delivery, EventState};
+use crate::model::{Decision, Delivery, EventId, EventState};
 use crate::plugins::{Compiler, Options, Spec, State};
 use crate::store::{Appended, EventDetail, Handoff, NewEvent};
 
@@ -42,6 +42,15 @@ impl Bench {
     }
 
     async fn on(dir: tempfile::TempDir, guest: &str, on_failure: OnFailure) -> Self {
+        Self::ordered(dir, guest, on_failure, Orders::default()).await
+    }
+
+    async fn ordered(
+        dir: tempfile::TempDir,
+        guest: &str,
+        on_failure: OnFailure,
+        orders: Orders,
+    ) -> Self {
         let wasm = crate::plugins::tests::component(guest);
         std::fs::write(dir.path().join("p.wasm"), wasm).unwrap();
         let name: Name = "p".parse().unwrap();
@@ -57,6 +66,7 @@ impl Bench {
         plugins.load_all().await.remove(0).result.unwrap();
         let steps = vec![Step { plugin: name, on_failure }];
         let pipeline = Pipeline::new(steps, vec!["sink".parse().unwrap()], Arc::default());
+        let pipeline = pipeline.ordered(Arc::new(orders));
         let (tasks, clock) = (Tasks::new(), Clock::tokio(START));
         let pipelines = Pipelines::from([("shop".parse().unwrap(), pipeline)]);
         let router = Router::start(pipelines, plugins, store.clone(), clock, tasks.clone());
@@ -70,6 +80,24 @@ impl Bench {
     }
 
     async fn routed_kind(&self, kind: &str, step: Duration) -> EventDetail {
+        let id = self.accept(kind).await;
+        for _ in 0..1_000 {
+            tokio::time::sleep(step).await;
+            let found = self.find(id).await;
+            if found.row.state != EventState::Accepted {
+                return found;
+            }
+        }
+        panic!("it was never routed");
+    }
+
+    async fn find(&self, id: EventId) -> EventDetail {
+        let store = self.store.clone();
+        let found = tokio::task::spawn_blocking(move || store.event(id)).await.unwrap();
+        found.unwrap().expect("an event that was accepted")
+    }
+
+    async fn accept(&self, kind: &str) -> EventId {
         let event = NewEvent {
             source: "shop".parse().unwrap(),
             kind: kind.into(),
@@ -81,16 +109,7 @@ impl Bench {
         let (appended, runtime) = (self.store.append(event), tokio::runtime::Handle::current());
         let appended = tokio::task::spawn_blocking(move || runtime.block_on(appended)).await;
         let Appended::New(id) = appended.unwrap().unwrap() else { panic!("it is new") };
-        for _ in 0..1_000 {
-            tokio::time::sleep(step).await;
-            let store = self.store.clone();
-            let found = tokio::task::spawn_blocking(move || store.event(id)).await.unwrap();
-            match found.unwrap() {
-                Some(found) if found.row.state != EventState::Accepted => return found,
-                _ => {}
-            }
-        }
-        panic!("it was never routed");
+        id
     }
 
     /// Leaves what a start on the same folder finds.
@@ -127,6 +146,34 @@ async fn a_plugin_that_asks_for_ever_for_another_try_gets_eight() {
         }
         bench.stop().await;
     }
+}
+
+/// "The order must be that of acceptance": one whose plugin asks for another try is not overtaken.
+#[tokio::test(start_paused = true)]
+async fn where_a_destination_wants_an_order_events_are_routed_one_after_the_other() {
+    let orders = Orders::from([("sink".parse().unwrap(), Order::Source)]);
+    let dir = tempfile::tempdir().unwrap();
+    let guest = guest!("guests/retry.wat");
+    let bench = Bench::ordered(dir, guest, OnFailure::Skip, orders).await;
+    let mut ids = Vec::new();
+    for _ in 0..3 {
+        ids.push(bench.accept("").await);
+    }
+    // 127 s of tries each: no two of them end in the same second.
+    for place in 0..ids.len() {
+        while bench.find(ids[place]).await.row.state == EventState::Accepted {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        for later in &ids[place + 1..] {
+            assert_eq!(bench.find(*later).await.row.state, EventState::Accepted);
+        }
+    }
+    let sink = bench.store.backlog().unwrap().remove(0);
+    assert_eq!((sink.destination.as_str(), sink.waiting), ("sink", 3));
+    let due = bench.store.due("sink", u64::MAX >> 1, None, 10).unwrap().deliveries;
+    assert_eq!(due.iter().map(|one| one.event.id).collect::<Vec<_>>(), ids[..1]);
+    assert_eq!(due[0].order_key.as_deref(), Some("shop"));
+    bench.stop().await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -16,7 +16,7 @@ use http::HeaderMap;
 
 use crate::model::{
     Attempt, Delivery, DeliveryKey, DeliveryState, Event, EventId, EventState, Name, Payload,
-    Ruling, StateRow,
+    ReplayJob, Ruling, StateRow,
 };
 
 pub use embedded::{OpenError, Options, open};
@@ -95,6 +95,8 @@ pub struct Settled {
     pub key: DeliveryKey,
     pub attempt: Attempt,
     pub next: Next,
+    /// It has an order key: once it has ended, the next one of that key is handed on.
+    pub ordered: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -157,7 +159,7 @@ pub struct DueCursor {
     pub row: i64,
 }
 
-/// Which events to list. Newest first.
+/// Which events to list. Newest first, unless it says otherwise.
 #[derive(Debug, Clone, Default)]
 pub struct EventQuery {
     pub source: Option<String>,
@@ -172,6 +174,9 @@ pub struct EventQuery {
     pub until_ms: Option<u64>,
     /// Only events older than this one: the cursor.
     pub before: Option<EventId>,
+    /// Only events newer than this one: the cursor from the other end.
+    pub after: Option<EventId>,
+    pub oldest_first: bool,
     /// At most this many; the store caps it at 1,000.
     pub limit: usize,
 }
@@ -199,6 +204,8 @@ pub struct DeliveryRow {
     pub attempts: u32,
     /// Why it is dead.
     pub cause: Option<String>,
+    /// It waits for an earlier one of the same order key to end.
+    pub behind: bool,
 }
 
 /// Everything about one event.
@@ -224,6 +231,18 @@ pub struct Backlog {
     pub dead: u64,
     /// When the oldest waiting event was accepted, milliseconds since 1970.
     pub oldest_ms: Option<u64>,
+}
+
+/// What is remembered of a destination beside its deliveries. The default: nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Condition {
+    /// Why it is disabled: a 410, a long failure, or a person.
+    pub disabled: Option<String>,
+    /// Paused by a person until then, milliseconds since 1970.
+    pub paused_until_ms: Option<u64>,
+    /// The attempt with which it began to fail, and has failed ever since,
+    /// milliseconds since 1970.
+    pub failing_since_ms: Option<u64>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -275,6 +294,12 @@ pub trait Store: Send + Sync + 'static {
     /// Records the outcome of routing and hands the deliveries on: at once,
     /// still within this call, in an event's first round where they leave as
     /// the event came; else once the rows are committed. Never blocks.
+    ///
+    /// Of deliveries to one destination with the same order key only one at a
+    /// time is handed on or read as due: while one waits, those that are
+    /// recorded later stay behind it, and once it has ended, delivered or dead,
+    /// that of the earliest event follows. So whoever calls this in the order
+    /// of acceptance has them delivered in that order.
     fn routed(&self, routed: Routed);
 
     /// Records an attempt and what follows from it. Never blocks.
@@ -319,11 +344,16 @@ pub trait Store: Send + Sync + 'static {
 
     fn usage(&self) -> Result<Usage, StoreError>;
 
-    /// Destinations disabled by a 410 or by a person, with the reason.
-    fn disabled(&self) -> Result<Vec<(String, String)>, StoreError>;
+    /// Destinations of which something is remembered.
+    fn conditions(&self) -> Result<Vec<(String, Condition)>, StoreError>;
 
-    /// None enables.
-    fn set_disabled(&self, destination: &str, reason: Option<&str>) -> Result<(), StoreError>;
+    fn set_condition(&self, destination: &str, condition: &Condition) -> Result<(), StoreError>;
+
+    /// Keeps how far a bulk replay has come, in place of what was kept under its id.
+    fn put_replay(&self, job: &ReplayJob) -> Result<(), StoreError>;
+
+    /// Bulk replays, the latest first. Done ones are kept to a thousand.
+    fn replays(&self) -> Result<Vec<ReplayJob>, StoreError>;
 
     /// Drops finished events accepted before `before_ms`. Costs the size of
     /// what is dropped. Unfinished ones are kept.

@@ -1,4 +1,5 @@
 //! `[destinations.NAME]`: where events go, and how hard to try.
+mod lane;
 mod retry;
 mod sign;
 mod url;
@@ -14,6 +15,7 @@ use super::secret::Headers;
 use super::unit::{Fault, Rate};
 use crate::retry::Policy;
 use crate::signing::Sign;
+pub use lane::{BreakerConfig, LaneConfig, Order};
 use url::Url;
 
 #[derive(Debug, Clone)]
@@ -28,6 +30,7 @@ pub struct DestinationConfig {
     pub rate: Option<Rate>,
     /// Requests at the same time, at least 1.
     pub in_flight: usize,
+    pub lane: LaneConfig,
     pub allow_private: bool,
     /// More authorities to trust, PEM; was readable when the settings were read.
     pub ca: Option<PathBuf>,
@@ -49,6 +52,7 @@ impl DestinationConfig {
         let rate = s.key("rate", RATE, "More wait for their turn.").optional("no limit");
         let doc = "Requests at the same time.";
         let in_flight = s.key("in_flight", whole(), doc).range("1", "10000").default("8");
+        let lane = LaneConfig::read(s);
         let doc = "Whether the URL may lead to a private or loopback address.";
         let allow_private = s.key("allow_private", Flag, doc).default("false");
         let doc = "More certificate authorities to trust, a PEM file.";
@@ -67,6 +71,7 @@ impl DestinationConfig {
             retry,
             rate,
             in_flight,
+            lane,
             allow_private,
             ca,
             disabled,

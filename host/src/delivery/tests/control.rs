@@ -7,6 +7,7 @@ use super::*;
 use crate::delivery::{StartError, State, SwitchError};
 use crate::egress::receiver::{Receiver, Reply, status};
 use crate::model::DeliveryState;
+use crate::store::{Condition, Store};
 
 fn state(bench: &Bench) -> (State, Option<String>) {
     let status = bench.handle.status().remove(0);
@@ -19,7 +20,7 @@ async fn a_410_disables_the_destination_and_keeps_what_waits() {
     let options = DestinationOptions { in_flight: 1, ..to(&receiver) };
     let bench = Bench::start(one(options.clone()));
     bench.store.add(deliveries(0..50, "a"));
-    bench.store.until(|rows| rows.disabled.contains_key("a")).await;
+    bench.store.until(|rows| rows.condition("a").disabled.is_some()).await;
     bench.store.add(deliveries(50..60, "a"));
     let counts = |state| bench.store.read(|rows| rows.count("a", state));
     assert_eq!((counts(DeliveryState::Dead), counts(DeliveryState::Waiting)), (1, 59));
@@ -31,7 +32,8 @@ async fn a_410_disables_the_destination_and_keeps_what_waits() {
     assert!(bench.handle.drain(Duration::from_secs(5)).await);
     let store = FakeStore::prompt();
     store.add(deliveries(0..50, "a"));
-    crate::store::Store::set_disabled(&*store, "a", Some("gone")).expect("written");
+    let gone = Condition { disabled: Some("gone".to_owned()), ..Condition::default() };
+    store.set_condition("a", &gone).expect("written");
     let bench = Bench::start_on(store, one(options));
     assert_eq!(state(&bench), (State::Disabled, Some("gone".to_owned())));
     bench.store.add(deliveries(50..60, "a"));
@@ -39,7 +41,7 @@ async fn a_410_disables_the_destination_and_keeps_what_waits() {
 
     bench.handle.enable("a").await.expect("enabled");
     bench.all_delivered("a").await;
-    assert!(bench.store.read(|rows| rows.disabled.is_empty()));
+    assert_eq!(bench.store.read(|rows| rows.condition("a")), Condition::default());
     assert_eq!(receiver.seen().len(), 61);
     assert_eq!(state(&bench), (State::Running, None));
 }
@@ -51,10 +53,7 @@ async fn a_person_disables_and_enables() {
     bench.handle.disable("a", "maintenance").await.expect("disabled");
     bench.store.add(deliveries(0..100, "a"));
     assert_eq!(state(&bench), (State::Disabled, Some("maintenance".to_owned())));
-    assert_eq!(
-        bench.store.read(|rows| rows.disabled.get("a").cloned()),
-        Some("maintenance".into())
-    );
+    assert_eq!(bench.store.read(|rows| rows.condition("a").disabled), Some("maintenance".into()));
     bench.handle.enable("a").await.expect("enabled");
     bench.all_delivered("a").await;
     assert_eq!(receiver.seen().len(), 100);

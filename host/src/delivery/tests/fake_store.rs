@@ -24,7 +24,7 @@ pub(super) struct Row {
 #[derive(Default)]
 pub(super) struct Rows {
     pub(super) all: BTreeMap<(String, EventId), Row>,
-    pub(super) disabled: BTreeMap<String, String>,
+    pub(super) conditions: BTreeMap<String, Condition>,
     /// What was ever added, committed or not.
     promised: BTreeSet<(String, EventId)>,
 }
@@ -37,6 +37,10 @@ impl Rows {
 
     pub(super) fn count(&self, destination: &str, state: DeliveryState) -> usize {
         self.of(destination).filter(|row| row.state == state).count()
+    }
+
+    pub(super) fn condition(&self, destination: &str) -> Condition {
+        self.conditions.get(destination).cloned().unwrap_or_default()
     }
 
     /// All that was ever added to it.
@@ -258,18 +262,20 @@ impl Store for FakeStore {
         Ok(DuePage { deliveries, next_due_ms: waiting.get(due).map(|(due_ms, ..)| *due_ms) })
     }
 
-    fn disabled(&self) -> Result<Vec<(String, String)>, StoreError> {
-        Ok(self.rows.lock().disabled.clone().into_iter().collect())
+    fn put_replay(&self, _: &crate::model::ReplayJob) -> Result<(), StoreError> {
+        panic!("delivery replays nothing")
     }
 
-    fn set_disabled(&self, destination: &str, reason: Option<&str>) -> Result<(), StoreError> {
-        {
-            let disabled = &mut self.rows.lock().disabled;
-            match reason {
-                Some(reason) => drop(disabled.insert(destination.to_owned(), reason.to_owned())),
-                None => drop(disabled.remove(destination)),
-            }
-        }
+    fn replays(&self) -> Result<Vec<crate::model::ReplayJob>, StoreError> {
+        panic!("delivery replays nothing")
+    }
+
+    fn conditions(&self) -> Result<Vec<(String, Condition)>, StoreError> {
+        Ok(self.rows.lock().conditions.clone().into_iter().collect())
+    }
+
+    fn set_condition(&self, destination: &str, condition: &Condition) -> Result<(), StoreError> {
+        self.rows.lock().conditions.insert(destination.to_owned(), condition.clone());
         self.changed.notify_waiters();
         Ok(())
     }

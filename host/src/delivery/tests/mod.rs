@@ -2,6 +2,7 @@
 mod behaviour;
 mod control;
 mod fake_store;
+mod health;
 mod model;
 mod timing;
 mod window;
@@ -55,10 +56,12 @@ fn deliveries(range: std::ops::Range<u64>, destination: &str) -> Vec<Delivery> {
     range.map(|number| delivery(number, destination, format!("{{\"n\": {number}}}"))).collect()
 }
 
-/// Retries after 10 ms, so that a test in real time is short.
+/// Retries after 10 ms, so that a test in real time is short, and is never left alone.
 fn to(receiver: &Receiver) -> DestinationOptions {
     DestinationOptions {
         allow_private: true,
+        adaptive: false,
+        breaker: None,
         policy: Policy {
             base: Duration::from_millis(10),
             factor: 1.0,

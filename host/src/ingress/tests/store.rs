@@ -105,11 +105,19 @@ impl Store for MemoryStore {
         Err(StoreError::Closed)
     }
 
-    fn disabled(&self) -> Result<Vec<(String, String)>, StoreError> {
+    fn put_replay(&self, _: &crate::model::ReplayJob) -> Result<(), StoreError> {
+        panic!("ingress replays nothing")
+    }
+
+    fn replays(&self) -> Result<Vec<crate::model::ReplayJob>, StoreError> {
+        panic!("ingress replays nothing")
+    }
+
+    fn conditions(&self) -> Result<Vec<(String, Condition)>, StoreError> {
         Err(StoreError::Closed)
     }
 
-    fn set_disabled(&self, _: &str, _: Option<&str>) -> Result<(), StoreError> {
+    fn set_condition(&self, _: &str, _: &Condition) -> Result<(), StoreError> {
         Err(StoreError::Closed)
     }
 

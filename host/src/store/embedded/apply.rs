@@ -3,14 +3,16 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, Statement, params};
 
+use super::chain;
 use super::codec;
 use super::counts::Delta;
 use super::index::{Held, Work};
 use super::names::Names;
 use super::ops::{Accepted, Asked, RoutedOp};
+use super::schema::BEHIND;
 use super::segment::{Locator, Position, Segments};
-use super::settle::{after, is_whole};
-use crate::model::{Delivery, DeliveryState};
+use super::settle::is_whole;
+use crate::model::DeliveryState;
 use crate::store::{Routed, Settled};
 
 /// Expired keys dropped after a batch, at least.
@@ -24,6 +26,7 @@ pub(super) struct Applier<'c> {
     pub(super) names: Names<'c>,
     pub(super) destinations: Names<'c>,
     pub(super) statements: Statements<'c>,
+    pub(super) chains: chain::Statements<'c>,
     /// Scratch for what is encoded.
     pub(super) buffer: Vec<u8>,
     /// Dedupe keys of the present transaction, and when old ones were last dropped.
@@ -36,8 +39,8 @@ pub(super) struct Statements<'c> {
     commit: Statement<'c>,
     insert_event: Statement<'c>,
     route_event: Statement<'c>,
-    insert_delivery: Statement<'c>,
-    revive_delivery: Statement<'c>,
+    pub(super) insert_delivery: Statement<'c>,
+    pub(super) revive_delivery: Statement<'c>,
     insert_key: Statement<'c>,
     drop_keys: Statement<'c>,
     standing: Statement<'c>,
@@ -68,7 +71,7 @@ impl<'c> Statements<'c> {
                  ON CONFLICT(event, dest) DO NOTHING",
             )?,
             revive_delivery: conn.prepare(
-                "UPDATE delivery SET state = 0, due = ?3, tries = ?4, cause = NULL, order_key = ?5,
+                "UPDATE delivery SET state = ?9, due = ?3, tries = ?4, cause = NULL, order_key = ?5,
                  pay_segment = ?6, pay_offset = ?7, pay_length = ?8 WHERE event = ?1 AND dest = ?2",
             )?,
             insert_key: conn.prepare(
@@ -92,11 +95,12 @@ impl<'c> Statements<'c> {
             settle_last: conn.prepare(
                 "UPDATE delivery SET state = ?3, tries = tries + 1, attempts = max(attempts, ?4),
                  cause = ?5, first = ifnull(?6, first)
-                 WHERE event = ?1 AND dest = ?2 AND +state = 0",
+                 WHERE event = ?1 AND dest = ?2 AND +state IN (0, 3)",
             )?,
             settle_retry: conn.prepare(
                 "UPDATE delivery SET due = ?3, tries = tries + 1, attempts = max(attempts, ?4),
-                 first = ifnull(?5, first) WHERE event = ?1 AND dest = ?2 AND +state = 0",
+                 first = ifnull(?5, first)
+                 WHERE event = ?1 AND dest = ?2 AND +state IN (0, 3)",
             )?,
             insert_attempt: conn
                 .prepare("INSERT OR REPLACE INTO attempt VALUES(?1, ?2, ?3, ?4)")?,
@@ -112,6 +116,7 @@ impl<'c> Applier<'c> {
             names: Names::new(conn, "name")?,
             destinations: Names::new(conn, "destination")?,
             statements: Statements::new(conn)?,
+            chains: chain::Statements::new(conn)?,
             buffer: Vec::new(),
             keys: 0,
             dropped_ms: 0,
@@ -188,9 +193,10 @@ impl<'c> Applier<'c> {
                 }
                 Ok(())
             }
-            Work::Asked(Asked::Disable { destination, reason, .. }) => {
-                self.disable(destination, reason.as_deref(), delta)
+            Work::Asked(Asked::Condition { destination, condition, .. }) => {
+                self.set_condition(destination, condition, delta)
             }
+            Work::Asked(Asked::KeepReplay { job, .. }) => self.put_replay(job),
             Work::Asked(Asked::Sweep { records, out, .. }) => {
                 *out = self.sweep(records, delta)?;
                 Ok(())
@@ -274,74 +280,6 @@ impl<'c> Applier<'c> {
         self.deliver(op, settled, delta)
     }
 
-    fn deliver(
-        &mut self,
-        op: &mut RoutedOp,
-        settled: &[Settled],
-        delta: &mut Delta,
-    ) -> rusqlite::Result<()> {
-        for (place, delivery) in op.routed.deliveries.iter_mut().enumerate() {
-            let payload = op.payloads.get(place).copied().flatten();
-            let own = |one: &&Settled| one.key.destination == delivery.destination;
-            let whole = settled.iter().filter(|one| is_whole(one)).find(own);
-            self.deliver_one(delivery, payload, whole, delta)?;
-        }
-        Ok(())
-    }
-
-    fn deliver_one(
-        &mut self,
-        delivery: &mut Delivery,
-        payload: Option<Locator>,
-        whole: Option<&Settled>,
-        delta: &mut Delta,
-    ) -> rusqlite::Result<()> {
-        let row = delivery.event.id.row();
-        let dest = self.destinations.number(&delivery.destination)?;
-        delta.meet(dest, &delivery.destination);
-        let due = delivery.due_ms.min(i64::MAX as u64) as i64;
-        let segment = payload.map(|at| at.segment);
-        let offset = payload.map(|at| at.offset as i64);
-        let length = payload.map(|at| at.length);
-        let key = delivery.order_key.as_deref();
-        let (next, cause) = whole.map_or((DeliveryState::Waiting, None), |one| after(&one.next));
-        let first = whole.map(|one| attempt_bytes(&mut self.buffer, &one.attempt));
-        let made = u32::from(whole.is_some());
-        let inserted = self.statements.insert_delivery.execute(params![
-            row,
-            dest,
-            next as i64,
-            due,
-            delivery.tries + made,
-            delivery.attempts + made,
-            cause,
-            key,
-            segment,
-            offset,
-            length,
-            first
-        ])?;
-        if inserted == 1 {
-            delta.moved(dest, None, Some(next));
-            return Ok(());
-        }
-        // A replay: the row starts a new round, its attempts go on counting.
-        let (state, attempts) = self.delivery(row, dest)?.unwrap_or((DeliveryState::Waiting, 0));
-        self.statements.revive_delivery.execute(params![
-            row,
-            dest,
-            due,
-            delivery.tries,
-            key,
-            segment,
-            offset,
-            length
-        ])?;
-        delivery.attempts = attempts;
-        delta.moved(dest, Some(state), Some(DeliveryState::Waiting));
-        whole.map_or(Ok(()), |one| self.settle(one, delta))
-    }
-
     /// Small steps, in proportion to what came, so that none is ever long.
     fn drop_keys(&mut self, now_ms: u64) -> rusqlite::Result<()> {
         if self.keys > 0 || now_ms.abs_diff(self.dropped_ms) > KEYS_EVERY_MS {
@@ -366,6 +304,9 @@ fn rulings<'b>(routed: &Routed, buffer: &'b mut Vec<u8>) -> rusqlite::Result<Opt
 }
 
 pub(super) fn state_of(number: i64) -> rusqlite::Result<DeliveryState> {
+    if number == BEHIND {
+        return Ok(DeliveryState::Waiting);
+    }
     usize::try_from(number)
         .ok()
         .and_then(|number| DeliveryState::ALL.get(number).copied())

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use parking_lot::Mutex;
 use rusqlite::Connection;
 
-use crate::model::DeliveryState;
+use crate::model::{Delivery, DeliveryState};
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Count {
@@ -21,6 +21,8 @@ pub(super) struct Counts(Mutex<BTreeMap<i64, Count>>);
 #[derive(Default)]
 pub(super) struct Delta {
     pub(super) events: i64,
+    /// Deliveries whose turn has come, to be handed on.
+    pub(super) ready: Vec<Delivery>,
     destinations: HashMap<i64, Count>,
 }
 
@@ -51,7 +53,7 @@ impl Delta {
 }
 
 impl Counts {
-    /// Reads the two partial indexes once; the rows themselves stay unread.
+    /// Reads the partial indexes once; the rows themselves stay unread.
     pub(super) fn load(&self, conn: &Connection) -> rusqlite::Result<()> {
         let mut all = BTreeMap::new();
         let mut names = conn.prepare("SELECT id, text FROM destination")?;
@@ -60,7 +62,7 @@ impl Counts {
             let name: String = row.get(1)?;
             all.insert(row.get(0)?, Count { name: name.into(), ..Count::default() });
         }
-        for (index, state) in [("delivery_due", 0), ("delivery_dead", 2)] {
+        for (index, state) in [("delivery_due", 0), ("delivery_dead", 2), ("delivery_behind", 3)] {
             let mut counted = conn.prepare(&format!(
                 "SELECT dest, count(*) FROM delivery INDEXED BY {index} \
                  WHERE state = {state} GROUP BY dest"
@@ -68,7 +70,8 @@ impl Counts {
             let mut rows = counted.query([])?;
             while let Some(row) = rows.next()? {
                 let count: &mut Count = all.entry(row.get(0)?).or_default();
-                *(if state == 0 { &mut count.waiting } else { &mut count.dead }) = row.get(1)?;
+                *(if state == 2 { &mut count.dead } else { &mut count.waiting }) +=
+                    row.get::<_, i64>(1)?;
             }
         }
         *self.0.lock() = all;

@@ -326,13 +326,14 @@ impl Thread<'_> {
 
     /// After the commit: counts, the hand-off, then those who wait. In this
     /// order, so that who waits for a barrier finds no delivery still on its way.
-    fn finish(&mut self, mut work: Vec<Work>, delta: Delta, row: i64) {
+    fn finish(&mut self, mut work: Vec<Work>, mut delta: Delta, row: i64) {
+        let mut ready = std::mem::take(&mut delta.ready);
         self.context.counts.add(delta);
         self.context.queue.set_indexed(row);
-        let mut ready = Vec::new();
         for item in &mut work {
             match item {
                 Work::New(Held { routed: Some(op), .. }) | Work::Routed(op) if !op.handed => {
+                    op.leave_behind();
                     ready.append(&mut op.routed.deliveries);
                 }
                 Work::Asked(Asked::Replay { ready: delivery, .. }) => ready.extend(delivery.take()),
@@ -366,7 +367,8 @@ fn answer(asked: Asked) -> bool {
         Asked::Sweep { out, reply, .. } => {
             let _ = reply.send(Ok(out));
         }
-        Asked::Disable { reply, .. }
+        Asked::Condition { reply, .. }
+        | Asked::KeepReplay { reply, .. }
         | Asked::Relocate { reply, .. }
         | Asked::Barrier { reply, .. } => {
             let _ = reply.send(Ok(()));

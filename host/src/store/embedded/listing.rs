@@ -9,6 +9,7 @@ use super::apply::{payload_at, state_of};
 use super::codec;
 use super::counts::Counts;
 use super::query::locator;
+use super::schema::BEHIND;
 use super::segment::{Locator, Segments};
 use crate::model::{Attempt, DeliveryState, EventId, EventState, Ruling};
 use crate::store::{DeliveryDetail, DeliveryRow, EventDetail, EventQuery, EventRow, StoreError};
@@ -22,7 +23,7 @@ const NAMES: &str = "CROSS JOIN name s ON s.id = e.source CROSS JOIN name k ON k
 /// what the store never saw.
 ///
 /// A filter for dead deliveries walks the dead ones, one for an ended state
-/// the events in it; all others walk the events, newest first.
+/// the events in it; all others walk the events, from the end that was asked for.
 pub(super) fn statement(
     conn: &Connection,
     counts: &Counts,
@@ -59,8 +60,9 @@ pub(super) fn statement(
         ("event e", "", "e.id")
     };
     let limit = query.limit.min(MOST);
+    let way = if query.oldest_first { "ASC" } else { "DESC" };
     let sql = format!(
-        "SELECT {COLUMNS} FROM {from} {NAMES} WHERE 1{} {group} ORDER BY {row} DESC LIMIT {limit}",
+        "SELECT {COLUMNS} FROM {from} {NAMES} WHERE 1{} {group} ORDER BY {row} {way} LIMIT {limit}",
         filters.sql
     );
     Ok(Some((sql, filters.parameters)))
@@ -89,6 +91,9 @@ impl Filters {
         if let Some(before) = query.before {
             self.add(&format!("{row} <"), before.row());
         }
+        if let Some(after) = query.after {
+            self.add(&format!("{row} >"), after.row());
+        }
     }
 
     fn delivery(&mut self, dest: Option<i64>, state: Option<DeliveryState>) {
@@ -99,8 +104,10 @@ impl Filters {
         if let Some(dest) = dest {
             self.add("d.dest =", dest);
         }
-        if let Some(state) = state {
-            self.add("+d.state =", state as i64);
+        match state {
+            Some(DeliveryState::Waiting) => self.sql.push_str(" AND +d.state IN (0, 3)"),
+            Some(state) => self.add("+d.state =", state as i64),
+            None => {}
         }
         self.sql.push(')');
     }
@@ -154,6 +161,7 @@ fn delivery_row(row: &Row<'_>, first: usize) -> rusqlite::Result<DeliveryRow> {
         due_ms: row.get::<_, i64>(first + 2)? as u64,
         attempts: row.get(first + 3)?,
         cause: row.get(first + 4)?,
+        behind: row.get::<_, i64>(first + 1)? == BEHIND,
     })
 }
 

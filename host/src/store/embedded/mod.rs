@@ -5,10 +5,12 @@
 //! the journal.
 mod apply;
 mod backup;
+mod chain;
 mod checkpoint;
 mod codec;
 mod counts;
 mod dedupe;
+mod deliver;
 mod disk;
 mod error;
 mod index;
@@ -23,6 +25,7 @@ mod query;
 mod reads;
 mod record;
 mod recovery;
+mod replays;
 mod scan;
 mod schema;
 mod segment;
@@ -50,11 +53,12 @@ use self::ops::{Asked, Op, Reply, Trouble};
 use self::query::Readers;
 use self::segment::Segments;
 use super::{
-    AppendError, AppendFuture, Backlog, Backup, DueCursor, DuePage, EventDetail, EventQuery,
-    EventRow, Handoff, NewEvent, Purged, Routed, Settled, Store, StoreError, UnroutedPage, Usage,
+    AppendError, AppendFuture, Backlog, Backup, Condition, DueCursor, DuePage, EventDetail,
+    EventQuery, EventRow, Handoff, NewEvent, Purged, Routed, Settled, Store, StoreError,
+    UnroutedPage, Usage,
 };
 use crate::clock::Clock;
-use crate::model::{EventId, StateRow};
+use crate::model::{EventId, ReplayJob, StateRow};
 
 /// The open store.
 pub(crate) struct Embedded {
@@ -132,8 +136,10 @@ impl Store for Embedded {
 
     fn routed(&self, routed: Routed) {
         let own = |payload: &Arc<_>| !crate::model::Payload::is_original(payload);
-        // State goes one way, so that it is recorded in the order in which it came.
-        let ordered = !routed.state_rows.is_empty();
+        // State goes one way, so that it is recorded in the order in which it
+        // came; so does what is delivered in order.
+        let keyed = |delivery: &crate::model::Delivery| delivery.order_key.is_some();
+        let ordered = !routed.state_rows.is_empty() || routed.deliveries.iter().any(keyed);
         let changed =
             |delivery: &crate::model::Delivery| delivery.payload.as_ref().is_some_and(own);
         let taken = if ordered || routed.deliveries.iter().any(changed) {
@@ -218,13 +224,21 @@ impl Store for Embedded {
         self.read_usage()
     }
 
-    fn disabled(&self) -> Result<Vec<(String, String)>, StoreError> {
-        self.read_disabled()
+    fn conditions(&self) -> Result<Vec<(String, Condition)>, StoreError> {
+        self.read_conditions()
     }
 
-    fn set_disabled(&self, destination: &str, reason: Option<&str>) -> Result<(), StoreError> {
-        let (destination, reason) = (destination.into(), reason.map(Into::into));
-        self.index.ask(|reply| Asked::Disable { destination, reason, reply })
+    fn set_condition(&self, destination: &str, condition: &Condition) -> Result<(), StoreError> {
+        let (destination, condition) = (destination.into(), condition.clone());
+        self.index.ask(|reply| Asked::Condition { destination, condition, reply })
+    }
+
+    fn put_replay(&self, job: &ReplayJob) -> Result<(), StoreError> {
+        self.index.ask(|reply| Asked::KeepReplay { job: job.clone(), reply })
+    }
+
+    fn replays(&self) -> Result<Vec<ReplayJob>, StoreError> {
+        self.read_replays()
     }
 
     fn purge(&self, before_ms: u64) -> Result<Purged, StoreError> {

@@ -8,8 +8,8 @@ use parking_lot::{Condvar, Mutex};
 
 use super::record::{Key, Kind};
 use super::segment::Locator;
-use crate::model::{Delivery, Event};
-use crate::store::{Routed, Settled, StoreError};
+use crate::model::{Delivery, Event, ReplayJob};
+use crate::store::{Condition, Routed, Settled, StoreError};
 
 /// What an op without a body takes in memory, roughly.
 pub(super) const OP_WEIGHT: usize = 256;
@@ -50,11 +50,24 @@ pub(super) struct RoutedOp {
     pub(super) payloads: Vec<Option<Locator>>,
     /// The deliveries were handed on already.
     pub(super) handed: bool,
+    /// Places of those that are not to be handed on: an earlier one of their
+    /// order key waits.
+    pub(super) behind: Vec<usize>,
 }
 
 impl RoutedOp {
     pub(super) fn new(routed: Routed) -> Self {
-        Self { routed, payloads: Vec::new(), handed: false }
+        Self { routed, payloads: Vec::new(), handed: false, behind: Vec::new() }
+    }
+}
+
+impl RoutedOp {
+    /// Lets go of the deliveries that are not to be handed on.
+    pub(super) fn leave_behind(&mut self) {
+        if !self.behind.is_empty() {
+            let mut place = 0..;
+            self.routed.deliveries.retain(|_| !self.behind.contains(&place.next().unwrap_or(0)));
+        }
     }
 }
 
@@ -106,9 +119,13 @@ pub(super) enum Asked {
         ready: Option<Delivery>,
         reply: Reply<bool>,
     },
-    Disable {
+    Condition {
         destination: Box<str>,
-        reason: Option<Box<str>>,
+        condition: Condition,
+        reply: Reply<()>,
+    },
+    KeepReplay {
+        job: ReplayJob,
         reply: Reply<()>,
     },
     Sweep {
@@ -133,7 +150,8 @@ impl Asked {
         let _ = match self {
             Self::Replay { reply, .. } => reply.send(Err(error)).is_ok(),
             Self::Sweep { reply, .. } => reply.send(Err(error)).is_ok(),
-            Self::Disable { reply, .. }
+            Self::Condition { reply, .. }
+            | Self::KeepReplay { reply, .. }
             | Self::Relocate { reply, .. }
             | Self::Barrier { reply, .. } => reply.send(Err(error)).is_ok(),
         };
@@ -160,6 +178,8 @@ impl Op {
         match self {
             Self::Accepted(_) => HOLD,
             Self::Routed(op) if op.handed => HOLD,
+            // The next one of its key waits for that.
+            Self::Settled(settled) if settled.ordered => Duration::ZERO,
             Self::Settled(_) => LINGER,
             _ => Duration::ZERO,
         }

@@ -110,7 +110,7 @@ impl Applier<'_> {
     ) -> rusqlite::Result<SweptOut> {
         let mut out = SweptOut::default();
         let mut unfinished = self.conn.prepare(
-            "SELECT state = 0 OR EXISTS(SELECT 1 FROM delivery d WHERE d.event = e.id AND +d.state = 0)
+            "SELECT state = 0 OR EXISTS(SELECT 1 FROM delivery d WHERE d.event = e.id AND +d.state IN (0, 3))
              FROM event e WHERE id = ?1 AND segment = ?2 AND offset = ?3",
         )?;
         let mut used = self.conn.prepare(

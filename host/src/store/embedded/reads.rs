@@ -1,11 +1,12 @@
 //! Reads: each sees all that was handed in before it, unless the index can't be written.
 use super::ops::{Asked, Op, Trouble};
 use super::query::{self, LostRecords};
-use super::{Embedded, listing, schema, state};
+use super::{Embedded, listing, replays, schema, state};
 use crate::metrics::STORE_BYTES;
-use crate::model::{EventId, Name, StateRow};
+use crate::model::{EventId, Name, ReplayJob, StateRow};
 use crate::store::{
-    Backlog, DueCursor, DuePage, EventDetail, EventQuery, EventRow, StoreError, UnroutedPage, Usage,
+    Backlog, Condition, DueCursor, DuePage, EventDetail, EventQuery, EventRow, StoreError,
+    UnroutedPage, Usage,
 };
 
 /// So many waiting rows are looked at for the oldest event.
@@ -152,6 +153,11 @@ impl Embedded {
         self.readers.with(|conn| state::all(conn, self.clock.now_ms()))
     }
 
+    pub(super) fn read_replays(&self) -> Result<Vec<ReplayJob>, StoreError> {
+        self.settle_reads(false)?;
+        self.readers.with(|conn| Ok(replays::all(conn, self.segments.node)?))
+    }
+
     pub(super) fn read_usage(&self) -> Result<Usage, StoreError> {
         self.settle_reads(true)?;
         let bytes = self.usage_gauge();
@@ -164,13 +170,23 @@ impl Embedded {
         })
     }
 
-    pub(super) fn read_disabled(&self) -> Result<Vec<(String, String)>, StoreError> {
+    pub(super) fn read_conditions(&self) -> Result<Vec<(String, Condition)>, StoreError> {
         self.settle_reads(false)?;
         self.readers.with(|conn| {
             let mut statement = conn.prepare(
-                "SELECT text, disabled FROM destination WHERE disabled IS NOT NULL ORDER BY text",
+                "SELECT text, disabled, paused, failing FROM destination
+                 WHERE coalesce(disabled, paused, failing) IS NOT NULL ORDER BY text",
             )?;
-            let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            let rows = statement.query_map([], |row| {
+                let time =
+                    |place| row.get::<_, Option<i64>>(place).map(|ms| ms.map(|ms| ms as u64));
+                let condition = Condition {
+                    disabled: row.get(1)?,
+                    paused_until_ms: time(2)?,
+                    failing_since_ms: time(3)?,
+                };
+                Ok((row.get(0)?, condition))
+            })?;
             Ok(rows.collect::<rusqlite::Result<_>>()?)
         })
     }

@@ -6,8 +6,15 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::error::OpenError;
 
-/// Of the index. Raise it with every change of the tables.
-pub(crate) const FORMAT: u32 = 1;
+/// Of the index: the tables are changed by a further step, never in place.
+pub(crate) const FORMAT: u32 = STEPS.len() as u32;
+
+/// What makes each format of the one before it.
+const STEPS: &[&str] = &[TABLES, CONDITIONS, ORDER, REPLAYS];
+
+/// The state of a delivery that waits for an earlier one of its order key. The
+/// others follow `DeliveryState::ALL`.
+pub(crate) const BEHIND: i64 = 3;
 
 /// `state` numbers follow `EventState::ALL` and `DeliveryState::ALL`.
 ///
@@ -48,6 +55,26 @@ CREATE TABLE state(
 CREATE INDEX state_expires ON state(expires) WHERE expires IS NOT NULL;
 ";
 
+/// Until when a destination is paused, and since when it fails.
+const CONDITIONS: &str = "
+ALTER TABLE destination ADD COLUMN paused INTEGER;
+ALTER TABLE destination ADD COLUMN failing INTEGER;
+";
+
+/// One delivery of each order key is due (state 0), the rest is behind it.
+const ORDER: &str = "
+CREATE INDEX delivery_head ON delivery(dest, order_key)
+  WHERE state = 0 AND order_key IS NOT NULL;
+CREATE INDEX delivery_behind ON delivery(dest, order_key, event) WHERE state = 3;
+";
+
+/// `state` follows `ReplayState::ALL`.
+const REPLAYS: &str = "
+CREATE TABLE replay(
+  id INTEGER PRIMARY KEY, created INTEGER NOT NULL, wanted TEXT NOT NULL, state INTEGER NOT NULL,
+  after INTEGER, looked INTEGER NOT NULL, replayed INTEGER NOT NULL);
+";
+
 /// The index's file in the data directory.
 pub(crate) fn file(dir: &Path) -> PathBuf {
     dir.join("index.db")
@@ -83,13 +110,16 @@ pub(crate) fn open_writer(
     if found > FORMAT {
         return Err(OpenError::Newer { file: path, found, known: FORMAT });
     }
-    if found == 0 {
-        let node = journal_node.unwrap_or_else(crate::clock::random_u64);
-        let set_up = format!(
-            "BEGIN; {TABLES} INSERT INTO standing VALUES(1, {}, 0, 0, 0);
-             PRAGMA user_version = {FORMAT}; COMMIT;",
-            node.cast_signed()
-        );
+    if found < FORMAT {
+        let steps = STEPS[found as usize..].concat();
+        let begin = match found {
+            0 => {
+                let node = journal_node.unwrap_or_else(crate::clock::random_u64).cast_signed();
+                format!("INSERT INTO standing VALUES(1, {node}, 0, 0, 0);")
+            }
+            _ => String::new(),
+        };
+        let set_up = format!("BEGIN; {steps} {begin} PRAGMA user_version = {FORMAT}; COMMIT;");
         conn.execute_batch(&set_up).map_err(&failed)?;
     }
     let node: i64 =

@@ -2,11 +2,13 @@
 use rusqlite::{OptionalExtension, params};
 
 use super::apply::{Applier, attempt_bytes, state_of};
+use super::chain::Place;
 use super::counts::Delta;
 use super::error::ReadError;
 use super::query::{Stored, locator};
+use super::schema::BEHIND;
 use crate::model::{Delivery, DeliveryState, EventState};
-use crate::store::{Next, Settled};
+use crate::store::{Condition, Next, Settled};
 
 impl Applier<'_> {
     pub(super) fn delivery(
@@ -43,6 +45,9 @@ impl Applier<'_> {
         if number != 1 {
             let data = attempt_bytes(&mut self.buffer, &settled.attempt);
             self.statements.insert_attempt.execute(params![row, dest, number, data])?;
+        }
+        if settled.ordered && next != DeliveryState::Waiting {
+            self.ended((row, dest), &settled.key.destination, delta)?;
         }
         Ok(())
     }
@@ -93,22 +98,31 @@ impl Applier<'_> {
     ) -> rusqlite::Result<(bool, Option<Delivery>)> {
         let Some(dest) = self.destinations.look_up(name)? else { return Ok((false, None)) };
         let Some((state, _)) = self.delivery(row, dest)? else { return Ok((false, None)) };
+        let behind = match self.place(row, dest)? {
+            Some(Place { key: Some(key), head: false }) => self.is_taken(dest, &key, row)?,
+            _ => false,
+        };
         self.conn.execute(
-            "UPDATE delivery SET state = 0, due = ?3, tries = 0, cause = NULL
+            "UPDATE delivery SET state = ?4, due = ?3, tries = 0, cause = NULL
              WHERE event = ?1 AND dest = ?2",
-            params![row, dest, now_ms as i64],
+            params![row, dest, now_ms as i64, if behind { BEHIND } else { 0 }],
         )?;
         delta.moved(dest, Some(state), Some(DeliveryState::Waiting));
+        if behind {
+            return Ok((true, None));
+        }
         match self.read_back(row, dest, name)? {
             Ok(delivery) => return Ok((true, Some(delivery))),
-            Err(error) if error.is_lasting() => self.end_delivery(row, dest, &error, delta)?,
+            Err(error) if error.is_lasting() => {
+                self.end_delivery((row, dest), name, &error, delta)?;
+            }
             Err(error) => tracing::warn!(%error, "a delivery to be replayed can't be read yet"),
         }
         Ok((true, None))
     }
 
     /// The delivery with its contents. On this thread no record moves meanwhile.
-    fn read_back(
+    pub(super) fn read_back(
         &mut self,
         row: i64,
         dest: i64,
@@ -126,17 +140,20 @@ impl Applier<'_> {
         Ok(stored.delivery(&self.segments, &destination))
     }
 
-    pub(super) fn disable(
+    pub(super) fn set_condition(
         &mut self,
         name: &str,
-        reason: Option<&str>,
+        condition: &Condition,
         delta: &mut Delta,
     ) -> rusqlite::Result<()> {
         let dest = self.destinations.number(name)?;
         delta.meet(dest, name);
-        self.conn
-            .execute("UPDATE destination SET disabled = ?2 WHERE id = ?1", params![dest, reason])
-            .map(drop)
+        let Condition { disabled, paused_until_ms, failing_since_ms } = condition;
+        let time = |ms: &Option<u64>| ms.map(|ms| ms.min(i64::MAX as u64) as i64);
+        let update =
+            "UPDATE destination SET disabled = ?2, paused = ?3, failing = ?4 WHERE id = ?1";
+        let values = params![dest, disabled, time(paused_until_ms), time(failing_since_ms)];
+        self.conn.execute(update, values).map(drop)
     }
 
     /// What can't be read can't be sent: it ends as dead, with the reason,
@@ -156,7 +173,7 @@ impl Applier<'_> {
             return Ok(());
         }
         match self.read_back(row, dest, name)? {
-            Err(error) if error.is_lasting() => self.end_delivery(row, dest, &error, delta),
+            Err(error) if error.is_lasting() => self.end_delivery((row, dest), name, &error, delta),
             _ => Ok(()),
         }
     }
@@ -178,8 +195,19 @@ impl Applier<'_> {
 
     fn end_delivery(
         &mut self,
-        row: i64,
-        dest: i64,
+        (row, dest): (i64, i64),
+        name: &str,
+        error: &ReadError,
+        delta: &mut Delta,
+    ) -> rusqlite::Result<()> {
+        self.bury((row, dest), error, delta)?;
+        self.ended((row, dest), name, delta)
+    }
+
+    /// Without regard to those behind it.
+    pub(super) fn bury(
+        &mut self,
+        (row, dest): (i64, i64),
         error: &ReadError,
         delta: &mut Delta,
     ) -> rusqlite::Result<()> {

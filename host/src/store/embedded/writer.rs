@@ -187,8 +187,9 @@ impl Writer<'_> {
 
     fn commit(&mut self, mut batch: Batch) {
         let begun = Instant::now();
-        let mut jobs = std::mem::take(&mut batch.jobs);
-        jobs.extend(self.again.drain(..).map(Job::Payloads));
+        // Those that came first go first: they may be deliveries in order.
+        let mut jobs: Vec<Job> = self.again.drain(..).map(Job::Payloads).collect();
+        jobs.append(&mut batch.jobs);
         let now_ms = self.context.clock.now_ms();
         let place = match self.ready(now_ms) {
             Ok(place) => place,

@@ -5,8 +5,8 @@ use http::HeaderValue;
 
 use super::faulty::{Fault, FaultyDisk};
 use super::*;
-use crate::model::{Cause, Decision, DeliveryState, HeaderEdit, Ruling};
-use crate::store::EventQuery;
+use crate::model::{Cause, Decision, DeliveryState, HeaderEdit, ReplayJob, ReplayState, Ruling};
+use crate::store::{Condition, EventQuery};
 
 #[test]
 fn contents_come_back_byte_for_byte() {
@@ -276,13 +276,59 @@ fn a_replayed_delivery_is_due_now_with_what_it_sent_before() {
 }
 
 #[test]
-fn destinations_are_disabled_and_enabled() {
+fn the_condition_of_a_destination_is_remembered() {
     let opened = Opened::new();
-    opened.store.set_disabled("ci", Some("410")).unwrap();
+    let gone = Condition { disabled: Some("410".to_owned()), ..Condition::default() };
+    let paused = Condition {
+        paused_until_ms: Some(START + 9),
+        failing_since_ms: Some(START),
+        ..Condition::default()
+    };
+    opened.store.set_condition("ci", &gone).unwrap();
+    opened.store.set_condition("audit", &paused).unwrap();
     let opened = opened.again();
-    assert_eq!(opened.store.disabled().unwrap(), [("ci".to_owned(), "410".to_owned())]);
-    opened.store.set_disabled("ci", None).unwrap();
-    assert!(opened.store.disabled().unwrap().is_empty());
+    let expected = [("audit".to_owned(), paused), ("ci".to_owned(), gone)];
+    assert_eq!(opened.store.conditions().unwrap(), expected);
+    opened.store.set_condition("ci", &Condition::default()).unwrap();
+    opened.store.set_condition("audit", &Condition::default()).unwrap();
+    assert!(opened.store.conditions().unwrap().is_empty());
+}
+
+#[test]
+fn how_far_a_bulk_replay_has_come_is_kept() {
+    let opened = Opened::new();
+    let events: Vec<_> = (0..3).map(|number| opened.accept(&number.to_string())).collect();
+    let mut job = ReplayJob {
+        id: 1,
+        created_ms: START,
+        wanted: "{}".to_owned(),
+        state: ReplayState::Running,
+        after: None,
+        looked: 0,
+        replayed: 0,
+    };
+    opened.store.put_replay(&job).unwrap();
+    opened.store.put_replay(&ReplayJob { id: 2, ..job.clone() }).unwrap();
+    job = ReplayJob {
+        state: ReplayState::Stopped,
+        after: Some(events[0].id),
+        looked: 7,
+        replayed: 5,
+        ..job
+    };
+    opened.store.put_replay(&job).unwrap();
+    let opened = opened.again();
+    let kept = opened.store.replays().unwrap();
+    assert_eq!((kept.len(), kept[0].id, &kept[1]), (2, 2, &job));
+    let query =
+        EventQuery { after: job.after, oldest_first: true, limit: 9, ..EventQuery::default() };
+    let rest: Vec<_> = opened.store.events(&query).unwrap().iter().map(|row| row.id).collect();
+    assert_eq!(rest, [events[1].id, events[2].id]);
+    // Done ones go once a thousand later ones are there.
+    opened.store.put_replay(&ReplayJob { id: 2, state: ReplayState::Done, ..job.clone() }).unwrap();
+    opened.store.put_replay(&ReplayJob { id: 1_002, ..job.clone() }).unwrap();
+    let kept: Vec<_> = opened.store.replays().unwrap().iter().map(|job| job.id).collect();
+    assert_eq!(kept, [1_002, 1]);
 }
 
 #[test]

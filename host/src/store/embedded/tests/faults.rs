@@ -262,6 +262,6 @@ fn a_thread_that_panics_leaves_nobody_waiting() {
     };
     let lone = Arc::new(lone);
     store.routed(outcome(&lone, EventState::Routed, vec![delivery(&lone, "ci")]));
-    assert!(matches!(store.set_disabled("ci", None), Err(StoreError::Closed)));
+    assert!(matches!(store.set_condition("ci", &Default::default()), Err(StoreError::Closed)));
     store.close();
 }

@@ -7,6 +7,7 @@ mod faulty;
 mod kill;
 mod model;
 mod opening;
+mod order;
 mod purge;
 mod recovery;
 mod state;
@@ -222,6 +223,7 @@ pub(super) fn settled(id: EventId, destination: &str, number: u32, next: Next) -
         key: DeliveryKey { event: id, destination: name(destination) },
         attempt: Attempt { number, at_ms: START, took_us: 5, outcome },
         next,
+        ordered: true,
     }
 }
 

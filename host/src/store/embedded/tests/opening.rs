@@ -3,8 +3,10 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use super::super::OpenError;
+use super::super::schema::FORMAT;
 use super::super::segment::HEADER;
 use super::*;
+use crate::store::Condition;
 
 fn try_open(dir: &Path) -> Result<Embedded, OpenError> {
     open_embedded(Options::new(dir, Clock::manual(START)), Arc::new(Recorder::default()))
@@ -53,9 +55,28 @@ fn a_newer_format_is_refused_with_both_versions() {
 
     let dir = closed();
     let conn = rusqlite::Connection::open(dir.path().join("index.db")).unwrap();
-    conn.execute_batch("PRAGMA user_version = 7").unwrap();
+    conn.execute_batch("PRAGMA user_version = 999").unwrap();
     drop(conn);
-    assert!(matches!(refused(dir.path()), OpenError::Newer { found: 7, known: 1, .. }));
+    let error = refused(dir.path());
+    assert!(matches!(error, OpenError::Newer { found: 999, known: FORMAT, .. }), "{error}");
+}
+
+#[test]
+fn an_index_of_the_first_format_is_brought_up_to_date() {
+    let dir = closed();
+    let conn = rusqlite::Connection::open(dir.path().join("index.db")).unwrap();
+    conn.execute_batch(
+        "DROP TABLE replay; DROP INDEX delivery_head; DROP INDEX delivery_behind;
+         ALTER TABLE destination DROP COLUMN paused; ALTER TABLE destination DROP COLUMN failing;
+         PRAGMA user_version = 1;",
+    )
+    .unwrap();
+    drop(conn);
+    let store = try_open(dir.path()).unwrap();
+    assert_eq!(store.usage().unwrap().events, 3);
+    let paused = Condition { paused_until_ms: Some(START), ..Condition::default() };
+    store.set_condition("ci", &paused).unwrap();
+    assert_eq!(store.conditions().unwrap(), [("ci".to_owned(), paused)]);
 }
 
 #[test]

@@ -38,7 +38,7 @@ fn lists_walk_the_rows_newest_first_without_sorting() {
     opened.settle(event.id, "ci", 1, dead("no"));
     opened.store.flush().unwrap();
     let conn = schema::open_reader(opened.dir.path()).unwrap();
-    let every = |delivery| EventQuery {
+    let every = |(delivery, oldest_first)| EventQuery {
         source: Some("github".into()),
         kind: Some("push".into()),
         destination: Some("ci".into()),
@@ -47,10 +47,15 @@ fn lists_walk_the_rows_newest_first_without_sorting() {
         since_ms: Some(START),
         until_ms: Some(START + 1),
         before: None,
+        after: Some(EventId::new(event.id.row() - 1, event.id.node())),
+        oldest_first,
         limit: 10,
     };
-    for delivery in DeliveryState::ALL.map(Some).into_iter().chain([None]) {
-        let query = every(delivery);
+    let deliveries = || DeliveryState::ALL.map(Some).into_iter().chain([None]);
+    for (delivery, oldest_first) in
+        deliveries().flat_map(|delivery| [(delivery, false), (delivery, true)])
+    {
+        let query = every((delivery, oldest_first));
         let built = listing::statement(&conn, &opened.store.counts, &query).unwrap();
         let plan = plan(opened.dir.path(), &built.unwrap().0);
         assert!(!plan.contains("TEMP B-TREE"), "{plan}");

@@ -1,0 +1,79 @@
+//! How a destination's lane treats it: what it takes for ill, and what it does then.
+use std::time::Duration;
+
+use super::super::kind::{Choice, DURATION, Flag, PERCENT, whole};
+use super::super::reader::Section;
+use super::super::unit::Fault;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LaneConfig {
+    pub order: Order,
+    /// Send less at once where the destination has too much.
+    pub adaptive: bool,
+    /// None: never left alone.
+    pub breaker: Option<BreakerConfig>,
+    /// After nothing but failures for so long; none: never.
+    pub disable_after: Option<Duration>,
+}
+
+/// Which deliveries are made one after the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    None,
+    /// Those of one source.
+    Source,
+    /// Those of one source with the same order key.
+    Key,
+}
+
+const ORDER: Choice<Order> =
+    Choice(&[("none", Order::None), ("source", Order::Source), ("key", Order::Key)]);
+
+/// When a destination is left alone for a while.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BreakerConfig {
+    /// Per cent of the attempts that failed.
+    pub failures: u32,
+    /// So many attempts, at least.
+    pub attempts: u32,
+    pub window: Duration,
+    /// Until the first probe.
+    pub wait: Duration,
+    pub cap: Duration,
+}
+
+impl LaneConfig {
+    pub(super) fn read(s: &Section<'_, '_>) -> Self {
+        let doc = "Which deliveries are made one after the other, in the order in which their events were accepted: `source`, all of one source; `key`, those of one source to which a plugin gave the same order key. One that is tried again holds up those behind it, others go on; a dead one lets the next go.";
+        let order = s.key("order", ORDER, doc).default("none");
+        let doc = "Whether fewer requests are sent at the same time, down to 1, and none for a moment, where the destination answers 429, 502 or 504, asks for it by `retry-after`, or times out. Successes lead back to `in_flight`.";
+        let adaptive = s.key("adaptive", Flag, doc).default("true");
+        let doc = "When a failing destination is left alone for a while: deliveries wait, and their attempts are not used up.";
+        let breaker = s.section("breaker", doc, breaker);
+        let doc = "Nothing but failures for so long disables the destination, as a 410 does; `0s`: never.";
+        let disable_after = s.key("disable_after", DURATION, doc).range("0s", "365d").default("5d");
+        Self {
+            order,
+            adaptive,
+            breaker,
+            disable_after: Some(disable_after).filter(|t| !t.is_zero()),
+        }
+    }
+}
+
+fn breaker(s: &Section<'_, '_>) -> Option<BreakerConfig> {
+    let doc = "It opens where at least so many of the attempts failed: no answer, 408, 5xx or 3xx. Another 4xx is no failure of the destination.";
+    let failures = s.key("failures", PERCENT, doc).range("1%", "100%").default("80%");
+    let doc = "And there were at least so many of them; 0: it never opens.";
+    let attempts = s.key("attempts", whole(), doc).range("0", "100000").default("20");
+    let doc = "Within this time. Counting begins with the first failure after a while without any.";
+    let window = s.key("window", DURATION, doc).range("1s", "1d").default("1m");
+    let doc = "From its opening to the first probe; doubled by each probe that fails. Three that go well close it.";
+    let wait = s.key("wait", DURATION, doc).range("100ms", "1d").default("10s");
+    let cap = s.key("cap", DURATION, "The longest wait.").range("100ms", "1d").default("5m");
+    if cap < wait {
+        let help = "make `cap` at least as long as `wait`";
+        s.wrong("cap", Fault::new("the longest wait is shorter than the first", help));
+    }
+    (attempts > 0).then_some(BreakerConfig { failures, attempts, window, wait, cap })
+}

@@ -1,0 +1,366 @@
+//! Whether a destination is well, as its answers tell: the breaker, the pause that it asks for, and how many attempts at once are good for it.
+//!
+//! Pure: the caller brings the time. Nothing here touches a delivery: while an
+//! attempt may not begin, deliveries wait and lose none of theirs.
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::tally::Tally;
+use crate::model::{Cause, Outcome};
+
+/// Probes in a row that must go well before the breaker closes.
+const PROBES: u32 = 3;
+/// However long a `retry-after` asks, the other deliveries wait no longer.
+const LONGEST_PAUSE: Duration = Duration::from_secs(3_600);
+/// The pause where it says nothing, once there is no more to halve; it doubles.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// The longest of those.
+const LAST_PAUSE: Duration = Duration::from_secs(60);
+
+/// When a destination is left alone for a while.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Breaker {
+    /// It opens where so large a share of the attempts failed, 0 to 1. Default 0.8.
+    pub failures: f64,
+    /// And there were so many, at least 1. Default 20.
+    pub attempts: u32,
+    /// Within this time. Default 60 s.
+    pub window: Duration,
+    /// From its opening to the first probe; doubled by each probe that fails. Default 10 s.
+    pub wait: Duration,
+    /// The longest wait. Default 5 min.
+    pub cap: Duration,
+}
+
+impl Default for Breaker {
+    fn default() -> Self {
+        Self {
+            failures: 0.8,
+            attempts: 20,
+            window: Duration::from_secs(60),
+            wait: Duration::from_secs(10),
+            cap: Duration::from_secs(300),
+        }
+    }
+}
+
+/// What the health of a destination is judged by.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Care {
+    /// None: never left alone.
+    pub(super) breaker: Option<Breaker>,
+    /// Send less at once where it has too much.
+    pub(super) adaptive: bool,
+    /// Attempts at once, at the most.
+    pub(super) in_flight: usize,
+}
+
+/// What an attempt says about the destination, not about its event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sign {
+    /// It answers; with a 4xx it dislikes the event.
+    Well,
+    Ill,
+    /// It took too long.
+    Late,
+    /// It has too much to do, and asks for a pause where it says so.
+    Busy {
+        pause: Option<Duration>,
+        ill: bool,
+    },
+    /// Nothing was sent.
+    Nothing,
+}
+
+impl Sign {
+    /// Standard Webhooks names 429, 502 and 504 as those that slow down; a 503
+    /// that says for how long (RFC 9110, 15.6.4) is treated alike.
+    pub(super) fn of(outcome: &Outcome) -> Self {
+        let (status, asked) = match outcome {
+            Outcome::Answered { status, retry_after_s, .. } => {
+                (*status, retry_after_s.map(Duration::from_secs))
+            }
+            Outcome::Failed { cause: Cause::Timeout, .. } => return Self::Late,
+            Outcome::Failed { cause: Cause::Request, .. } => return Self::Nothing,
+            Outcome::Failed { .. } => return Self::Ill,
+        };
+        match status {
+            429 => Self::Busy { pause: asked, ill: false },
+            502 | 504 => Self::Busy { pause: asked, ill: true },
+            503 if asked.is_some() => Self::Busy { pause: asked, ill: true },
+            408 => Self::Late,
+            200..=299 | 400..=499 => Self::Well,
+            _ => Self::Ill,
+        }
+    }
+
+    fn is_ill(self) -> Option<bool> {
+        match self {
+            Self::Well => Some(false),
+            Self::Ill | Self::Late | Self::Busy { ill: true, .. } => Some(true),
+            Self::Busy { ill: false, .. } | Self::Nothing => None,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum State {
+    Closed,
+    /// Nothing is sent until then.
+    Open {
+        until: Instant,
+    },
+    /// One attempt at a time shows whether it is well again.
+    HalfOpen {
+        probing: bool,
+        well: u32,
+    },
+}
+
+/// What the breaker did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Change {
+    Opened {
+        wait: Duration,
+        /// Failed attempts and all attempts within the window.
+        failed: (u32, u32),
+    },
+    Closed,
+}
+
+/// What was so when an attempt began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Ticket {
+    turn: u32,
+    cuts: u32,
+}
+
+#[derive(Debug)]
+pub(super) struct Health {
+    care: Care,
+    tally: Tally,
+    state: State,
+    /// Of the present or the next opening.
+    wait: Duration,
+    /// Counts the breaker's changes: an attempt that began before the last one
+    /// says nothing any more.
+    turn: u32,
+    /// Attempts at once that are good for it, 1 to `care.in_flight`.
+    limit: f64,
+    /// Counts what was taken off the limit: of the attempts that were under way
+    /// together only the first one does.
+    cuts: u32,
+    pause: Option<Instant>,
+    pauses: u32,
+}
+
+impl Health {
+    pub(super) fn new(care: Care) -> Self {
+        let breaker = care.breaker.clone().unwrap_or_default();
+        Self {
+            tally: Tally::new(breaker.window),
+            wait: breaker.wait,
+            limit: care.in_flight as f64,
+            care,
+            state: State::Closed,
+            turn: 0,
+            cuts: 0,
+            pause: None,
+            pauses: 0,
+        }
+    }
+
+    /// Begins anew where the settings have changed.
+    pub(super) fn configure(&mut self, care: Care) {
+        if self.care != care {
+            let turn = self.turn.wrapping_add(1);
+            *self = Self { turn, ..Self::new(care) };
+        }
+    }
+
+    /// A person knows better: as if it had never failed.
+    pub(super) fn forget(&mut self) {
+        let turn = self.turn.wrapping_add(1);
+        *self = Self { turn, ..Self::new(self.care.clone()) };
+    }
+
+    /// Whether one more attempt may begin beside so many; else when to ask
+    /// again at the latest, where only time can tell.
+    pub(super) fn admit(&mut self, in_flight: usize) -> Result<(), Option<Instant>> {
+        if in_flight >= self.limit() {
+            return Err(None);
+        }
+        if let Some(until) = self.pause {
+            if until > Instant::now() {
+                return Err(Some(until));
+            }
+            self.pause = None;
+        }
+        match self.state {
+            State::Closed | State::HalfOpen { probing: false, .. } => Ok(()),
+            State::HalfOpen { probing: true, .. } => Err(None),
+            State::Open { until } => Err(Some(until)),
+        }
+    }
+
+    /// An attempt that was admitted begins.
+    pub(super) fn began(&mut self) -> Ticket {
+        if let State::HalfOpen { probing, .. } = &mut self.state {
+            *probing = true;
+        }
+        Ticket { turn: self.turn, cuts: self.cuts }
+    }
+
+    /// It ended without an outcome.
+    pub(super) fn broke_off(&mut self, ticket: Ticket) {
+        if let State::HalfOpen { probing, .. } = &mut self.state
+            && ticket.turn == self.turn
+        {
+            *probing = false;
+        }
+    }
+
+    pub(super) fn ended(&mut self, ticket: Ticket, sign: Sign, now: Instant) -> Option<Change> {
+        self.adapt(ticket, sign, now);
+        if self.care.breaker.is_none() || ticket.turn != self.turn {
+            return None;
+        }
+        match (&mut self.state, sign.is_ill()) {
+            (State::HalfOpen { probing, .. }, None) => {
+                *probing = false;
+                None
+            }
+            (State::HalfOpen { .. }, Some(true)) => {
+                let cap = self.care.breaker.as_ref().map_or(self.wait, |breaker| breaker.cap);
+                self.wait = (self.wait * 2).min(cap);
+                Some(self.open(now, (1, 1)))
+            }
+            (State::HalfOpen { probing, well }, Some(false)) => {
+                *probing = false;
+                *well += 1;
+                (*well >= PROBES).then(|| self.close())
+            }
+            (State::Closed, Some(ill)) => self.count(ill, now),
+            (State::Closed, None) | (State::Open { .. }, _) => None,
+        }
+    }
+
+    fn count(&mut self, ill: bool, now: Instant) -> Option<Change> {
+        // Without a failure of late there is nothing to count.
+        if !ill && self.tally.is_clean() {
+            return None;
+        }
+        let (failed, all) = self.tally.count(ill, now);
+        let breaker = self.care.breaker.as_ref()?;
+        let opens = ill
+            && all >= breaker.attempts
+            && f64::from(failed) >= breaker.failures * f64::from(all);
+        if !opens {
+            return None;
+        }
+        self.wait = breaker.wait;
+        Some(self.open(now, (failed, all)))
+    }
+
+    fn open(&mut self, now: Instant, failed: (u32, u32)) -> Change {
+        self.turn = self.turn.wrapping_add(1);
+        self.state = State::Open { until: now + self.wait };
+        Change::Opened { wait: self.wait, failed }
+    }
+
+    fn close(&mut self) -> Change {
+        self.turn = self.turn.wrapping_add(1);
+        self.state = State::Closed;
+        self.tally.clear();
+        Change::Closed
+    }
+
+    /// Until when the breaker is open. Once that is past, it is half open.
+    pub(super) fn open_until(&mut self, now: Instant) -> Option<Instant> {
+        match self.state {
+            State::Open { until } if until > now => Some(until),
+            State::Open { .. } => {
+                self.turn = self.turn.wrapping_add(1);
+                self.state = State::HalfOpen { probing: false, well: 0 };
+                None
+            }
+            _ => None,
+        }
+    }
+
+    /// Additive increase, multiplicative decrease (Chiu and Jain, "Analysis of
+    /// the Increase and Decrease Algorithms for Congestion Avoidance in Computer
+    /// Networks", 1989; the constants of TCP, RFC 5681): one more after a whole
+    /// round went well, half as many where it has too much.
+    fn adapt(&mut self, ticket: Ticket, sign: Sign, now: Instant) {
+        if !self.care.adaptive {
+            return;
+        }
+        let most = self.care.in_flight as f64;
+        match sign {
+            Sign::Well => {
+                self.pauses = 0;
+                if self.limit < most {
+                    self.limit = (self.limit + 1.0 / self.limit).min(most);
+                }
+            }
+            Sign::Late => drop(self.cut(ticket)),
+            Sign::Busy { pause: Some(asked), .. } => {
+                self.cut(ticket);
+                self.pause_until(now + asked.min(LONGEST_PAUSE));
+            }
+            Sign::Busy { pause: None, .. } => {
+                if self.cut(ticket) == Cut::AtOne {
+                    let pause = FIRST_PAUSE.saturating_mul(1 << self.pauses.min(16));
+                    self.pauses = self.pauses.saturating_add(1);
+                    self.pause_until(now + pause.min(LAST_PAUSE));
+                }
+            }
+            Sign::Ill | Sign::Nothing => {}
+        }
+    }
+
+    fn cut(&mut self, ticket: Ticket) -> Cut {
+        if ticket.cuts != self.cuts {
+            return Cut::Already;
+        }
+        self.cuts = self.cuts.wrapping_add(1);
+        if self.limit < 2.0 {
+            self.limit = 1.0;
+            return Cut::AtOne;
+        }
+        self.limit /= 2.0;
+        Cut::Halved
+    }
+
+    fn pause_until(&mut self, until: Instant) {
+        self.pause = Some(self.pause.map_or(until, |before| before.max(until)));
+    }
+
+    /// Attempts at once that are allowed now.
+    pub(super) fn limit(&self) -> usize {
+        // At least 1 and at most `in_flight`: the cast cuts only what is behind the point.
+        self.limit as usize
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        matches!(self.state, State::Open { .. })
+    }
+
+    pub(super) fn state(&self) -> State {
+        self.state
+    }
+
+    pub(super) fn paused_until(&self) -> Option<Instant> {
+        self.pause
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Cut {
+    /// By an attempt that was under way at the same time.
+    Already,
+    Halved,
+    AtOne,
+}

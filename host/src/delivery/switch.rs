@@ -1,0 +1,115 @@
+//! What opens and closes a lane for longer than a breaker does: persons, a 410, and a failure that lasts.
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::lane::{Inner, Lane};
+use crate::clock::millis;
+use crate::store::StoreError;
+
+/// A failure that is over sooner is not written down.
+const WORTH_WRITING_MS: u64 = 60_000;
+/// So few in a row since the start disable nothing, however long ago the first
+/// failure was: the host may have been down in between.
+const FEWEST_FAILURES: u32 = 10;
+
+/// What follows from how long a destination has failed.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Failing {
+    /// What is remembered of it has changed.
+    Remember,
+    /// It has failed for too long.
+    TooLong(Duration),
+}
+
+impl Inner {
+    /// An attempt that began then went well, or did not.
+    pub(super) fn note_failing(&mut self, well: bool, at_ms: u64) -> Option<Failing> {
+        if well {
+            self.condition.failing_since_ms = None;
+            return std::mem::take(&mut self.failing_is_known).then_some(Failing::Remember);
+        }
+        let since_ms = *self.condition.failing_since_ms.get_or_insert(at_ms);
+        let lasts_ms = at_ms.saturating_sub(since_ms);
+        let may_disable = self.failures >= FEWEST_FAILURES && self.condition.disabled.is_none();
+        match self.settings.disable_after {
+            Some(most) if may_disable && lasts_ms >= millis(most) => {
+                Some(Failing::TooLong(Duration::from_millis(lasts_ms)))
+            }
+            _ if lasts_ms >= WORTH_WRITING_MS && !self.failing_is_known => {
+                self.failing_is_known = true;
+                Some(Failing::Remember)
+            }
+            _ => None,
+        }
+    }
+}
+
+impl Lane {
+    pub(super) fn follow(self: &Arc<Self>, failing: Failing) {
+        match failing {
+            Failing::Remember => self.remember(),
+            Failing::TooLong(lasts) => {
+                let hours = lasts.as_secs() / 3_600;
+                self.gone(&format!("nothing but failures for {hours} hours"));
+            }
+        }
+    }
+
+    /// The destination gets no more until a person enables it.
+    pub(super) fn gone(self: &Arc<Self>, reason: &str) {
+        tracing::error!(destination = %self.name, reason, "the destination is disabled until somebody enables it; its deliveries are kept");
+        self.disable(reason.to_owned());
+        self.remember();
+    }
+
+    pub(super) fn disable(&self, reason: String) {
+        self.meter.disabled(true);
+        self.change(|inner| inner.condition.disabled = Some(reason));
+    }
+
+    /// Opens the lane, whatever closed it but the settings, as if nothing had ever failed.
+    pub(super) fn enable(&self) {
+        self.meter.disabled(false);
+        self.meter.breaker_closed();
+        self.change(|inner| {
+            inner.condition = Default::default();
+            inner.failing_is_known = false;
+            inner.recover();
+        });
+    }
+
+    /// Keeps deliveries waiting until then, milliseconds since 1970.
+    pub(super) fn pause(&self, until_ms: u64) {
+        self.change(|inner| inner.condition.paused_until_ms = Some(until_ms));
+    }
+
+    /// Ends what the lane decided by itself: breaker, pause and a lowered limit.
+    pub(super) fn close_breaker(&self) {
+        self.meter.breaker_closed();
+        self.change(Inner::recover);
+    }
+
+    /// Writes to the store what is to be remembered. Blocks.
+    pub(super) fn write_down(&self) -> Result<(), StoreError> {
+        let _one = self.writing.lock();
+        let condition = {
+            let mut inner = self.inner.lock();
+            inner.failing_is_known = inner.condition.failing_since_ms.is_some();
+            inner.condition.clone()
+        };
+        self.shared.store.set_condition(&self.name, &condition)
+    }
+
+    fn remember(self: &Arc<Self>) {
+        let lane = Arc::clone(self);
+        self.shared.tasks.spawn_piece(async move {
+            let written = tokio::task::spawn_blocking({
+                let lane = Arc::clone(&lane);
+                move || lane.write_down()
+            });
+            if let Ok(Err(error)) = written.await {
+                tracing::error!(destination = %lane.name, %error, "the destination's condition was not written down");
+            }
+        });
+    }
+}
