@@ -182,10 +182,9 @@ impl Lane {
                 return;
             }
             let offered = inner.window.offer(delivery, now_ms);
-            offered == Offered::LeftToRow || inner.rate.is_some()
+            offered == Offered::LeftToRow
         };
-        self.pump();
-        if wake {
+        if self.pump() | wake {
             self.wake.notify_one();
         }
     }
@@ -208,10 +207,17 @@ impl Lane {
         }
     }
 
-    /// Starts as many attempts as limits and state allow.
-    pub(super) fn pump(self: &Arc<Self>) {
+    /// Starts as many attempts as limits and state allow. True where time alone
+    /// allows the next one: the lane's task has to watch it.
+    pub(super) fn pump(self: &Arc<Self>) -> bool {
         loop {
-            let Some((delivery, settings, ticket)) = self.inner.lock().next() else { return };
+            let (delivery, settings, ticket) = {
+                let mut inner = self.inner.lock();
+                match inner.next() {
+                    Some(next) => next,
+                    None => return inner.later.is_some(),
+                }
+            };
             self.meter.attempt_began();
             let slot = Slot::new(Arc::clone(self), delivery.event.id, ticket);
             let attempt = attempt::run(Arc::clone(self), settings, delivery, slot);

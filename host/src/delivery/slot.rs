@@ -28,8 +28,7 @@ impl Slot {
     /// detour through the lane's task.
     pub(super) fn free(mut self) {
         let wake = self.give_back();
-        self.lane.pump();
-        if wake {
+        if self.lane.pump() | wake {
             self.lane.wake.notify_one();
         }
     }
@@ -41,7 +40,7 @@ impl Slot {
         let mut inner = self.lane.inner.lock();
         inner.in_flight -= 1;
         inner.window.ended(self.event, self.due_ms);
-        self.due_ms.is_some() || inner.window.wants_look() || inner.rate.is_some()
+        self.due_ms.is_some() || inner.window.wants_look()
     }
 }
 

@@ -260,6 +260,25 @@ async fn a_retry_after_holds_the_whole_lane_up() {
     });
 }
 
+/// Nobody was there to look at the clock: the lane slept until its next sweep.
+#[tokio::test(start_paused = true)]
+async fn regression_a_pause_ends_on_time_where_no_delivery_is_to_be_tried_again() {
+    let receiver = Receiver::start(|seen| match seen.number {
+        0 => answer(429, "retry-after: 5\r\n", ""),
+        _ => status(200),
+    })
+    .await;
+    let policy = Policy { attempts: 1, ..Policy::default() };
+    let options = DestinationOptions { in_flight: 1, policy, ..cared_for(&receiver) };
+    let bench = Bench::start(one(options));
+    bench.store.add(deliveries(0..10, "a"));
+    bench.store.until(|rows| rows.count("a", DeliveryState::Delivered) == 9).await;
+    bench.store.read(|rows| {
+        let last = rows.of("a").flat_map(|row| &row.attempts).map(|attempt| attempt.at_ms).max();
+        assert!(last.expect("attempts") < START_MS + 6_000, "{last:?}");
+    });
+}
+
 /// Takes four at once; one more is answered 429.
 #[tokio::test(start_paused = true)]
 async fn the_limit_finds_what_the_destination_can_take() {

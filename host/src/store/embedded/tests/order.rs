@@ -231,6 +231,7 @@ fn one_that_waits_for_its_retry_holds_its_key_up_and_no_other() {
         let keyed = Delivery { order_key: Some(key.into()), ..delivery(event, "ci") };
         opened.store.routed(outcome(event, EventState::Routed, vec![keyed]));
     }
+    opened.store.flush().unwrap();
     assert_eq!(opened.due("ci", START), [events[0].id, events[2].id]);
     opened.settle(events[0].id, "ci", 1, Next::Retry { due_ms: START + 50 });
     assert_eq!(opened.due("ci", START), [events[2].id]);
