@@ -4,7 +4,7 @@ HOST := target/debug/hookwright
 PLUGINS := $(patsubst plugins/%/Cargo.toml,%,$(wildcard plugins/*/Cargo.toml))
 DENY_VERSION := 0.20.2
 
-.PHONY: help run test check bench flood plugins deb setup clean
+.PHONY: help run test check bench flood fleet precision plugins deb setup clean
 help: ## Show what there is.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
@@ -28,6 +28,13 @@ bench: setup plugins ## Measure against the limits of this machine, in one run.
 flood: setup ## Measure what 50,000 bad requests a minute do to a good source.
 	$(CARGO) build --release -p hookwright
 	$(CARGO) run --release -p hookwright-tests --bin flood
+
+fleet: setup ## Measure what dead and slow destinations do to the healthy ones among 10,000.
+	$(CARGO) build --release -p hookwright
+	$(CARGO) run --release -p hookwright-tests --bin fleet
+
+precision: setup ## Measure how late a retry starts with 1,000,000 deliveries waiting.
+	$(CARGO) run --release -p hookwright-tests --bin precision
 
 plugins: $(HOST) ## Build the plugins to target/plugins/built.
 	$(HOST) plugin build $(addprefix plugins/,$(PLUGINS)) --out target/plugins/built

@@ -4,6 +4,7 @@ mod control;
 mod fake_store;
 mod health;
 mod model;
+mod scale;
 mod timing;
 mod window;
 

@@ -8,14 +8,14 @@ use rusqlite::{Connection, OptionalExtension, Statement, params};
 use super::apply::Applier;
 use super::counts::Delta;
 
-const IS_TAKEN: &str = "
+pub(super) const IS_TAKEN: &str = "
 SELECT EXISTS(SELECT 1 FROM delivery INDEXED BY delivery_head
     WHERE dest = ?1 AND order_key = ?2 AND state = 0 AND event <> ?3)
   OR EXISTS(SELECT 1 FROM delivery INDEXED BY delivery_behind
     WHERE dest = ?1 AND order_key = ?2 AND state = 3 AND event <> ?3)";
-const HAS_HEAD: &str = "SELECT EXISTS(SELECT 1 FROM delivery INDEXED BY delivery_head
+pub(super) const HAS_HEAD: &str = "SELECT EXISTS(SELECT 1 FROM delivery INDEXED BY delivery_head
     WHERE dest = ?1 AND order_key = ?2 AND state = 0)";
-const NEXT: &str = "SELECT event FROM delivery INDEXED BY delivery_behind
+pub(super) const NEXT: &str = "SELECT event FROM delivery INDEXED BY delivery_behind
     WHERE dest = ?1 AND order_key = ?2 AND state = 3 ORDER BY event LIMIT 1";
 
 pub(super) struct Statements<'c> {

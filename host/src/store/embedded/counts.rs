@@ -13,9 +13,18 @@ pub(super) struct Count {
     pub(super) dead: i64,
 }
 
-/// By the destination's number. Written by the index thread after each commit.
+/// Written by the index thread after each commit.
 #[derive(Default)]
-pub(super) struct Counts(Mutex<BTreeMap<i64, Count>>);
+pub(super) struct Counts(Mutex<All>);
+
+#[derive(Default)]
+struct All {
+    /// By the destination's number.
+    counts: BTreeMap<i64, Count>,
+    /// A lane looks its number up before each look at the rows: that must not
+    /// cost more where there are ten thousand of them.
+    numbers: HashMap<Box<str>, i64>,
+}
 
 /// What one transaction changes.
 #[derive(Default)]
@@ -74,15 +83,18 @@ impl Counts {
                     row.get::<_, i64>(1)?;
             }
         }
-        *self.0.lock() = all;
+        let numbers = all.iter().map(|(id, count)| (count.name.clone(), *id)).collect();
+        *self.0.lock() = All { counts: all, numbers };
         Ok(())
     }
 
     pub(super) fn add(&self, delta: Delta) {
         let mut all = self.0.lock();
+        let All { counts, numbers } = &mut *all;
         for (id, change) in delta.destinations {
-            let count = all.entry(id).or_default();
-            if count.name.is_empty() {
+            let count = counts.entry(id).or_default();
+            if count.name.is_empty() && !change.name.is_empty() {
+                numbers.insert(change.name.clone(), id);
                 count.name = change.name;
             }
             count.waiting += change.waiting;
@@ -91,10 +103,10 @@ impl Counts {
     }
 
     pub(super) fn all(&self) -> Vec<(i64, Count)> {
-        self.0.lock().iter().map(|(id, count)| (*id, count.clone())).collect()
+        self.0.lock().counts.iter().map(|(id, count)| (*id, count.clone())).collect()
     }
 
     pub(super) fn destination(&self, name: &str) -> Option<i64> {
-        self.0.lock().iter().find(|(_, count)| &*count.name == name).map(|(id, _)| *id)
+        self.0.lock().numbers.get(name).copied()
     }
 }

@@ -1,5 +1,5 @@
 //! What waits: order, pages and cursors, and that a page costs its size at any backlog.
-use super::super::{listing, query, schema};
+use super::super::{chain, listing, query, schema};
 use super::*;
 use crate::model::DeliveryState;
 use crate::store::{DueCursor, EventQuery};
@@ -168,5 +168,19 @@ fn a_settled_delivery_is_never_given_out_again() {
         opened.handed.take_ready();
         opened.settle(event.id, "ci", 1, Next::Delivered);
         assert!(opened.due("ci", START).is_empty());
+    }
+}
+
+/// "Claims cost O(log n) in backlog": each step of an order is a look-up.
+#[test]
+fn the_next_of_an_order_key_is_found_by_an_index() {
+    let opened = Opened::new();
+    opened.accept("x");
+    for sql in [chain::IS_TAKEN, chain::HAS_HEAD, chain::NEXT] {
+        let plan = plan(opened.dir.path(), sql);
+        let walks = |line: &&str| line.starts_with("SCAN") && *line != "SCAN CONSTANT ROW";
+        assert!(!plan.lines().any(|line| walks(&line)), "{plan}");
+        assert!(!plan.contains("TEMP B-TREE"), "{plan}");
+        assert!(plan.contains("(dest=? AND order_key=?"), "{plan}");
     }
 }
