@@ -86,7 +86,14 @@ async fn a_failing_plugin_is_quarantined_in_sight_and_its_events_are_replayed_af
     })
     .await;
     assert_eq!(gauge(&metrics(&host).await).as_deref(), Some("0"));
-    assert_eq!(replay(&host, "replays", "{\"filter\": {\"state\": \"parked\"}}").await, 11);
+    let wanted = "{\"filter\": {\"state\": \"parked\"}}";
+    let answer = host.client.post(host.admin(), "/api/v1/replays", &[], wanted).await;
+    assert_eq!(answer.expect("an answer").status, 202);
+    let done = eventually("the bulk replay is done", Duration::from_secs(30), || async {
+        host.api("replays/1").await.ok().filter(|job| job["state"] == "done")
+    })
+    .await;
+    assert_eq!(done["replayed"], 11, "{done}");
     for id in &ids {
         let event = ended(&host, id, "routed").await;
         assert_eq!(event["rulings"][0]["decision"], "pass", "{event}");

@@ -154,12 +154,28 @@ function destinationActs(one) {
   const offers = off ? [["enable", "enable"]] : [["disable", "disable"], ["pause 10 min", "pause"]];
   if (one.state === "breaker-open" || one.state === "probing" || one.state === "slowed") offers.push(["close the breaker", "close-breaker"]);
   for (const [text, path] of offers) made.append(button(text, act(path)));
+  if (one.dead) made.append(button(`recover ${one.dead} dead`, async () => {
+    await ask("replays", "POST", JSON.stringify({ recover: { destination: one.name, since: 0 } }));
+    await overview();
+  }));
   return made;
 }
 
+function replays(list) {
+  const how = (one) => (one.way === "plugins" ? "through today's plugins" : one.way === "original" ? "as sent before" : `to ${one.way.to} as sent before`);
+  const act = (one, path) => button(path, async () => { await ask(`replays/${one.id}/${path}`, "POST"); await overview(); });
+  const offer = { running: "stop", stopped: "resume" };
+  return list.slice(0, 20).map((one) => row([
+    time(one.created_ms), one.id, JSON.stringify(one.filter), how(one) + (one.rate ? ` at ${one.rate}/s` : ""),
+    `${Math.round(one.progress * 100)} %: ${one.replayed} of ${one.looked}`, one.state,
+    offer[one.state] ? act(one, offer[one.state]) : "",
+  ]));
+}
+
 async function overview() {
-  const [stats, destinations, plugins, known] =
-    await Promise.all([json("stats"), json("destinations"), json("plugins"), json("sources")]);
+  const [stats, destinations, plugins, known, jobs] =
+    await Promise.all([json("stats"), json("destinations"), json("plugins"), json("sources"), json("replays")]);
+  $("replays").replaceChildren(...replays(jobs.replays));
   $("sources").replaceChildren(...sources(known.sources));
   $("stats").textContent =
     `${stats.events} events · ${stats.waiting} waiting · ${stats.dead} dead · ${(stats.bytes / 1048576).toFixed(1)} MiB · ${stats.version}`;

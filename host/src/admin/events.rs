@@ -3,7 +3,7 @@ use axum::Json;
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::Options;
@@ -27,7 +27,7 @@ where
 }
 
 /// Which events: the filters of the list and of the bulk replay.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Filter {
     source: Option<String>,
@@ -45,6 +45,32 @@ pub(super) struct Filter {
 }
 
 impl Filter {
+    /// All that is dead for the destination and was accepted since then.
+    pub(super) fn dead_of(destination: String, since_ms: u64) -> Self {
+        Self {
+            destination: Some(destination),
+            delivery: Some(DeliveryState::Dead),
+            since: Some(since_ms),
+            ..Self::default()
+        }
+    }
+
+    /// Gives it two ends, where it has none or later ones.
+    pub(super) fn within(&mut self, since_ms: u64, until_ms: u64) {
+        self.since.get_or_insert(since_ms);
+        self.until = Some(self.until.map_or(until_ms, |until| until.min(until_ms)));
+    }
+
+    /// From and until, milliseconds since 1970.
+    pub(super) fn span(&self) -> (u64, u64) {
+        (self.since.unwrap_or(0), self.until.unwrap_or(u64::MAX))
+    }
+
+    /// What it asks of a delivery.
+    pub(super) fn of_delivery(&self) -> (Option<&str>, Option<DeliveryState>) {
+        (self.destination.as_deref(), self.delivery)
+    }
+
     /// Whether it asks for everything: the cursor and the limit choose nothing.
     pub(super) fn is_open(&self) -> bool {
         let words = [&self.source, &self.kind, &self.destination];

@@ -6,6 +6,7 @@ mod events;
 mod health;
 mod problem;
 mod replay;
+mod replays;
 mod stream;
 
 use std::path::PathBuf;
@@ -24,6 +25,8 @@ pub use control::{
     QuarantineStatus, SourceStatus, Switch,
 };
 
+pub use replays::Replays;
+
 /// What the admin side works with.
 #[derive(Clone)]
 pub struct Options {
@@ -33,6 +36,7 @@ pub struct Options {
     pub store: Arc<dyn Store>,
     /// The parts that know of lanes and plugins.
     pub control: Arc<dyn Control>,
+    pub replays: Replays,
     pub clock: Clock,
     /// Where backups go: a folder for each.
     pub backups: PathBuf,
@@ -53,7 +57,10 @@ pub fn router(options: Options) -> Router {
         .route("/events/{id}", get(events::show))
         .route("/events/{id}/body", get(events::body))
         .route("/events/{id}/replay", post(replay::replay))
-        .route("/replays", post(replay::replay_many))
+        .route("/replays", get(replays::list).post(replays::create))
+        .route("/replays/{id}", get(replays::show_one))
+        .route("/replays/{id}/stop", post(replays::stop))
+        .route("/replays/{id}/resume", post(replays::resume))
         .route("/backups", post(backup::make))
         .route("/sources", get(control::sources))
         .route("/sources/{name}/rejected", get(control::rejected))

@@ -75,6 +75,7 @@ struct Parts {
     router: Router,
     delivery: delivery::Handle,
     ingress: ingress::Handle,
+    replays: admin::Replays,
     /// Of the ingress.
     tls: Option<server::Tls>,
     /// Everything but the servers.
@@ -172,6 +173,9 @@ impl App {
             work.clone(),
         );
         handoffs.router(router.clone());
+        let (rows, time, tasks) = (store.clone(), clock.clone(), work.clone());
+        let replays = tokio::task::block_in_place(|| admin::Replays::start(rows, time, tasks));
+        let replays = replays.context("the bulk replays")?;
         let keep =
             retention::Options { keep: config.retention.keep, interval: config.retention.interval };
         retention::start(keep, store.clone(), clock.clone(), work);
@@ -184,6 +188,7 @@ impl App {
             router,
             delivery,
             ingress,
+            replays,
             tls: None,
             work: work.clone(),
             ready: AtomicBool::new(false),
@@ -207,6 +212,7 @@ impl App {
             store: self.parts.store.clone(),
             control: self.parts.clone(),
             backups: config.store.backups.clone(),
+            replays: self.parts.replays.clone(),
             clock,
             metrics,
         });

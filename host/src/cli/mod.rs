@@ -8,6 +8,7 @@ mod events;
 pub mod plugin;
 mod rejected;
 mod replay;
+mod replays;
 mod send;
 mod serve;
 mod show;
@@ -68,6 +69,8 @@ enum Command {
     Rejected(rejected::Args),
     /// Handle events again: through today's plugins, or to one destination as before.
     Replay(replay::Args),
+    /// List the bulk replays and how far each has come; stop and resume them.
+    Replays(replays::Args),
     /// Follow events as they come and as they change.
     Tail(tail::Args),
     /// Copy the running host's store into a new folder.
@@ -104,6 +107,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Show(args) => show::run(&config, json, &args),
         Command::Rejected(args) => rejected::run(&config, json, &args),
         Command::Replay(args) => replay::run(&config, json, &args),
+        Command::Replays(args) => replays::run(&config, json, &args),
         Command::Tail(args) => tail::run(&config, json, &args),
         Command::Backup(args) => backup::run(&config, json, &args),
         Command::Demo(args) => demo::run(args),

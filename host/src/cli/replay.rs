@@ -1,12 +1,18 @@
 //! `hookwright replay`: handle events again.
+use std::io::{IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use serde_json::{Map, Value, json};
 
 use super::api::Api;
 use super::events::{Which, safe};
+use super::replays::line;
+
+/// How often a bulk replay is asked how far it has come.
+const LOOK: Duration = Duration::from_millis(200);
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -16,6 +22,18 @@ pub(super) struct Args {
     /// through today's plugins.
     #[arg(long)]
     to: Option<String>,
+    /// Send again what was sent before, each delivery that the filters choose.
+    #[arg(long, conflicts_with = "to")]
+    original: bool,
+    /// Send again all that is dead for this destination and was accepted within `--since`.
+    #[arg(long, requires = "since", conflicts_with_all = ["to", "original", "events"])]
+    recover: Option<String>,
+    /// Events a second, where many are chosen by filters.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    rate: Option<u32>,
+    /// Start it and do not wait for its end; `hookwright replays` shows how far it is.
+    #[arg(long)]
+    detach: bool,
     #[command(flatten)]
     which: Which,
 }
@@ -29,43 +47,67 @@ pub(super) fn run(config: &Path, json: bool, args: &Args) -> anyhow::Result<Exit
             "name events by id, or say which by filters, `--delivery dead --since 24h` for example"
         );
     }
-    let replayed = super::block_on(async {
+    super::block_on(async {
         if args.events.is_empty() {
-            return replay_found(&api, filter, args.to.as_deref()).await;
+            let job = start(&api, filter, args).await?;
+            return follow(&api, job, json, args.detach).await;
         }
         for event in &args.events {
             let id = safe(event).replace(['/', '?', '#'], "");
             api.post(&format!("events/{id}/replay"), &json!({ "destination": args.to })).await?;
         }
-        Ok(args.events.len() as u64)
-    })?;
-    if json {
-        super::print(&format!("{}\n", json!({ "replayed": replayed })));
-    } else {
-        super::print(&format!("replayed {replayed}\n"));
-    }
-    Ok(ExitCode::SUCCESS)
+        let replayed = args.events.len();
+        if json {
+            super::print(&format!("{}\n", json!({ "replayed": replayed })));
+        } else {
+            super::print(&format!("replayed {replayed}\n"));
+        }
+        Ok(ExitCode::SUCCESS)
+    })
 }
 
-/// Asks until the host has looked at all of them; answers how many were replayed.
-async fn replay_found(
-    api: &Api,
-    mut filter: Map<String, Value>,
-    to: Option<&str>,
-) -> anyhow::Result<u64> {
-    let mut replayed = 0;
-    loop {
-        let wanted = json!({ "filter": filter, "destination": to });
-        let done = api
-            .post("replays", &wanted)
-            .await
-            .with_context(|| format!("stopped after {replayed} were replayed"))?;
-        replayed += done["replayed"].as_u64().unwrap_or_default();
-        match &done["next"] {
-            Value::String(_) => filter.insert("before".to_owned(), done["next"].clone()),
-            _ => return Ok(replayed),
-        };
+/// Asks for a bulk replay; answers the job.
+async fn start(api: &Api, mut filter: Map<String, Value>, args: &Args) -> anyhow::Result<Value> {
+    let wanted = match &args.recover {
+        None => json!({
+            "filter": filter, "destination": args.to, "original": args.original,
+            "rate": args.rate,
+        }),
+        Some(name) => {
+            let since = filter.remove("since");
+            if !filter.is_empty() {
+                bail!(
+                    "`--recover` says which events; besides it only `--since` and `--rate` mean something"
+                );
+            }
+            json!({ "recover": { "destination": name, "since": since }, "rate": args.rate })
+        }
+    };
+    api.post("replays", &wanted).await
+}
+
+/// Shows how far the job has come until it has ended. Whoever ends the command
+/// before that does not end the job.
+async fn follow(api: &Api, mut job: Value, json: bool, detach: bool) -> anyhow::Result<ExitCode> {
+    let id = job["id"].as_u64().context("the host's answer has no id")?;
+    let mut show = std::io::stderr().is_terminal() && !json;
+    while !detach && job["state"] == "running" {
+        tokio::time::sleep(LOOK).await;
+        job = api.get(&format!("replays/{id}")).await?;
+        // A terminal that went away needs no progress.
+        show = show && write!(std::io::stderr(), "\r{}\x1b[K", line(&job)).is_ok();
     }
+    if show {
+        let _ = writeln!(std::io::stderr());
+    }
+    if json {
+        super::print(&format!("{job:#}\n"));
+    } else if job["state"] == "done" {
+        super::print(&format!("replayed {}\n", job["replayed"]));
+    } else {
+        super::print(&format!("{}\n", line(&job)));
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// The filters that were given, as the API wants them.
