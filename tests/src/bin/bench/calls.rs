@@ -98,7 +98,7 @@ fn micros(total: Duration) -> f64 {
     total.as_secs_f64() * 1e6 / f64::from(CALLS)
 }
 
-fn event() -> Event {
+pub(crate) fn event() -> Event {
     let mut headers = http::HeaderMap::new();
     headers.insert("content-type", http::HeaderValue::from_static("application/json"));
     Event {

@@ -9,6 +9,7 @@ mod calls;
 mod commit;
 mod load;
 mod memory;
+mod neighbour;
 mod schemes;
 mod subject;
 
@@ -23,6 +24,7 @@ struct Options {
     memory_events: usize,
     changed: Option<u64>,
     only: Option<String>,
+    neighbour: bool,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -34,6 +36,7 @@ fn main() -> anyhow::Result<()> {
         memory_events: 0,
         changed: None,
         only: None,
+        neighbour: false,
     };
     while let Some(arg) = args.next() {
         let mut value = || args.next().ok_or_else(|| anyhow::anyhow!("{arg} needs a value"));
@@ -43,11 +46,12 @@ fn main() -> anyhow::Result<()> {
             "--plugins" => options.plugins = value()?.into(),
             "--rounds" => options.rounds = value()?.parse()?,
             "--events" => options.events = value()?.parse()?,
+            "--neighbour" => options.neighbour = true,
             "--only" => options.only = Some(value()?),
             "--memory" => options.memory_events = value()?.parse()?,
             "--schemes" => options.changed = Some(value()?.parse()?),
             other => anyhow::bail!(
-                "unknown argument `{other}`; there are --plugins DIR, --rounds N, --events N, --only TITLE, --memory N, --schemes CHANGED"
+                "unknown argument `{other}`; there are --plugins DIR, --rounds N, --events N, --only TITLE, --memory N, --neighbour, --schemes CHANGED"
             ),
         }
     }
@@ -56,6 +60,9 @@ fn main() -> anyhow::Result<()> {
     }
     if let Some(changed) = options.changed {
         return schemes::run(options.rounds, changed);
+    }
+    if options.neighbour {
+        return neighbour::run(options.rounds);
     }
     let wanted = |part: &str| options.only.as_deref().is_none_or(|title| title == part);
     if wanted("calls") {
