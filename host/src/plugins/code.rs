@@ -72,7 +72,7 @@ pub(super) struct Ended {
 /// A store for one call: metered, and giving way at every slice.
 pub(super) fn store(engine: &Engine, guest: Guest, output: u64) -> Store<Guest> {
     let mut store = Store::new(engine, guest);
-    store.limiter(|guest| &mut guest.meter);
+    store.limiter_async(|guest| &mut guest.meter);
     let fuel = output.saturating_add(OUTPUT_SLACK);
     store.set_hostcall_fuel(usize::try_from(fuel).unwrap_or(usize::MAX));
     store.set_epoch_deadline(SLICE);
@@ -99,6 +99,7 @@ async fn begin(
     event: &handler::Event,
 ) -> Result<std::result::Result<types::Verdict, types::Failure>> {
     let plugin = code.pre.instantiate_async(&mut *store).await?;
+    store.data_mut().meter.start();
     if let Some(config) = &code.init {
         let ready = plugin.hookwright_plugin_lifecycle().call_init(&mut *store, config).await?;
         ready.map_err(|_| Error::msg("`init` refuses settings that it took at load"))?;

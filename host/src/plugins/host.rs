@@ -1,7 +1,5 @@
 //! What a guest may call: its event's body and the log.
-use std::future::poll_fn;
 use std::sync::Arc;
-use std::task::Poll;
 
 use bytes::Bytes;
 use wasmtime::component::{HasData, Resource};
@@ -12,6 +10,7 @@ use super::bindings::hookwright::plugin::{kv, log, types};
 use super::kv::{Changes, Refused};
 use super::limits::{HOST_CALLS, Limits, Meter, POINTERS};
 use super::log::{Level, Log};
+use super::slow::give_way;
 use super::wasi::Wasi;
 use crate::model::pointer;
 
@@ -174,18 +173,4 @@ fn refused(why: Refused) -> kv::Error {
         Refused::Full => kv::Error::Full,
         Refused::NoNumber => kv::Error::NoNumber,
     }
-}
-
-/// Leaves the present thread once: a call that gives way goes on in the slow lane.
-async fn give_way() {
-    let mut left = false;
-    poll_fn(|cx| {
-        if left {
-            return Poll::Ready(());
-        }
-        left = true;
-        cx.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
 }

@@ -2,7 +2,10 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use wasmtime::ResourceLimiter;
+use wasmtime::ResourceLimiterAsync;
+use wasmtime_wasi::async_trait;
+
+use super::slow::give_way;
 
 /// What one call of a plugin may use. Each is a hard limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,6 +52,10 @@ pub const STATE_WRITES: usize = 256;
 /// Bytes of a component file.
 pub const COMPONENT_BYTES: u64 = 64 << 20;
 
+/// Bytes that a guest may add to its memories and tables where its event is. To
+/// grow by more, to touch that and to give it back holds the memory map of the
+/// whole process, so a call that wants it goes on in the slow lane.
+const INLINE_GROWTH: u64 = 1 << 20;
 /// Core instances, memories and tables of one component: Python needs 38 instances.
 const PARTS: usize = 128;
 /// Bytes that the host keeps for one entry of a table.
@@ -60,11 +67,20 @@ pub(super) struct Meter {
     limit: u64,
     used: u64,
     refused: bool,
+    /// The guest is instantiated: what it takes from here on is growth.
+    running: bool,
+    grown: u64,
+    gave_way: bool,
 }
 
 impl Meter {
     pub(super) fn new(limit: u64) -> Self {
-        Self { limit, used: 0, refused: false }
+        Self { limit, used: 0, refused: false, running: false, grown: 0, gave_way: false }
+    }
+
+    /// The guest has its first memories and tables.
+    pub(super) fn start(&mut self) {
+        self.running = true;
     }
 
     /// Bytes that it holds now; nothing is ever given back, so this is the most, too.
@@ -85,28 +101,47 @@ impl Meter {
             return false;
         }
         self.used = used;
+        if current > 0 || self.running {
+            self.grown = self.grown.saturating_add(more);
+        }
         true
+    }
+
+    /// True once: when the guest has grown by more than it may where its event is.
+    fn outgrows(&mut self) -> bool {
+        let due = !self.gave_way && self.grown > INLINE_GROWTH;
+        self.gave_way |= due;
+        due
+    }
+
+    async fn growing(&mut self, current: usize, desired: usize) -> bool {
+        let allowed = self.grow(current, desired);
+        if allowed && self.outgrows() {
+            give_way().await;
+        }
+        allowed
     }
 }
 
-impl ResourceLimiter for Meter {
-    fn memory_growing(
+#[async_trait]
+impl ResourceLimiterAsync for Meter {
+    async fn memory_growing(
         &mut self,
         current: usize,
         desired: usize,
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        Ok(self.grow(current, desired))
+        Ok(self.growing(current, desired).await)
     }
 
-    fn table_growing(
+    async fn table_growing(
         &mut self,
         current: usize,
         desired: usize,
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
         let bytes = |entries: usize| entries.saturating_mul(TABLE_ENTRY);
-        Ok(self.grow(bytes(current), bytes(desired)))
+        Ok(self.growing(bytes(current), bytes(desired)).await)
     }
 
     fn instances(&self) -> usize {
@@ -129,10 +164,20 @@ mod tests {
     #[test]
     fn all_memories_and_tables_count_together() {
         let mut meter = Meter::new(1_000);
-        assert!(meter.memory_growing(0, 600, None).unwrap());
-        assert!(!meter.table_growing(0, 51, None).unwrap());
+        assert!(meter.grow(0, 600));
+        assert!(!meter.grow(0, 408));
         assert!(meter.refused());
-        assert!(meter.table_growing(0, 50, None).unwrap());
-        assert!(!meter.memory_growing(600, 601, None).unwrap());
+        assert!(meter.grow(0, 400));
+        assert!(!meter.grow(600, 601));
+    }
+
+    #[test]
+    fn a_guest_outgrows_its_place_once_and_not_by_what_it_starts_with() {
+        let mut meter = Meter::new(64 << 20);
+        assert!(meter.grow(0, 20 << 20) && !meter.outgrows());
+        meter.start();
+        assert!(meter.grow(20 << 20, 21 << 20) && !meter.outgrows());
+        assert!(meter.grow(0, 1) && meter.outgrows());
+        assert!(meter.grow(21 << 20, 40 << 20) && !meter.outgrows());
     }
 }

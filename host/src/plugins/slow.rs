@@ -1,5 +1,5 @@
 //! The lane for calls that outlive their first slice, so that a slow guest never holds a worker that serves others.
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -64,6 +64,20 @@ pub(super) async fn metered<T>(
     let wall = cpu.saturating_mul(WALL_FACTOR);
     let metered = Metered { task: Some(task), used, limit: cpu };
     tokio::time::timeout(wall, metered).await.unwrap_or(Err(Overrun::Wall))
+}
+
+/// Leaves the present thread once: a call that gives way goes on in the slow lane.
+pub(super) async fn give_way() {
+    let mut left = false;
+    poll_fn(|cx| {
+        if left {
+            return Poll::Ready(());
+        }
+        left = true;
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 impl Drop for Lane {

@@ -1,9 +1,18 @@
 //! A plugin harms only its own event: each hostile guest is stopped, by name.
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
+use wasmtime::component::Component;
+
 use super::*;
+use crate::plugins::bindings::exports::hookwright::plugin::handler;
 use crate::plugins::build::{Job, build};
-use crate::plugins::{Fault, GateError, Verdict};
+use crate::plugins::code::{self, Code, Linkers};
+use crate::plugins::engine::{self, Purpose};
+use crate::plugins::host::Guest;
+use crate::plugins::log::Log;
+use crate::plugins::{Fault, GateError, Limits, Verdict};
 
 /// What a guest of the corpus comes to; the time is what a busy machine needs.
 async fn fault_of(wasm: &[u8]) -> (Fault, Answer) {
@@ -155,4 +164,42 @@ async fn neighbours_do_not_wait_for_loopers() {
         assert!(matches!(answer.result, Err(Fault::Time(_))), "{:?}", answer.result);
         assert!(answer.took > Duration::from_millis(100));
     }
+}
+
+/// Polls a call twice as if no time passed: whether it is over after the first, and the bytes that it held at its end.
+fn two_slices(wasm: &[u8]) -> (bool, u64) {
+    let engine = engine::new(Purpose::Serve, 2).unwrap();
+    let component = Component::new(&engine, wasm).unwrap();
+    let code = Code::new(&Linkers::new(&engine).unwrap(), &component, false, None).unwrap();
+    let log = Arc::new(Log::new(name("hostile"), None, 1_000));
+    let guest = Guest::new(&Limits::default(), log, Bytes::new());
+    let mut store = code::store(&engine, guest, 1_000);
+    store.set_epoch_deadline(u64::from(u32::MAX));
+    let event = handler::Event {
+        id: "evt_1".into(),
+        source: "github".into(),
+        kind: "push".into(),
+        content_type: String::new(),
+        received_ms: 0,
+        replay: false,
+        attributes: Vec::new(),
+        headers: Vec::new(),
+    };
+    let mut call = Box::pin(code::handle(Arc::new(code), store, event));
+    let mut slice = || call.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    match slice() {
+        Poll::Ready(ended) => (true, ended.memory),
+        Poll::Pending => match slice() {
+            Poll::Ready(ended) => (false, ended.memory),
+            Poll::Pending => panic!("it gave way twice"),
+        },
+    }
+}
+
+#[test]
+fn a_guest_that_takes_much_memory_takes_it_in_the_slow_lane() {
+    let (at_once, memory) = two_slices(&guest!("hostile/memory.wat"));
+    assert!(!at_once && memory > 60 << 20, "{memory} bytes, and the caller's thread took them");
+    let (at_once, _) = two_slices(&guest!("guests/pass.wat"));
+    assert!(at_once);
 }
