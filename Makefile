@@ -4,14 +4,14 @@ HOST := target/debug/hookwright
 PLUGINS := $(patsubst plugins/%/Cargo.toml,%,$(wildcard plugins/*/Cargo.toml))
 DENY_VERSION := 0.20.2
 
-.PHONY: help run test check bench flood fleet precision plugins deb setup clean
+.PHONY: help run test check bench flood fleet precision plugins deb setup languages clean
 help: ## Show what there is.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
 run: setup $(HOST) plugins ## Build all, start a demo host, send a real event through, leave it running.
 	$(HOST) demo --dir target/demo --plugins target/plugins/built
 
-test: setup $(HOST) plugins ## Run every test.
+test: setup languages $(HOST) plugins ## Run every test.
 	$(CARGO) test --workspace --all-targets
 	$(CARGO) test --workspace --doc
 
@@ -45,6 +45,9 @@ deb: setup ## Make a Debian package in target/deb.
 
 setup: ## Install what is missing (Debian: by apt-get).
 	@./.ci/setup
+
+languages: ## Install what plugins in JavaScript and Python are built with, below target/tools.
+	@./.ci/languages
 
 .PHONY: $(HOST)
 $(HOST):

@@ -1,4 +1,4 @@
-//! `hookwright plugin build`: from a Rust project to a component in the plugins folder.
+//! `hookwright plugin build`: from a project to a component in the plugins folder.
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result, bail};
 use serde::Deserialize;
 
 use super::component::Component;
+use super::language::Project;
 use super::toolchain::Toolchain;
 use super::workspace::{Plugin, Workspace, group};
 
@@ -15,16 +16,17 @@ use super::workspace::{Plugin, Workspace, group};
 /// below the MiB that a pool keeps resident.
 const FLAGS: &str = "-Clink-arg=-zstack-size=131072";
 
-/// Builds plugins written in Rust.
+/// Builds plugins: a cargo project, or one of JavaScript (package.json) or Python
+/// (pyproject.toml) with the tool that its README names.
 ///
-/// Uses the active toolchain with the target wasm32-wasip2 or
+/// For Rust it uses the active toolchain with the target wasm32-wasip2 or
 /// wasm32-unknown-unknown, or one with the standard library's source
 /// (rustup's rust-src, Debian's rust-web-src). HOOKWRIGHT_BUILD_WITH
 /// (`wasip2`, `unknown`, `source`), HOOKWRIGHT_RUSTC, HOOKWRIGHT_CARGO and
 /// HOOKWRIGHT_LINKER choose another.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct BuildArgs {
-    /// Folders of cargo projects; a workspace's own folder stands for all plugins in it
+    /// Folders of projects; a cargo workspace's own folder stands for all plugins in it
     #[arg(default_value = ".", value_name = "PATH")]
     pub paths: Vec<PathBuf>,
 
@@ -60,18 +62,38 @@ pub(super) fn run(args: &BuildArgs) -> Result<Built> {
 
 fn build(args: &BuildArgs) -> Result<Built> {
     let began = Instant::now();
-    let first = args.paths.first().map_or(Path::new("."), PathBuf::as_path);
-    let folder = if first.is_dir() { first } else { Path::new(".") };
-    let toolchain = Toolchain::find(folder)?;
-    let mut components = Vec::new();
-    for workspace in group(&toolchain.cargo, &args.paths)? {
-        for plugin in &workspace.plugins {
-            let file = compile(&toolchain, &workspace, plugin)?;
-            components.push(Component::write(&plugin.name, &file, &args.out)?);
+    let (mut components, mut tools) = (Vec::new(), Vec::new());
+    let mut cargo = Vec::new();
+    for path in &args.paths {
+        match Project::find(path)? {
+            Some(project) => {
+                let made = tempfile::Builder::new().suffix(".wasm").tempfile()?;
+                tools.push(project.build(made.path())?);
+                components.push(Component::write(&project.name, made.path(), &args.out)?);
+            }
+            None => cargo.push(path.clone()),
         }
     }
+    if !cargo.is_empty() {
+        tools.push(build_rust(&cargo, &args.out, &mut components)?);
+    }
     components.sort_by(|one, other| one.name.cmp(&other.name));
-    Ok(Built { components, toolchain: toolchain.describe(), took: began.elapsed() })
+    tools.dedup();
+    Ok(Built { components, toolchain: tools.join(", "), took: began.elapsed() })
+}
+
+/// Answers which toolchain it was.
+fn build_rust(paths: &[PathBuf], out: &Path, components: &mut Vec<Component>) -> Result<String> {
+    let first = paths.first().map_or(Path::new("."), PathBuf::as_path);
+    let folder = if first.is_dir() { first } else { Path::new(".") };
+    let toolchain = Toolchain::find(folder)?;
+    for workspace in group(&toolchain.cargo, paths)? {
+        for plugin in &workspace.plugins {
+            let file = compile(&toolchain, &workspace, plugin)?;
+            components.push(Component::write(&plugin.name, &file, out)?);
+        }
+    }
+    Ok(toolchain.describe())
 }
 
 /// A line of cargo's report, as far as it matters here.

@@ -7,6 +7,7 @@ mod component;
 mod engine;
 mod history;
 mod inspect;
+mod language;
 mod new;
 mod replay;
 mod sdk;
@@ -20,7 +21,7 @@ use std::process::ExitCode;
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
-    /// Begin a plugin in Rust: a project that builds and passes its test at once.
+    /// Begin a plugin: a project that builds and passes its cases at once.
     New(new::NewArgs),
     /// Build plugins to components.
     Build(build::BuildArgs),

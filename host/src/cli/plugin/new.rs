@@ -5,19 +5,41 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 
+use super::language::{COMPONENTIZE_JS, COMPONENTIZE_PY, CONTRACT, Language};
 use super::sdk;
 use crate::model::Name;
 
-const FILES: [(&str, &str); 6] = [
-    ("Cargo.toml", include_str!("../../../templates/rust/Cargo.toml.template")),
-    ("src/lib.rs", include_str!("../../../templates/rust/lib.rs.template")),
-    ("README.md", include_str!("../../../templates/rust/README.md.template")),
-    ("cases/push.toml", include_str!("../../../templates/rust/push.toml.template")),
-    ("cases/star.toml", include_str!("../../../templates/rust/star.toml.template")),
-    (".gitignore", include_str!("../../../templates/rust/gitignore.template")),
+macro_rules! template {
+    ($path:literal) => {
+        include_str!(concat!("../../../templates/", $path, ".template"))
+    };
+}
+
+const RUST: [(&str, &str); 4] = [
+    ("Cargo.toml", template!("rust/Cargo.toml")),
+    ("src/lib.rs", template!("rust/lib.rs")),
+    ("README.md", template!("rust/README.md")),
+    (".gitignore", template!("rust/gitignore")),
+];
+const JS: [(&str, &str); 4] = [
+    ("package.json", template!("js/package.json")),
+    ("plugin.js", template!("js/plugin.js")),
+    ("README.md", template!("js/README.md")),
+    (".gitignore", template!("js/gitignore")),
+];
+const PYTHON: [(&str, &str); 4] = [
+    ("pyproject.toml", template!("python/pyproject.toml")),
+    ("plugin.py", template!("python/plugin.py")),
+    ("README.md", template!("python/README.md")),
+    (".gitignore", template!("python/gitignore")),
+];
+/// The same in every language: what the plugin is to do.
+const CASES: [(&str, &str); 2] = [
+    ("cases/push.toml", template!("cases/push.toml")),
+    ("cases/star.toml", template!("cases/star.toml")),
 ];
 
-/// Begins a plugin in Rust: a project with the SDK in it, that builds and passes its test at once.
+/// Begins a plugin: a project that builds and passes its cases at once. In Rust it has the SDK in it.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct NewArgs {
     /// The plugin's name: a-z, 0-9, `-` and `_`, first a letter
@@ -26,6 +48,10 @@ pub(crate) struct NewArgs {
     /// The project's folder, new or empty; the plugin's name in this folder otherwise
     #[arg(long, value_name = "DIR")]
     pub dir: Option<PathBuf>,
+
+    /// What it is written in
+    #[arg(long, value_enum, default_value = "rust")]
+    pub lang: Language,
 }
 
 /// Writes the project and says what to do next.
@@ -35,7 +61,7 @@ pub(crate) struct NewArgs {
 pub(super) fn run(args: &NewArgs) -> Result<()> {
     let name: Name = args.name.parse()?;
     if !name.starts_with(|first: char| first.is_ascii_lowercase()) {
-        bail!("`{name}` can't be a Rust package: begin with a letter");
+        bail!("`{name}` can't be a package: begin with a letter");
     }
     if name.as_str() == sdk::NAME {
         bail!("`{name}` is the SDK's own name: take another");
@@ -44,17 +70,29 @@ pub(super) fn run(args: &NewArgs) -> Result<()> {
     if fs::read_dir(&folder).is_ok_and(|mut files| files.next().is_some()) {
         bail!("{} is not empty: name another folder with --dir", folder.display());
     }
-    for (path, text) in FILES {
+    let (files, componentize, first) = match args.lang {
+        Language::Rust => (&RUST, "", "cargo test".to_owned()),
+        Language::Js => (&JS, COMPONENTIZE_JS, "npm install".to_owned()),
+        Language::Python => {
+            let pip = format!(".venv/bin/pip install componentize-py=={COMPONENTIZE_PY}");
+            (&PYTHON, COMPONENTIZE_PY, format!("python3 -m venv .venv && {pip}"))
+        }
+    };
+    for (path, text) in files.iter().chain(&CASES) {
         let text = text.replace("{{name}}", &name).replace("{{crate}}", &name.replace('-', "_"));
-        write(&folder.join(path), &text)?;
+        write(&folder.join(path), &text.replace("{{componentize}}", componentize))?;
     }
-    for (path, text) in sdk::files()? {
-        write(&folder.join("vendor").join(sdk::NAME).join(path), &text)?;
+    if args.lang == Language::Rust {
+        for (path, text) in sdk::files()? {
+            write(&folder.join("vendor").join(sdk::NAME).join(path), &text)?;
+        }
+    } else {
+        write(&folder.join("wit/types.wit"), CONTRACT)?;
     }
     let folder = folder.display();
     writeln!(
         std::io::stdout(),
-        "{folder} is ready. Next:\n  cd {folder}\n  cargo test\n  hookwright plugin build\n  hookwright plugin test"
+        "{folder} is ready. Next:\n  cd {folder}\n  {first}\n  hookwright plugin build\n  hookwright plugin test"
     )?;
     Ok(())
 }
@@ -71,7 +109,7 @@ mod tests {
     use super::*;
 
     fn args(name: &str, dir: &Path) -> NewArgs {
-        NewArgs { name: name.into(), dir: Some(dir.to_owned()) }
+        NewArgs { name: name.into(), dir: Some(dir.to_owned()), lang: Language::Rust }
     }
 
     #[test]
@@ -86,6 +124,21 @@ mod tests {
         {
             let text = fs::read_to_string(folder.join(file)).unwrap();
             assert!(!text.contains("{{name}}") && !text.contains("{{crate}}"), "{file}");
+        }
+    }
+
+    #[test]
+    fn other_languages_get_the_contract_and_the_same_cases() {
+        let home = tempfile::tempdir().unwrap();
+        for (lang, file) in [(Language::Js, "package.json"), (Language::Python, "plugin.py")] {
+            let folder = home.path().join(file);
+            run(&NewArgs { lang, ..args("only-pushes", &folder) }).unwrap();
+            for file in [file, "README.md", "wit/types.wit", "cases/push.toml", ".gitignore"] {
+                let text = fs::read_to_string(folder.join(file)).unwrap();
+                assert!(!text.contains("{{"), "{file}: {text}");
+            }
+            let project = super::super::language::Project::find(&folder).unwrap().unwrap();
+            assert_eq!(project.name, "only-pushes");
         }
     }
 
