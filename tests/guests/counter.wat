@@ -1,4 +1,4 @@
-;; Drops with the letter after the one in its memory: B before `init`, T after it, later letters if calls shared memory.
+;; Drops with the letter after the one in its memory: B before `init`, T after it, later letters if calls shared memory; breaks where the kind has three letters.
 (module
   (import "hookwright:plugin/types@0.1.0" "[resource-drop]body" (func $drop-body (param i32)))
   (memory (export "memory") 2)
@@ -16,6 +16,7 @@
   (func (export "hookwright:plugin/handler@0.1.0#handle")
     (param i32 i32 i32 i32 i32 i32 i32 i32 i64 i32 i32 i32 i32 i32 i32) (result i32)
     (call $drop-body (local.get 14))
+    (if (i32.eq (local.get 5) (i32.const 3)) (then (unreachable)))
     (i32.store8 (i32.const 3000) (i32.add (i32.load8_u (i32.const 3000)) (i32.const 1)))
     (i32.store8 (i32.const 2052) (i32.const 2))
     (i32.store (i32.const 2056) (i32.const 3000))

@@ -87,6 +87,10 @@ fn spec(name: Name, plugin: &config::PluginConfig) -> plugins::Spec {
             failures: plugin.quarantine.failures,
             wait: plugin.quarantine.wait,
         },
+        warm: plugin.instances.as_ref().map(|instances| plugins::Warm {
+            keep: usize_of(instances.warm.into()),
+            calls: instances.calls,
+        }),
     }
 }
 

@@ -24,6 +24,16 @@ pub struct PluginConfig {
     pub on_failure: OnFailure,
     pub candidate: Option<CandidateConfig>,
     pub quarantine: QuarantineConfig,
+    pub instances: Option<InstancesConfig>,
+}
+
+/// Instances that are kept from event to event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InstancesConfig {
+    /// So many wait for an event, at most.
+    pub warm: u32,
+    /// So many events each handles, at most.
+    pub calls: u32,
 }
 
 /// A version that is tried beside the one in force.
@@ -112,6 +122,8 @@ impl PluginConfig {
         let candidate = s.optional_section("candidate", doc, candidate);
         let doc = "When the plugin fails for most events: it is left alone for a while, its events follow `on_failure`, and single probes find out when it works again.";
         let quarantine = s.section("quarantine", doc, quarantine);
+        let doc = "Keeps instances from event to event, for plugins that start slowly (JavaScript, Python). Without it each event has a fresh one, and nothing that an event leaves is seen by another.";
+        let instances = s.optional_section("instances", doc, instances);
         Some(Self {
             file: file?,
             config,
@@ -121,6 +133,7 @@ impl PluginConfig {
             on_failure,
             candidate,
             quarantine,
+            instances,
         })
     }
 }
@@ -155,6 +168,14 @@ fn candidate(s: &Section<'_, '_>) -> Option<CandidateConfig> {
         s.wrong("file", Fault::new("a candidate is either a shadow or a canary", help));
     }
     Some(CandidateConfig { file: file?, canary })
+}
+
+fn instances(s: &Section<'_, '_>) -> Option<InstancesConfig> {
+    let doc = "So many wait for an event; each holds its memory meanwhile. 32 over all plugins.";
+    let warm = s.key("warm", whole(), doc).range("1", "32").required();
+    let doc = "An instance goes after so many events, and after any failure.";
+    let calls = s.key("calls", whole(), doc).range("1", "1000000").default("1000");
+    Some(InstancesConfig { warm: warm?, calls })
 }
 
 fn quarantine(s: &Section<'_, '_>) -> QuarantineConfig {

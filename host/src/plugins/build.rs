@@ -33,6 +33,8 @@ pub(super) struct Job {
     pub(super) limits: Limits,
     /// CPU time of `describe`, and of `init` with its snapshot.
     pub(super) init_time: Duration,
+    /// Its instances are to be kept.
+    pub(super) warm: bool,
 }
 
 impl Job {
@@ -43,6 +45,7 @@ impl Job {
             grants: spec.grants.clone(),
             limits: spec.limits,
             init_time: INIT_TIME,
+            warm: spec.warm.is_some(),
         }
     }
 }
@@ -76,6 +79,7 @@ fn runtime() -> Result<tokio::runtime::Runtime, GateError> {
 async fn steps(job: &Job, wasm: &[u8]) -> Result<Built, GateError> {
     let shape = gate::inspect(wasm)?;
     gate::check_imports(&shape.imports, &job.grants)?;
+    gate::check_warm(&shape.imports, job.warm)?;
     let draft = Draft::new(job, wasm, gate::wants_wasi(&shape.imports))?;
     let mut log = Vec::new();
     let about = draft.describe(&mut log).await?;
@@ -120,6 +124,7 @@ pub(super) fn sketch(job: &Job, settings: bool, wasm: &[u8]) -> Result<Sketch, G
     runtime()?.block_on(async {
         let shape = gate::inspect(wasm)?;
         gate::check_imports(&shape.imports, &job.grants)?;
+        gate::check_warm(&shape.imports, job.warm)?;
         let draft = Draft::new(job, wasm, gate::wants_wasi(&shape.imports))?;
         let about = draft.describe(&mut Vec::new()).await?;
         if settings {
@@ -225,7 +230,8 @@ pub(super) async fn probe(
     let plugin = name(plugin)?;
     // Empty, and forgotten afterwards.
     let space = wants_kv.then(|| Space::new(plugin.clone(), Clock::system()));
-    let setup = Setup { code, plugin: &plugin, limits, headers: &[], space: space.as_ref() };
+    let space = space.as_ref();
+    let setup = Setup { code, plugin: &plugin, limits, headers: &[], space, pool: None };
     match call::call(&setup, lane, &asked, None).await.result {
         Ok(Verdict::Pass) => Ok("pass".into()),
         Ok(Verdict::Amend(_)) => Ok("amend".into()),

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::HeaderName;
+use wasmtime::Store;
 
 use super::bindings::exports::hookwright::plugin::handler;
 use super::bindings::hookwright::plugin::types;
@@ -16,8 +17,9 @@ use super::log::Log;
 use super::slow::{Lane, Overrun};
 use super::verdict::{self, Verdict};
 use super::version::Seat;
+use super::warm::Pool;
 use super::{Limits, wasi::Wasi};
-use crate::model::{Decision, Digest, Event, Name, Payload};
+use crate::model::{Decision, Digest, Event, EventId, Name, Payload};
 
 /// What a plugin is asked about: the event, as the plugins before left it.
 #[derive(Debug, Clone, Copy)]
@@ -107,6 +109,47 @@ pub(super) struct Setup<'a> {
     pub(super) headers: &'a [HeaderName],
     /// Its state, where that is granted.
     pub(super) space: Option<&'a Arc<Space>>,
+    /// Where instances are kept, if they are.
+    pub(super) pool: Option<&'a Arc<Pool>>,
+}
+
+/// What a guest begins an event with.
+pub(super) struct Begin {
+    pub(super) code: Arc<Code>,
+    pub(super) limits: Limits,
+    pub(super) log: Arc<Log>,
+    space: Option<Arc<Space>>,
+    body: Bytes,
+    id: EventId,
+    received_ms: u64,
+}
+
+impl Begin {
+    fn new(setup: &Setup<'_>, call: &Call<'_>, log: &Arc<Log>) -> Self {
+        Self {
+            code: setup.code.clone(),
+            limits: *setup.limits,
+            log: log.clone(),
+            space: setup.space.cloned(),
+            body: call.body.clone(),
+            id: call.event.id,
+            received_ms: call.event.received_ms(),
+        }
+    }
+
+    pub(super) fn guest(&self) -> Guest {
+        let mut guest = Guest::new(&self.limits, self.log.clone(), self.body.clone());
+        if self.code.wants_wasi {
+            let seed = (self.id.row().cast_unsigned(), self.id.node());
+            guest.wasi = Some(Box::new(Wasi::new(self.received_ms, seed, &self.log)));
+        }
+        guest.changes = self.space.clone().map(|space| Box::new(Changes::new(space)));
+        guest
+    }
+
+    pub(super) fn store(&self) -> Store<Guest> {
+        code::store(self.code.engine(), self.guest(), self.limits.output)
+    }
 }
 
 /// Makes the call; gives its answer for that version. The seat is kept until
@@ -143,19 +186,15 @@ async fn run(
     seat: Option<Seat>,
 ) -> Result<Ended, Overrun> {
     let started = Instant::now();
-    let id = call.event.id;
-    let mut guest = Guest::new(setup.limits, log.clone(), call.body.clone());
-    if setup.code.wants_wasi {
-        let seed = (id.row().cast_unsigned(), id.node());
-        guest.wasi = Some(Box::new(Wasi::new(call.event.received_ms(), seed, log)));
-    }
-    guest.changes = setup.space.map(|space| Box::new(Changes::new(space.clone())));
-    let store = code::store(setup.code.engine(), guest, setup.limits.output);
+    let begin = Begin::new(setup, call, log);
     let event = lower(call, setup.headers);
-    let code = setup.code.clone();
+    let pool = setup.pool.cloned();
     let mut task: super::slow::Task<'static, Ended> = Box::pin(async move {
         let _seat = seat;
-        code::handle(code, store, event).await
+        match pool {
+            None => code::handle(&begin.code, begin.store(), &event).await,
+            Some(pool) => pool.handle(&begin, &event).await,
+        }
     });
     // Most calls end here. The others go on in the lane, which polls them anew, so nobody waits for this waker.
     let slice = task.as_mut().poll(&mut Context::from_waker(Waker::noop()));

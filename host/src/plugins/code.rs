@@ -1,6 +1,4 @@
 //! Native code ready to be called: linking, stores, and one call from a fresh instance to its end.
-use std::sync::Arc;
-
 use wasmtime::component::{Component, Linker};
 use wasmtime::{Engine, Error, Result, Store};
 
@@ -73,37 +71,83 @@ pub(super) struct Ended {
 pub(super) fn store(engine: &Engine, guest: Guest, output: u64) -> Store<Guest> {
     let mut store = Store::new(engine, guest);
     store.limiter_async(|guest| &mut guest.meter);
-    let fuel = output.saturating_add(OUTPUT_SLACK);
-    store.set_hostcall_fuel(usize::try_from(fuel).unwrap_or(usize::MAX));
-    store.set_epoch_deadline(SLICE);
+    ready(&mut store, output);
     store.epoch_deadline_async_yield_and_update(SLICE);
     store
 }
 
+/// What each call begins with.
+fn ready(store: &mut Store<Guest>, output: u64) {
+    let fuel = output.saturating_add(OUTPUT_SLACK);
+    store.set_hostcall_fuel(usize::try_from(fuel).unwrap_or(usize::MAX));
+    store.set_epoch_deadline(SLICE);
+}
+
 /// One event through a fresh instance, which is gone when this ends.
-pub(super) async fn handle(
-    code: Arc<Code>,
-    mut store: Store<Guest>,
-    event: handler::Event,
+pub(super) async fn handle(code: &Code, store: Store<Guest>, event: &handler::Event) -> Ended {
+    match Instance::new(code, store).await {
+        Ok(mut instance) => instance.handle(event).await,
+        Err((error, mut store)) => ended(&mut store, Err(error)),
+    }
+}
+
+pub(super) fn ended(
+    store: &mut Store<Guest>,
+    answer: Result<std::result::Result<types::Verdict, types::Failure>>,
 ) -> Ended {
-    let answer = begin(&code, &mut store, &event).await;
     let guest = store.data_mut();
     let changes = guest.changes.take();
     let meter = &guest.meter;
     Ended { answer, out_of_memory: meter.refused(), memory: meter.used(), changes }
 }
 
-async fn begin(
-    code: &Code,
-    store: &mut Store<Guest>,
-    event: &handler::Event,
-) -> Result<std::result::Result<types::Verdict, types::Failure>> {
+/// A guest that is ready for an event.
+pub(super) struct Instance {
+    store: Store<Guest>,
+    plugin: Plugin,
+    /// Events that it has handled.
+    calls: u32,
+}
+
+impl Instance {
+    /// # Errors
+    /// With the store, which tells why the guest did not get ready.
+    pub(super) async fn new(
+        code: &Code,
+        mut store: Store<Guest>,
+    ) -> std::result::Result<Self, (Error, Store<Guest>)> {
+        match begin(code, &mut store).await {
+            Ok(plugin) => Ok(Self { store, plugin, calls: 0 }),
+            Err(error) => Err((error, store)),
+        }
+    }
+
+    pub(super) async fn handle(&mut self, event: &handler::Event) -> Ended {
+        self.calls = self.calls.saturating_add(1);
+        let body = wasmtime::component::Resource::new_borrow(0);
+        let handler = self.plugin.hookwright_plugin_handler();
+        let answer = handler.call_handle(&mut self.store, event, body).await;
+        ended(&mut self.store, answer)
+    }
+
+    /// Makes it ready for another event, as if it had handled none; what the
+    /// guest itself kept of the others is still there.
+    pub(super) fn renew(&mut self, guest: Guest, output: u64) {
+        self.store.data_mut().renew(guest);
+        ready(&mut self.store, output);
+    }
+
+    pub(super) fn calls(&self) -> u32 {
+        self.calls
+    }
+}
+
+async fn begin(code: &Code, store: &mut Store<Guest>) -> Result<Plugin> {
     let plugin = code.pre.instantiate_async(&mut *store).await?;
     store.data_mut().meter.start();
     if let Some(config) = &code.init {
         let ready = plugin.hookwright_plugin_lifecycle().call_init(&mut *store, config).await?;
         ready.map_err(|_| Error::msg("`init` refuses settings that it took at load"))?;
     }
-    let body = wasmtime::component::Resource::new_borrow(0);
-    plugin.hookwright_plugin_handler().call_handle(&mut *store, event, body).await
+    Ok(plugin)
 }

@@ -54,6 +54,10 @@ pub enum GateError {
     Contract { found: String, served: String },
     #[error("{}", .0.join("; "))]
     Imports(Vec<String>),
+    #[error(
+        "imports WASI (`{0}`), where clock, chance and handles belong to one event, so its instances can't be kept: build it without WASI, or remove `instances` from its settings"
+    )]
+    Warm(String),
     #[error("its interface differs from the contract: {0}")]
     Interface(String),
     #[error("`describe` failed: {0}")]
@@ -216,6 +220,14 @@ fn refusal(import: &str, grants: &[String]) -> Option<String> {
     Some(format!("wants `{import}`, which this Hookwright does not offer"))
 }
 
+/// Instances are kept only of guests that hold nothing of the host from event to event.
+pub(super) fn check_warm(imports: &[String], warm: bool) -> Result<(), GateError> {
+    match imports.iter().find(|name| warm && name.starts_with("wasi:")) {
+        Some(name) => Err(GateError::Warm(escape(name, NAME))),
+        None => Ok(()),
+    }
+}
+
 /// Whether WASI must be linked.
 pub(super) fn wants_wasi(imports: &[String]) -> bool {
     imports.iter().any(|name| name.starts_with("wasi:"))
@@ -259,6 +271,14 @@ mod tests {
         assert_eq!(check(&bad[1..2], &["kv"]), Ok(()));
         let other = check(&["hookwright:plugin/files@0.1.0"], &["files"]).unwrap_err();
         assert!(other.contains("does not offer"), "{other}");
+    }
+
+    #[test]
+    fn instances_of_a_guest_with_wasi_are_not_kept() {
+        let imports = ["wasi:cli/stdout@0.2.6".to_owned()];
+        assert_eq!(check_warm(&imports, false), Ok(()));
+        let text = check_warm(&imports, true).unwrap_err().to_string();
+        assert!(text.contains("wasi:cli/stdout") && text.contains("`instances`"), "{text}");
     }
 
     #[test]

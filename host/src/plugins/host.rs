@@ -53,6 +53,12 @@ impl Guest {
         }
     }
 
+    /// Takes another event's share of the host; the memory that the guest holds is still its.
+    pub(super) fn renew(&mut self, next: Self) {
+        let meter = self.meter.carry_on();
+        *self = Self { meter, ..next };
+    }
+
     fn count(&mut self) -> Result<()> {
         match self.calls_left.checked_sub(1) {
             Some(left) => self.calls_left = left,

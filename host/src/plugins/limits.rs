@@ -78,6 +78,16 @@ impl Meter {
         Self { limit, used: 0, refused: false, running: false, grown: 0, gave_way: false }
     }
 
+    /// For another call of the same guest.
+    pub(super) fn carry_on(&self) -> Self {
+        Self { used: self.used, running: self.running, ..Self::new(self.limit) }
+    }
+
+    /// What comes now is not the guest's own.
+    pub(super) fn lift(&mut self) {
+        self.limit = u64::MAX;
+    }
+
     /// The guest has its first memories and tables.
     pub(super) fn start(&mut self) {
         self.running = true;

@@ -6,6 +6,7 @@ use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
+use tokio::sync::Semaphore;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
@@ -20,6 +21,7 @@ use super::report::{Report, Shape};
 use super::slow::Lane;
 use super::spec::Spec;
 use super::version::Version;
+use super::warm::{self, Pool};
 use super::{engine, watch};
 use crate::clock::Clock;
 
@@ -43,6 +45,8 @@ pub(super) struct Loader {
     cache: Arc<Cache>,
     clock: Clock,
     state: State,
+    /// Places for instances that are kept.
+    warm: Arc<Semaphore>,
     /// Code in use, so that two plugins of one file and settings share it.
     shared: Mutex<HashMap<Key, Weak<Code>>>,
 }
@@ -69,6 +73,7 @@ impl Loader {
             cache: Arc::new(cache),
             clock: options.clock.clone(),
             state: options.state.clone(),
+            warm: Arc::new(Semaphore::new(warm::PLACES as usize)),
             shared: Mutex::default(),
         })
     }
@@ -112,6 +117,7 @@ impl Loader {
         lane: &Lane,
     ) -> Result<Version, GateError> {
         gate::check_imports(&new.shape.imports, &spec.grants)?;
+        gate::check_warm(&new.shape.imports, spec.warm.is_some())?;
         let key = Key::new(&new.shape.digest, &spec.config_json, &self.compatibility);
         let (code, report) = match self.kept(&key, spec).await {
             Some(kept) => kept,
@@ -125,7 +131,8 @@ impl Loader {
             false => self.state.space(&spec.name),
             true => Space::new(spec.name.clone(), self.clock.clone()),
         });
-        Ok(Version::new(spec.clone(), Arc::new(report), code, space, now_ms))
+        let pool = spec.warm.map(|rule| Arc::new(Pool::new(rule, self.warm.clone())));
+        Ok(Version::new(spec.clone(), Arc::new(report), code, (space, pool), now_ms))
     }
 
     async fn kept(&self, key: &Key, spec: &Spec) -> Option<(Arc<Code>, Report)> {

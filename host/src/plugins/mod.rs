@@ -25,6 +25,7 @@ mod spec;
 mod trial;
 mod verdict;
 mod version;
+mod warm;
 mod wasi;
 mod watch;
 
@@ -47,6 +48,7 @@ pub use report::{About, ConfigIssue, Report, Shape, Sketch};
 pub use spec::{Candidate, Options, Spec};
 pub use trial::{Mode, Tally};
 pub use verdict::{Amendment, Target, Verdict};
+pub use warm::Warm;
 
 /// Takes a component through the whole gate without putting it in force.
 ///

@@ -17,13 +17,14 @@ use super::slow::Lane;
 use super::spec::{Options, Spec};
 use super::trial::Mode;
 use super::version::Floor;
+use super::warm::PLACES;
 use super::watch::Mark;
 use crate::model::Name;
 
 /// Components that are compiled at a time.
 const LOADS: usize = 2;
-/// Component instances of the pool beyond those of calls: probes.
-const SPARE: u32 = 8;
+/// Component instances of the pool beyond those of calls: probes, and what waits for a call.
+const SPARE: u32 = 8 + PLACES;
 /// One plugin has at most that part of all instances.
 const SHARE: usize = 4;
 

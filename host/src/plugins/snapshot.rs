@@ -143,6 +143,8 @@ impl<'w> Draft<'w> {
                 return Ok(Ok(Prepared { snapshot: None, reason: reason.clone(), init }));
             }
         };
+        // What takes the snapshot runs inside and needs as much memory again.
+        store.data_mut().meter.lift();
         let mut state = WasmtimeWizerComponent { store, instance };
         let (snapshot, reason) = match self.wizer.snapshot_component(context, &mut state).await {
             Ok(snapshot) => (Some(snapshot), String::new()),

@@ -7,6 +7,7 @@ use super::health::Quarantine;
 use super::kv::State;
 use super::limits::Limits;
 use super::trial::Mode;
+use super::warm::Warm;
 use crate::clock::Clock;
 use crate::model::Name;
 
@@ -64,6 +65,8 @@ pub struct Spec {
     /// A version that is tried beside the one in force.
     pub candidate: Option<Candidate>,
     pub quarantine: Quarantine,
+    /// Keeps instances from event to event; none: each event has a fresh one.
+    pub warm: Option<Warm>,
 }
 
 /// A version on trial; it shares all settings with the one in force.
@@ -87,6 +90,7 @@ impl Spec {
             limits: Limits::default(),
             candidate: None,
             quarantine: Quarantine::default(),
+            warm: None,
         }
     }
 }

@@ -13,6 +13,7 @@ use super::kv::Space;
 use super::report::Report;
 use super::slow::Lane;
 use super::spec::Spec;
+use super::warm::Pool;
 use crate::metrics::{
     INSTANCES, PLUGIN_LIMITS, PLUGIN_QUARANTINED, PLUGIN_QUARANTINES, PLUGIN_SECONDS, VERDICTS,
 };
@@ -26,6 +27,8 @@ pub(super) struct Version {
     code: Arc<Code>,
     /// Its state, where that is granted and wanted.
     space: Option<Arc<Space>>,
+    /// Its instances that wait for an event, where they are kept.
+    pool: Option<Arc<Pool>>,
     headers: Vec<HeaderName>,
     health: Health,
     metrics: Metrics,
@@ -73,14 +76,14 @@ impl Version {
         spec: Arc<Spec>,
         report: Arc<Report>,
         code: Arc<Code>,
-        space: Option<Arc<Space>>,
+        (space, pool): (Option<Arc<Space>>, Option<Arc<Pool>>),
         loaded_at_ms: u64,
     ) -> Self {
         // The settings' check refuses what is no header name.
         let headers = spec.headers.iter().filter_map(|name| name.parse().ok()).collect();
         let metrics = Metrics::new(spec.name.as_str(), &report.shape.digest.short());
         let health = Health::new(spec.quarantine);
-        Self { report, loaded_at_ms, spec, code, space, headers, health, metrics }
+        Self { report, loaded_at_ms, spec, code, space, pool, headers, health, metrics }
     }
 
     pub(super) fn digest(&self) -> Digest {
@@ -109,6 +112,7 @@ impl Version {
             limits: &self.spec.limits,
             headers: &self.headers,
             space: self.space.as_ref(),
+            pool: self.pool.as_ref(),
         };
         let mut answer = call::call(&setup, &floor.lane, asked, Some(seat)).await;
         answer.digest = Some(self.digest());

@@ -185,7 +185,7 @@ fn two_slices(wasm: &[u8]) -> (bool, u64) {
         attributes: Vec::new(),
         headers: Vec::new(),
     };
-    let mut call = Box::pin(code::handle(Arc::new(code), store, event));
+    let mut call = Box::pin(code::handle(&code, store, &event));
     let mut slice = || call.as_mut().poll(&mut Context::from_waker(Waker::noop()));
     match slice() {
         Poll::Ready(ended) => (true, ended.memory),

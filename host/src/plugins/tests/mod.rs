@@ -5,6 +5,7 @@ mod reload;
 mod sandbox;
 mod semantics;
 mod trial;
+mod warm;
 mod watching;
 
 use std::path::Path;
