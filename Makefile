@@ -11,13 +11,14 @@ help: ## Show what there is.
 run: setup $(HOST) plugins ## Build all, start a demo host, send a real event through, leave it running.
 	$(HOST) demo --dir target/demo --plugins target/plugins/built
 
-test: setup languages $(HOST) plugins ## Run every test.
+test: setup $(HOST) plugins ## Run every test.
 	$(CARGO) test --workspace --all-targets
 	$(CARGO) test --workspace --doc
 
 check: setup ## Format, lints, licences, the order of the modules.
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	$(CARGO) clippy -p hookwright-tests --test languages -- -D warnings
 	@./.ci/deny $(DENY_VERSION)
 	$(CARGO) test -p hookwright-tests --test tidy
 
@@ -46,8 +47,9 @@ deb: setup ## Make a Debian package in target/deb.
 setup: ## Install what is missing (Debian: by apt-get).
 	@./.ci/setup
 
-languages: ## Install what plugins in JavaScript and Python are built with, below target/tools.
+languages: setup $(HOST) ## Test plugins in JavaScript, Python and C by their real tools.
 	@./.ci/languages
+	$(CARGO) test -p hookwright-tests --test languages
 
 .PHONY: $(HOST)
 $(HOST):

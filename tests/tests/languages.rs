@@ -1,18 +1,22 @@
-//! Other languages than Rust, by their real toolchains: each example is built, passes its cases and serves in a host.
+//! Other languages than Rust, by their real tools: what `plugin new` makes and each example are built, pass their cases, and serve in a host.
+//!
+//! Run by `make languages`, which installs the tools; `make test` leaves it out,
+//! since a component with an interpreter in it takes the compiler a while.
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 use hookwright_tests::{HostBuilder, Receiver, artifact, eventually};
+use tempfile::TempDir;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").into()
 }
 
-/// What `.ci/setup` installs.
+/// What `.ci/languages` installs.
 fn tool(path: &str) -> PathBuf {
     let tool = root().join("target/tools").join(path);
-    assert!(tool.exists(), "{} is missing: run `make setup`", tool.display());
+    assert!(tool.exists(), "{} is missing: run `make languages`", tool.display());
     tool
 }
 
@@ -24,62 +28,106 @@ fn run(command: &mut Command) -> String {
     out
 }
 
-/// Builds the example, runs its cases, and sends an order through a host that has it.
-async fn whole_way(language: &str, prepare: impl FnOnce(&Path, &mut Command)) {
-    let folder = tempfile::tempdir().expect("a folder");
-    let project = folder.path().join("large-orders");
-    let example = root().join(format!("plugins/examples-{language}/large-orders"));
-    run(Command::new("cp").arg("-r").arg(&example).arg(&project));
-    let contract = |path: PathBuf| std::fs::read_to_string(path).expect("the contract");
-    assert_eq!(
-        contract(project.join("wit/types.wit")),
-        contract(root().join("wit/v0.1/types.wit"))
-    );
-
-    let mut build = Command::new(artifact("hookwright"));
-    prepare(&project, &mut build);
-    let built = run(build.args(["plugin", "build"]).current_dir(&project));
-    assert!(built.contains("large-orders.wasm") && !built.contains("wasi:"), "{built}");
-
-    let mut test = Command::new(artifact("hookwright"));
-    test.args(["plugin", "test"]).current_dir(&project);
-    let tested = run(test.env("XDG_CACHE_HOME", folder.path()));
-    assert!(tested.contains("3 ok"), "{tested}");
-
-    let sink = Receiver::good().await;
-    let settings = format!(
-        "[sources.a]\nverify = {{ scheme = \"none\" }}\nplugins = [\"large-orders\"]\n\
-         [plugins.large-orders]\nconfig = {{ limit = 1000, to = [\"review\"] }}\nlimits = {{ time = \"1s\" }}\n\
-         [destinations.review]\nurl = \"{}\"\nallow_private = true\nsign = {{ scheme = \"none\" }}\n",
-        sink.url()
-    );
-    let component = std::fs::read(project.join("plugins-built/large-orders.wasm")).expect("built");
-    let host = HostBuilder::new(&settings).start().await;
-    std::fs::write(host.plugins().join("large-orders.wasm"), component).expect("a write");
-    eventually("the plugin is in force", Duration::from_secs(180), || async {
-        let plugins = host.api("plugins").await.ok()?;
-        plugins["plugins"][0]["digest"].is_string().then_some(())
-    })
-    .await;
-    let body = "{\"id\":1,\"amount\":1000.50}";
-    host.client.post(host.ingress(), "/in/a", &[], body).await.expect("an answer");
-    eventually("the order arrives", Duration::from_secs(30), || async {
-        (sink.count() == 1).then_some(())
-    })
-    .await;
-    assert_eq!(sink.received()[0].body, body.as_bytes());
+/// A folder for projects in one language, and for the native code of their components.
+struct Desk {
+    language: &'static str,
+    folder: TempDir,
 }
 
-/// One after the other: a component with an interpreter takes the compiler most of a minute.
+impl Desk {
+    fn new(language: &'static str) -> Self {
+        Self { language, folder: tempfile::tempdir().expect("a folder") }
+    }
+
+    fn hookwright(&self, folder: &Path, args: &[&str]) -> String {
+        let mut command = Command::new(artifact("hookwright"));
+        command.args(args).current_dir(folder).env("XDG_CACHE_HOME", self.folder.path());
+        if self.language == "python" {
+            command.env("HOOKWRIGHT_COMPONENTIZE_PY", tool("python/bin/componentize-py"));
+        }
+        run(&mut command)
+    }
+
+    /// Builds a project without WASI and runs its cases; answers the component's file.
+    fn build(&self, name: &str, cases: &str) -> PathBuf {
+        let project = self.folder.path().join(name);
+        if self.language == "js" {
+            let modules = project.join("node_modules");
+            std::os::unix::fs::symlink(tool("js/node_modules"), modules).expect("a link");
+        }
+        let built = self.hookwright(&project, &["plugin", "build"]);
+        assert!(built.contains(&format!("{name}.wasm")) && !built.contains("wasi:"), "{built}");
+        let tested = self.hookwright(&project, &["plugin", "test"]);
+        assert!(tested.contains(cases), "{tested}");
+        project.join(format!("plugins-built/{name}.wasm"))
+    }
+
+    fn new_project_passes_its_cases(&self) {
+        let args = ["plugin", "new", "only-pushes", "--lang", self.language];
+        self.hookwright(self.folder.path(), &args);
+        self.build("only-pushes", "2 ok");
+    }
+
+    async fn example_goes_the_whole_way(&self) {
+        let project = self.folder.path().join("large-orders");
+        let example = root().join(format!("plugins/examples-{}/large-orders", self.language));
+        run(Command::new("cp").arg("-r").arg(&example).arg(&project));
+        let contract = |path: PathBuf| std::fs::read_to_string(path).expect("the contract");
+        let (copy, original) = (project.join("wit/types.wit"), root().join("wit/v0.1/types.wit"));
+        assert_eq!(contract(copy), contract(original));
+        let component = self.build("large-orders", "3 ok");
+
+        let sink = Receiver::good().await;
+        // As in the cases, so that the native code is there already.
+        let settings = format!(
+            "[sources.a]\nverify = {{ scheme = \"none\" }}\nplugins = [\"large-orders\"]\n\
+             [plugins.large-orders]\nconfig = {{ limit = 1000, to = [\"billing\", \"review\"] }}\n\
+             limits = {{ time = \"1s\" }}\ninstances = {{ warm = 1 }}\n\
+             [destinations.billing]\nurl = \"{url}\"\nallow_private = true\nsign = {{ scheme = \"none\" }}\n\
+             [destinations.review]\nurl = \"{url}\"\nallow_private = true\nsign = {{ scheme = \"none\" }}\n",
+            url = sink.url()
+        );
+        let host = HostBuilder::new(&settings).start().await;
+        let cache = self.folder.path().join("hookwright/compiled/.");
+        run(Command::new("cp").arg("-a").arg(cache).arg(host.dir().join("data/compiled")));
+        std::fs::copy(component, host.plugins().join("large-orders.wasm")).expect("a copy");
+        eventually("the plugin is in force", Duration::from_secs(60), || async {
+            let plugins = host.api("plugins").await.ok()?;
+            plugins["plugins"][0]["digest"].is_string().then_some(())
+        })
+        .await;
+        let bodies = ["{\"id\":1,\"amount\":1000.50}", "{\"id\":2,\"amount\":2000}"];
+        for body in bodies {
+            host.client.post(host.ingress(), "/in/a", &[], body).await.expect("an answer");
+        }
+        eventually("the orders arrive", Duration::from_secs(30), || async {
+            (sink.count() == 2 * bodies.len()).then_some(())
+        })
+        .await;
+        let mut got: Vec<_> = sink.received().into_iter().map(|one| one.body).collect();
+        got.sort();
+        got.dedup();
+        assert_eq!(got, bodies.map(str::as_bytes));
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn javascript_and_python_go_the_whole_way() {
-    let (modules, tool) = (tool("js/node_modules"), tool("python/bin/componentize-py"));
-    whole_way("js", |project, _| {
-        std::os::unix::fs::symlink(modules, project.join("node_modules")).expect("a link");
-    })
-    .await;
-    whole_way("python", |_, build| {
-        build.env("HOOKWRIGHT_COMPONENTIZE_PY", tool);
-    })
-    .await;
+async fn javascript_goes_the_whole_way() {
+    let desk = Desk::new("js");
+    desk.new_project_passes_its_cases();
+    desk.example_goes_the_whole_way().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn python_goes_the_whole_way() {
+    let desk = Desk::new("python");
+    desk.new_project_passes_its_cases();
+    desk.example_goes_the_whole_way().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn c_goes_the_whole_way() {
+    let desk = Desk::new("c");
+    desk.new_project_passes_its_cases();
+    desk.example_goes_the_whole_way().await;
 }

@@ -1,7 +1,7 @@
 import { componentize } from '@bytecodealliance/componentize-js';
 import { writeFile } from 'node:fs/promises';
 
-const [sourcePath, witPath, out] = process.argv.slice(1);
+const [sourcePath, witPath, worldName, out] = process.argv.slice(1);
 const disableFeatures = ['random', 'stdio', 'clocks', 'http', 'fetch-event'];
-const { component } = await componentize({ sourcePath, witPath, worldName: 'plugin', disableFeatures });
+const { component } = await componentize({ sourcePath, witPath, worldName, disableFeatures });
 await writeFile(out, component);

@@ -51,7 +51,14 @@ fn componentize(bytes: Vec<u8>) -> Result<Vec<u8>> {
     if Parser::is_component(&bytes) {
         return Ok(bytes);
     }
-    ComponentEncoder::default().validate(true).module(&bytes)?.encode()
+    let module = ComponentEncoder::default().validate(true).module(&bytes);
+    module.and_then(|mut module| module.encode()).map_err(|error| {
+        if !format!("{error:#}").contains("wasi_snapshot_preview1") {
+            return error;
+        }
+        let why = "it uses the C library's files, streams, clocks or environment (`printf` and the like), and a plugin has none: write to the host's log, and build texts by hand";
+        error.context(why)
+    })
 }
 
 /// The imports and the contract's version.

@@ -1,10 +1,11 @@
-//! Plugins in other languages than Rust: which a project is in, and which tool makes a component of it.
+//! Plugins in other languages than Rust: which a project is in, and what makes a component of it.
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 use serde::Deserialize;
 
+use super::c;
 use super::toolchain::clean;
 
 /// The versions that this Hookwright is tested with; a project may pin another.
@@ -13,6 +14,8 @@ pub(super) const COMPONENTIZE_JS: &str = "0.23.0";
 
 /// The contract, as it is written into a project's `wit/`.
 pub(super) const CONTRACT: &str = include_str!("../../../../wit/v0.1/types.wit");
+/// The contract's world that a project is built for where it names none.
+pub(super) const WORLD: &str = "plugin";
 /// Asks componentize-js for a component without WASI.
 const BUILD_JS: &str = include_str!("../../../templates/js/build.mjs");
 
@@ -24,18 +27,33 @@ pub(crate) enum Language {
     Js,
     /// Python, by componentize-py
     Python,
+    /// C, by clang
+    C,
 }
 
-/// The one file that tells a project's language and holds its name.
-const MARKS: [(&str, Language); 2] =
-    [("package.json", Language::Js), ("pyproject.toml", Language::Python)];
+/// What makes a component of a project that is not cargo's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Tool {
+    ComponentizeJs,
+    ComponentizePy,
+    Clang,
+}
+
+/// The one file that tells a project's tool and holds its name.
+const MARKS: [(&str, Tool); 3] = [
+    ("package.json", Tool::ComponentizeJs),
+    ("pyproject.toml", Tool::ComponentizePy),
+    ("plugin.toml", Tool::Clang),
+];
 
 /// A project that is not cargo's.
 #[derive(Debug)]
 pub(super) struct Project {
     pub(super) name: String,
     folder: PathBuf,
-    language: Language,
+    tool: Tool,
+    /// One of the contract's worlds: what the plugin may import.
+    world: String,
 }
 
 #[derive(Deserialize)]
@@ -44,8 +62,51 @@ struct Named {
 }
 
 #[derive(Deserialize)]
+struct OfHookwright {
+    world: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct PackageJson {
+    name: String,
+    hookwright: Option<OfHookwright>,
+}
+
+#[derive(Deserialize)]
 struct PyProject {
     project: Named,
+    tool: Option<PyTools>,
+}
+
+#[derive(Deserialize)]
+struct PyTools {
+    hookwright: Option<OfHookwright>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PluginToml {
+    name: String,
+    world: Option<String>,
+}
+
+/// Name and world, as the project's file tells them.
+fn read(tool: Tool, text: &str) -> Result<(String, Option<String>)> {
+    let world = |of: Option<OfHookwright>| of.and_then(|of| of.world);
+    Ok(match tool {
+        Tool::ComponentizePy => {
+            let all: PyProject = toml::from_str(text)?;
+            (all.project.name, world(all.tool.and_then(|tool| tool.hookwright)))
+        }
+        Tool::Clang => {
+            let all: PluginToml = toml::from_str(text)?;
+            (all.name, all.world)
+        }
+        Tool::ComponentizeJs => {
+            let all: PackageJson = serde_json::from_str(text)?;
+            (all.name, world(all.hookwright))
+        }
+    })
 }
 
 impl Project {
@@ -58,28 +119,30 @@ impl Project {
             return Ok(None);
         }
         let mark = MARKS.iter().find(|(file, _)| folder.join(file).is_file());
-        let Some((file, language)) = mark else { return Ok(None) };
+        let Some((file, tool)) = mark else { return Ok(None) };
         let path = folder.join(file);
         let shown = path.display();
         let text = std::fs::read_to_string(&path).with_context(|| format!("can't read {shown}"))?;
-        let named = match language {
-            Language::Python => toml::from_str::<PyProject>(&text).map(|all| all.project)?,
-            _ => serde_json::from_str::<Named>(&text)?,
-        };
+        let (name, world) = read(*tool, &text).with_context(|| shown.to_string())?;
         let name: crate::model::Name =
-            named.name.parse().with_context(|| format!("the name in {shown}"))?;
-        let folder = folder.canonicalize()?;
-        Ok(Some(Self { name: name.to_string(), folder, language: *language }))
+            name.parse().with_context(|| format!("the name in {shown}"))?;
+        Ok(Some(Self {
+            name: name.to_string(),
+            folder: folder.canonicalize()?,
+            tool: *tool,
+            world: world.unwrap_or_else(|| WORLD.to_owned()),
+        }))
     }
 
-    /// Makes the component; answers which tool it was.
+    /// Makes the component, or a module of which one can be made; answers which tool it was.
     ///
     /// # Errors
     /// When the tool is missing, with the command that installs it, or when it fails.
     pub(super) fn build(&self, out: &Path) -> Result<String> {
-        let (mut command, tool) = match self.language {
-            Language::Python => self.python(out)?,
-            _ => self.javascript(out)?,
+        let (mut command, tool) = match self.tool {
+            Tool::ComponentizeJs => self.javascript(out)?,
+            Tool::ComponentizePy => self.python(out)?,
+            Tool::Clang => c::compiler(&self.folder, &self.world, out)?,
         };
         let done = command.status().with_context(|| format!("can't run {tool}"))?;
         if !done.success() {
@@ -101,8 +164,8 @@ impl Project {
             );
         };
         let mut command = clean(&tool, &self.folder);
-        command.args(["-d", "wit", "-w", "plugin", "componentize", "--stub-wasi", "plugin", "-o"]);
-        command.arg(out);
+        command.args(["-d", "wit", "-w", &self.world]);
+        command.args(["componentize", "--stub-wasi", "plugin", "-o"]).arg(out);
         Ok((command, tool.display().to_string()))
     }
 
@@ -116,12 +179,14 @@ impl Project {
             bail!("componentize-js is missing: run `npm install` in {}", self.folder.display());
         }
         let mut command = clean(Path::new("node"), &self.folder);
-        command.args(["--input-type=module", "-e", BUILD_JS, "./plugin.js", "wit"]).arg(out);
+        let arguments = ["--input-type=module", "-e", BUILD_JS, "./plugin.js", "wit", &self.world];
+        command.args(arguments).arg(out);
         Ok((command, "componentize-js".to_owned()))
     }
 }
 
-fn on_path(name: &str) -> Option<PathBuf> {
+/// The program of that name on the path.
+pub(super) fn on_path(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path).map(|folder| folder.join(name)).find(|file| file.is_file())
 }
@@ -133,16 +198,26 @@ mod tests {
     #[test]
     fn a_project_is_known_by_its_file_and_cargos_is_left_to_cargo() {
         let folder = tempfile::tempdir().unwrap();
-        assert!(Project::find(folder.path()).unwrap().is_none());
-        std::fs::write(folder.path().join("pyproject.toml"), "[project]\nname = \"a-b\"\n")
-            .unwrap();
-        let found = Project::find(folder.path()).unwrap().unwrap();
-        assert_eq!((found.name.as_str(), found.language), ("a-b", Language::Python));
-        std::fs::write(folder.path().join("package.json"), "{\"name\": \"../x\"}").unwrap();
-        let error = format!("{:#}", Project::find(folder.path()).unwrap_err());
+        let write = |file: &str, text: &str| {
+            std::fs::write(folder.path().join(file), text).unwrap();
+        };
+        let found = || Project::find(folder.path());
+        assert!(found().unwrap().is_none());
+        write("plugin.toml", "name = \"in-c\"\nworld = \"plugin-kv\"\n");
+        let project = found().unwrap().unwrap();
+        assert_eq!((project.name.as_str(), project.tool), ("in-c", Tool::Clang));
+        assert_eq!(project.world, "plugin-kv");
+        write("pyproject.toml", "[project]\nname = \"a-b\"\n[tool.hookwright]\nworld = \"w\"\n");
+        let project = found().unwrap().unwrap();
+        assert_eq!((project.name.as_str(), project.tool), ("a-b", Tool::ComponentizePy));
+        assert_eq!(project.world, "w");
+        write("package.json", "{\"name\": \"a\"}");
+        assert_eq!(found().unwrap().unwrap().world, WORLD);
+        write("package.json", "{\"name\": \"../x\"}");
+        let error = format!("{:#}", found().unwrap_err());
         assert!(error.contains("package.json"), "{error}");
-        std::fs::write(folder.path().join("Cargo.toml"), "").unwrap();
-        assert!(Project::find(folder.path()).unwrap().is_none());
+        write("Cargo.toml", "");
+        assert!(found().unwrap().is_none());
     }
 
     #[test]

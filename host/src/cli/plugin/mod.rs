@@ -1,6 +1,7 @@
 //! `hookwright plugin`: what an author of plugins needs on the command line.
 mod bench;
 mod build;
+mod c;
 mod cases;
 mod check;
 mod component;

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 
-use super::language::{COMPONENTIZE_JS, COMPONENTIZE_PY, CONTRACT, Language};
-use super::sdk;
+use super::language::{COMPONENTIZE_JS, COMPONENTIZE_PY, CONTRACT, Language, WORLD};
+use super::{c, sdk};
 use crate::model::Name;
 
 macro_rules! template {
@@ -32,6 +32,12 @@ const PYTHON: [(&str, &str); 4] = [
     ("plugin.py", template!("python/plugin.py")),
     ("README.md", template!("python/README.md")),
     (".gitignore", template!("python/gitignore")),
+];
+const C: [(&str, &str); 4] = [
+    ("plugin.toml", template!("c/plugin.toml")),
+    ("plugin.c", template!("c/plugin.c")),
+    ("README.md", template!("c/README.md")),
+    (".gitignore", template!("c/gitignore")),
 ];
 /// The same in every language: what the plugin is to do.
 const CASES: [(&str, &str); 2] = [
@@ -77,6 +83,7 @@ pub(super) fn run(args: &NewArgs) -> Result<()> {
             let pip = format!(".venv/bin/pip install componentize-py=={COMPONENTIZE_PY}");
             (&PYTHON, COMPONENTIZE_PY, format!("python3 -m venv .venv && {pip}"))
         }
+        Language::C => (&C, "", c::INSTALL.to_owned()),
     };
     for (path, text) in files.iter().chain(&CASES) {
         let text = text.replace("{{name}}", &name).replace("{{crate}}", &name.replace('-', "_"));
@@ -88,6 +95,10 @@ pub(super) fn run(args: &NewArgs) -> Result<()> {
         }
     } else {
         write(&folder.join("wit/types.wit"), CONTRACT)?;
+    }
+    if args.lang == Language::C {
+        // So that an editor knows the names before the first build.
+        c::bindings(&folder, WORLD)?;
     }
     let folder = folder.display();
     writeln!(
@@ -130,7 +141,12 @@ mod tests {
     #[test]
     fn other_languages_get_the_contract_and_the_same_cases() {
         let home = tempfile::tempdir().unwrap();
-        for (lang, file) in [(Language::Js, "package.json"), (Language::Python, "plugin.py")] {
+        let all = [
+            (Language::Js, "package.json"),
+            (Language::Python, "plugin.py"),
+            (Language::C, "bindings/plugin.h"),
+        ];
+        for (lang, file) in all {
             let folder = home.path().join(file);
             run(&NewArgs { lang, ..args("only-pushes", &folder) }).unwrap();
             for file in [file, "README.md", "wit/types.wit", "cases/push.toml", ".gitignore"] {
