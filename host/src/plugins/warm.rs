@@ -54,7 +54,8 @@ impl Pool {
             };
             let calls = kept.instance.calls();
             let why = error.root_cause();
-            let line = format!("(an instance broke at its event {calls}, a fresh one tries: {why})");
+            let line =
+                format!("(an instance broke at its event {calls}, a fresh one tries: {why})");
             begin.log.write(Level::Warn, &line);
         }
         match Instance::new(&begin.code, begin.store()).await {

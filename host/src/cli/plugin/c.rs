@@ -69,7 +69,8 @@ pub(super) fn compiler(folder: &Path, world: &str, out: &Path) -> Result<(Comman
     command.args(["--target=wasm32-wasi", "-mexec-model=reactor", "-O2", "-Wall"]);
     command.arg(format!("--sysroot={}", sysroot.display())).args(["-I", BINDINGS]).args(LINK);
     command.args(sources(folder)?);
-    command.args(["plugin.c", "plugin_component_type.o"].map(|file| Path::new(BINDINGS).join(file)));
+    command
+        .args(["plugin.c", "plugin_component_type.o"].map(|file| Path::new(BINDINGS).join(file)));
     command.arg("-o").arg(out);
     Ok((command, clang.display().to_string()))
 }
@@ -123,8 +124,8 @@ fn advice(major: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use super::super::language::CONTRACT;
+    use super::*;
 
     #[test]
     fn bindings_have_the_same_names_in_each_world() {
