@@ -37,7 +37,7 @@ fuzz_target!(|input: (String, Option<Vec<u8>>)| {
 });
 
 fn client(url: Uri, ca: Option<Bytes>) -> Result<(), SetupError> {
-    let name = "d".to_owned();
-    let options = Options { name, url, allow_private: false, ca, in_flight: 1, excerpt: 1_024 };
+    let mut options = Options::new("d", url);
+    options.transport.tls.ca = ca;
     EGRESS.client(options).map(drop)
 }

@@ -11,6 +11,7 @@ mod signature;
 mod table;
 pub mod vectors;
 mod wait;
+mod wild;
 
 pub use guest::{guest, hostile};
 pub use host::{Host, HostBuilder, artifact, plugins_dir};
@@ -19,3 +20,4 @@ pub use receiver::{Answer, Received, Receiver};
 pub use signature::is_signed;
 pub use table::table;
 pub use wait::{eventually, within};
+pub use wild::{Act, Wild};

@@ -18,7 +18,7 @@ const TABLE: &[(&str, u8, &[&str])] = &[
     ("tasks", 1, &["metrics"]),
     ("store", 2, &["telemetry"]),
     ("plugins", 2, &["telemetry"]),
-    ("egress", 2, &["telemetry"]),
+    ("egress", 2, &["signing", "telemetry"]),
     ("server", 2, &["tasks"]),
     ("ingress", 3, &["server", "store", "signing", "tasks"]),
     ("routing", 3, &["store", "plugins", "tasks"]),

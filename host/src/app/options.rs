@@ -1,5 +1,6 @@
 //! Turns the settings into each part's options.
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -13,7 +14,7 @@ use crate::ingress::{self, KeyFrom, KindFrom};
 use crate::model::Name;
 use crate::plugins::{self, Compiler};
 use crate::routing::{FirstWaits, OnFailure, Order, Orders, Pipeline, Pipelines, Step};
-use crate::{server, store};
+use crate::{egress, server, store};
 
 pub(super) fn store(config: &Config, clock: Clock) -> store::Options {
     store::Options {
@@ -147,13 +148,6 @@ pub(super) fn destinations(config: &Config) -> anyhow::Result<HashMap<Name, Dest
 }
 
 pub(super) fn destination(to: &config::DestinationConfig) -> anyhow::Result<DestinationOptions> {
-    let ca = match &to.ca {
-        Some(path) => {
-            let read = std::fs::read(path);
-            Some(Bytes::from(read.with_context(|| format!("ca = {}", path.display()))?))
-        }
-        None => None,
-    };
     let mut headers = HeaderMap::new();
     for (name, value) in &to.headers {
         headers.append(name.clone(), value.clone());
@@ -176,11 +170,46 @@ pub(super) fn destination(to: &config::DestinationConfig) -> anyhow::Result<Dest
             cap: breaker.cap,
         }),
         disable_after: to.lane.disable_after,
-        allow_private: to.allow_private,
-        ca,
+        transport: transport(&to.transport)?,
         headers,
         disabled: to.disabled,
         ..DestinationOptions::new(to.url.clone())
+    })
+}
+
+fn transport(to: &config::TransportConfig) -> anyhow::Result<egress::Transport> {
+    let read = |key: &str, path: &Path| {
+        let read = std::fs::read(path).with_context(|| format!("{key} = {}", path.display()));
+        read.map(Bytes::from)
+    };
+    let identity = match (&to.tls.cert, &to.tls.key) {
+        (Some(cert), Some(key)) => {
+            Some(egress::Identity { chain: read("tls.cert", cert)?, key: key.clone() })
+        }
+        _ => None,
+    };
+    Ok(egress::Transport {
+        reach: match &to.allow_private {
+            config::AllowPrivate::None => egress::Reach::Public,
+            config::AllowPrivate::Networks(networks) => egress::Reach::Networks(networks.clone()),
+            config::AllowPrivate::All => egress::Reach::Any,
+        },
+        tls: egress::TlsOptions {
+            ca: to.ca.as_deref().map(|path| read("ca", path)).transpose()?,
+            pins: to.tls.pin.clone(),
+            identity,
+            min: if to.tls.min_13 { egress::TlsVersion::V13 } else { egress::TlsVersion::V12 },
+        },
+        proxy: to.proxy.as_ref().map(|proxy| egress::Proxy {
+            url: proxy.url.clone(),
+            authorization: proxy.authorization.clone(),
+        }),
+        http2: to.http2,
+        phases: egress::Phases {
+            connect: to.timeouts.connect,
+            tls: to.timeouts.tls,
+            first_byte: to.timeouts.first_byte,
+        },
     })
 }
 

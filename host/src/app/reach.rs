@@ -16,12 +16,8 @@ pub async fn reach(config: &Config, name: &Name, patience: Duration) -> anyhow::
     let to = config.destinations.get(name).context("is not in the settings")?;
     let to = options::destination(to)?;
     let options = egress::Options {
-        name: name.to_string(),
-        url: to.url,
-        allow_private: to.allow_private,
-        ca: to.ca,
-        in_flight: to.in_flight,
-        excerpt: 0,
+        transport: to.transport,
+        ..egress::Options::new(name.to_string(), to.url)
     };
     Ok(Egress::default().reach(&options, patience.min(to.timeout)).await?)
 }

@@ -41,7 +41,7 @@ const SAN: Text<ServerName<'static>> = Text {
     },
 };
 
-const SHA256: Text<[u8; 32]> = Text {
+pub(super) const SHA256: Text<[u8; 32]> = Text {
     name: "SHA-256 in hex",
     example: "[\"A0:4E:…\"]",
     unit: "",

@@ -5,6 +5,7 @@ use super::reader::Section;
 use super::settings::Config;
 use super::tree::{Entry, Table, Value};
 use super::unit::{Fault, print_duration, print_size};
+use crate::model::other_protocol;
 use crate::retry::Policy;
 use crate::signing::Verify;
 
@@ -16,6 +17,7 @@ pub(super) fn check(s: &Section<'_, '_>, tree: &Table, config: &Config) {
     body_sizes(s, tree, config);
     unused_plugins(s, tree);
     retry_spans(s, tree, config);
+    ports(s, tree, config);
 }
 
 fn listeners(s: &Section<'_, '_>, tree: &Table, config: &Config) {
@@ -122,6 +124,26 @@ fn unused_plugins(s: &Section<'_, '_>, tree: &Table) {
     }
 }
 
+fn ports(s: &Section<'_, '_>, tree: &Table, config: &Config) {
+    for (name, destination) in &config.destinations {
+        let default = if destination.url.scheme_str() == Some("https") { 443 } else { 80 };
+        let port = destination.url.port_u16().unwrap_or(default);
+        let message = match (&config.delivery.ports, other_protocol(port)) {
+            (Some(ports), _) if !ports.contains(&port) => {
+                format!("port {port} is not among `delivery.ports`")
+            }
+            (None, Some(service)) => format!("port {port} is that of {service}"),
+            _ => continue,
+        };
+        if let Some(entry) = find(tree, &["destinations", name, "url"]) {
+            let help =
+                "correct the port, or name all that destinations may have in `[delivery] ports`";
+            let fault = Fault::new(message, help);
+            s.reader.mistake(&entry.node.origin, &format!("destinations.{name}.url"), fault);
+        }
+    }
+}
+
 fn retry_spans(s: &Section<'_, '_>, tree: &Table, config: &Config) {
     let keep = config.retention.keep;
     for (name, destination) in &config.destinations {
@@ -143,10 +165,16 @@ fn retry_spans(s: &Section<'_, '_>, tree: &Table, config: &Config) {
 fn span(policy: &Policy) -> Duration {
     let (mut wait, cap) = (policy.base.as_secs_f64(), policy.cap.as_secs_f64());
     let mut all = policy.first.as_secs_f64();
-    for _ in 1..policy.attempts {
-        all += wait.min(cap) * (1.0 + policy.jitter);
-        wait = (wait * policy.factor).min(cap);
+    let spread = 1.0 + policy.jitter;
+    if policy.schedule.is_empty() {
+        for _ in 1..policy.attempts {
+            all += wait.min(cap) * spread;
+            wait = (wait * policy.factor).min(cap);
+        }
+    } else {
+        all += policy.schedule.iter().map(|wait| wait.as_secs_f64() * spread).sum::<f64>();
     }
+    let all = policy.max_age.map_or(all, |age| all.min(age.as_secs_f64()));
     Duration::try_from_secs_f64(all).unwrap_or(Duration::MAX)
 }
 

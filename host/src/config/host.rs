@@ -97,6 +97,8 @@ pub struct DeliveryConfig {
     pub memory: u64,
     /// Bytes of a destination's answer that are kept.
     pub response_excerpt: u64,
+    /// None: all but those at which other protocols are at home.
+    pub ports: Option<Vec<u16>>,
 }
 
 /// `[log]`.
@@ -303,6 +305,9 @@ impl DeliveryConfig {
                 )
                 .range("0B", "64KiB")
                 .default("4KiB"),
+            ports: s
+                .key("ports", List(whole()), "Ports that destinations may have, and no others.")
+                .optional("all but those of other protocols, as 25 and 6379"),
         }
     }
 }

@@ -219,24 +219,43 @@ impl<K: Kind> Kind for List<K> {
     }
 
     fn read(&self, at: &At<'_, '_>) -> Option<Vec<K::Value>> {
-        let Value::List(items) = &at.node.value else {
-            return mismatch(at, "a list", "[\"…\", \"…\"]");
-        };
-        let mut values = Vec::with_capacity(items.len());
-        let mut good = true;
-        for (index, node) in items.iter().enumerate() {
-            let item = At { node, path: format!("{}[{index}]", at.path), ..at.clone() };
-            let value = self.0.read(&item);
-            good &= value.is_some();
-            values.extend(value);
-            let text = node.text();
-            if text.is_some() && items[..index].iter().any(|earlier| earlier.text() == text) {
-                good = false;
-                item.wrong::<()>(Fault::new("stands in the list twice", "remove one"));
-            }
-        }
-        good.then_some(values)
+        items(&self.0, at, false)
     }
+}
+
+/// A list in which a value may stand more than once.
+pub(super) struct Sequence<K>(pub(super) K);
+
+impl<K: Kind> Kind for Sequence<K> {
+    type Value = Vec<K::Value>;
+
+    fn name(&self) -> String {
+        format!("list of {}", self.0.name())
+    }
+
+    fn read(&self, at: &At<'_, '_>) -> Option<Vec<K::Value>> {
+        items(&self.0, at, true)
+    }
+}
+
+fn items<K: Kind>(kind: &K, at: &At<'_, '_>, repeats: bool) -> Option<Vec<K::Value>> {
+    let Value::List(items) = &at.node.value else {
+        return mismatch(at, "a list", "[\"…\", \"…\"]");
+    };
+    let mut values = Vec::with_capacity(items.len());
+    let mut good = true;
+    for (index, node) in items.iter().enumerate() {
+        let item = At { node, path: format!("{}[{index}]", at.path), ..at.clone() };
+        let value = kind.read(&item);
+        good &= value.is_some();
+        values.extend(value);
+        let text = node.text().filter(|_| !repeats);
+        if text.is_some() && items[..index].iter().any(|earlier| earlier.text() == text) {
+            good = false;
+            item.wrong::<()>(Fault::new("stands in the list twice", "remove one"));
+        }
+    }
+    good.then_some(values)
 }
 
 /// The name of a plugin or destination that the settings define.

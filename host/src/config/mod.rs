@@ -31,7 +31,10 @@ mod written;
 
 pub use access::{AccessConfig, ClientConfig};
 pub use answer::AnswerConfig;
-pub use destination::{BreakerConfig, DestinationConfig, LaneConfig, Order};
+pub use destination::{
+    AllowPrivate, BreakerConfig, ClientTlsConfig, DestinationConfig, LaneConfig, Order,
+    ProxyConfig, TimeoutsConfig, TransportConfig,
+};
 pub use host::{
     AdminConfig, ClientHeader, DeliveryConfig, EngineConfig, IngressConfig, LogConfig, LogFormat,
     LogLevel, RetentionConfig, StoreConfig, TlsConfig,

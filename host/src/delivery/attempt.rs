@@ -37,6 +37,12 @@ pub(super) async fn run(
     let now_ms = lane.shared.clock.now_ms();
     let tries = delivery.tries.saturating_add(1);
     let after = settings.policy.next(tries, &outcome, now_ms, random_unit());
+    let first_round = delivery.tries == delivery.attempts;
+    let after = if first_round {
+        settings.policy.unless_aged(after, delivery.event.received_ms(), &outcome)
+    } else {
+        after
+    };
     log(&delivery, &outcome, &after, took);
     lane.meter.outcome(&outcome, took);
     let next = match after {

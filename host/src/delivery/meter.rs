@@ -158,16 +158,7 @@ mod tests {
             [101, 204, 308, 404, 503, 999, 7].map(answered),
             ["1xx", "2xx", "3xx", "4xx", "5xx", "other", "other"]
         );
-        for cause in [
-            Cause::Dns,
-            Cause::Refused,
-            Cause::Connect,
-            Cause::Tls,
-            Cause::Timeout,
-            Cause::Protocol,
-            Cause::Request,
-            Cause::Credentials,
-        ] {
+        for cause in Cause::ALL {
             let failed = Outcome::Failed { cause, message: String::new() };
             assert_eq!(CLASSES[class(&failed)], cause.as_str());
         }

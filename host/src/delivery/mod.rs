@@ -24,7 +24,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Uri};
 
 pub use handle::{Handle, start};
@@ -32,7 +31,7 @@ pub use health::Breaker;
 pub use rate::Rate;
 pub use status::{Last, State, Status};
 
-use crate::egress::{Resolver, SetupError, SystemResolver};
+use crate::egress::{Resolver, SetupError, SystemResolver, Transport};
 use crate::model::Name;
 use crate::retry::Policy;
 use crate::signing::Sign;
@@ -85,10 +84,7 @@ pub struct DestinationOptions {
     pub breaker: Option<Breaker>,
     /// Disables it after nothing but failures for so long; none: never. Default 5 days.
     pub disable_after: Option<Duration>,
-    /// Default false.
-    pub allow_private: bool,
-    /// Certificates in PEM that are trusted besides the machine's.
-    pub ca: Option<Bytes>,
+    pub transport: Transport,
     /// Sent with every delivery. Names that Hookwright owns are refused.
     pub headers: HeaderMap,
     /// Keeps all deliveries waiting. Default false.
@@ -108,8 +104,7 @@ impl DestinationOptions {
             adaptive: true,
             breaker: Some(Breaker::default()),
             disable_after: Some(Duration::from_secs(5 * 24 * 3_600)),
-            allow_private: false,
-            ca: None,
+            transport: Transport::default(),
             headers: HeaderMap::new(),
             disabled: false,
         }

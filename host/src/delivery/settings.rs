@@ -65,8 +65,7 @@ impl Maker {
         let made_of = egress::Options {
             name: name.to_string(),
             url: options.url,
-            allow_private: options.allow_private,
-            ca: options.ca,
+            transport: options.transport,
             in_flight,
             excerpt: self.excerpt,
         };

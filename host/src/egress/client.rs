@@ -12,10 +12,10 @@ use hyper_util::client::legacy;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::time::Instant;
 
-use super::connector::{Connector, Guarded};
+use super::connector::Connector;
 use super::failure::{classify, failed};
 use super::guard::Guard;
-use super::resolver::{LookUp, Resolver};
+use super::resolver::Resolver;
 use super::tls::Tls;
 use super::{Options, SetupError};
 use crate::model::{Cause, Outcome};
@@ -24,9 +24,9 @@ use crate::model::{Cause, Outcome};
 /// balancers close them.
 const IDLE: Duration = Duration::from_secs(50);
 /// All of an answer's headers together.
-const HEAD_BYTES: usize = 64 * 1024;
+pub(super) const HEAD_BYTES: usize = 64 * 1024;
 /// What is read beyond the excerpt, so that the connection can be used again.
-const DRAIN_BYTES: usize = 64 * 1024;
+pub(super) const DRAIN_BYTES: usize = 64 * 1024;
 
 /// No request is under way for longer, whatever its time-out.
 const LONGEST: Duration = Duration::from_secs(24 * 3_600);
@@ -51,20 +51,21 @@ pub struct Client {
 impl Client {
     pub(super) fn new(
         options: Options,
-        guard: Option<Guard>,
+        guard: Guard,
         resolver: Arc<dyn Resolver>,
         tls: &Tls,
     ) -> Result<Self, SetupError> {
-        check(&options.url)?;
-        let tls = tls.settings(options.ca.as_ref())?;
-        let connects = metrics::counter!(crate::metrics::CONNECTS, "destination" => options.name);
-        let tcp = Guarded::new(LookUp::new(resolver), guard, connects);
+        let name = options.name.clone();
+        let connects = metrics::counter!(crate::metrics::CONNECTS, "destination" => name);
+        let connector = Connector::new(&options, guard, resolver, tls, connects)?;
         let http = legacy::Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE)
             .pool_max_idle_per_host(options.in_flight.max(1))
             .http1_max_buf_size(HEAD_BYTES)
-            .build(Connector::new(tcp, tls));
+            .http2_max_header_list_size(HEAD_BYTES as u32)
+            .http2_initial_stream_window_size(DRAIN_BYTES as u32)
+            .build(connector);
         Ok(Self { http, url: options.url, excerpt: options.excerpt })
     }
 
@@ -110,14 +111,5 @@ async fn read(body: &mut Incoming, excerpt: &mut BytesMut, cap: usize) {
         if total > cap.saturating_add(DRAIN_BYTES) {
             return;
         }
-    }
-}
-
-fn check(url: &Uri) -> Result<(), SetupError> {
-    let known = matches!(url.scheme_str(), Some("http" | "https"));
-    match url.authority() {
-        Some(authority) if authority.as_str().contains('@') => Err(SetupError::Credentials),
-        Some(authority) if known && !authority.host().is_empty() => Ok(()),
-        _ => Err(SetupError::Url),
     }
 }

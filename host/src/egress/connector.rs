@@ -1,4 +1,4 @@
-//! Connects: name → addresses → guard → TCP to exactly those addresses → TLS.
+//! Connects: name → addresses → guard → TCP to exactly those addresses → proxy → TLS.
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -10,15 +10,20 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use http::Uri;
-use hyper_rustls::{HttpsConnector, MaybeHttpsStream};
 use hyper_util::rt::TokioIo;
 use metrics::Counter;
 use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
 use tower_service::Service;
 
+use super::client::{DRAIN_BYTES, HEAD_BYTES};
 use super::guard::Guard;
-use super::resolver::LookUp;
+use super::resolver::{LookUp, Resolver};
+use super::stream::{Bounds, Stream};
+use super::tls::Tls;
+use super::{Options, Phases, Proxy, Reach, SetupError, Transport};
 
 /// A connection that nobody waits for any more is still finished for the pool; not for ever.
 const LONGEST: Duration = Duration::from_secs(30);
@@ -31,43 +36,123 @@ const MOST_ADDRESSES: usize = 8;
 pub(super) enum ConnectError {
     #[error("`{host}` has no address: {reason}")]
     Dns { host: String, reason: String },
-    #[error(
-        "`{host}` is at {address}, {kind}; set `allow_private = true` for this destination if that is meant"
-    )]
-    Refused { host: String, address: IpAddr, kind: &'static str },
+    #[error("`{host}` is at {address}, {kind}; {cure}")]
+    Refused { host: String, address: IpAddr, kind: &'static str, cure: &'static str },
     #[error("no connection to {address}: {source}")]
     Tcp { address: SocketAddr, source: io::Error },
+    #[error("the proxy made no tunnel: {0}")]
+    Proxy(String),
     #[error("TLS failed: {0}")]
-    Tls(Box<dyn std::error::Error + Send + Sync>),
-    #[error("no connection within {LONGEST:?}")]
-    Slow,
+    Tls(io::Error),
+    #[error("no connection within {0:?}")]
+    Slow(Duration),
+    #[error("no end of the TLS handshake within {0:?}")]
+    SlowTls(Duration),
 }
 
-/// TCP to guarded addresses.
+/// Makes one destination's connections. Cheap to clone.
 #[derive(Clone)]
-pub(super) struct Guarded(Arc<Settings>);
+pub(super) struct Connector(Arc<Settings>);
 
 struct Settings {
     look_up: LookUp,
-    /// None lets every address pass.
-    guard: Option<Guard>,
+    reach: Reach,
+    /// For addresses that have no leave by `reach`.
+    guard: Guard,
+    tls: Arc<ClientConfig>,
+    proxy: Option<Proxy>,
+    phases: Phases,
+    bounds: Bounds,
     connects: Counter,
 }
 
-impl Guarded {
-    pub(super) fn new(look_up: LookUp, guard: Option<Guard>, connects: Counter) -> Self {
-        Self(Arc::new(Settings { look_up, guard, connects }))
+impl Connector {
+    /// # Errors
+    /// Where the URL, a certificate or the proxy can't be used.
+    pub(super) fn new(
+        options: &Options,
+        guard: Guard,
+        resolver: Arc<dyn Resolver>,
+        tls: &Tls,
+        connects: Counter,
+    ) -> Result<Self, SetupError> {
+        check(&options.url)?;
+        let Transport { reach, tls: trust, proxy, http2, phases } = &options.transport;
+        if proxy.as_ref().is_some_and(|proxy| proxy.place().is_none()) {
+            return Err(SetupError::Proxy);
+        }
+        let read = 2 * HEAD_BYTES + options.excerpt.saturating_add(DRAIN_BYTES);
+        Ok(Self(Arc::new(Settings {
+            look_up: LookUp::new(resolver),
+            reach: reach.clone(),
+            guard,
+            tls: tls.settings(trust, *http2)?,
+            proxy: proxy.clone(),
+            phases: *phases,
+            bounds: Bounds { read, first_byte: phases.first_byte },
+            connects,
+        })))
+    }
+}
+
+fn check(url: &Uri) -> Result<(), SetupError> {
+    let known = matches!(url.scheme_str(), Some("http" | "https"));
+    match url.authority() {
+        Some(authority) if authority.as_str().contains('@') => Err(SetupError::Credentials),
+        Some(authority) if known && !authority.host().is_empty() => Ok(()),
+        _ => Err(SetupError::Url),
     }
 }
 
 impl Settings {
-    async fn connect(&self, uri: &Uri) -> Result<TcpStream, ConnectError> {
+    async fn connect(&self, uri: &Uri) -> Result<Stream, ConnectError> {
         let host = uri.host().unwrap_or_default();
-        let default = if uri.scheme_str() == Some("https") { 443 } else { 80 };
-        let port = uri.port_u16().unwrap_or(default);
+        let encrypted = uri.scheme_str() == Some("https");
+        let port = uri.port_u16().unwrap_or(if encrypted { 443 } else { 80 });
+        let time = self.phases.connect.unwrap_or(LONGEST);
+        let connecting = tokio::time::timeout(time, self.reach(host, port)).await;
+        let stream = connecting.map_err(|_| ConnectError::Slow(time))??;
+        self.connects.increment(1);
+        if !encrypted {
+            return Ok(Stream::plain(stream, self.bounds));
+        }
+        let name = ServerName::try_from(bare(host).to_owned());
+        let name = name.map_err(|bad| ConnectError::Tls(io::Error::other(bad)))?;
+        let handshake = TlsConnector::from(Arc::clone(&self.tls)).connect(name, stream);
+        let time = self.phases.tls.unwrap_or(LONGEST);
+        let done = tokio::time::timeout(time, handshake).await;
+        let stream = done.map_err(|_| ConnectError::SlowTls(time))?;
+        Ok(Stream::tls(stream.map_err(ConnectError::Tls)?, self.bounds))
+    }
+
+    /// TCP to the destination, or through the proxy.
+    async fn reach(&self, host: &str, port: u16) -> Result<TcpStream, ConnectError> {
+        let Some((proxy, place)) =
+            self.proxy.as_ref().and_then(|proxy| Some((proxy, proxy.place()?)))
+        else {
+            return self.tcp(host, port, |address| self.refusal(address)).await;
+        };
+        if let Ok(address) = bare(host).parse() {
+            self.allowed(host, &[address], |address| self.refusal(address))?;
+        }
+        let mut stream = self.tcp(place.0, place.1, |_| None).await?;
+        proxy.tunnel(&mut stream, host, port).await?;
+        Ok(stream)
+    }
+
+    fn refusal(&self, address: IpAddr) -> Option<&'static str> {
+        self.reach.refusal(address, self.guard)
+    }
+
+    async fn tcp(
+        &self,
+        host: &str,
+        port: u16,
+        refusal: impl Fn(IpAddr) -> Option<&'static str>,
+    ) -> Result<TcpStream, ConnectError> {
         let dns = |reason: String| ConnectError::Dns { host: host.to_owned(), reason };
         let found = self.look_up.addresses(host).await.map_err(|error| dns(error.to_string()))?;
-        let allowed = self.allowed(host, &found)?;
+        let allowed = self.allowed(host, &found, refusal)?;
         if allowed.is_empty() {
             return Err(dns("the name has none".to_owned()));
         }
@@ -75,28 +160,37 @@ impl Settings {
             race(allowed.into_iter().map(|address| SocketAddr::new(address, port))).await?;
         // A connection without it works too, only later.
         stream.set_nodelay(true).ok();
-        self.connects.increment(1);
         Ok(stream)
     }
 
-    /// Those that the guard lets pass, families by turns. Where it refuses all,
-    /// the first refusal.
-    fn allowed(&self, host: &str, found: &[IpAddr]) -> Result<Vec<IpAddr>, ConnectError> {
+    /// Those that are not refused, families by turns. Where all are, the first refusal.
+    fn allowed(
+        &self,
+        host: &str,
+        found: &[IpAddr],
+        refusal: impl Fn(IpAddr) -> Option<&'static str>,
+    ) -> Result<Vec<IpAddr>, ConnectError> {
         let mut refused = None;
         let mut passed = Vec::new();
         for address in found {
-            match self.guard.and_then(|guard| guard(*address)) {
+            match refusal(*address) {
                 None => passed.push(*address),
                 Some(kind) => refused = refused.or(Some((*address, kind))),
             }
         }
         match refused {
             Some((address, kind)) if passed.is_empty() => {
-                Err(ConnectError::Refused { host: host.to_owned(), address, kind })
+                let (host, cure) = (host.to_owned(), self.reach.cure());
+                Err(ConnectError::Refused { host, address, kind, cure })
             }
             _ => Ok(by_turns(passed)),
         }
     }
+}
+
+/// Without the brackets of an IPv6 address.
+fn bare(host: &str) -> &str {
+    host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host)
 }
 
 /// One of each family in turn, beginning with the resolver's favourite, so that
@@ -115,7 +209,7 @@ fn by_turns(addresses: Vec<IpAddr>) -> Vec<IpAddr> {
 async fn race(addresses: impl Iterator<Item = SocketAddr>) -> Result<TcpStream, ConnectError> {
     let mut rest = addresses.peekable();
     let mut running = FuturesUnordered::new();
-    let mut failed = ConnectError::Slow;
+    let mut failed = ConnectError::Slow(LONGEST);
     loop {
         if let Some(address) = rest.next() {
             running.push(async move { (address, TcpStream::connect(address).await) });
@@ -131,8 +225,8 @@ async fn race(addresses: impl Iterator<Item = SocketAddr>) -> Result<TcpStream, 
     }
 }
 
-impl Service<Uri> for Guarded {
-    type Response = TokioIo<TcpStream>;
+impl Service<Uri> for Connector {
+    type Response = TokioIo<Stream>;
     type Error = ConnectError;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
 
@@ -142,41 +236,9 @@ impl Service<Uri> for Guarded {
 
     fn call(&mut self, uri: Uri) -> Self::Future {
         let settings = Arc::clone(&self.0);
-        Box::pin(async move { Ok(TokioIo::new(settings.connect(&uri).await?)) })
-    }
-}
-
-/// TCP, and TLS over it for `https`, within [`LONGEST`].
-#[derive(Clone)]
-pub(super) struct Connector(HttpsConnector<Guarded>);
-
-impl Connector {
-    pub(super) fn new(tcp: Guarded, tls: Arc<ClientConfig>) -> Self {
-        Self(HttpsConnector::from((tcp, tls)))
-    }
-}
-
-impl Service<Uri> for Connector {
-    type Response = MaybeHttpsStream<TokioIo<TcpStream>>;
-    type Error = ConnectError;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, uri: Uri) -> Self::Future {
-        let connecting = self.0.call(uri);
         Box::pin(async move {
-            match tokio::time::timeout(LONGEST, connecting).await {
-                Ok(Ok(stream)) => Ok(stream),
-                // What did not come from `Guarded` came from the TLS around it.
-                Ok(Err(error)) => Err(match error.downcast::<ConnectError>() {
-                    Ok(own) => *own,
-                    Err(tls) => ConnectError::Tls(tls),
-                }),
-                Err(_) => Err(ConnectError::Slow),
-            }
+            let connecting = tokio::time::timeout(LONGEST, settings.connect(&uri)).await;
+            connecting.map_err(|_| ConnectError::Slow(LONGEST))?.map(TokioIo::new)
         })
     }
 }

@@ -5,6 +5,7 @@ use std::io;
 use hyper_util::client::legacy;
 
 use super::connector::ConnectError;
+use super::stream::Cut;
 use crate::model::{Cause, Outcome};
 
 /// Longer messages are cut: a destination must not fill the log through them.
@@ -27,14 +28,18 @@ fn connect_cause(error: &ConnectError) -> Cause {
     match error {
         ConnectError::Dns { .. } => Cause::Dns,
         ConnectError::Refused { .. } => Cause::Refused,
-        ConnectError::Tcp { .. } | ConnectError::Slow => Cause::Connect,
+        ConnectError::Tcp { .. } | ConnectError::Proxy(_) => Cause::Connect,
+        ConnectError::Slow(_) | ConnectError::SlowTls(_) => Cause::Timeout,
         ConnectError::Tls(_) => Cause::Tls,
     }
 }
 
 fn cause(error: &legacy::Error, source: &(dyn Error + 'static)) -> Cause {
-    if links(source).any(is_tls) {
+    if links(source).any(inner::<rustls::Error>) {
         return Cause::Tls;
+    }
+    if links(source).any(is_silent) {
+        return Cause::Timeout;
     }
     match source.downcast_ref::<hyper::Error>() {
         Some(own) if own.is_user() => Cause::Request,
@@ -43,10 +48,18 @@ fn cause(error: &legacy::Error, source: &(dyn Error + 'static)) -> Cause {
     }
 }
 
-/// In TLS 1.3 a server may refuse after the handshake seems done.
-fn is_tls(error: &(dyn Error + 'static)) -> bool {
-    let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-    inner.is_some_and(|inner| inner.is::<rustls::Error>())
+/// In TLS 1.3 a server may refuse after the handshake seems done: then the
+/// error stands in one of the connection.
+fn inner<E: Error + 'static>(error: &(dyn Error + 'static)) -> bool {
+    within(error).is_some_and(|inner| inner.is::<E>())
+}
+
+fn is_silent(error: &(dyn Error + 'static)) -> bool {
+    within(error).is_some_and(|inner| matches!(inner.downcast_ref(), Some(Cut::Silent(_))))
+}
+
+fn within<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e (dyn Error + Send + Sync + 'static)> {
+    error.downcast_ref::<io::Error>().and_then(io::Error::get_ref)
 }
 
 fn links<'e>(error: &'e (dyn Error + 'static)) -> impl Iterator<Item = &'e (dyn Error + 'static)> {

@@ -1,11 +1,14 @@
 //! The HTTP client: one deadline, bounded reads, no redirects, no private addresses.
+mod addresses;
 mod client;
 mod connector;
 mod failure;
 mod guard;
+mod proxy;
 mod reach;
 mod resolver;
 mod retry_after;
+mod stream;
 mod tls;
 
 #[cfg(test)]
@@ -14,13 +17,16 @@ pub(crate) mod receiver;
 mod tests;
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use bytes::Bytes;
 use http::Uri;
 
+pub use addresses::Reach;
 pub use client::{Client, Request};
+pub use proxy::Proxy;
 pub use reach::{ReachError, Reached};
 pub use resolver::{Resolver, Resolving, SystemResolver};
+pub use tls::{Identity, TlsOptions, TlsVersion};
 
 /// What one destination's client needs to know.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,14 +35,70 @@ pub struct Options {
     pub name: String,
     /// `http` or `https`, without user and password.
     pub url: Uri,
-    /// Lets it connect to private, loopback and other special addresses.
-    pub allow_private: bool,
-    /// Certificates in PEM that are trusted besides the machine's.
-    pub ca: Option<Bytes>,
-    /// How many requests may be under way at once; as many connections are kept idle.
+    pub transport: Transport,
+    /// How many requests may be under way at once; as many connections are kept
+    /// idle. Default 8.
     pub in_flight: usize,
-    /// How many bytes of an answer's body are kept.
+    /// How many bytes of an answer's body are kept. Default 4 KiB.
     pub excerpt: usize,
+}
+
+impl Options {
+    /// The defaults for a URL.
+    pub fn new(name: impl Into<String>, url: Uri) -> Self {
+        Self {
+            name: name.into(),
+            url,
+            transport: Transport::default(),
+            in_flight: 8,
+            excerpt: 4 * 1024,
+        }
+    }
+}
+
+/// How a destination is connected to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Transport {
+    /// Default: public addresses only.
+    pub reach: Reach,
+    pub tls: TlsOptions,
+    /// Every connection goes through it. Default: none.
+    pub proxy: Option<Proxy>,
+    /// Offers HTTP/2 where the connection is encrypted. Default true.
+    pub http2: bool,
+    pub phases: Phases,
+}
+
+impl Default for Transport {
+    fn default() -> Self {
+        Self {
+            reach: Reach::default(),
+            tls: TlsOptions::default(),
+            proxy: None,
+            http2: true,
+            phases: Phases::default(),
+        }
+    }
+}
+
+impl Transport {
+    /// The defaults, and private addresses too.
+    pub fn to_any_address() -> Self {
+        Self { reach: Reach::Any, ..Self::default() }
+    }
+}
+
+/// Time-outs for single phases, under the one over everything.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Phases {
+    /// Name look-up and TCP, to the proxy where there is one, and what it takes
+    /// to answer. Default: 30 s.
+    pub connect: Option<Duration>,
+    /// The TLS handshake. Default: what is left of the 30 s.
+    pub tls: Option<Duration>,
+    /// From the last byte of the request that was written to the first of the
+    /// answer. HTTP/1.1 only. Default: as long as the deadline lets it.
+    pub first_byte: Option<Duration>,
 }
 
 /// Why no client can be made of a destination's settings.
@@ -50,6 +112,10 @@ pub enum SetupError {
     Credentials,
     #[error("the CA is no list of certificates in PEM: {0}")]
     Ca(String),
+    #[error("the client certificate and its key can't be used: {0}")]
+    Identity(String),
+    #[error("the proxy must be `http://HOST:PORT`")]
+    Proxy,
 }
 
 /// Makes clients that share the trusted certificates and the resolver.
@@ -68,10 +134,9 @@ impl Egress {
     /// A client with a connection pool of its own.
     ///
     /// # Errors
-    /// Where the URL or the CA can't be used.
+    /// Where the URL, a certificate or the proxy can't be used.
     pub fn client(&self, options: Options) -> Result<Client, SetupError> {
-        let guard = (!options.allow_private).then_some(self.guard);
-        Client::new(options, guard, Arc::clone(&self.resolver), &self.tls)
+        Client::new(options, self.guard, Arc::clone(&self.resolver), &self.tls)
     }
 
     /// So that tests can tell loopback addresses apart.

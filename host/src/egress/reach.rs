@@ -3,18 +3,17 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hyper_rustls::MaybeHttpsStream;
 use metrics::Counter;
 use tower_service::Service;
 
-use super::connector::{Connector, Guarded};
+use super::connector::Connector;
 use super::failure::chain;
-use super::resolver::LookUp;
 use super::{Egress, Options, SetupError};
 
 /// A connection that stood.
 #[derive(Debug, Clone)]
 pub struct Reached {
+    /// The destination's, or that of the proxy before it.
     pub address: SocketAddr,
     pub tls: bool,
     /// Look-up, connection and TLS together.
@@ -43,20 +42,16 @@ impl Egress {
         options: &Options,
         patience: Duration,
     ) -> Result<Reached, ReachError> {
-        let guard = (!options.allow_private).then_some(self.guard);
-        let tcp = Guarded::new(LookUp::new(Arc::clone(&self.resolver)), guard, Counter::noop());
-        let mut connector = Connector::new(tcp, self.tls.settings(options.ca.as_ref())?);
+        let resolver = Arc::clone(&self.resolver);
+        let mut connector =
+            Connector::new(options, self.guard, resolver, &self.tls, Counter::noop())?;
         let began = Instant::now();
         let stream = tokio::time::timeout(patience, connector.call(options.url.clone()))
             .await
             .map_err(|_| ReachError::Slow(patience))?
             .map_err(|error| ReachError::Connect(chain(&error)))?;
-        let took = began.elapsed();
-        let (tcp, tls) = match &stream {
-            MaybeHttpsStream::Http(tcp) => (tcp.inner(), false),
-            MaybeHttpsStream::Https(both) => (both.inner().get_ref().0.inner().inner(), true),
-        };
-        let address = tcp.peer_addr().map_err(|error| ReachError::Connect(error.to_string()))?;
-        Ok(Reached { address, tls, took })
+        let (took, stream) = (began.elapsed(), stream.inner());
+        let address = stream.address().map_err(|error| ReachError::Connect(error.to_string()))?;
+        Ok(Reached { address, tls: stream.is_encrypted(), took })
     }
 }

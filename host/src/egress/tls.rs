@@ -1,51 +1,205 @@
-//! Which certificates are trusted; one set of TLS settings for all who trust the same.
+//! Which certificates are trusted and shown; one set of TLS settings for all who want the same.
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock, Weak};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use rustls::pki_types::CertificateDer;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{
+    CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature,
+};
 use rustls::pki_types::pem::PemObject;
-use rustls::{ClientConfig, RootCertStore};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::version::{TLS12, TLS13};
+use rustls::{
+    ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
+    SupportedProtocolVersion,
+};
+use sha2::{Digest, Sha256};
 
 use super::SetupError;
+use crate::signing::Secret;
+
+/// How a destination proves who it is, and we to it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TlsOptions {
+    /// Certificates in PEM that are trusted besides the machine's.
+    pub ca: Option<Bytes>,
+    /// SHA-256 of certificates in DER. Where there are some, the destination
+    /// must show one of them, and nothing else about it is asked: neither who
+    /// signed it nor names and dates.
+    pub pins: Vec<[u8; 32]>,
+    /// What we show to those who ask.
+    pub identity: Option<Identity>,
+    /// Default: TLS 1.2.
+    pub min: TlsVersion,
+}
+
+/// A client certificate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// In PEM, our own first.
+    pub chain: Bytes,
+    /// In PEM.
+    pub key: Secret,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum TlsVersion {
+    #[default]
+    V12,
+    V13,
+}
 
 /// The machine's certificates are read once, at the first destination: some
 /// 100 KiB that no two destinations need to hold twice.
 #[derive(Default)]
 pub(super) struct Tls {
     machine: OnceLock<RootCertStore>,
-    made: Mutex<HashMap<Option<Bytes>, Weak<ClientConfig>>>,
+    made: Mutex<HashMap<[u8; 32], Weak<ClientConfig>>>,
 }
 
 impl Tls {
-    /// Trusts the machine's certificates and those of `ca`. A machine without
-    /// any is no error: then `ca` alone is trusted.
-    pub(super) fn settings(&self, ca: Option<&Bytes>) -> Result<Arc<ClientConfig>, SetupError> {
+    /// A machine without any trusted certificate is no error: then `ca` alone is trusted.
+    pub(super) fn settings(
+        &self,
+        options: &TlsOptions,
+        http2: bool,
+    ) -> Result<Arc<ClientConfig>, SetupError> {
+        let key = digest(options, http2);
         let mut made = self.made.lock();
-        if let Some(settings) = made.get(&ca.cloned()).and_then(Weak::upgrade) {
+        if let Some(settings) = made.get(&key).and_then(Weak::upgrade) {
             return Ok(settings);
         }
-        let mut roots = self.machine.get_or_init(machine_roots).clone();
-        if let Some(pem) = ca {
-            add(&mut roots, pem)?;
-        }
-        let settings = Arc::new(client_config(roots));
+        let settings = Arc::new(self.make(options, http2)?);
         made.retain(|_, settings| settings.strong_count() > 0);
-        made.insert(ca.cloned(), Arc::downgrade(&settings));
+        made.insert(key, Arc::downgrade(&settings));
         Ok(settings)
+    }
+
+    fn make(&self, options: &TlsOptions, http2: bool) -> Result<ClientConfig, SetupError> {
+        let ring = Arc::new(rustls::crypto::ring::default_provider());
+        let versions: &[&SupportedProtocolVersion] = match options.min {
+            TlsVersion::V12 => &[&TLS13, &TLS12],
+            TlsVersion::V13 => &[&TLS13],
+        };
+        let builder = ClientConfig::builder_with_provider(Arc::clone(&ring))
+            .with_protocol_versions(versions)
+            .expect("ring speaks TLS 1.2 and 1.3");
+        let builder = if options.pins.is_empty() {
+            let mut roots = self.machine.get_or_init(machine_roots).clone();
+            if let Some(pem) = &options.ca {
+                add(&mut roots, pem)?;
+            }
+            builder.with_root_certificates(roots)
+        } else {
+            let verifier = Arc::new(Pinned::new(options.pins.clone(), &ring));
+            builder.dangerous().with_custom_certificate_verifier(verifier)
+        };
+        let mut config = match &options.identity {
+            None => builder.with_no_client_auth(),
+            Some(identity) => {
+                let (chain, key) = identity.read()?;
+                let made = builder.with_client_auth_cert(chain, key);
+                made.map_err(|error| SetupError::Identity(error.to_string()))?
+            }
+        };
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        if http2 {
+            config.alpn_protocols.insert(0, b"h2".to_vec());
+        }
+        Ok(config)
     }
 }
 
-fn client_config(roots: RootCertStore) -> ClientConfig {
-    let ring = Arc::new(rustls::crypto::ring::default_provider());
-    let mut config = ClientConfig::builder_with_provider(ring)
-        .with_safe_default_protocol_versions()
-        .expect("ring speaks TLS 1.2 and 1.3")
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    config
+/// Who want the same have the same.
+fn digest(options: &TlsOptions, http2: bool) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    let mut put = |bytes: &[u8]| {
+        hash.update((bytes.len() as u64).to_be_bytes());
+        hash.update(bytes);
+    };
+    put(&[u8::from(http2), u8::from(options.min == TlsVersion::V13)]);
+    put(options.ca.as_deref().unwrap_or_default());
+    put(options.pins.as_flattened());
+    if let Some(Identity { chain, key }) = &options.identity {
+        put(chain);
+        put(key.expose());
+    }
+    hash.finalize().into()
+}
+
+impl Identity {
+    fn read(&self) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), SetupError> {
+        let bad = |what: &str, error: &dyn std::fmt::Display| {
+            SetupError::Identity(format!("{what}: {error}"))
+        };
+        let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&self.chain).collect();
+        let chain = chain.map_err(|error| bad("the certificate", &error))?;
+        if chain.is_empty() {
+            return Err(bad("the certificate", &"the file holds none"));
+        }
+        // What a PEM reader says of a key never quotes it.
+        let key = PrivateKeyDer::from_pem_slice(self.key.expose());
+        Ok((chain, key.map_err(|error| bad("the key", &error))?))
+    }
+}
+
+/// Takes the certificates that the settings name, and no others.
+#[derive(Debug)]
+struct Pinned {
+    pins: Vec<[u8; 32]>,
+    algorithms: WebPkiSupportedAlgorithms,
+}
+
+impl Pinned {
+    fn new(pins: Vec<[u8; 32]>, provider: &CryptoProvider) -> Self {
+        Self { pins, algorithms: provider.signature_verification_algorithms }
+    }
+}
+
+impl ServerCertVerifier for Pinned {
+    fn verify_server_cert(
+        &self,
+        shown: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let digest: [u8; 32] = Sha256::digest(shown).into();
+        if self.pins.contains(&digest) {
+            Ok(ServerCertVerified::assertion())
+        } else {
+            let shown = hex::encode(digest);
+            let text =
+                format!("its certificate is none of the pinned ones; its SHA-256 is {shown}");
+            Err(Error::General(text))
+        }
+    }
+
+    // That it holds the certificate's key is proved by these.
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls12_signature(message, cert, signed, &self.algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(message, cert, signed, &self.algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.algorithms.supported_schemes()
+    }
 }
 
 fn machine_roots() -> RootCertStore {
@@ -79,22 +233,42 @@ mod tests {
     use super::*;
     use crate::egress::receiver::TEST_CA;
 
+    fn trusting(ca: Option<&str>) -> TlsOptions {
+        TlsOptions { ca: ca.map(|pem| Bytes::from(pem.to_owned())), ..TlsOptions::default() }
+    }
+
     #[test]
-    fn those_who_trust_the_same_share_their_settings() {
+    fn those_who_want_the_same_share_their_settings() {
         let tls = Tls::default();
-        let ca = Bytes::from_static(TEST_CA.as_bytes());
-        let (plain, own) =
-            (tls.settings(None).expect("plain"), tls.settings(Some(&ca)).expect("with a CA"));
-        assert!(Arc::ptr_eq(&plain, &tls.settings(None).expect("plain")));
-        assert!(Arc::ptr_eq(&own, &tls.settings(Some(&ca)).expect("with a CA")));
-        assert!(!Arc::ptr_eq(&plain, &own));
+        let made = |options: &TlsOptions, http2| tls.settings(options, http2).expect("good");
+        let (plain, own) = (trusting(None), trusting(Some(TEST_CA)));
+        let pinned = TlsOptions { pins: vec![[1; 32]], ..TlsOptions::default() };
+        let strict = TlsOptions { min: TlsVersion::V13, ..TlsOptions::default() };
+        let all = [
+            made(&plain, false),
+            made(&plain, true),
+            made(&own, false),
+            made(&pinned, false),
+            made(&strict, false),
+        ];
+        for (place, one) in all.iter().enumerate() {
+            let others = all.iter().skip(place + 1);
+            assert!(others.into_iter().all(|other| !Arc::ptr_eq(one, other)));
+        }
+        assert!(Arc::ptr_eq(&all[0], &made(&plain, false)));
+        assert!(Arc::ptr_eq(&all[2], &made(&own, false)));
     }
 
     #[test]
     fn what_is_no_certificate_is_refused() {
-        for pem in ["", "hello", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"] {
-            let refused = Tls::default().settings(Some(&Bytes::from(pem))).map(|_| ());
+        let bad = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        for pem in ["", "hello", bad] {
+            let refused = Tls::default().settings(&trusting(Some(pem)), false).map(|_| ());
             assert!(matches!(refused, Err(SetupError::Ca(_))), "{pem}");
+            let identity = Some(Identity { chain: pem.into(), key: Secret::new("no key") });
+            let options = TlsOptions { identity, ..TlsOptions::default() };
+            let refused = Tls::default().settings(&options, false).map(|_| ());
+            assert!(matches!(refused, Err(SetupError::Identity(_))), "{pem}");
         }
     }
 }

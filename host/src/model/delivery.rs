@@ -115,7 +115,7 @@ pub enum Cause {
     Refused,
     Connect,
     Tls,
-    /// The one deadline over everything passed.
+    /// The one deadline over everything passed, or that of a phase.
     Timeout,
     /// The connection broke, or the answer was no HTTP.
     Protocol,
@@ -126,6 +126,17 @@ pub enum Cause {
 }
 
 impl Cause {
+    pub const ALL: [Self; 8] = [
+        Self::Dns,
+        Self::Refused,
+        Self::Connect,
+        Self::Tls,
+        Self::Timeout,
+        Self::Protocol,
+        Self::Request,
+        Self::Credentials,
+    ];
+
     /// As the API, the commands and the metrics write it.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -1,17 +1,21 @@
 //! (attempt, outcome) → when to try next, or dead. Pure.
-use std::time::Duration;
-
-use crate::model::{Cause, Outcome};
-
+mod never;
 #[cfg(test)]
 mod tests;
+
+use std::time::Duration;
+
+pub use never::{BadEnd, End, Never};
+
+use crate::model::{Cause, Outcome};
 
 /// However long a `retry-after` asks, nobody waits longer than this or the
 /// policy's `cap`, whichever is more.
 const LONGEST_ASKED: Duration = Duration::from_secs(24 * 3_600);
 
 /// When a failed delivery is tried again: `first` after acceptance, then
-/// `base · factorⁿ` after the n-th failure, at most `cap`, spread by `± jitter`.
+/// `base · factorⁿ` after the n-th failure, at most `cap`, or as the `schedule`
+/// says; spread by `± jitter`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Policy {
     /// Default 1 s.
@@ -26,6 +30,14 @@ pub struct Policy {
     pub attempts: u32,
     /// Before the first attempt. Default 0.
     pub first: Duration,
+    /// The waits after the first failure, the second and so on; after the last
+    /// of them the delivery is dead. Default: none, then `base`, `factor` and
+    /// `cap` make them.
+    pub schedule: Vec<Duration>,
+    /// From acceptance; no attempt is begun later. Default: no limit.
+    pub max_age: Option<Duration>,
+    /// Default: nothing.
+    pub never: Never,
 }
 
 impl Default for Policy {
@@ -37,6 +49,9 @@ impl Default for Policy {
             jitter: 0.2,
             attempts: 16,
             first: Duration::ZERO,
+            schedule: Vec::new(),
+            max_age: None,
+            never: Never::default(),
         }
     }
 }
@@ -64,10 +79,10 @@ impl Policy {
     /// attempts of the round, this one too; `unit_random` is in `[0, 1)`.
     ///
     /// Everything but a 2xx is a failure, a 3xx too, since redirects are never
-    /// followed. Every failure is tried again, with three exceptions: a 410
+    /// followed. Every failure is tried again, with four exceptions: a 410
     /// says that the destination is gone and disables it (Standard Webhooks); a
-    /// request that could not be made will not be better later; and the last
-    /// attempt is the last. A 400 or 404 is tried again, because a receiver
+    /// request that could not be made will not be better later; so does what
+    /// `never` names; and the last attempt is the last. A 400 or 404 is tried again, because a receiver
     /// that is just being deployed answers so; and so is an address that the
     /// guard refused, because DNS changes.
     ///
@@ -82,22 +97,57 @@ impl Policy {
             Outcome::Failed { cause: Cause::Request, message } => {
                 return After::Dead(format!("the request could not be made: {message}"));
             }
+            outcome if self.never.holds(outcome) => {
+                return After::Dead(format!(
+                    "not to be tried again (`retry.never`); {}",
+                    last_words(outcome)
+                ));
+            }
             _ => {}
         }
-        if tries >= self.attempts.max(1) {
-            return After::Dead(last_words(tries, outcome));
+        if tries >= self.most_attempts() {
+            let attempts = if tries == 1 { "attempt" } else { "attempts" };
+            let words = last_words(outcome);
+            return After::Dead(format!("given up after {tries} {attempts}; {words}"));
         }
         let wait = self.backoff_ms(tries, unit_random).max(self.asked_ms(outcome));
         After::At(now_ms.saturating_add(wait))
     }
 
-    fn backoff_ms(&self, tries: u32, unit_random: f64) -> u64 {
+    /// The same, but for a delivery that would be too old then: that is given up.
+    /// Not for replays: who asks for one wants it.
+    pub fn unless_aged(&self, after: After, accepted_ms: u64, outcome: &Outcome) -> After {
+        let (After::At(due_ms), Some(max_age)) = (&after, self.max_age) else { return after };
+        if *due_ms <= accepted_ms.saturating_add(whole_ms(max_age)) {
+            return after;
+        }
+        After::Dead(format!("given up at its age (`retry.max_age`); {}", last_words(outcome)))
+    }
+
+    /// At least 1.
+    pub fn most_attempts(&self) -> u32 {
+        match self.schedule.len() {
+            0 => self.attempts.max(1),
+            waits => u32::try_from(waits).unwrap_or(u32::MAX).saturating_add(1),
+        }
+    }
+
+    /// The wait after so many attempts, without jitter, in milliseconds.
+    fn wait_ms(&self, tries: u32) -> f64 {
+        let place = usize::try_from(tries.saturating_sub(1)).unwrap_or(usize::MAX);
+        if let Some(wait) = self.schedule.get(place).or(self.schedule.last()) {
+            return wait.as_secs_f64() * 1_000.0;
+        }
         let base = self.base.as_secs_f64() * 1_000.0;
         let cap = self.cap.as_secs_f64() * 1_000.0;
         let factor = if self.factor.is_nan() { 1.0 } else { self.factor.max(1.0) };
         let power = factor.powf(f64::from(tries.saturating_sub(1)));
         // Nothing times infinity is no number.
-        let wait = if base == 0.0 { 0.0 } else { (base * power).min(cap) };
+        if base == 0.0 { 0.0 } else { (base * power).min(cap) }
+    }
+
+    fn backoff_ms(&self, tries: u32, unit_random: f64) -> u64 {
+        let wait = self.wait_ms(tries);
         let spread = share(self.jitter) * (2.0 * share(unit_random) - 1.0);
         // The cast saturates.
         (wait * (1.0 + spread)).round() as u64
@@ -117,17 +167,11 @@ fn whole_ms(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-fn last_words(tries: u32, outcome: &Outcome) -> String {
-    let attempts = if tries == 1 { "attempt" } else { "attempts" };
+fn last_words(outcome: &Outcome) -> String {
     match outcome {
-        Outcome::Answered { status, .. } => {
-            format!("given up after {tries} {attempts}; the last answer was {status}")
-        }
+        Outcome::Answered { status, .. } => format!("the last answer was {status}"),
         Outcome::Failed { cause, message } => {
-            format!(
-                "given up after {tries} {attempts}; the last failed ({}): {message}",
-                cause.as_str()
-            )
+            format!("the last failed ({}): {message}", cause.as_str())
         }
     }
 }

@@ -94,6 +94,49 @@ fn retry_after_is_a_bounded_minimum() {
 }
 
 #[test]
+fn a_schedule_says_each_wait_and_how_many_attempts_there_are() {
+    let seconds = |list: &[u64]| list.iter().map(|s| Duration::from_secs(*s)).collect();
+    let policy = Policy { schedule: seconds(&[5, 0, 60]), attempts: 2, ..steady() };
+    let next = |tries| policy.next(tries, &answered(500, None), 1, 0.5);
+    assert_eq!([1, 2, 3].map(next), [5_001, 1, 60_001].map(After::At));
+    assert!(matches!(next(4), After::Dead(cause) if cause.contains("after 4 attempts")));
+    let asked = policy.next(2, &answered(503, Some(30)), 1, 0.5);
+    assert_eq!(asked, After::At(30_001), "a retry-after is a minimum here too");
+    let spread = Policy { jitter: 0.5, ..policy.clone() };
+    assert_eq!(spread.next(1, &answered(500, None), 0, 0.0), After::At(2_500));
+}
+
+#[test]
+fn an_age_ends_it_at_the_attempt_that_would_come_too_late() {
+    let policy = Policy { max_age: Some(Duration::from_secs(10)), ..steady() };
+    let outcome = answered(500, None);
+    for (due, given_up) in [(0, false), (10_007, false), (10_008, true), (u64::MAX, true)] {
+        let after = policy.unless_aged(After::At(due), 7, &outcome);
+        match after {
+            After::Dead(cause) if given_up => {
+                assert_eq!(cause, "given up at its age (`retry.max_age`); the last answer was 500");
+            }
+            after => assert_eq!((after, given_up), (After::At(due), false)),
+        }
+    }
+    assert_eq!(policy.unless_aged(After::Delivered, 0, &outcome), After::Delivered);
+    assert_eq!(steady().unless_aged(After::At(u64::MAX), 0, &outcome), After::At(u64::MAX));
+}
+
+#[test]
+fn what_is_never_to_be_tried_again_is_given_up_at_once() {
+    let never = Never(vec!["404".parse().unwrap(), "tls".parse().unwrap()]);
+    let policy = Policy { never, ..steady() };
+    let After::Dead(cause) = policy.next(1, &answered(404, Some(5)), 0, 0.5) else {
+        panic!("dead")
+    };
+    assert_eq!(cause, "not to be tried again (`retry.never`); the last answer was 404");
+    assert!(matches!(policy.next(1, &failed(Cause::Tls), 0, 0.5), After::Dead(_)));
+    assert_eq!(policy.next(1, &answered(400, None), 0, 0.5), After::At(1_000));
+    assert!(matches!(policy.next(1, &answered(410, None), 0, 0.5), After::Disable(_)));
+}
+
+#[test]
 fn the_first_attempt_may_wait() {
     let policy = Policy { first: Duration::from_secs(3), ..steady() };
     assert_eq!(policy.first_due_ms(5), 3_005);
@@ -102,16 +145,7 @@ fn the_first_attempt_may_wait() {
 }
 
 fn any_outcome() -> impl Strategy<Value = Outcome> {
-    let causes = prop::sample::select(vec![
-        Cause::Dns,
-        Cause::Refused,
-        Cause::Connect,
-        Cause::Tls,
-        Cause::Timeout,
-        Cause::Protocol,
-        Cause::Request,
-        Cause::Credentials,
-    ]);
+    let causes = prop::sample::select(Cause::ALL.to_vec());
     prop_oneof![
         (any::<u16>(), any::<Option<u64>>()).prop_map(|(status, after)| answered(status, after)),
         causes.prop_map(failed),
@@ -122,7 +156,7 @@ prop_compose! {
     fn any_policy()(
         base: Duration, factor: f64, cap: Duration, jitter: f64, attempts: u32, first: Duration,
     ) -> Policy {
-        Policy { base, factor, cap, jitter, attempts, first }
+        Policy { base, factor, cap, jitter, attempts, first, ..Policy::default() }
     }
 }
 
@@ -144,7 +178,7 @@ proptest! {
     ) {
         let policy = Policy {
             base: Duration::from_millis(base_ms), factor, cap: Duration::from_millis(cap_ms), jitter,
-            attempts: u32::MAX, first: Duration::ZERO,
+            attempts: u32::MAX, ..Policy::default()
         };
         let tries = tries.min(u32::MAX - 1);
         let After::At(wait) = policy.next(tries, &answered(500, None), 0, unit) else {

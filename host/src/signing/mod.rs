@@ -2,6 +2,7 @@
 //!
 //! A provider is an entry of the table in `presets`; `verifier` reads the table, and
 //! `sign` takes from it the formats that deliveries can be signed in.
+mod authorization;
 mod credential;
 mod handshake;
 mod jwt;
@@ -23,6 +24,7 @@ mod verifier;
 #[cfg(test)]
 mod tests;
 
+pub use authorization::{basic, bearer, plain};
 pub use credential::{Credential, Ed25519Key, Key, KeyError, KeyForm, SigningKey, standard_key};
 pub use jwt::{Jwk, JwksError, jwks};
 pub use preset::{

@@ -25,7 +25,10 @@ pub(super) fn examine(found: &mut Findings, config: &Config) {
         }
     }
     for (name, to) in &config.destinations {
-        files.extend(to.ca.as_deref().map(|path| (format!("destinations.{name}.ca"), path)));
+        let both = [("ca", &to.transport.ca), ("tls.cert", &to.transport.tls.cert)];
+        for (key, path) in both {
+            files.extend(path.as_deref().map(|path| (format!("destinations.{name}.{key}"), path)));
+        }
     }
     let now = SystemTime::now();
     for (key, path) in files {

@@ -2,20 +2,21 @@
 mod lane;
 mod retry;
 mod sign;
+mod transport;
 mod url;
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, Uri};
 
-use super::kind::{DURATION, File, Flag, RATE, whole};
+use super::kind::{DURATION, Flag, RATE, whole};
 use super::reader::Section;
 use super::secret::Headers;
 use super::unit::{Fault, Rate};
 use crate::retry::Policy;
 use crate::signing::Sign;
 pub use lane::{BreakerConfig, LaneConfig, Order};
+pub use transport::{AllowPrivate, ClientTlsConfig, ProxyConfig, TimeoutsConfig, TransportConfig};
 use url::Url;
 
 #[derive(Debug, Clone)]
@@ -31,9 +32,7 @@ pub struct DestinationConfig {
     /// Requests at the same time, at least 1.
     pub in_flight: usize,
     pub lane: LaneConfig,
-    pub allow_private: bool,
-    /// More authorities to trust, PEM; was readable when the settings were read.
-    pub ca: Option<PathBuf>,
+    pub transport: TransportConfig,
     /// Keep events, send none.
     pub disabled: bool,
     /// Sent with every delivery; those that came from a secret are marked as sensitive.
@@ -53,17 +52,14 @@ impl DestinationConfig {
         let doc = "Requests at the same time.";
         let in_flight = s.key("in_flight", whole(), doc).range("1", "10000").default("8");
         let lane = LaneConfig::read(s);
-        let doc = "Whether the URL may lead to a private or loopback address.";
-        let allow_private = s.key("allow_private", Flag, doc).default("false");
-        let doc = "More certificate authorities to trust, a PEM file.";
-        let ca = s.key("ca", File { checked: true }, doc).optional("none");
+        let transport = TransportConfig::read(s);
         let doc = "Keep what is routed here, send nothing.";
         let disabled = s.key("disabled", Flag, doc).default("false");
         let doc = "Sent with every delivery. A value may be a secret, `env:NAME` or `file:PATH`; `authorization` and `cookie` must be.";
         let headers = s.key("headers", Headers, doc).default("{}");
         signature_is_free(s, sign.as_ref(), &headers);
         let url = url?;
-        url::warn_about(s, &url, allow_private);
+        url::warn_about(s, &url, &transport.allow_private);
         Some(Self {
             url,
             sign,
@@ -72,8 +68,7 @@ impl DestinationConfig {
             rate,
             in_flight,
             lane,
-            allow_private,
-            ca,
+            transport,
             disabled,
             headers,
         })

@@ -6,8 +6,9 @@ use http::Uri;
 use super::super::kind::{Kind, mismatch};
 use super::super::reader::{At, Section};
 use super::super::unit::Fault;
+use super::transport::AllowPrivate;
 
-pub(super) fn warn_about(s: &Section<'_, '_>, url: &Uri, allow_private: bool) {
+pub(super) fn warn_about(s: &Section<'_, '_>, url: &Uri, allow_private: &AllowPrivate) {
     let host = url.host().unwrap_or_default().trim_matches(['[', ']']);
     let address = host.parse::<IpAddr>().ok();
     let loopback =
@@ -17,7 +18,14 @@ pub(super) fn warn_about(s: &Section<'_, '_>, url: &Uri, allow_private: bool) {
         Some(IpAddr::V6(v6)) => v6.is_unique_local() || v6.is_unicast_link_local(),
         None => false,
     };
-    if (loopback || private) && !allow_private {
+    let allowed = match (allow_private, address) {
+        (AllowPrivate::None, _) => false,
+        (AllowPrivate::Networks(list), Some(address)) => {
+            list.iter().any(|network| network.contains(&address))
+        }
+        (AllowPrivate::Networks(_), None) | (AllowPrivate::All, _) => true,
+    };
+    if (loopback || private) && !allowed {
         let message = "leads to a private address, so every delivery would be refused";
         s.warn("url", Fault::new(message, "add `allow_private = true` if you mean it"));
     }

@@ -129,6 +129,26 @@ fn of_a_destination() {
         (https("retry = { base = \"2h\" }"), "retry.cap", "shorter than the first"),
         (https("retry = { jitter = 1.5 }"), "retry.jitter", "out of range"),
         (https("retry = { factor = nan }"), "retry.factor", "out of range"),
+        (https("retry = { schedule = [] }"), "retry.schedule", "is empty"),
+        (https("retry = { schedule = [\"31d\"] }"), "retry.schedule", "out of range"),
+        (https("retry = { schedule = [\"1s\"], base = \"1s\" }"), "retry.base", "no meaning"),
+        (https("retry = { never = [\"2xx\"] }"), "retry.never[0]", "is a success"),
+        (https("retry = { never = [\"often\"] }"), "retry.never[0]", "no status"),
+        (https("allow_private = []"), "allow_private", "is empty"),
+        (https("allow_private = [\"10.0.0.1/8\"]"), "allow_private[0]", "beyond its prefix"),
+        (https("allow_private = \"10.0.0.0/8\""), "allow_private", "expected true, false or"),
+        (text("url = \"https://a.example:25/\""), "url", "port 25 is that of SMTP"),
+        (https("tls = { key = \"dangerous_plain:k\" }"), "tls.cert", "missing"),
+        (https("tls = { min = \"1.1\" }"), "tls.min", "not known here"),
+        (https("tls = { min = 1.3 }"), "tls.min", "expected"),
+        (https("tls = { pin = [\"aa\"] }"), "tls.pin[0]", "no SHA-256"),
+        (https("proxy = { url = \"https://p:1\" }"), "proxy.url", "no proxy"),
+        (https("proxy = { url = \"http://u:p@p:1\" }"), "proxy.url", "no proxy"),
+        (
+            https("proxy = { url = \"http://p:1\", secret = \"dangerous_plain:x\" }"),
+            "proxy.secret",
+            "has no `:`",
+        ),
         (https("in_flight = -1"), "in_flight", "out of range"),
         (https("in_flight = 99999999999999999999"), "in_flight", "out of range"),
         (https("disabled = \"yes\""), "disabled", "expected true or false"),
@@ -152,6 +172,14 @@ fn of_a_destination() {
         (hmac("header = \"x-a\" }\nheaders = { x-a = \"1\""), "headers", "written by `sign`"),
     ];
     each("destinations.d", &cases);
+}
+
+#[test]
+fn of_ports() {
+    let text = "[delivery]\nports = [443, 6379]\n[destinations.a]\nurl = \"https://a.example\"\n[destinations.b]\nurl = \"http://b.example\"\n[destinations.c]\nurl = \"https://c.example:6379\"\n";
+    let mistake = super::one(text);
+    assert_eq!(mistake.key, "destinations.b.url");
+    assert!(mistake.message.contains("port 80 is not among"), "{}", mistake.message);
 }
 
 #[test]

@@ -5,10 +5,12 @@ use std::time::Duration;
 use http::HeaderName;
 
 use super::super::{
-    ClientHeader, DedupeConfig, DedupeKey, LogFormat, LogLevel, OnFailure, Rate, Selector,
+    AllowPrivate, ClientHeader, DedupeConfig, DedupeKey, LogFormat, LogLevel, OnFailure, Rate,
+    Selector, TransportConfig,
 };
 use super::{STANDARD, good, parse_with, sources};
-use crate::retry::Policy;
+use crate::model::Cause;
+use crate::retry::{End, Never, Policy};
 use crate::signing::{Algorithm, Encoding, Key, Verify};
 
 #[test]
@@ -49,11 +51,13 @@ headers = { x-b = "2", x-a = "1" }
         jitter: 0.0,
         attempts: 3,
         first: Duration::from_secs(2),
+        ..Policy::default()
     };
     assert_eq!(ci.retry, policy);
     assert_eq!(ci.rate, Some(Rate { count: 50, per: Duration::from_secs(1) }));
     assert_eq!(ci.in_flight, 2);
-    assert!(ci.allow_private && ci.disabled && ci.sign.is_none());
+    assert_eq!(ci.transport.allow_private, AllowPrivate::All);
+    assert!(ci.disabled && ci.sign.is_none());
     assert_eq!(ci.headers.len(), 2);
 }
 
@@ -61,6 +65,54 @@ headers = { x-b = "2", x-a = "1" }
 fn retries_default_to_the_policy_itself() {
     let config = good("[destinations.d]\nurl = \"https://a.example\"");
     assert_eq!(config.destinations["d"].retry, Policy::default());
+}
+
+#[test]
+fn a_schedule_stands_for_the_formula() {
+    let config = good(
+        "[destinations.d]\nurl = \"https://a.example\"\nretry = { schedule = [\"0s\", \"5s\", \"5s\", \"2h\"], max_age = \"3d\", never = [\"400-407\", \"tls\"] }",
+    );
+    let seconds = |list: &[u64]| list.iter().map(|s| Duration::from_secs(*s)).collect::<Vec<_>>();
+    let retry = &config.destinations["d"].retry;
+    assert_eq!((retry.first, retry.attempts), (Duration::ZERO, 4));
+    assert_eq!(retry.schedule, seconds(&[5, 5, 7_200]));
+    assert_eq!(retry.max_age, Some(Duration::from_secs(3 * 86_400)));
+    let never = Never(vec![End::Status(400..=407), End::Cause(Cause::Tls)]);
+    assert_eq!(retry.never, never);
+    let once = good("[destinations.d]\nurl = \"https://a.example\"\nretry.schedule = [\"1s\"]");
+    let retry = &once.destinations["d"].retry;
+    assert_eq!((retry.first, retry.most_attempts()), (Duration::from_secs(1), 1));
+}
+
+#[test]
+fn a_connection_is_set_up_as_written() {
+    let text = r#"
+[destinations.d]
+url = "https://a.example"
+allow_private = ["10.0.0.0/8"]
+http2 = false
+proxy = { url = "http://proxy:3128", secret = "env:S" }
+tls = { min = "1.3", cert = "c.pem", key = "file:c.key", pin = ["A0:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:01"] }
+timeouts = { connect = "2s", tls = "3s", first_byte = "4s" }
+[delivery]
+ports = [443]
+"#;
+    let sources = sources(&[("S", "u:p")], &[("/etc/hw/c.pem", "x"), ("/etc/hw/c.key", "k")]);
+    let config = parse_with(text, &sources).unwrap_or_else(|mistakes| panic!("{mistakes}"));
+    let TransportConfig { allow_private, tls, proxy, http2, timeouts, .. } =
+        &config.destinations["d"].transport;
+    let networks = vec!["10.0.0.0/8".parse().expect("a network")];
+    assert_eq!(*allow_private, AllowPrivate::Networks(networks));
+    assert!(tls.min_13 && !http2 && tls.pin[0][31] == 1);
+    assert_eq!(tls.key.as_ref().expect("a key").expose(), b"k");
+    let proxy = proxy.as_ref().expect("a proxy");
+    assert_eq!(proxy.authorization.as_ref().expect("one"), "Basic dTpw");
+    let seconds = |s| Some(Duration::from_secs(s));
+    assert_eq!(
+        (timeouts.connect, timeouts.tls, timeouts.first_byte),
+        (seconds(2), seconds(3), seconds(4))
+    );
+    assert_eq!(config.delivery.ports, Some(vec![443]));
 }
 
 #[test]

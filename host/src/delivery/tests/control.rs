@@ -130,10 +130,12 @@ async fn bad_settings_are_all_reported_and_change_nothing() {
     let url = |text: &str| DestinationOptions::new(text.parse().expect("a URL"));
     let mut headers = HeaderMap::new();
     headers.insert("webhook-id", HeaderValue::from_static("mine"));
+    let mut transport = Transport::default();
+    transport.tls.ca = Some("no PEM".into());
     let bad = HashMap::from([
         (name("a"), url("ftp://x/")),
         (name("b"), DestinationOptions { headers, ..url("http://x/") }),
-        (name("c"), DestinationOptions { ca: Some("no PEM".into()), ..url("https://x/") }),
+        (name("c"), DestinationOptions { transport, ..url("https://x/") }),
         (name("d"), url("http://x/")),
     ]);
     let Err(StartError::Settings(wrong)) = bench.handle.reconfigure(bad) else {

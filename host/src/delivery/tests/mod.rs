@@ -18,6 +18,7 @@ use http::{HeaderMap, HeaderValue};
 use self::fake_store::FakeStore;
 use super::{DestinationOptions, Handle, Options, start};
 use crate::clock::Clock;
+use crate::egress::Transport;
 use crate::egress::receiver::Receiver;
 use crate::model::{Delivery, Event, EventId, Name};
 use crate::retry::Policy;
@@ -60,9 +61,9 @@ fn deliveries(range: std::ops::Range<u64>, destination: &str) -> Vec<Delivery> {
 /// Retries after 10 ms, so that a test in real time is short, and is never left alone.
 fn to(receiver: &Receiver) -> DestinationOptions {
     DestinationOptions {
-        allow_private: true,
         adaptive: false,
         breaker: None,
+        transport: Transport::to_any_address(),
         policy: Policy {
             base: Duration::from_millis(10),
             factor: 1.0,

@@ -7,14 +7,20 @@ use std::time::Duration;
 use bytes::{Buf, Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use parking_lot::Mutex;
+use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
 /// Signed what the TLS receiver shows; good for 127.0.0.1 and localhost from 2024 to 2123.
 pub(crate) const TEST_CA: &str = include_str!("ca.pem");
+/// What the TLS receiver shows.
+pub(crate) const LEAF: &str = include_str!("leaf.pem");
+/// A client's certificate, as good as long, and its key.
+pub(crate) const CLIENT: (&str, &str) = (include_str!("client.pem"), include_str!("client.key"));
 
 /// A request as it came.
 #[derive(Debug, Clone)]
@@ -83,7 +89,15 @@ impl Receiver {
     }
 
     pub(crate) async fn start_tls(script: impl Fn(&Seen) -> Reply + Send + Sync + 'static) -> Self {
-        Self::listen(script, Some(acceptor())).await
+        Self::start_with(script, tls_settings()).await
+    }
+
+    /// With TLS of its own.
+    pub(crate) async fn start_with(
+        script: impl Fn(&Seen) -> Reply + Send + Sync + 'static,
+        tls: ServerConfig,
+    ) -> Self {
+        Self::listen(script, Some(Arc::new(tls).into())).await
     }
 
     async fn listen(
@@ -267,16 +281,41 @@ fn header(line: &str) -> Option<(HeaderName, HeaderValue)> {
     Some((name.parse().ok()?, value.trim().parse().ok()?))
 }
 
-fn acceptor() -> tokio_rustls::TlsAcceptor {
+/// Shows the leaf, asks for nothing.
+pub(crate) fn tls_settings() -> ServerConfig {
+    let versions = rustls::ALL_VERSIONS;
+    with_leaf(builder(versions).with_no_client_auth())
+}
+
+/// Shows the leaf, and speaks no other version.
+pub(crate) fn tls_settings_of(version: &'static rustls::SupportedProtocolVersion) -> ServerConfig {
+    with_leaf(builder(&[version]).with_no_client_auth())
+}
+
+/// Shows the leaf, and asks for a certificate of the clients' CA.
+pub(crate) fn tls_settings_for_clients() -> ServerConfig {
+    let mut roots = rustls::RootCertStore::empty();
+    let ca = CertificateDer::from_pem_slice(include_bytes!("client_ca.pem")).expect("PEM");
+    roots.add(ca).expect("a certificate");
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+    let verifier = verifier.build().expect("one CA");
+    with_leaf(builder(rustls::ALL_VERSIONS).with_client_cert_verifier(verifier))
+}
+
+fn builder(
+    versions: &[&'static rustls::SupportedProtocolVersion],
+) -> rustls::ConfigBuilder<ServerConfig, rustls::WantsVerifier> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ServerConfig::builder_with_provider(provider);
+    builder.with_protocol_versions(versions).expect("ring speaks TLS")
+}
+
+fn with_leaf(
+    builder: rustls::ConfigBuilder<ServerConfig, rustls::server::WantsServerCert>,
+) -> ServerConfig {
     let chain = CertificateDer::pem_slice_iter(include_bytes!("leaf.pem")).map(|c| c.expect("PEM"));
     let key = PrivateKeyDer::from_pem_slice(include_bytes!("leaf.key")).expect("PEM");
-    let config = rustls::ServerConfig::builder_with_provider(Arc::new(
-        rustls::crypto::ring::default_provider(),
-    ))
-    .with_safe_default_protocol_versions()
-    .expect("ring speaks TLS")
-    .with_no_client_auth()
-    .with_single_cert(chain.collect(), key)
-    .expect("key and certificate match");
-    Arc::new(config).into()
+    let made = builder.with_single_cert(chain.collect(), key);
+    made.expect("key and certificate match")
 }

@@ -1,0 +1,93 @@
+//! Which addresses one destination may have.
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use super::guard::{self, Guard};
+
+/// What a destination may lead to. Nothing is ever sent to an address that
+/// answers only this machine about its credentials, unless its network is named.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Reach {
+    /// Addresses that are for everybody.
+    #[default]
+    Public,
+    /// Those, and these networks.
+    Networks(Vec<IpNet>),
+    /// Private and loopback ones too.
+    Any,
+}
+
+impl Reach {
+    /// Names what makes the address one that the destination must not have.
+    /// `table` is for those that have no leave.
+    pub(super) fn refusal(&self, address: IpAddr, table: Guard) -> Option<&'static str> {
+        match self {
+            Self::Public => table(address),
+            Self::Networks(networks) => {
+                let plain = address.to_canonical();
+                let named = networks.iter().any(|network| network.contains(&plain));
+                if named { None } else { table(address) }
+            }
+            Self::Any => guard::never(address),
+        }
+    }
+
+    /// What to do where that is not meant.
+    pub(super) fn cure(&self) -> &'static str {
+        match self {
+            Self::Public => "set `allow_private` for this destination if that is meant",
+            Self::Networks(_) | Self::Any => {
+                "name its network in the list `allow_private` of this destination if that is meant"
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judge(reach: &Reach, text: &str) -> Option<&'static str> {
+        reach.refusal(text.parse().expect(text), guard::refusal)
+    }
+
+    #[test]
+    fn a_named_network_passes_and_no_other() {
+        let reach = Reach::Networks(vec!["10.20.0.0/16".parse().expect("a network")]);
+        for text in ["10.20.3.4", "::ffff:10.20.3.4", "8.8.8.8"] {
+            assert_eq!(judge(&reach, text), None, "{text}");
+        }
+        for text in ["10.21.0.1", "127.0.0.1", "169.254.169.254", "64:ff9b::10.20.3.4"] {
+            assert!(judge(&reach, text).is_some(), "{text}");
+        }
+        let metadata = Reach::Networks(vec!["169.254.169.254/32".parse().expect("a network")]);
+        assert_eq!(judge(&metadata, "169.254.169.254"), None);
+    }
+
+    #[test]
+    fn metadata_is_refused_even_where_private_addresses_are_allowed() {
+        for text in ["127.0.0.1", "10.0.0.1", "192.168.1.1", "100.64.0.1", "::1", "fd12::1"] {
+            assert_eq!(judge(&Reach::Any, text), None, "{text}");
+        }
+        for text in [
+            "169.254.169.254",
+            "169.254.170.2",
+            "100.100.100.200",
+            "168.63.129.16",
+            "192.0.0.192",
+            "fd00:ec2::254",
+            "fe80::a9fe:a9fe",
+            "::ffff:169.254.169.254",
+            "64:ff9b::169.254.169.254",
+            "2002:a9fe:a9fe::1",
+            "0.0.0.0",
+            "::",
+            "224.0.0.1",
+            "ff02::1",
+            "255.255.255.255",
+        ] {
+            assert!(judge(&Reach::Any, text).is_some(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! A connection to a destination: plain or encrypted, and no endless talker before its answer.
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use hyper_util::client::legacy::connect::{Connected, Connection};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, Sleep};
+use tokio_rustls::client::TlsStream;
+
+/// What a stream is bounded by, HTTP/1.1 only: over HTTP/2 answers overlap.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bounds {
+    /// The most that is read between two writes: heads, interim answers and
+    /// what of the body is read.
+    pub(super) read: usize,
+    /// From a write to the next read.
+    pub(super) first_byte: Option<Duration>,
+}
+
+/// Why a stream ends itself.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Cut {
+    #[error("more than {0} bytes came without a whole answer")]
+    Talkative(usize),
+    #[error("no byte of the answer within {0:?}")]
+    Silent(Duration),
+}
+
+pub(super) struct Stream {
+    inner: Inner,
+    bounds: Bounds,
+    /// Since the last write.
+    read: usize,
+    /// Armed by a write, disarmed by a read.
+    silence: Option<Pin<Box<Sleep>>>,
+    waiting: bool,
+}
+
+enum Inner {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl Stream {
+    pub(super) fn plain(stream: TcpStream, bounds: Bounds) -> Self {
+        Self::new(Inner::Plain(stream), bounds)
+    }
+
+    pub(super) fn tls(stream: TlsStream<TcpStream>, bounds: Bounds) -> Self {
+        let h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+        let none = Bounds { read: usize::MAX, first_byte: None };
+        Self::new(Inner::Tls(Box::new(stream)), if h2 { none } else { bounds })
+    }
+
+    fn new(inner: Inner, bounds: Bounds) -> Self {
+        Self { inner, bounds, read: 0, silence: None, waiting: false }
+    }
+
+    pub(super) fn is_encrypted(&self) -> bool {
+        matches!(self.inner, Inner::Tls(_))
+    }
+
+    /// Of the other end of the connection.
+    pub(super) fn address(&self) -> io::Result<SocketAddr> {
+        match &self.inner {
+            Inner::Plain(stream) => stream.peer_addr(),
+            Inner::Tls(stream) => stream.get_ref().0.peer_addr(),
+        }
+    }
+
+    fn wrote(&mut self, cx: &mut Context<'_>) {
+        self.read = 0;
+        let Some(time) = self.bounds.first_byte else { return };
+        self.waiting = true;
+        let until = Instant::now() + time;
+        let timer = self.silence.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(until)));
+        timer.as_mut().reset(until);
+        // Whoever writes need not read at once: the timer wakes it to do so.
+        let _ = timer.as_mut().poll(cx);
+    }
+
+    fn poll_inner(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match &mut self.inner {
+            Inner::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
+            Inner::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
+        }
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let before = buf.filled().len();
+        if let Poll::Ready(result) = this.poll_inner(cx, buf) {
+            this.waiting = false;
+            this.read = this.read.saturating_add(buf.filled().len() - before);
+            if this.read > this.bounds.read {
+                return Poll::Ready(Err(io::Error::other(Cut::Talkative(this.bounds.read))));
+            }
+            return Poll::Ready(result);
+        }
+        if let (true, Some(timer), Some(time)) =
+            (this.waiting, &mut this.silence, this.bounds.first_byte)
+        {
+            ready!(timer.as_mut().poll(cx));
+            return Poll::Ready(Err(io::Error::other(Cut::Silent(time))));
+        }
+        Poll::Pending
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        this.wrote(cx);
+        match &mut this.inner {
+            Inner::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
+            Inner::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
+        }
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        this.wrote(cx);
+        match &mut this.inner {
+            Inner::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
+            Inner::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match &self.inner {
+            Inner::Plain(stream) => stream.is_write_vectored(),
+            Inner::Tls(stream) => stream.is_write_vectored(),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.get_mut().inner {
+            Inner::Plain(stream) => Pin::new(stream).poll_flush(cx),
+            Inner::Tls(stream) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.get_mut().inner {
+            Inner::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
+            Inner::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
+}
+
+impl Connection for Stream {
+    fn connected(&self) -> Connected {
+        match &self.inner {
+            Inner::Tls(stream) if stream.get_ref().1.alpn_protocol() == Some(b"h2") => {
+                Connected::new().negotiated_h2()
+            }
+            _ => Connected::new(),
+        }
+    }
+}
