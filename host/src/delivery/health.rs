@@ -82,7 +82,9 @@ impl Sign {
                 (*status, retry_after_s.map(Duration::from_secs))
             }
             Outcome::Failed { cause: Cause::Timeout, .. } => return Self::Late,
-            Outcome::Failed { cause: Cause::Request, .. } => return Self::Nothing,
+            Outcome::Failed { cause: Cause::Request | Cause::Credentials, .. } => {
+                return Self::Nothing;
+            }
             Outcome::Failed { .. } => return Self::Ill,
         };
         match status {
