@@ -9,7 +9,7 @@ use http::HeaderMap;
 
 use crate::clock::Clock;
 use crate::config::{self, Config, Selector};
-use crate::delivery::{self, DestinationOptions};
+use crate::delivery::{self, DestinationOptions, PostOptions};
 use crate::ingress::{self, KeyFrom, KindFrom};
 use crate::model::Name;
 use crate::plugins::{self, Compiler};
@@ -153,8 +153,14 @@ pub(super) fn destination(to: &config::DestinationConfig) -> anyhow::Result<Dest
         headers.append(name.clone(), value.clone());
     }
     Ok(DestinationOptions {
-        sign: to.sign.clone(),
-        timeout: to.timeout,
+        post: PostOptions {
+            sign: to.sign.clone(),
+            auth: to.auth.as_ref().map(auth),
+            timeout: to.timeout,
+            transport: transport(&to.transport)?,
+            headers,
+            ..PostOptions::new(to.url.clone())
+        },
         policy: to.retry.clone(),
         rate: to.rate.and_then(|rate| {
             let count = std::num::NonZeroU32::new(rate.count)?;
@@ -170,11 +176,19 @@ pub(super) fn destination(to: &config::DestinationConfig) -> anyhow::Result<Dest
             cap: breaker.cap,
         }),
         disable_after: to.lane.disable_after,
-        transport: transport(&to.transport)?,
-        headers,
         disabled: to.disabled,
         ..DestinationOptions::new(to.url.clone())
     })
+}
+
+fn auth(auth: &config::AuthConfig) -> delivery::Auth {
+    match auth.clone() {
+        config::AuthConfig::Header(name, value) => delivery::Auth::Header(name, value),
+        config::AuthConfig::OAuth2 { token_url, grant } => {
+            delivery::Auth::OAuth2(delivery::OAuth2 { token_url, grant })
+        }
+        config::AuthConfig::Aws(aws) => delivery::Auth::Aws(aws),
+    }
 }
 
 fn transport(to: &config::TransportConfig) -> anyhow::Result<egress::Transport> {

@@ -16,10 +16,10 @@ pub async fn reach(config: &Config, name: &Name, patience: Duration) -> anyhow::
     let to = config.destinations.get(name).context("is not in the settings")?;
     let to = options::destination(to)?;
     let options = egress::Options {
-        transport: to.transport,
-        ..egress::Options::new(name.to_string(), to.url)
+        transport: to.post.transport,
+        ..egress::Options::new(name.to_string(), to.post.url)
     };
-    Ok(Egress::default().reach(&options, patience.min(to.timeout)).await?)
+    Ok(Egress::default().reach(&options, patience.min(to.post.timeout)).await?)
 }
 
 /// Reads the ingress's certificate and key as the host does when it starts.

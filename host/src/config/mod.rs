@@ -32,7 +32,7 @@ mod written;
 pub use access::{AccessConfig, ClientConfig};
 pub use answer::AnswerConfig;
 pub use destination::{
-    AllowPrivate, BreakerConfig, ClientTlsConfig, DestinationConfig, LaneConfig, Order,
+    AllowPrivate, AuthConfig, BreakerConfig, ClientTlsConfig, DestinationConfig, LaneConfig, Order,
     ProxyConfig, TimeoutsConfig, TransportConfig,
 };
 pub use host::{

@@ -1,4 +1,4 @@
-//! One attempt: sign, send, decide, record.
+//! One attempt: send, decide, record.
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,12 +6,10 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use tokio::time::Instant;
 
-use super::headers::{self, Unmade};
 use super::lane::Lane;
 use super::settings::Settings;
 use super::slot::Slot;
 use crate::clock::{millis, random_unit};
-use crate::egress::Request;
 use crate::model::{Attempt, Cause, Delivery, Outcome};
 use crate::retry::After;
 use crate::store::{Next, Settled};
@@ -25,7 +23,7 @@ pub(super) async fn run(
 ) {
     let at_ms = lane.shared.clock.now_ms();
     let began = Instant::now();
-    let sending = AssertUnwindSafe(send(&settings, &delivery, at_ms)).catch_unwind();
+    let sending = AssertUnwindSafe(settings.kind.send(&delivery, at_ms)).catch_unwind();
     let outcome = tokio::select! {
         biased;
         outcome = sending => outcome.unwrap_or_else(|_| panicked()),
@@ -75,16 +73,6 @@ pub(super) async fn run(
         ordered: delivery.order_key.is_some(),
     });
     slot.free();
-}
-
-async fn send(settings: &Settings, delivery: &Delivery, at_ms: u64) -> Outcome {
-    match headers::build(settings, delivery, at_ms) {
-        Ok(headers) => {
-            let body = delivery.body().clone();
-            settings.client.send(Request { headers, body, timeout: settings.timeout }).await
-        }
-        Err(Unmade { cause, message }) => Outcome::Failed { cause, message },
-    }
 }
 
 fn panicked() -> Outcome {

@@ -5,10 +5,11 @@
 //! again when there is room, so a backlog costs no memory.
 mod attempt;
 mod handle;
-mod headers;
 mod health;
+mod kind;
 mod lane;
 mod meter;
+mod post;
 mod rate;
 mod settings;
 mod slot;
@@ -24,17 +25,17 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderValue, Uri};
+use http::{HeaderValue, Uri};
 
 pub use handle::{Handle, start};
 pub use health::Breaker;
+pub use post::{Auth, OAuth2, PostOptions};
 pub use rate::Rate;
 pub use status::{Last, State, Status};
 
-use crate::egress::{Resolver, SetupError, SystemResolver, Transport};
+use crate::egress::{Resolver, SetupError, SystemResolver};
 use crate::model::Name;
 use crate::retry::Policy;
-use crate::signing::Sign;
 use crate::store::StoreError;
 
 /// Everything that delivery needs to know.
@@ -66,12 +67,7 @@ impl Default for Options {
 /// One destination as the settings have it.
 #[derive(Clone)]
 pub struct DestinationOptions {
-    /// `http` or `https`.
-    pub url: Uri,
-    /// None: not at all.
-    pub sign: Option<Sign>,
-    /// Over name look-up, connection, TLS, headers and body together. Default 10 s.
-    pub timeout: Duration,
+    pub post: PostOptions,
     /// `first` is for whoever makes the delivery, see [`Policy::first_due_ms`].
     pub policy: Policy,
     /// Default: as fast as `in_flight` allows.
@@ -84,9 +80,6 @@ pub struct DestinationOptions {
     pub breaker: Option<Breaker>,
     /// Disables it after nothing but failures for so long; none: never. Default 5 days.
     pub disable_after: Option<Duration>,
-    pub transport: Transport,
-    /// Sent with every delivery. Names that Hookwright owns are refused.
-    pub headers: HeaderMap,
     /// Keeps all deliveries waiting. Default false.
     pub disabled: bool,
 }
@@ -95,17 +88,13 @@ impl DestinationOptions {
     /// The defaults for a URL; nothing is signed.
     pub fn new(url: Uri) -> Self {
         Self {
-            url,
-            sign: None,
-            timeout: Duration::from_secs(10),
+            post: PostOptions::new(url),
             policy: Policy::default(),
             rate: None,
             in_flight: 8,
             adaptive: true,
             breaker: Some(Breaker::default()),
             disable_after: Some(Duration::from_secs(5 * 24 * 3_600)),
-            transport: Transport::default(),
-            headers: HeaderMap::new(),
             disabled: false,
         }
     }

@@ -3,11 +3,13 @@
 //! A provider is an entry of the table in `presets`; `verifier` reads the table, and
 //! `sign` takes from it the formats that deliveries can be signed in.
 mod authorization;
+mod aws;
 mod credential;
 mod handshake;
 mod jwt;
 mod keyed;
 mod message;
+mod oauth;
 mod preset;
 pub mod presets;
 mod provider;
@@ -25,8 +27,10 @@ mod verifier;
 mod tests;
 
 pub use authorization::{basic, bearer, plain};
+pub use aws::{Aws, BadCredentials};
 pub use credential::{Credential, Ed25519Key, Key, KeyError, KeyForm, SigningKey, standard_key};
 pub use jwt::{Jwk, JwksError, jwks};
+pub use oauth::{Grant, Token, TokenError, token_refusal};
 pub use preset::{
     Handshake, Part, Place, Preset, Proof, Signature, Signed, Time, TokenPlace, Unit,
 };

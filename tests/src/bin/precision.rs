@@ -13,7 +13,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 use bytes::Bytes;
 use hookwright::clock::Clock;
-use hookwright::delivery::{self, DestinationOptions};
+use hookwright::delivery::{self, DestinationOptions, PostOptions};
+use hookwright::egress::Transport;
 use hookwright::model::{Delivery, Event, EventId, EventState, Name};
 use hookwright::retry::Policy;
 use hookwright::store::{self, Appended, Handoff, NewEvent, Routed, Store};
@@ -112,8 +113,10 @@ impl Bench {
         let options = store::Options::new(dir.path(), clock.clone());
         let store = store::open(options, hand.clone())?;
         let destination: Name = "busy".parse()?;
+        let url = receiver.url().parse()?;
+        let transport = Transport::to_any_address();
         let to = DestinationOptions {
-            allow_private: true,
+            post: PostOptions { transport, ..PostOptions::new(url) },
             in_flight: 64,
             breaker: None,
             policy: Policy { base: WAIT, factor: 1.0, jitter: 0.0, ..Policy::default() },

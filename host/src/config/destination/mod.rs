@@ -1,4 +1,5 @@
 //! `[destinations.NAME]`: where events go, and how hard to try.
+mod auth;
 mod lane;
 mod retry;
 mod sign;
@@ -15,6 +16,7 @@ use super::secret::Headers;
 use super::unit::{Fault, Rate};
 use crate::retry::Policy;
 use crate::signing::Sign;
+pub use auth::AuthConfig;
 pub use lane::{BreakerConfig, LaneConfig, Order};
 pub use transport::{AllowPrivate, ClientTlsConfig, ProxyConfig, TimeoutsConfig, TransportConfig};
 use url::Url;
@@ -25,6 +27,8 @@ pub struct DestinationConfig {
     pub url: Uri,
     /// None: not at all.
     pub sign: Option<Sign>,
+    /// None: nothing but the signature.
+    pub auth: Option<AuthConfig>,
     /// Over DNS, connect, TLS, headers and body together.
     pub timeout: Duration,
     pub retry: Policy,
@@ -44,6 +48,8 @@ impl DestinationConfig {
         let url = s.key("url", Url, "Where to post, `https://…` or `http://…`.").required();
         let doc = "How deliveries are signed. Not at all by default.";
         let sign = s.optional_section("sign", doc, sign::read);
+        let doc = "Who we are to it, beside the signature. Nobody by default.";
+        let auth = s.optional_section("auth", doc, auth::read);
         let doc = "DNS, connect, TLS, headers and body together.";
         let timeout = s.key("timeout", DURATION, doc).range("10ms", "10m").default("30s");
         let doc = "When a failed delivery is tried again: `base · factorⁿ` after the n-th failure, at most `cap`, spread by `± jitter`.";
@@ -57,12 +63,13 @@ impl DestinationConfig {
         let disabled = s.key("disabled", Flag, doc).default("false");
         let doc = "Sent with every delivery. A value may be a secret, `env:NAME` or `file:PATH`; `authorization` and `cookie` must be.";
         let headers = s.key("headers", Headers, doc).default("{}");
-        signature_is_free(s, sign.as_ref(), &headers);
+        written_once(s, sign.as_ref(), auth.as_ref(), &headers);
         let url = url?;
         url::warn_about(s, &url, &transport.allow_private);
         Some(Self {
             url,
             sign,
+            auth,
             timeout,
             retry,
             rate,
@@ -75,15 +82,25 @@ impl DestinationConfig {
     }
 }
 
-/// No fixed header stands where the signature will.
-fn signature_is_free(
+/// No header has two who write it.
+fn written_once(
     s: &Section<'_, '_>,
     sign: Option<&Sign>,
+    auth: Option<&AuthConfig>,
     headers: &[(HeaderName, HeaderValue)],
 ) {
-    let taken = |name: &&HeaderName| headers.iter().any(|(fixed, _)| fixed == *name);
-    if let Some(name) = sign.and_then(|sign| sign.format.headers().find(taken)) {
-        let message = format!("`{name}` is written by `sign`");
-        s.wrong("headers", Fault::new(message, "remove it here"));
+    let sign = sign.into_iter().flat_map(|sign| sign.format.headers());
+    let signed: Vec<HeaderName> = sign.cloned().collect();
+    let known = auth.map(AuthConfig::headers).unwrap_or_default();
+    let fixed = |name: &HeaderName| headers.iter().any(|(fixed, _)| fixed == name);
+    for (section, names) in [("sign", &signed), ("auth", &known)] {
+        if let Some(name) = names.iter().find(|name| fixed(name)) {
+            let message = format!("`{name}` is written by `{section}`");
+            s.wrong("headers", Fault::new(message, "remove it here"));
+        }
+    }
+    if let Some(name) = signed.iter().find(|name| known.contains(name)) {
+        let message = format!("`{name}` is written by `sign` already");
+        s.wrong("auth", Fault::new(message, "choose another header"));
     }
 }

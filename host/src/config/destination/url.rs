@@ -9,10 +9,7 @@ use super::super::unit::Fault;
 use super::transport::AllowPrivate;
 
 pub(super) fn warn_about(s: &Section<'_, '_>, url: &Uri, allow_private: &AllowPrivate) {
-    let host = url.host().unwrap_or_default().trim_matches(['[', ']']);
-    let address = host.parse::<IpAddr>().ok();
-    let loopback =
-        host.eq_ignore_ascii_case("localhost") || address.is_some_and(|a| a.is_loopback());
+    let (address, loopback) = host(url);
     let private = match address {
         Some(IpAddr::V4(v4)) => v4.is_private() || v4.is_link_local(),
         Some(IpAddr::V6(v6)) => v6.is_unique_local() || v6.is_unicast_link_local(),
@@ -29,10 +26,23 @@ pub(super) fn warn_about(s: &Section<'_, '_>, url: &Uri, allow_private: &AllowPr
         let message = "leads to a private address, so every delivery would be refused";
         s.warn("url", Fault::new(message, "add `allow_private = true` if you mean it"));
     }
-    if url.scheme_str() == Some("http") && !loopback {
-        let message = "sends events over the network in clear text";
-        s.warn("url", Fault::new(message, "use `https://` where the destination has it"));
+    warn_about_clear_text(s, "url", url);
+}
+
+pub(super) fn warn_about_clear_text(s: &Section<'_, '_>, key: &str, url: &Uri) {
+    if url.scheme_str() == Some("http") && !host(url).1 {
+        let message = "goes over the network in clear text";
+        s.warn(key, Fault::new(message, "use `https://` where the other side has it"));
     }
+}
+
+/// The address, where it is one, and whether it is this machine's.
+fn host(url: &Uri) -> (Option<IpAddr>, bool) {
+    let host = url.host().unwrap_or_default().trim_matches(['[', ']']);
+    let address = host.parse::<IpAddr>().ok();
+    let loopback =
+        host.eq_ignore_ascii_case("localhost") || address.is_some_and(|a| a.is_loopback());
+    (address, loopback)
 }
 
 /// A URL may carry a password: no message quotes it, and one with an `@` is not shown.

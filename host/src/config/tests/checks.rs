@@ -119,6 +119,8 @@ fn of_a_destination() {
     let https = |rest: &str| format!("url = \"https://a.example\"\n{rest}");
     let sign = |rest: &str| https(&format!("sign = {{ {rest} }}"));
     let key = "secrets = [\"dangerous_plain:k\"]";
+    let auth = |rest: &str| https(&format!("auth = {{ {rest} }}"));
+    let one = "secret = \"dangerous_plain:k\"";
     let hmac = |rest: &str| sign(&format!("scheme = \"hmac\", {key}, {rest}"));
     let cases = [
         (text("url = \"ftp://a.example\""), "url", "does not start with"),
@@ -148,6 +150,39 @@ fn of_a_destination() {
             https("proxy = { url = \"http://p:1\", secret = \"dangerous_plain:x\" }"),
             "proxy.secret",
             "has no `:`",
+        ),
+        (auth("scheme = \"basic\""), "auth.secret", "missing"),
+        (auth(&format!("scheme = \"basic\", {one}")), "auth.secret", "has no `:`"),
+        (auth(&format!("scheme = \"bearer\", {one}, header = \"x\"")), "auth.header", "no meaning"),
+        (auth(&format!("scheme = \"header\", {one}")), "auth.header", "missing"),
+        (
+            auth(&format!("scheme = \"header\", {one}, header = \"webhook-id\"")),
+            "auth.header",
+            "itself",
+        ),
+        (
+            auth(&format!("scheme = \"oauth2\", {one}, client_id = \"a\"")),
+            "auth.token_url",
+            "missing",
+        ),
+        (
+            auth(&format!(
+                "scheme = \"oauth2\", {one}, client_id = \"a\", token_url = \"ftp://a\""
+            )),
+            "auth.token_url",
+            "does not start with",
+        ),
+        (
+            auth(&format!("scheme = \"aws\", {one}, access_key = \"a\", region = \"r\"")),
+            "auth.service",
+            "missing",
+        ),
+        (
+            auth(&format!(
+                "scheme = \"bearer\", {one} }}\nheaders = {{ authorization = \"dangerous_plain:x\""
+            )),
+            "headers",
+            "written by `auth`",
         ),
         (https("in_flight = -1"), "in_flight", "out of range"),
         (https("in_flight = 99999999999999999999"), "in_flight", "out of range"),

@@ -116,6 +116,27 @@ fn no_secret_is_printed_with_the_settings() {
 }
 
 #[test]
+fn no_credential_of_a_destination_is_printed() {
+    for auth in [
+        "scheme = \"basic\", secret = \"env:U\"",
+        "scheme = \"bearer\", secret = \"env:S\"",
+        "scheme = \"header\", header = \"x-key\", secret = \"env:S\"",
+        "scheme = \"oauth2\", token_url = \"https://a.example/t\", client_id = \"c\", secret = \"env:S\"",
+        "scheme = \"aws\", access_key = \"A\", region = \"r\", service = \"s\", secret = \"env:S\", session_token = \"env:S\"",
+    ] {
+        let text = format!(
+            "[destinations.d]\nurl = \"https://a.example\"\nauth = {{ {auth} }}\nproxy = {{ url = \"http://p:1\", secret = \"env:U\" }}\n"
+        );
+        let user = format!("user:{HIDDEN}");
+        let sources = sources(&[("S", HIDDEN), ("U", &user)], &[]);
+        let config = parse_with(&text, &sources).unwrap_or_else(|mistakes| panic!("{mistakes}"));
+        assert!(config.destinations["d"].auth.is_some(), "{auth}");
+        let shown = format!("{config:?}");
+        assert!(!shown.contains(HIDDEN) && !shown.contains("Basic"), "{shown}");
+    }
+}
+
+#[test]
 fn a_header_with_credentials_must_be_a_secret() {
     let text = "[destinations.d]\nurl = \"https://a.example\"\nheaders = { Authorization = \"Bearer x\" }\n";
     assert!(bad(text)[0].message.contains("clear text"));

@@ -37,8 +37,10 @@ async fn a_delivery_carries_the_bytes_as_they_came_and_our_headers() {
     let receiver = Receiver::start(|_| answer(201, "", "thanks")).await;
     let mut headers = HeaderMap::new();
     headers.insert("authorization", HeaderValue::from_static("Bearer of-the-settings"));
-    let bench =
-        Bench::start(one(DestinationOptions { sign: Some(secret()), headers, ..to(&receiver) }));
+    let bench = Bench::start(one(posting(to(&receiver), |post| {
+        post.sign = Some(secret());
+        post.headers = headers;
+    })));
     let body = Bytes::from_static(b" {\"b\":1.50, \"a\":12345678901234567890, \"\xff\":0} ");
     let sent = delivery(1, "a", body.clone());
     bench.store.add(vec![sent.clone()]);
@@ -74,7 +76,7 @@ async fn a_delivery_carries_the_bytes_as_they_came_and_our_headers() {
 #[tokio::test]
 async fn regression_a_compressed_body_goes_on_with_its_encoding_while_it_is_that_body() {
     let receiver = Receiver::start(|_| status(200)).await;
-    let bench = Bench::start(one(DestinationOptions { sign: Some(secret()), ..to(&receiver) }));
+    let bench = Bench::start(one(posting(to(&receiver), |post| post.sign = Some(secret()))));
     let compressed = |number| {
         let mut sent = delivery(number, "a", "compressed");
         let mut event = Event::clone(&sent.event);
@@ -106,8 +108,10 @@ async fn a_payload_changes_what_it_says_and_what_is_signed() {
     let mut headers = HeaderMap::new();
     headers.insert("x-fixed", HeaderValue::from_static("settings"));
     headers.insert("x-gone", HeaderValue::from_static("settings"));
-    let bench =
-        Bench::start(one(DestinationOptions { sign: Some(secret()), headers, ..to(&receiver) }));
+    let bench = Bench::start(one(posting(to(&receiver), |post| {
+        post.sign = Some(secret());
+        post.headers = headers;
+    })));
     let payload = Payload {
         body: Some(Bytes::from_static(b"<new/>")),
         content_type: Some("application/xml".to_owned()),
@@ -175,8 +179,10 @@ async fn no_plugin_touches_a_signature_or_a_secret_header() {
     let mut key = HeaderValue::from_static("a key");
     key.set_sensitive(true);
     headers.insert("x-key", key);
-    let bench =
-        Bench::start(one(DestinationOptions { sign: Some(sign), headers, ..to(&receiver) }));
+    let bench = Bench::start(one(posting(to(&receiver), |post| {
+        post.sign = Some(sign);
+        post.headers = headers;
+    })));
     let names = ["x-slack-signature", "X-Slack-Request-Timestamp", "x-key"];
     let edits = names.iter().flat_map(|name| [edit(name, Some("evil")), edit(name, None)]);
     let sent = edits.zip(1..).map(|(edit, number)| {
@@ -201,7 +207,7 @@ async fn without_a_key_that_counts_nothing_is_sent_and_it_is_tried_again() {
     let receiver = Receiver::start(|_| status(200)).await;
     let key = Credential { until_s: START_MS / 1_000, ..Credential::from(Secret::new([1; 32])) };
     let sign = Some(Sign::standard([key]));
-    let mut options = DestinationOptions { sign, ..to(&receiver) };
+    let mut options = posting(to(&receiver), |post| post.sign = sign);
     options.policy.attempts = 2;
     let bench = Bench::start(one(options));
     bench.store.add(deliveries(0..1, "a"));
@@ -353,7 +359,7 @@ impl Resolver for Breaking {
 async fn an_attempt_that_panics_is_a_failed_attempt() {
     let receiver = Receiver::start(|_| status(200)).await;
     let url = format!("http://breaks.test:{}/", receiver.address.port());
-    let options = DestinationOptions { url: url.parse().expect("a URL"), ..to(&receiver) };
+    let options = posting(to(&receiver), |post| post.url = url.parse().expect("a URL"));
     let options = Options {
         destinations: one(options),
         resolver: Arc::new(Breaking(AtomicBool::new(false))),

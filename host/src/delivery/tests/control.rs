@@ -97,7 +97,9 @@ async fn the_same_place_keeps_its_connections_over_new_settings() {
     bench.store.add(deliveries(0..1, "a"));
     bench.all_delivered("a").await;
     let timeout = Duration::from_secs(3);
-    let changed = DestinationOptions { in_flight: 1, timeout, ..to(&receiver) };
+    let changed = posting(DestinationOptions { in_flight: 1, ..to(&receiver) }, |post| {
+        post.timeout = timeout
+    });
     bench.handle.reconfigure(one(changed)).expect("good settings");
     bench.store.add(deliveries(1..2, "a"));
     bench.all_delivered("a").await;
@@ -134,8 +136,8 @@ async fn bad_settings_are_all_reported_and_change_nothing() {
     transport.tls.ca = Some("no PEM".into());
     let bad = HashMap::from([
         (name("a"), url("ftp://x/")),
-        (name("b"), DestinationOptions { headers, ..url("http://x/") }),
-        (name("c"), DestinationOptions { transport, ..url("https://x/") }),
+        (name("b"), posting(url("http://x/"), |post| post.headers = headers)),
+        (name("c"), posting(url("https://x/"), |post| post.transport = transport)),
         (name("d"), url("http://x/")),
     ]);
     let Err(StartError::Settings(wrong)) = bench.handle.reconfigure(bad) else {

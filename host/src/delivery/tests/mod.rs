@@ -1,4 +1,5 @@
 //! Lanes against real sockets and a store in memory.
+mod auth;
 mod behaviour;
 mod control;
 mod fake_store;
@@ -16,7 +17,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
 
 use self::fake_store::FakeStore;
-use super::{DestinationOptions, Handle, Options, start};
+use super::{DestinationOptions, Handle, Options, PostOptions, start};
 use crate::clock::Clock;
 use crate::egress::Transport;
 use crate::egress::receiver::Receiver;
@@ -63,7 +64,10 @@ fn to(receiver: &Receiver) -> DestinationOptions {
     DestinationOptions {
         adaptive: false,
         breaker: None,
-        transport: Transport::to_any_address(),
+        post: PostOptions {
+            transport: Transport::to_any_address(),
+            ..PostOptions::new(receiver.url())
+        },
         policy: Policy {
             base: Duration::from_millis(10),
             factor: 1.0,
@@ -72,6 +76,15 @@ fn to(receiver: &Receiver) -> DestinationOptions {
         },
         ..DestinationOptions::new(receiver.url())
     }
+}
+
+/// With its request set up otherwise.
+fn posting(
+    mut options: DestinationOptions,
+    change: impl FnOnce(&mut PostOptions),
+) -> DestinationOptions {
+    change(&mut options.post);
+    options
 }
 
 type Destinations = HashMap<Name, DestinationOptions>;

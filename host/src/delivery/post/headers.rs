@@ -3,8 +3,8 @@ use http::header::{
     CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT,
 };
 
-use super::settings::Settings;
-use crate::model::{Cause, Delivery, HeaderEdit};
+use super::{Post, Unmade};
+use crate::model::{Delivery, HeaderEdit};
 
 const ID: HeaderName = HeaderName::from_static("webhook-id");
 const TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
@@ -38,30 +38,12 @@ pub(super) fn is_credential(name: &HeaderName) -> bool {
     matches!(name.as_str(), "authorization" | "cookie")
 }
 
-/// Why a request was not made.
-#[derive(Debug)]
-pub(super) struct Unmade {
-    pub(super) cause: Cause,
-    pub(super) message: String,
-}
-
-impl From<String> for Unmade {
-    /// The delivery itself is at fault.
-    fn from(message: String) -> Self {
-        Self { cause: Cause::Request, message }
-    }
-}
-
 /// All headers of one attempt.
 ///
 /// # Errors
 /// A header that a payload must not or can't set, by name; no key to sign with.
-pub(super) fn build(
-    settings: &Settings,
-    delivery: &Delivery,
-    at_ms: u64,
-) -> Result<HeaderMap, Unmade> {
-    let mut headers = settings.headers.clone();
+pub(super) fn build(post: &Post, delivery: &Delivery, at_ms: u64) -> Result<HeaderMap, Unmade> {
+    let mut headers = post.headers.clone();
     headers.reserve(8);
     if let Some(value) = content_type(delivery)?
         && !headers.contains_key(CONTENT_TYPE)
@@ -75,17 +57,17 @@ pub(super) fn build(
     }
     if let Some(payload) = &delivery.payload {
         let mut changes = payload.headers.iter();
-        changes.try_for_each(|change| edit(settings, &mut headers, change))?;
+        changes.try_for_each(|change| edit(post, &mut headers, change))?;
     }
     let id = delivery.event.id.to_string();
     let timestamp_s = at_ms / 1_000;
     headers.insert(ID, text(&id)?);
     headers.insert(TIMESTAMP, HeaderValue::from(timestamp_s));
-    headers.insert(USER_AGENT, settings.user_agent.clone());
+    headers.insert(USER_AGENT, post.user_agent.clone());
     headers.insert(ATTEMPT, HeaderValue::from(delivery.attempts.saturating_add(1)));
     headers.insert(SOURCE, text(&delivery.event.source)?);
-    let signed = settings.signer.apply(&mut headers, &id, timestamp_s, delivery.body());
-    signed.map_err(|error| Unmade { cause: Cause::Credentials, message: error.to_string() })?;
+    let signed = post.signer.apply(&mut headers, &id, timestamp_s, delivery.body());
+    signed.map_err(|error| Unmade::credentials(error.to_string()))?;
     Ok(headers)
 }
 
@@ -99,10 +81,10 @@ fn content_type(delivery: &Delivery) -> Result<Option<HeaderValue>, String> {
     }
 }
 
-fn edit(settings: &Settings, headers: &mut HeaderMap, change: &HeaderEdit) -> Result<(), String> {
+fn edit(post: &Post, headers: &mut HeaderMap, change: &HeaderEdit) -> Result<(), String> {
     let refused = || format!("a plugin may not set the header `{:.80}`", change.name);
     let name: HeaderName = change.name.parse().map_err(|_| refused())?;
-    if settings.owns(&name) {
+    if post.owns(&name) {
         return Err(refused());
     }
     match &change.value {

@@ -1,0 +1,17 @@
+//! The seam behind which deliveries leave: what a kind of destination has to do.
+use std::future::Future;
+use std::pin::Pin;
+
+use crate::model::{Delivery, Outcome};
+
+pub(super) type Sending<'s> = Pin<Box<dyn Future<Output = Outcome> + Send + 's>>;
+
+/// One destination, made from its settings. Everything else is the same for
+/// all kinds and not known here: when to send, how often, in which order, and
+/// what becomes of a failure.
+pub(super) trait Kind: Send + Sync {
+    /// Connects where it must, sends one delivery once, and says what came of
+    /// it. Never fails otherwise than by its outcome, and ends by itself. May be
+    /// dropped at any point: the delivery is sent again then.
+    fn send<'s>(&'s self, delivery: &'s Delivery, at_ms: u64) -> Sending<'s>;
+}

@@ -1,0 +1,102 @@
+//! Who we are to a destination: fixed credentials, tokens, or signed requests.
+use std::time::Duration;
+
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
+
+use super::Unmade;
+use super::tokens::Tokens;
+use crate::egress::{Egress, SetupError, Transport};
+use crate::model::Cause;
+use crate::signing::{Aws, Grant};
+
+/// How a destination knows us, beside the signature.
+#[derive(Debug, Clone)]
+pub enum Auth {
+    /// The same with every delivery; the value is marked as sensitive.
+    Header(HeaderName, HeaderValue),
+    OAuth2(OAuth2),
+    Aws(Aws),
+}
+
+/// Tokens by client credentials (RFC 6749, 4.4).
+#[derive(Debug, Clone)]
+pub struct OAuth2 {
+    /// Reached in the same way as the destination.
+    pub token_url: Uri,
+    pub grant: Grant,
+}
+
+impl Auth {
+    /// The headers that it sets: nobody else may.
+    pub(super) fn headers(&self) -> Vec<HeaderName> {
+        match self {
+            Self::Header(name, _) => vec![name.clone()],
+            Self::OAuth2(_) => vec![AUTHORIZATION],
+            Self::Aws(_) => Aws::HEADERS.to_vec(),
+        }
+    }
+}
+
+/// The same, at work.
+pub(super) enum Authorizer {
+    None,
+    Header(HeaderName, HeaderValue),
+    Tokens(Tokens),
+    Aws(Aws),
+}
+
+impl Authorizer {
+    pub(super) fn new(
+        auth: Option<Auth>,
+        egress: &Egress,
+        name: &str,
+        transport: &Transport,
+        user_agent: &HeaderValue,
+    ) -> Result<Self, SetupError> {
+        Ok(match auth {
+            None => Self::None,
+            Some(Auth::Header(name, value)) => Self::Header(name, value),
+            Some(Auth::Aws(aws)) => Self::Aws(aws),
+            Some(Auth::OAuth2(options)) => {
+                Self::Tokens(Tokens::new(options, egress, name, transport, user_agent)?)
+            }
+        })
+    }
+
+    /// Adds what proves who we are, within the time. `at_s` is seconds since 1970.
+    ///
+    /// # Errors
+    /// There is no token, or none in time.
+    pub(super) async fn apply(
+        &self,
+        (url, headers, body): (&Uri, &mut HeaderMap, &[u8]),
+        at_s: u64,
+        timeout: Duration,
+    ) -> Result<(), Unmade> {
+        match self {
+            Self::None => {}
+            Self::Header(name, value) => drop(headers.insert(name.clone(), value.clone())),
+            Self::Aws(aws) => {
+                let signed = aws.apply(&Method::POST, url, headers, body, at_s);
+                signed.map_err(|error| Unmade::credentials(error.to_string()))?;
+            }
+            Self::Tokens(tokens) => match tokio::time::timeout(timeout, tokens.get()).await {
+                Ok(Ok(token)) => drop(headers.insert(AUTHORIZATION, token)),
+                Ok(Err(error)) => return Err(Unmade::credentials(error.to_string())),
+                Err(_) => {
+                    let message = format!("no token within {timeout:?}");
+                    return Err(Unmade { cause: Cause::Timeout, message });
+                }
+            },
+        }
+        Ok(())
+    }
+
+    /// The destination answered 401 to this.
+    pub(super) fn refused(&self, sent: Option<&HeaderValue>) {
+        if let (Self::Tokens(tokens), Some(sent)) = (self, sent) {
+            tokens.drop_if(sent);
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! HTTP, the first kind of destination: a signed POST over a pool of connections.
+mod auth;
+mod headers;
+mod tokens;
+
+use std::time::Duration;
+
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderName, HeaderValue, Uri};
+use tokio::time::Instant;
+
+pub use auth::{Auth, OAuth2};
+
+use self::auth::Authorizer;
+use self::headers::{is_credential, is_ours};
+use super::Problem;
+use super::kind::{Kind, Sending};
+use crate::egress::{self, Client, Egress, Request, Transport};
+use crate::model::{Cause, Delivery, Outcome};
+use crate::signing::{Sign, Signer};
+
+/// A destination that is posted to, as the settings have it.
+#[derive(Debug, Clone)]
+pub struct PostOptions {
+    /// `http` or `https`.
+    pub url: Uri,
+    /// None: not at all.
+    pub sign: Option<Sign>,
+    /// None: nothing but the signature.
+    pub auth: Option<Auth>,
+    /// Over the token, name look-up, connection, TLS, headers and body together.
+    /// Default 10 s.
+    pub timeout: Duration,
+    pub transport: Transport,
+    /// Sent with every delivery. Names that Hookwright owns are refused.
+    pub headers: HeaderMap,
+}
+
+impl PostOptions {
+    /// The defaults for a URL; nothing is signed.
+    pub fn new(url: Uri) -> Self {
+        Self {
+            url,
+            sign: None,
+            auth: None,
+            timeout: Duration::from_secs(10),
+            transport: Transport::default(),
+            headers: HeaderMap::new(),
+        }
+    }
+}
+
+/// One destination's client, and what every delivery carries.
+pub(super) struct Post {
+    client: Client,
+    /// What the client was made of.
+    made_of: egress::Options,
+    url: Uri,
+    signer: Signer,
+    authorizer: Authorizer,
+    headers: HeaderMap,
+    /// Headers that no plugin may touch: signatures and credentials.
+    owned: Vec<HeaderName>,
+    user_agent: HeaderValue,
+    timeout: Duration,
+}
+
+/// What all of them have in common.
+pub(super) struct Shared<'s> {
+    pub(super) egress: &'s Egress,
+    pub(super) excerpt: usize,
+    pub(super) user_agent: &'s HeaderValue,
+}
+
+/// Why a request was not made.
+#[derive(Debug)]
+struct Unmade {
+    cause: Cause,
+    message: String,
+}
+
+impl Unmade {
+    fn credentials(message: String) -> Self {
+        Self { cause: Cause::Credentials, message }
+    }
+}
+
+impl From<String> for Unmade {
+    /// The delivery itself is at fault.
+    fn from(message: String) -> Self {
+        Self { cause: Cause::Request, message }
+    }
+}
+
+impl Post {
+    /// Keeps the client, and with it the open connections, of settings before
+    /// these that lead to the same place in the same way.
+    pub(super) fn new(
+        name: &str,
+        options: PostOptions,
+        in_flight: usize,
+        shared: &Shared<'_>,
+        before: Option<&Self>,
+    ) -> Result<Self, Problem> {
+        let mut headers = options.headers;
+        let signer = Signer::new(options.sign.as_ref());
+        let mut owned: Vec<HeaderName> = signer.headers().cloned().collect();
+        owned.extend(options.auth.iter().flat_map(Auth::headers));
+        if let Some(name) = headers.keys().find(|name| is_ours(name) || owned.contains(name)) {
+            return Err(Problem::Header(name.to_string()));
+        }
+        let secret = headers.iter().filter(|(_, value)| value.is_sensitive());
+        owned.extend(secret.map(|(name, _)| name.clone()));
+        // They may be credentials, and a sensitive value is not printed.
+        headers.values_mut().for_each(|value| value.set_sensitive(true));
+        let made_of = egress::Options {
+            name: name.to_owned(),
+            url: options.url.clone(),
+            transport: options.transport,
+            in_flight,
+            excerpt: shared.excerpt,
+        };
+        let client = match before.filter(|before| before.made_of == made_of) {
+            Some(before) => before.client.clone(),
+            None => shared.egress.client(made_of.clone())?,
+        };
+        let (egress, user_agent) = (shared.egress, shared.user_agent);
+        let transport = &made_of.transport;
+        Ok(Self {
+            authorizer: Authorizer::new(options.auth, egress, name, transport, user_agent)?,
+            client,
+            url: options.url,
+            signer,
+            headers,
+            owned,
+            user_agent: user_agent.clone(),
+            timeout: options.timeout,
+            made_of,
+        })
+    }
+
+    /// Whether only the settings and Hookwright itself set this header.
+    fn owns(&self, name: &HeaderName) -> bool {
+        is_ours(name) || is_credential(name) || self.owned.contains(name)
+    }
+
+    async fn post(&self, delivery: &Delivery, at_ms: u64) -> Result<Outcome, Unmade> {
+        let began = Instant::now();
+        let mut headers = headers::build(self, delivery, at_ms)?;
+        let body = delivery.body();
+        let request = (&self.url, &mut headers, &body[..]);
+        self.authorizer.apply(request, at_ms / 1_000, self.timeout).await?;
+        let sent = headers.get(AUTHORIZATION).cloned();
+        let timeout = self.timeout.saturating_sub(began.elapsed());
+        let outcome = self.client.send(Request { headers, body: body.clone(), timeout }).await;
+        if matches!(outcome, Outcome::Answered { status: 401, .. }) {
+            self.authorizer.refused(sent.as_ref());
+        }
+        Ok(outcome)
+    }
+}
+
+impl Kind for Post {
+    fn send<'s>(&'s self, delivery: &'s Delivery, at_ms: u64) -> Sending<'s> {
+        Box::pin(async move {
+            let posted = self.post(delivery, at_ms).await;
+            posted.unwrap_or_else(|Unmade { cause, message }| Outcome::Failed { cause, message })
+        })
+    }
+}

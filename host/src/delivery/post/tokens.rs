@@ -1,0 +1,224 @@
+//! Access tokens of one destination: one is kept, renewed before its end, and fetched once for all who wait.
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::{FutureExt, Shared};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, USER_AGENT};
+use parking_lot::Mutex;
+use tokio::time::Instant;
+
+use super::auth::OAuth2;
+use crate::egress::{self, Client, Egress, Request, SetupError, Transport};
+use crate::model::Outcome;
+use crate::signing::{Token, token_refusal};
+
+/// For one request to the authorization server.
+const TIMEOUT: Duration = Duration::from_secs(20);
+/// Longer answers are none.
+const ANSWER_BYTES: usize = 64 * 1024;
+/// A token is renewed in the last tenth of its time, and not earlier than this before its end.
+const EARLIEST: Duration = Duration::from_secs(60);
+
+type Fetched = Result<HeaderValue, Arc<str>>;
+type Answer = Shared<Pin<Box<dyn Future<Output = Fetched> + Send>>>;
+
+#[derive(Clone)]
+pub(super) struct Tokens(Arc<Parts>);
+
+struct Parts {
+    client: Client,
+    headers: HeaderMap,
+    form: Bytes,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    held: Option<Held>,
+    /// A fetch under way, or one that has ended.
+    fetch: Option<(tokio::task::AbortHandle, Answer)>,
+}
+
+struct Held {
+    authorization: HeaderValue,
+    renew: Instant,
+    end: Instant,
+}
+
+impl Tokens {
+    pub(super) fn new(
+        options: OAuth2,
+        egress: &Egress,
+        name: &str,
+        transport: &Transport,
+        user_agent: &HeaderValue,
+    ) -> Result<Self, SetupError> {
+        let transport = transport.clone();
+        let client = egress.client(egress::Options {
+            transport,
+            in_flight: 1,
+            excerpt: ANSWER_BYTES,
+            ..egress::Options::new(name, options.token_url)
+        })?;
+        let (form, authorization) = options.grant.request();
+        let mut headers = HeaderMap::new();
+        headers.extend(authorization.map(|value| (AUTHORIZATION, value)));
+        headers.insert(USER_AGENT, user_agent.clone());
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        let form_type = HeaderValue::from_static("application/x-www-form-urlencoded");
+        headers.insert(CONTENT_TYPE, form_type);
+        let state = Mutex::default();
+        Ok(Self(Arc::new(Parts { client, headers, form: form.into(), state })))
+    }
+
+    /// The value of `authorization`. A token in the last part of its time is
+    /// still given while another one is on its way.
+    ///
+    /// # Errors
+    /// Why there is none: all who waited for the same fetch hear the same.
+    pub(super) async fn get(&self) -> Fetched {
+        let answer = {
+            let mut state = self.0.state.lock();
+            let now = Instant::now();
+            let held = state.held.as_ref().filter(|held| now < held.end);
+            match held.map(|held| (held.authorization.clone(), held.renew)) {
+                Some((authorization, renew)) if now < renew => return Ok(authorization),
+                Some((authorization, _)) => {
+                    self.join(&mut state);
+                    return Ok(authorization);
+                }
+                None => self.join(&mut state),
+            }
+        };
+        answer.await
+    }
+
+    /// The destination no longer takes this token.
+    pub(super) fn drop_if(&self, refused: &HeaderValue) {
+        let mut state = self.0.state.lock();
+        if state.held.as_ref().is_some_and(|held| held.authorization == *refused) {
+            state.held = None;
+        }
+    }
+
+    /// The fetch under way, or a new one. In a task, so that it ends whoever stops waiting.
+    fn join(&self, state: &mut State) -> Answer {
+        if let Some((task, answer)) = &state.fetch
+            && !task.is_finished()
+        {
+            return answer.clone();
+        }
+        let parts = Arc::clone(&self.0);
+        let task = tokio::spawn(async move { parts.fetch().await });
+        let handle = task.abort_handle();
+        let answer = async move {
+            task.await.unwrap_or_else(|_| Err("the fetch of a token panicked".into()))
+        };
+        let answer = answer.boxed().shared();
+        state.fetch = Some((handle, answer.clone()));
+        answer
+    }
+}
+
+impl Parts {
+    async fn fetch(&self) -> Fetched {
+        let began = Instant::now();
+        let (headers, body) = (self.headers.clone(), self.form.clone());
+        let outcome = self.client.send(Request { headers, body, timeout: TIMEOUT }).await;
+        let token = match outcome {
+            Outcome::Answered { status: 200, excerpt, .. } => Token::read(&excerpt)
+                .map_err(|error| format!("no token from the authorization server: {error}")),
+            Outcome::Answered { status, excerpt, .. } => {
+                let code = token_refusal(&excerpt).map(|code| format!(" ({code})"));
+                let code = code.unwrap_or_default();
+                Err(format!("no token: the authorization server answered {status}{code}"))
+            }
+            Outcome::Failed { message, .. } => {
+                Err(format!("no token: the authorization server was not reached: {message}"))
+            }
+        };
+        let token = token.map_err(Arc::from)?;
+        let end = began + token.lasts;
+        let renew = end - (token.lasts / 10).min(EARLIEST);
+        let authorization = token.authorization;
+        self.state.lock().held = Some(Held { authorization: authorization.clone(), renew, end });
+        Ok(authorization)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::egress::receiver::{Receiver, Reply, answer};
+    use crate::signing::{Grant, Secret};
+
+    async fn forward(time: Duration) {
+        tokio::time::pause();
+        tokio::time::advance(time).await;
+        tokio::time::resume();
+    }
+
+    async fn until(done: impl Fn() -> bool) {
+        let waiting = async {
+            while !done() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), waiting).await.expect("it comes to pass");
+    }
+
+    fn tokens(server: &Receiver) -> Tokens {
+        let grant = Grant {
+            client_id: "us".to_owned(),
+            secret: Secret::new("s"),
+            scope: None,
+            audience: None,
+            in_body: true,
+        };
+        let options = OAuth2 { token_url: server.url(), grant };
+        let agent = HeaderValue::from_static("test");
+        let transport = Transport::to_any_address();
+        Tokens::new(options, &Egress::default(), "test", &transport, &agent).expect("good settings")
+    }
+
+    fn token(number: usize) -> Reply {
+        answer(200, "", &format!(r#"{{"access_token":"t{number}","expires_in":600}}"#))
+    }
+
+    #[tokio::test]
+    async fn a_token_is_renewed_before_its_end_while_the_old_one_still_serves() {
+        let server = Receiver::start(|seen| token(seen.number)).await;
+        let tokens = tokens(&server);
+        assert_eq!(tokens.get().await.expect("a token"), "Bearer t0");
+        forward(Duration::from_secs(530)).await;
+        assert_eq!(tokens.get().await.expect("a token"), "Bearer t0");
+        assert_eq!(server.seen().len(), 1, "it is not the last tenth yet");
+        forward(Duration::from_secs(20)).await;
+        let old = tokens.get().now_or_never().expect("nobody waits");
+        assert_eq!(old.expect("a token"), "Bearer t0");
+        until(|| server.seen().len() == 2).await;
+        until(|| {
+            tokens.get().now_or_never().is_some_and(|got| got.is_ok_and(|got| got == "Bearer t1"))
+        })
+        .await;
+        forward(Duration::from_secs(700)).await;
+        assert_eq!(tokens.get().await.expect("a token"), "Bearer t2", "the end has come");
+    }
+
+    #[tokio::test]
+    async fn all_who_wait_hear_of_the_same_failure_and_the_next_asks_again() {
+        let server = Receiver::start(|seen| match seen.number {
+            0 => Reply::After(Duration::from_millis(20), Box::new(answer(503, "", ""))),
+            number => token(number),
+        })
+        .await;
+        let tokens = tokens(&server);
+        let all = futures_util::future::join_all((0..20).map(|_| tokens.get())).await;
+        assert!(all.iter().all(|got| got.as_ref().is_err_and(|why| why.contains("503"))));
+        assert_eq!(server.seen().len(), 1);
+        assert_eq!(tokens.get().await.expect("a token"), "Bearer t1");
+    }
+}
