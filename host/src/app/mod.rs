@@ -1,6 +1,7 @@
 //! Settings → parts → run: the only place that knows all of them.
 mod control;
 mod handoff;
+mod host_key;
 mod options;
 pub mod plugins;
 mod reach;
@@ -22,6 +23,7 @@ use crate::config::Config;
 use crate::plugins::{Compiler, GateError, LoadError, Plugins, State};
 use crate::routing::Router;
 use crate::server::{Listener, Tower};
+use crate::signing::hops::Hops;
 use crate::store::{Handoff, Store};
 use crate::tasks::Tasks;
 use crate::{admin, delivery, ingress, retention, server, store};
@@ -160,7 +162,10 @@ impl App {
         });
 
         let destinations = options::destinations(config)?;
-        let (sent, tasks) = (options::delivery(config, destinations), work.clone());
+        let key = tokio::task::block_in_place(|| host_key::load(config))?;
+        let hops = Arc::new(Hops::new(&key, config.ingress.max_hops));
+        let sent = options::delivery(config, destinations, hops.clone());
+        let tasks = work.clone();
         let (rows, time) = (store.clone(), clock.clone());
         let started = tokio::task::block_in_place(|| delivery::start(sent, rows, time, tasks));
         let delivery = started.context("[destinations]")?;
@@ -179,7 +184,8 @@ impl App {
         let keep =
             retention::Options { keep: config.retention.keep, interval: config.retention.interval };
         retention::start(keep, store.clone(), clock.clone(), work);
-        let ingress = ingress::Handle::new(options::ingress(config), store.clone(), clock.clone());
+        let ingress =
+            ingress::Handle::new(options::ingress(config, hops), store.clone(), clock.clone());
         ingress::watch(&ingress, work);
         Ok(Parts {
             config: RwLock::new(config.clone()),

@@ -14,6 +14,7 @@ use crate::ingress::{self, KeyFrom, KindFrom};
 use crate::model::Name;
 use crate::plugins::{self, Compiler};
 use crate::routing::{FirstWaits, OnFailure, Order, Orders, Pipeline, Pipelines, Step};
+use crate::signing::hops::Hops;
 use crate::{egress, server, store};
 
 pub(super) fn store(config: &Config, clock: Clock) -> store::Options {
@@ -129,11 +130,13 @@ pub(super) fn pipelines(config: &Config) -> Pipelines {
 pub(super) fn delivery(
     config: &Config,
     destinations: HashMap<Name, DestinationOptions>,
+    hops: Arc<Hops>,
 ) -> delivery::Options {
     delivery::Options {
         destinations,
         excerpt: usize_of(config.delivery.response_excerpt),
         window: usize_of(config.delivery.memory),
+        hops: Some(hops),
         ..delivery::Options::default()
     }
 }
@@ -227,7 +230,7 @@ fn transport(to: &config::TransportConfig) -> anyhow::Result<egress::Transport> 
     })
 }
 
-pub(super) fn ingress(config: &Config) -> ingress::Options {
+pub(super) fn ingress(config: &Config, hops: Arc<Hops>) -> ingress::Options {
     let proxies = ingress::Proxies {
         trusted: config.ingress.trusted_proxies.clone(),
         told_by: match config.ingress.client_header {
@@ -236,7 +239,7 @@ pub(super) fn ingress(config: &Config) -> ingress::Options {
         },
     };
     let body_timeout = config.ingress.body_timeout;
-    ingress::Options { sources: sources(config), proxies, body_timeout }
+    ingress::Options { sources: sources(config), proxies, body_timeout, hops: Some(hops) }
 }
 
 pub(super) fn sources(config: &Config) -> ingress::Sources {

@@ -152,6 +152,7 @@ fn fixed_changes(old: &Config, new: &Config) -> Vec<&'static str> {
         ("[store]", differ(&old.store, &new.store)),
         ("[retention]", differ(&old.retention, &new.retention)),
         ("[engine]", differ(&old.engine, &new.engine)),
+        ("host_key", old.host_key != new.host_key),
         ("[delivery]", differ(&old.delivery, &new.delivery)),
         ("[log]", differ(&old.log, &new.log)),
     ];

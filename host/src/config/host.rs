@@ -35,6 +35,8 @@ pub struct IngressConfig {
     /// Trusted proxies begin each connection with a PROXY header.
     pub proxy_protocol: bool,
     pub tls: Option<TlsConfig>,
+    /// How often an event may come back by the host's own deliveries.
+    pub max_hops: u32,
 }
 
 /// Where trusted proxies write whom they speak for.
@@ -194,6 +196,10 @@ impl IngressConfig {
                 .key("max_json_depth", whole(), "Arrays and objects in each other, in a body whose content type is JSON; deeper ones are refused with 422.")
                 .range("4", "127")
                 .default("100"),
+            max_hops: s
+                .key("max_hops", whole(), "How often an event may come back by the host's own deliveries; then it is refused with 508.")
+                .range("1", "100")
+                .default("8"),
             tls: s.optional_section("tls", "Serve HTTPS instead of HTTP.", TlsConfig::read),
         }
     }

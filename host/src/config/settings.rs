@@ -14,12 +14,15 @@ use super::mistake::{Mistake, Mistakes, Place};
 use super::place::{Pages, mask_unread};
 use super::plugin::PluginConfig;
 use super::reader::{Reader, Section};
+use super::secret::SecretRef;
 use super::source::SourceConfig;
 use super::sources::Sources;
 use super::tree::{Origin, Table};
+use super::unit::Fault;
 use super::written::Written;
 use super::{checks, overrides, tree};
 use crate::model::Name;
+use crate::signing::Secret;
 
 /// Every setting, checked. Paths are absolute, or relative to the working directory.
 #[derive(Debug, Clone)]
@@ -35,6 +38,8 @@ pub struct Config {
     pub engine: EngineConfig,
     pub delivery: DeliveryConfig,
     pub log: LogConfig,
+    /// None: one that is made and kept in `data_dir`.
+    pub host_key: Option<Secret>,
     pub sources: BTreeMap<Name, SourceConfig>,
     pub destinations: BTreeMap<Name, DestinationConfig>,
     pub plugins: BTreeMap<Name, PluginConfig>,
@@ -43,6 +48,14 @@ pub struct Config {
     /// Where plugins were set up, for what they find wrong themselves.
     pub written: Written,
 }
+
+const HOST_KEY: SecretRef = SecretRef(|bytes| {
+    if bytes.len() >= 16 {
+        return Ok(Secret::new(bytes));
+    }
+    let help = "make one with `openssl rand -hex 32`";
+    Err(Fault::new("has less than 16 bytes", help))
+});
 
 impl Config {
     /// Reads and checks the file.
@@ -96,6 +109,8 @@ impl Config {
         let plugins_dir = s.key("plugins_dir", directory(), doc).default("plugins");
         let doc = "How long a shutdown waits for what is in flight.";
         let shutdown = s.key("shutdown", DURATION, doc).range("0s", "10m").default("20s");
+        let doc = "A key of the host's own, by which it knows what it wrote itself, as the count of an event's rounds. Hosts that stand for each other share one. At least 16 bytes.";
+        let host_key = s.key("host_key", HOST_KEY, doc).optional("made, and kept in `data_dir`");
         let (plugins, destinations) = (s.names("plugins"), s.names("destinations"));
         let ingress = s.section("ingress", "Where webhooks come in.", IngressConfig::read);
         let public_url = ingress.public_url.clone();
@@ -104,6 +119,7 @@ impl Config {
             plugins_dir,
             shutdown,
             ingress,
+            host_key,
             admin: s.section("admin", "The API, the console and the metrics.", AdminConfig::read),
             store: s.section("store", "How events are written down.", StoreConfig::read),
             retention: s.section("retention", "How long they are kept.", RetentionConfig::read),

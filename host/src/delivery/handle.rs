@@ -66,6 +66,7 @@ pub fn start(
         egress: Egress::new(options.resolver),
         excerpt: options.excerpt,
         user_agent: options.user_agent,
+        hops: options.hops,
     };
     let parts = Parts {
         shared: Arc::new(shared),

@@ -36,6 +36,7 @@ pub use status::{Last, State, Status};
 use crate::egress::{Resolver, SetupError, SystemResolver};
 use crate::model::Name;
 use crate::retry::Policy;
+use crate::signing::hops::Hops;
 use crate::store::StoreError;
 
 /// Everything that delivery needs to know.
@@ -50,6 +51,8 @@ pub struct Options {
     pub user_agent: HeaderValue,
     /// Default: the system's.
     pub resolver: Arc<dyn Resolver>,
+    /// Tells how often an event has come back. Default: nothing does.
+    pub hops: Option<Arc<Hops>>,
 }
 
 impl Default for Options {
@@ -60,6 +63,7 @@ impl Default for Options {
             window: 128 * 1024 * 1024,
             user_agent: HeaderValue::from_static(concat!("hookwright/", env!("CARGO_PKG_VERSION"))),
             resolver: Arc::new(SystemResolver),
+            hops: None,
         }
     }
 }

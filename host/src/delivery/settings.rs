@@ -11,6 +11,7 @@ use super::{DestinationOptions, Problem, Rate};
 use crate::egress::Egress;
 use crate::model::Name;
 use crate::retry::Policy;
+use crate::signing::hops::Hops;
 
 pub(super) struct Settings {
     pub(super) kind: Arc<dyn Kind>,
@@ -28,6 +29,7 @@ pub(super) struct Maker {
     pub(super) egress: Egress,
     pub(super) excerpt: usize,
     pub(super) user_agent: HeaderValue,
+    pub(super) hops: Option<Arc<Hops>>,
 }
 
 impl Maker {
@@ -40,8 +42,12 @@ impl Maker {
         before: Option<&Settings>,
     ) -> Result<Settings, Problem> {
         let in_flight = options.in_flight.max(1);
-        let shared =
-            Shared { egress: &self.egress, excerpt: self.excerpt, user_agent: &self.user_agent };
+        let shared = Shared {
+            egress: &self.egress,
+            excerpt: self.excerpt,
+            user_agent: &self.user_agent,
+            hops: self.hops.as_ref(),
+        };
         let before = before.and_then(|before| before.post.as_deref());
         let post = Arc::new(Post::new(name, options.post, in_flight, &shared, before)?);
         Ok(Settings {

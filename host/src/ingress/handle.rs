@@ -27,6 +27,7 @@ use super::{Options, Proxies, Sources, target};
 use crate::clock::Clock;
 use crate::model::{EventId, Name, Rejected};
 use crate::server::{BodyError, Peer, Service, discard, read_body};
+use crate::signing::hops::Hops;
 use crate::signing::{self, Answer, Verified};
 use crate::store::{Appended, Dedupe, NewEvent, Store};
 
@@ -48,6 +49,7 @@ struct Inner {
     clock: Clock,
     proxies: Proxies,
     body_timeout: Duration,
+    hops: Option<Arc<Hops>>,
     shares: Shares,
     stray: Meters,
     strays: Activity,
@@ -62,6 +64,7 @@ impl Handle {
             clock,
             proxies: options.proxies,
             body_timeout: options.body_timeout,
+            hops: options.hops,
             shares: Shares::default(),
             stray: Meters::new(STRAY, stray_reasons(), 0, None),
             strays: Activity::default(),
@@ -252,6 +255,9 @@ impl Inner {
         };
         if let Verified::Handshake(answer) = source.verify(&request, self.clock.now_ms() / 1000)? {
             return Ok(Judged::Handshake(answer));
+        }
+        if let Some(hops) = &self.hops {
+            hops.check(&head.headers).map_err(Refused::Loop)?;
         }
         let plain = match source.decompress {
             true => decompress(&head.headers, body, source.max_body).await?,

@@ -10,6 +10,7 @@ use rustls::pki_types::ServerName;
 
 use crate::model::{Name, Rules};
 use crate::server::Certificate;
+use crate::signing::hops::Hops;
 use crate::signing::{Secret, Verify};
 
 mod activity;
@@ -43,6 +44,8 @@ pub struct Options {
     pub proxies: Proxies,
     /// For the whole body of one request. Default 10 s.
     pub body_timeout: Duration,
+    /// Refuses events that came back too often. Default: none counts.
+    pub hops: Option<Arc<Hops>>,
 }
 
 /// The sources by name: `POST /in/<name>`.
@@ -51,7 +54,12 @@ pub type Sources = BTreeMap<Name, SourceOptions>;
 impl Options {
     /// The defaults, with these sources.
     pub fn new(sources: Sources) -> Self {
-        Self { sources, proxies: Proxies::default(), body_timeout: Duration::from_secs(10) }
+        Self {
+            sources,
+            proxies: Proxies::default(),
+            body_timeout: Duration::from_secs(10),
+            hops: None,
+        }
     }
 }
 

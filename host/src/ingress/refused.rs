@@ -10,6 +10,7 @@ use super::decode::DecodeError;
 use crate::model::Invalid;
 use crate::server::{BodyError, ErrorCode, Problem, RequestId};
 use crate::signing::Refusal;
+use crate::signing::hops::Loop;
 use crate::store::AppendError;
 
 /// Why a request is refused. `Display` is for the operator's log.
@@ -41,6 +42,8 @@ pub(super) enum Refused {
     TooDeep { max: usize },
     #[error("{0}")]
     Invalid(Invalid),
+    #[error("{0}")]
+    Loop(Loop),
     #[error("the queue before the store is more than half full, and the source has had its share")]
     Share,
     #[error("{0}")]
@@ -68,6 +71,7 @@ pub(super) fn reasons() -> impl Iterator<Item = &'static str> {
         Code::StoreFull,
         Code::StoreFailed,
         Code::ShuttingDown,
+        Code::Loop,
     ];
     let codes = codes.into_iter().map(ErrorCode::as_str);
     codes.chain(Refusal::ALL.into_iter().map(Refusal::as_str))
@@ -108,6 +112,7 @@ impl Refused {
             Self::Encoding { .. } => ErrorCode::BodyTooLarge,
             Self::TooDeep { .. } => ErrorCode::JsonTooDeep,
             Self::Invalid(_) => ErrorCode::Invalid,
+            Self::Loop(_) => ErrorCode::Loop,
             Self::Share | Self::Store(AppendError::Busy) => ErrorCode::StoreBusy,
             Self::Store(AppendError::Full) => ErrorCode::StoreFull,
             Self::Store(AppendError::Failed(_)) => ErrorCode::StoreFailed,
@@ -155,6 +160,10 @@ impl Refused {
             Self::Invalid(invalid) => {
                 say("the event is not as this source's must be; see `errors`").errors(&invalid.0)
             }
+            Self::Loop(Loop(times)) => Problem::new(
+                self.code(),
+                format!("the event came back by this host's own deliveries {times} times"),
+            ),
             Self::Share => store(self.code(), &AppendError::Busy),
             Self::Store(error) => store(self.code(), error),
         }

@@ -79,9 +79,10 @@ impl Policy {
     /// attempts of the round, this one too; `unit_random` is in `[0, 1)`.
     ///
     /// Everything but a 2xx is a failure, a 3xx too, since redirects are never
-    /// followed. Every failure is tried again, with four exceptions: a 410
+    /// followed. Every failure is tried again, with five exceptions: a 410
     /// says that the destination is gone and disables it (Standard Webhooks); a
-    /// request that could not be made will not be better later; so does what
+    /// 508 says that the event goes round in a loop; a request that could not be
+    /// made will not be better later; so does what
     /// `never` names; and the last attempt is the last. A 400 or 404 is tried again, because a receiver
     /// that is just being deployed answers so; and so is an address that the
     /// guard refused, because DNS changes.
@@ -96,6 +97,11 @@ impl Policy {
             }
             Outcome::Failed { cause: Cause::Request, message } => {
                 return After::Dead(format!("the request could not be made: {message}"));
+            }
+            // Loop Detected (RFC 5842): as Hookwright itself answers.
+            Outcome::Answered { status: 508, .. } => {
+                let cause = "the destination answered 508: the event goes round in a loop";
+                return After::Dead(cause.to_owned());
             }
             outcome if self.never.holds(outcome) => {
                 return After::Dead(format!(

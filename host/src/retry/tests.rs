@@ -53,6 +53,14 @@ fn a_410_disables_even_at_the_first_attempt() {
 }
 
 #[test]
+fn a_loop_ends_at_once() {
+    let After::Dead(cause) = steady().next(1, &answered(508, Some(5)), 0, 0.5) else {
+        panic!("dead")
+    };
+    assert!(cause.contains("loop"), "{cause}");
+}
+
+#[test]
 fn failures_are_tried_again_but_for_our_own() {
     for cause in [
         Cause::Dns,

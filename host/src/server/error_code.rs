@@ -32,6 +32,7 @@ pub enum ErrorCode {
     StoreFull,
     StoreFailed,
     ShuttingDown,
+    Loop,
 }
 
 struct Entry {
@@ -46,7 +47,7 @@ struct Entry {
 }
 
 /// In the order of the codes, which a test holds.
-const TABLE: [Entry; 26] = [
+const TABLE: [Entry; 27] = [
     Entry {
         code: ErrorCode::BadRequest,
         text: "bad-request",
@@ -264,6 +265,15 @@ const TABLE: [Entry; 26] = [
         title: "Hookwright is stopping",
         retryable: true,
         cure: "Try again after `retry-after`.",
+    },
+    Entry {
+        code: ErrorCode::Loop,
+        text: "loop",
+        status: StatusCode::LOOP_DETECTED,
+        title: "The event goes round in a loop",
+        retryable: false,
+        cure: "It came back by this host's own deliveries as often as `[ingress] max_hops` allows. Find the \
+               destination that leads back here, or a partner that sends back what it gets, and filter there.",
     },
 ];
 

@@ -6,6 +6,7 @@ mod authorization;
 mod aws;
 mod credential;
 mod handshake;
+pub mod hops;
 mod jwt;
 mod keyed;
 mod message;

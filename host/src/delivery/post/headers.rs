@@ -61,6 +61,9 @@ pub(super) fn build(post: &Post, delivery: &Delivery, at_ms: u64) -> Result<Head
     }
     let id = delivery.event.id.to_string();
     let timestamp_s = at_ms / 1_000;
+    if let Some(hops) = &post.hops {
+        hops.apply(&delivery.event.headers, &mut headers);
+    }
     headers.insert(ID, text(&id)?);
     headers.insert(TIMESTAMP, HeaderValue::from(timestamp_s));
     headers.insert(USER_AGENT, post.user_agent.clone());

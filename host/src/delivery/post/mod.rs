@@ -3,6 +3,7 @@ mod auth;
 mod headers;
 mod tokens;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::AUTHORIZATION;
@@ -17,6 +18,7 @@ use super::Problem;
 use super::kind::{Kind, Sending};
 use crate::egress::{self, Client, Egress, Request, Transport};
 use crate::model::{Cause, Delivery, Outcome};
+use crate::signing::hops::Hops;
 use crate::signing::{Sign, Signer};
 
 /// A destination that is posted to, as the settings have it.
@@ -62,6 +64,7 @@ pub(super) struct Post {
     /// Headers that no plugin may touch: signatures and credentials.
     owned: Vec<HeaderName>,
     user_agent: HeaderValue,
+    hops: Option<Arc<Hops>>,
     timeout: Duration,
 }
 
@@ -70,6 +73,7 @@ pub(super) struct Shared<'s> {
     pub(super) egress: &'s Egress,
     pub(super) excerpt: usize,
     pub(super) user_agent: &'s HeaderValue,
+    pub(super) hops: Option<&'s Arc<Hops>>,
 }
 
 /// Why a request was not made.
@@ -134,6 +138,7 @@ impl Post {
             headers,
             owned,
             user_agent: user_agent.clone(),
+            hops: shared.hops.cloned(),
             timeout: options.timeout,
             made_of,
         })
