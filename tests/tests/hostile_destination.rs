@@ -176,8 +176,8 @@ async fn ended(host: &Host, id: &str, destination: &str) -> Value {
     let deadline = Duration::from_secs(60);
     eventually(&format!("{id} to {destination} has ended"), deadline, || async {
         let event = host.api(&format!("events/{id}")).await.ok()?;
-        let all = event["deliveries"].as_array()?.iter();
-        let delivery = all.cloned().find(|one| one["destination"] == destination)?;
+        let mut all = event["deliveries"].as_array()?.iter();
+        let delivery = all.find(|one| one["destination"] == destination)?.clone();
         let waits = delivery["state"] == "waiting";
         let soon = delivery["due_ms"].as_u64()? < event["received_ms"].as_u64()? + 3_600_000;
         (!waits || !soon).then_some(delivery)

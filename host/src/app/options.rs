@@ -180,7 +180,6 @@ pub(super) fn destination(to: &config::DestinationConfig) -> anyhow::Result<Dest
         }),
         disable_after: to.lane.disable_after,
         disabled: to.disabled,
-        ..DestinationOptions::new(to.url.clone())
     })
 }
 

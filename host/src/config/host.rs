@@ -35,7 +35,7 @@ pub struct IngressConfig {
     /// Trusted proxies begin each connection with a PROXY header.
     pub proxy_protocol: bool,
     pub tls: Option<TlsConfig>,
-    /// How often an event may come back by the host's own deliveries.
+    /// How many of the host's own deliveries an event may go through.
     pub max_hops: u32,
 }
 
@@ -197,7 +197,7 @@ impl IngressConfig {
                 .range("4", "127")
                 .default("100"),
             max_hops: s
-                .key("max_hops", whole(), "How often an event may come back by the host's own deliveries; then it is refused with 508.")
+                .key("max_hops", whole(), "How many of the host's own deliveries an event may go through; coming back from the last of them, it is refused with 508.")
                 .range("1", "100")
                 .default("8"),
             tls: s.optional_section("tls", "Serve HTTPS instead of HTTP.", TlsConfig::read),

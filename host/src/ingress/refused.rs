@@ -162,7 +162,7 @@ impl Refused {
             }
             Self::Loop(Loop(times)) => Problem::new(
                 self.code(),
-                format!("the event came back by this host's own deliveries {times} times"),
+                format!("the event has gone through {times} of this host's own deliveries"),
             ),
             Self::Share => store(self.code(), &AppendError::Busy),
             Self::Store(error) => store(self.code(), error),

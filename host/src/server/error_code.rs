@@ -272,7 +272,7 @@ const TABLE: [Entry; 27] = [
         status: StatusCode::LOOP_DETECTED,
         title: "The event goes round in a loop",
         retryable: false,
-        cure: "It came back by this host's own deliveries as often as `[ingress] max_hops` allows. Find the \
+        cure: "It has gone through as many of this host's own deliveries as `[ingress] max_hops` allows. Find the \
                destination that leads back here, or a partner that sends back what it gets, and filter there.",
     },
 ];

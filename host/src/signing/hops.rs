@@ -1,4 +1,4 @@
-//! How often an event has come back to this host by its own deliveries: a header that only the host can write.
+//! How many of this host's own deliveries an event has gone through: a header that only the host can write.
 use std::fmt::Write;
 
 use hmac::{Hmac, KeyInit, Mac};
@@ -14,7 +14,7 @@ const HEADER: HeaderName = HeaderName::from_static("hookwright-hops");
 const OTHERS: usize = 7;
 /// Longer entries are no entries.
 const LONGEST: usize = 80;
-/// The most rounds that can be told.
+/// The most deliveries that can be told.
 pub const MOST: u32 = 100;
 
 /// Counts the rounds of events. Make it once: it holds the entries ready.
@@ -28,13 +28,13 @@ pub struct Hops {
     limit: u32,
 }
 
-/// The event has gone round as often as it may.
+/// The event has gone through as many of the host's deliveries as it may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the event has come back by this host's own deliveries {0} times, as often as it may")]
+#[error("the event has gone through {0} of this host's own deliveries, as many as it may")]
 pub struct Loop(pub u32);
 
 impl Hops {
-    /// `limit` is how often an event may come back, 1 to [`MOST`].
+    /// `limit` is how many of the host's deliveries an event may go through, 1 to [`MOST`].
     pub fn new(key: &Secret, limit: u32) -> Self {
         let limit = limit.clamp(1, MOST);
         let mac = |text: &str| {
@@ -51,17 +51,16 @@ impl Hops {
         Self { entries: (1..=limit).map(entry).collect(), limit }
     }
 
-    /// How often the event came back before; what nobody but the host could have written counts.
+    /// Counts what nobody but the host could have written.
     ///
     /// # Errors
-    /// As often as it may.
+    /// The event has gone through as many deliveries as it may.
     pub fn check(&self, headers: &HeaderMap) -> Result<(), Loop> {
         let count = self.count(headers);
         if count >= self.limit { Err(Loop(count)) } else { Ok(()) }
     }
 
-    /// Writes how often it will have come back, if it does, and what other hosts
-    /// wrote. `came` are the headers that the event came with.
+    /// Writes that it goes through one more, and what other hosts wrote. `came` are the headers that the event came with.
     pub fn apply(&self, came: &HeaderMap, headers: &mut HeaderMap) {
         let next = self.count(came).min(self.limit - 1);
         let Some(own) = usize::try_from(next).ok().and_then(|place| self.entries.get(place)) else {

@@ -87,7 +87,8 @@ impl Tokens {
             match held.map(|held| (held.authorization.clone(), held.renew)) {
                 Some((authorization, renew)) if now < renew => return Ok(authorization),
                 Some((authorization, _)) => {
-                    self.join(&mut state);
+                    // It runs in its task, whoever waits.
+                    drop(self.join(&mut state));
                     return Ok(authorization);
                 }
                 None => self.join(&mut state),
