@@ -9,6 +9,7 @@ pub mod retry;
 pub mod signing;
 pub mod tasks;
 
+pub mod alerts;
 pub mod egress;
 pub mod plugins;
 pub mod server;

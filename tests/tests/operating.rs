@@ -118,3 +118,60 @@ async fn the_metrics_say_what_the_host_does() {
     let ready = host.client.get(host.admin(), "/readyz").await.expect("an answer");
     assert_eq!(ready.status, 200);
 }
+
+/// What the receiver got, by its kind and key.
+fn alerts(receiver: &Receiver) -> Vec<(String, String)> {
+    let bodies = receiver.received().into_iter();
+    let told =
+        bodies.map(|one| serde_json::from_slice::<serde_json::Value>(&one.body).expect("JSON"));
+    told.map(|event| {
+        let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+        (text(&event["type"]), text(&event["data"]["key"]))
+    })
+    .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_is_told_once_and_told_when_it_is_well_again() {
+    let failing = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(true));
+    let flag = failing.clone();
+    let shaky = Receiver::scripted(move |_, _| {
+        Answer::status(if flag.load(std::sync::atomic::Ordering::SeqCst) { 500 } else { 200 })
+    })
+    .await;
+    let (ops, slack) = (Receiver::good().await, Receiver::good().await);
+    let settings = source("a", "shaky")
+        + &format!(
+            "[destinations.shaky]\nurl = \"{}\"\nallow_private = true\n\
+             retry = {{ base = \"100ms\", cap = \"100ms\", attempts = 1000 }}\n\
+             breaker = {{ attempts = 0 }}\n\
+             [alerts]\ndestinations = [\"ops\"]\nslack = [\"slack\"]\n\
+             every = \"1s\"\nhold = \"0s\"\nclear = \"0s\"\nfailures = 3\ndisk_free = \"0B\"\n",
+            shaky.url()
+        )
+        + &destination("ops", &ops)
+        + &destination("slack", &slack);
+    let mut host = HostBuilder::new(&settings).start().await;
+    assert_eq!(status_of(&host, "a").await, 202);
+    let told = |kind: &str| (kind.to_owned(), "destination.failing/shaky".to_owned());
+    eventually("the alert comes", Duration::from_secs(20), || async {
+        (!alerts(&ops).is_empty()).then_some(())
+    })
+    .await;
+    // A restart does not tell it once more.
+    assert_eq!(host.terminate().await, Some(0));
+    host.launch().await;
+    let before = shaky.count();
+    eventually("it goes on failing", Duration::from_secs(20), || async {
+        (shaky.count() > before + 20).then_some(())
+    })
+    .await;
+    failing.store(false, std::sync::atomic::Ordering::SeqCst);
+    eventually("the end comes", Duration::from_secs(20), || async {
+        (alerts(&ops).len() > 1).then_some(())
+    })
+    .await;
+    assert_eq!(alerts(&ops), [told("alert.firing"), told("alert.resolved")]);
+    let text = String::from_utf8_lossy(&slack.received()[0].body).into_owned();
+    assert!(text.contains("*destination.failing/shaky*"), "{text}");
+}

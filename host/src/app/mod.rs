@@ -1,4 +1,5 @@
 //! Settings → parts → run: the only place that knows all of them.
+mod alerts;
 mod control;
 mod handoff;
 mod host_key;
@@ -30,6 +31,8 @@ use crate::{admin, delivery, ingress, retention, server, store};
 
 use handoff::Handoffs;
 pub use reach::{check_tls, reach};
+
+pub use crate::server::certificate_end;
 
 /// How often the metrics' histograms are taken in.
 const UPKEEP: Duration = Duration::from_secs(5);
@@ -130,6 +133,7 @@ impl App {
         if let Some(Watched { path, stamp }) = setup.settings {
             reload::watch(path, stamp, app.parts.clone())?;
         }
+        alerts::start(&app.parts, Clock::system());
         app.parts.ready.store(true, Ordering::SeqCst);
         Ok(app)
     }

@@ -124,7 +124,8 @@ pub(super) fn pipelines(config: &Config) -> Pipelines {
             _ => pipeline,
         }
     };
-    config.sources.iter().map(|(name, source)| (name.clone(), pipeline(source))).collect()
+    let named = config.sources.iter().map(|(name, source)| (name.clone(), pipeline(source)));
+    named.chain(super::alerts::pipelines(config, &waits)).collect()
 }
 
 pub(super) fn delivery(

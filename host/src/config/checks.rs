@@ -1,6 +1,7 @@
 //! What no section can see by itself: two settings that do not fit each other.
 use std::time::Duration;
 
+use super::alerts::OWN_SOURCES;
 use super::reader::Section;
 use super::settings::Config;
 use super::tree::{Entry, Table, Value};
@@ -18,6 +19,17 @@ pub(super) fn check(s: &Section<'_, '_>, tree: &Table, config: &Config) {
     unused_plugins(s, tree);
     retry_spans(s, tree, config);
     ports(s, tree, config);
+    own_sources(s, tree);
+}
+
+/// Names that the host's own alerts come from.
+fn own_sources(s: &Section<'_, '_>, tree: &Table) {
+    for name in OWN_SOURCES {
+        if let Some(entry) = find(tree, &["sources", name]) {
+            let fault = Fault::new("is the host's own source of alerts", "choose another name");
+            s.reader.mistake(&entry.key, &format!("sources.{name}"), fault);
+        }
+    }
 }
 
 fn listeners(s: &Section<'_, '_>, tree: &Table, config: &Config) {

@@ -4,6 +4,7 @@
 //! over it (`overrides`), and one typed pass reads it (`reader`, `setting`, `kind`). The
 //! same pass over an empty tree makes the reference page (`reference`).
 mod access;
+mod alerts;
 mod answer;
 mod checks;
 mod destination;
@@ -30,6 +31,7 @@ mod verify;
 mod written;
 
 pub use access::{AccessConfig, ClientConfig};
+pub use alerts::{AlertsConfig, OWN_SOURCES, PagerDutyConfig};
 pub use answer::AnswerConfig;
 pub use destination::{
     AllowPrivate, AuthConfig, BreakerConfig, ClientTlsConfig, DestinationConfig, LaneConfig, Order,

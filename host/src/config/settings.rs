@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::alerts::AlertsConfig;
 use super::destination::DestinationConfig;
 use super::host::{
     AdminConfig, DeliveryConfig, EngineConfig, IngressConfig, LogConfig, RetentionConfig,
@@ -40,6 +41,7 @@ pub struct Config {
     pub log: LogConfig,
     /// None: one that is made and kept in `data_dir`.
     pub host_key: Option<Secret>,
+    pub alerts: AlertsConfig,
     pub sources: BTreeMap<Name, SourceConfig>,
     pub destinations: BTreeMap<Name, DestinationConfig>,
     pub plugins: BTreeMap<Name, PluginConfig>,
@@ -126,6 +128,11 @@ impl Config {
             engine: s.section("engine", "What runs the plugins.", EngineConfig::read),
             delivery: s.section("delivery", "Limits over all destinations.", DeliveryConfig::read),
             log: s.section("log", "What is written to standard error.", LogConfig::read),
+            alerts: s.section(
+                "alerts",
+                "Whom the host tells when something goes wrong. Alerts are events of the source `hookwright` (`hookwright-slack`, `hookwright-pagerduty`), kept, signed and tried again as all are.",
+                |inner| AlertsConfig::read(inner, &destinations),
+            ),
             sources: s.named("sources", "Who may post, at `/in/NAME`.", |inner| {
                 SourceConfig::read(inner, &plugins, &destinations, public_url.as_deref())
             }),

@@ -29,7 +29,7 @@ pub use certificate::Certificate;
 pub use error_code::{ErrorCode, reference};
 pub use listen::{BindError, Listener, bind, serve};
 pub use problem::{Problem, RequestId};
-pub use tls::{Tls, TlsError, TlsFiles};
+pub use tls::{Tls, TlsError, TlsFiles, certificate_end};
 pub use tower::Tower;
 
 /// Any error of a response body.

@@ -2,6 +2,7 @@
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
 use rustls::crypto::ring;
@@ -10,6 +11,7 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
 use rustls::{RootCertStore, ServerConfig};
 use tokio_rustls::TlsAcceptor;
+use x509_cert::der::Decode as _;
 
 /// Why TLS could not be set up.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +28,8 @@ pub enum TlsError {
     NoKey { path: PathBuf },
     #[error("`{path}` can't vouch for clients: {cause}")]
     ClientCa { path: PathBuf, cause: String },
+    #[error("`{path}` holds a certificate that can't be read: {cause}")]
+    Garbled { path: PathBuf, cause: x509_cert::der::Error },
     #[error("certificate `{cert}` and key `{key}` can't be used: {cause}")]
     Unusable { cert: PathBuf, key: PathBuf, cause: rustls::Error },
 }
@@ -107,6 +111,20 @@ fn configure(files: &TlsFiles) -> Result<Configs, TlsError> {
     let mut both = http1.clone();
     both.alpn_protocols.insert(0, b"h2".to_vec());
     Ok(Configs { both: both.into(), http1: http1.into() })
+}
+
+/// When the first certificate of a PEM file ends.
+///
+/// # Errors
+/// Where the file can't be read or holds no certificate.
+pub fn certificate_end(path: &Path) -> Result<SystemTime, TlsError> {
+    let garbled = |cause| TlsError::Garbled { path: path.to_owned(), cause };
+    let mut ends = Vec::new();
+    for one in certificates(path)? {
+        let parsed = x509_cert::Certificate::from_der(&one).map_err(garbled)?;
+        ends.push(parsed.tbs_certificate().validity().not_after.to_system_time());
+    }
+    ends.into_iter().min().ok_or_else(|| TlsError::NoCertificate { path: path.to_owned() })
 }
 
 fn client_verifier(path: &Path) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {

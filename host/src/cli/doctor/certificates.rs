@@ -2,10 +2,8 @@
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use x509_cert::Certificate;
-use x509_cert::der::DecodePem as _;
-
 use super::finding::{Finding, Findings};
+use crate::app;
 use crate::config::Config;
 
 const ABOUT: &str = "certificates";
@@ -19,7 +17,7 @@ pub(super) fn examine(found: &mut Findings, config: &Config) {
         if let Some(path) = &tls.client_ca {
             files.push(("ingress.tls.client_ca".to_owned(), path));
         }
-        if let Err(error) = crate::app::check_tls(config) {
+        if let Err(error) = app::check_tls(config) {
             let cure = "write matching PEM files; a running host keeps the old ones".to_owned();
             found.push(Finding::bad(ABOUT, format!("{error:#}"), cure));
         }
@@ -39,23 +37,12 @@ pub(super) fn examine(found: &mut Findings, config: &Config) {
 /// The one of the file that ends first.
 fn of_file(key: &str, path: &Path, now: SystemTime) -> Finding {
     let shown = format!("{} (`{key}`)", path.display());
-    let unreadable = |why: String| {
-        let cure = "it must be a PEM file with certificates that this user may read".to_owned();
-        Finding::bad(ABOUT, format!("{shown}: {why}"), cure)
-    };
-    let text = match std::fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(error) => return unreadable(error.to_string()),
-    };
-    let mut ends: Vec<SystemTime> = Vec::new();
-    for block in pem_blocks(&text) {
-        match Certificate::from_pem(block) {
-            Ok(one) => ends.push(one.tbs_certificate().validity().not_after.to_system_time()),
-            Err(error) => return unreadable(error.to_string()),
+    let end = match app::certificate_end(path) {
+        Ok(end) => end,
+        Err(error) => {
+            let cure = "it must be a PEM file with certificates that this user may read".to_owned();
+            return Finding::bad(ABOUT, format!("`{key}`: {error}"), cure);
         }
-    }
-    let Some(end) = ends.into_iter().min() else {
-        return unreadable("holds no certificate".to_owned());
     };
     match end.duration_since(now) {
         Err(_) => {
@@ -63,25 +50,13 @@ fn of_file(key: &str, path: &Path, now: SystemTime) -> Finding {
             Finding::bad(ABOUT, format!("{shown} is over since {}", date(end)), cure)
         }
         Ok(left) if left < SOON => {
-            let what =
-                format!("{shown} ends on {}, in {} days", date(end), left.as_secs() / 86_400);
-            Finding::warning(
-                ABOUT,
-                what,
-                "renew it; the host takes the new file at once".to_owned(),
-            )
+            let days = left.as_secs() / 86_400;
+            let what = format!("{shown} ends on {}, in {days} days", date(end));
+            let cure = "renew it; the host takes the new file at once".to_owned();
+            Finding::warning(ABOUT, what, cure)
         }
         Ok(_) => Finding::fine(ABOUT, format!("{shown} is good until {}", date(end))),
     }
-}
-
-fn pem_blocks(text: &str) -> impl Iterator<Item = &str> {
-    const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
-    const END: &str = "-----END CERTIFICATE-----";
-    text.match_indices(BEGIN).filter_map(|(at, _)| {
-        let rest = &text[at..];
-        Some(&rest[..rest.find(END)? + END.len()])
-    })
 }
 
 /// As HTTP writes it: it is readable, and in UTC.

@@ -1,0 +1,119 @@
+//! Each alert once, each end once, whatever flickers.
+use std::time::Duration;
+
+use proptest::prelude::*;
+use serde_json::Value;
+
+use super::*;
+use crate::signing::Secret;
+
+fn sign(subject: &str) -> Sign {
+    Sign { rule: Rule::DeadLetters, subject: subject.to_owned(), what: "it is <bad>".to_owned() }
+}
+
+fn watch() -> Watch {
+    Watch::new(Duration::from_secs(60), Duration::from_secs(300))
+}
+
+fn states(changes: &[Change]) -> Vec<(State, &str)> {
+    changes.iter().map(|change| (change.state, change.subject.as_str())).collect()
+}
+
+#[test]
+fn an_alert_is_told_once_after_it_held_and_resolved_once_after_it_was_gone() {
+    let mut watch = watch();
+    assert!(watch.look(0, vec![sign("ci")]).is_empty());
+    assert!(watch.look(59_000, vec![sign("ci")]).is_empty());
+    assert_eq!(states(&watch.look(60_000, vec![sign("ci")])), [(State::Firing, "ci")]);
+    assert!(watch.look(70_000, vec![sign("ci")]).is_empty(), "it is not repeated");
+    assert!(watch.look(369_000, vec![]).is_empty());
+    let over = watch.look(370_000, vec![]);
+    assert_eq!(states(&over), [(State::Resolved, "ci")]);
+    assert_eq!((over[0].since_ms, over[0].at_ms), (0, 370_000));
+    assert!(watch.look(999_000, vec![]).is_empty());
+}
+
+#[test]
+fn what_flickers_is_not_told_and_what_was_told_does_not_end_by_flickering() {
+    let mut watch = watch();
+    for second in 0..100 {
+        let signs = if second % 2 == 0 { vec![sign("ci")] } else { vec![] };
+        assert!(watch.look(second * 10_000, signs).is_empty(), "at {second}");
+    }
+    watch.look(2_000_000, vec![sign("ci")]);
+    assert_eq!(watch.look(2_060_000, vec![sign("ci")]).len(), 1);
+    for n in 1..100 {
+        let signs = if n % 2 == 0 { vec![sign("ci")] } else { vec![] };
+        assert!(watch.look(2_060_000 + n * 100_000, signs).is_empty(), "at {n}");
+    }
+}
+
+#[test]
+fn after_a_restart_it_is_neither_repeated_nor_forgotten() {
+    let mut before = watch();
+    before.look(0, vec![sign("ci"), sign("slow")]);
+    let mut told = before.look(60_000, vec![sign("ci"), sign("slow")]);
+    told.extend(before.look(400_000, vec![sign("ci")]));
+    assert_eq!(told.len(), 3, "two began, one ended");
+    let bodies: Vec<String> =
+        told.iter().rev().map(|change| body(change, &Shape::Standard)).collect();
+    let standing = standing(bodies.iter().map(String::as_bytes));
+    assert_eq!(states(&standing), [(State::Firing, "ci")]);
+
+    let mut after = watch();
+    after.resume(standing, 500_000);
+    assert!(after.look(510_000, vec![sign("ci")]).is_empty());
+    assert_eq!(states(&after.look(900_000, vec![])), [(State::Resolved, "ci")]);
+}
+
+#[test]
+fn each_shape_says_the_same_to_its_reader() {
+    let mut watch = Watch::new(Duration::ZERO, Duration::ZERO);
+    let firing = watch.look(1_700_000_000_000, vec![sign("ci")]).remove(0);
+    let resolved = watch.look(1_700_000_060_000, vec![]).remove(0);
+    let json = |change: &Change, shape: &Shape| -> Value {
+        serde_json::from_str(&body(change, shape)).unwrap()
+    };
+    let standard = json(&firing, &Shape::Standard);
+    assert_eq!(standard["type"], "alert.firing");
+    assert_eq!(standard["timestamp"], "2023-11-14T22:13:20.000Z");
+    assert_eq!(standard["data"]["key"], "destination.dead-letters/ci");
+    let slack = json(&firing, &Shape::Slack);
+    let text = slack["text"].as_str().unwrap();
+    assert!(text.contains("*destination.dead-letters/ci* it is &lt;bad&gt;"), "{text}");
+    let shape = Shape::PagerDuty { routing_key: Secret::new(b"key".to_vec()) };
+    let (begin, end) = (json(&firing, &shape), json(&resolved, &shape));
+    assert_eq!(
+        (&begin["event_action"], &end["event_action"]),
+        (&"trigger".into(), &"resolve".into())
+    );
+    assert_eq!(begin["dedup_key"], end["dedup_key"]);
+    assert_eq!(
+        (&begin["routing_key"], &begin["payload"]["severity"]),
+        (&"key".into(), &"warning".into())
+    );
+}
+
+#[test]
+fn every_rule_is_read_back_by_its_name() {
+    for rule in Rule::ALL {
+        assert_eq!(Rule::parse(rule.as_str()), Some(rule));
+    }
+    assert!(standing([&b"{}"[..], b"no JSON", b"{\"data\": {\"rule\": \"no.such\"}}"]).is_empty());
+}
+
+proptest! {
+    /// Of each subject begin and end take turns, begin first.
+    #[test]
+    fn begin_and_end_take_turns(there in prop::collection::vec(any::<bool>(), 1..200), step in 1u64..200_000) {
+        let mut watch = watch();
+        let mut last = State::Resolved;
+        for (n, there) in there.into_iter().enumerate() {
+            let signs = if there { vec![sign("ci")] } else { vec![] };
+            for change in watch.look(n as u64 * step, signs) {
+                prop_assert_ne!(change.state, last);
+                last = change.state;
+            }
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! Looks for what is wrong, and sends alerts as events of the host's own, by its own delivery.
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use http::HeaderMap;
+use http::header::{CONTENT_TYPE, HeaderValue};
+
+use super::Parts;
+use crate::alerts::{self, Change, Rule, Shape, Sign, Watch};
+use crate::clock::{Clock, millis};
+use crate::config::{AlertsConfig, Config, OWN_SOURCES};
+use crate::delivery::State;
+use crate::model::Name;
+use crate::routing::{FirstWaits, Pipeline, Pipelines};
+use crate::server;
+use crate::store::{EventQuery, NewEvent, StoreError};
+
+/// Events of the host's own that are read at the start for what was told already.
+const TOLD: usize = 1_000;
+/// New dead letters are a sign for so long.
+const DEAD_MS: u64 = 600_000;
+
+/// The sources that alerts come from, one for each shape, with whom they are for.
+fn channels(config: &AlertsConfig) -> Vec<(Name, Shape, Vec<Name>)> {
+    let [standard, slack, pagerduty] = OWN_SOURCES.map(|name| name.parse::<Name>().ok());
+    let pager = config.pagerduty.as_ref();
+    let pager = pager.map(|pager| {
+        let shape = Shape::PagerDuty { routing_key: pager.routing_key.clone() };
+        (pagerduty, shape, pager.destinations.clone())
+    });
+    let all = [
+        Some((standard, Shape::Standard, config.destinations.clone())),
+        Some((slack, Shape::Slack, config.slack.clone())),
+        pager,
+    ];
+    let named = all.into_iter().flatten().filter_map(|(name, shape, to)| Some((name?, shape, to)));
+    named.filter(|(.., to)| !to.is_empty()).collect()
+}
+
+/// How alerts are routed: straight to those who asked for them.
+pub(super) fn pipelines(config: &Config, waits: &Arc<FirstWaits>) -> Pipelines {
+    let own = channels(&config.alerts).into_iter();
+    own.map(|(name, _, to)| (name, Pipeline::new(Vec::new(), to, waits.clone()))).collect()
+}
+
+/// Starts the look-out; it sees new settings at its next look.
+pub(super) fn start(parts: &Arc<Parts>, clock: Clock) {
+    let stop = parts.work.stopping();
+    let (watched, tasks) = (parts.clone(), parts.work.clone());
+    tasks.spawn("alerts", async move {
+        let mut lookout = Lookout::new(clock);
+        loop {
+            let config = watched.config.read().alerts.clone();
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(config.every) => {}
+            }
+            if config.is_on() {
+                lookout.look(&watched, &config).await;
+            }
+        }
+    });
+}
+
+struct Lookout {
+    clock: Clock,
+    watch: Watch,
+    resumed: bool,
+    dead: HashMap<String, Dead>,
+}
+
+/// A destination's dead letters, as they were last counted.
+#[derive(Default)]
+struct Dead {
+    count: u64,
+    /// When there were last more than before.
+    grew_ms: Option<u64>,
+}
+
+impl Lookout {
+    fn new(clock: Clock) -> Self {
+        let watch = Watch::new(Duration::ZERO, Duration::ZERO);
+        Self { clock, watch, resumed: false, dead: HashMap::new() }
+    }
+
+    async fn look(&mut self, parts: &Arc<Parts>, config: &AlertsConfig) {
+        let now_ms = self.clock.now_ms();
+        self.watch.set(config.hold, config.clear);
+        if !self.resumed {
+            match told(parts).await {
+                Ok(standing) => self.watch.resume(standing, now_ms),
+                Err(error) => return tracing::warn!(%error, "alerts wait for the store"),
+            }
+            self.resumed = true;
+        }
+        let mut signs = Vec::new();
+        destinations(parts, config, &mut signs);
+        self.backlogs(parts, config, now_ms, &mut signs).await;
+        sources(parts, &mut signs);
+        plugins(parts, &mut signs);
+        host(parts, config, &mut signs);
+        for change in self.watch.look(now_ms, signs) {
+            send(parts, config, &change).await;
+        }
+    }
+
+    async fn backlogs(
+        &mut self,
+        parts: &Arc<Parts>,
+        config: &AlertsConfig,
+        now_ms: u64,
+        signs: &mut Vec<Sign>,
+    ) {
+        let store = parts.store.clone();
+        let Ok(Ok(backlogs)) = tokio::task::spawn_blocking(move || store.backlog()).await else {
+            return;
+        };
+        for backlog in backlogs {
+            let age_ms = backlog.oldest_ms.map_or(0, |oldest| now_ms.saturating_sub(oldest));
+            if !config.backlog_age.is_zero() && age_ms > millis(config.backlog_age) {
+                let (age, waiting) = (age_ms / 1_000, backlog.waiting);
+                let what = format!("{waiting} deliveries wait, the oldest for {age} s");
+                signs.push(sign(Rule::DestinationBehind, &backlog.destination, what));
+            }
+            let first = Dead { count: backlog.dead, grew_ms: None };
+            let dead = self.dead.entry(backlog.destination.clone()).or_insert(first);
+            if backlog.dead > dead.count {
+                dead.grew_ms = Some(now_ms);
+            }
+            dead.count = backlog.dead;
+            if dead.grew_ms.is_some_and(|grew| now_ms.saturating_sub(grew) < DEAD_MS) {
+                let what = format!("deliveries were given up; {} are dead", dead.count);
+                signs.push(sign(Rule::DeadLetters, &backlog.destination, what));
+            }
+        }
+    }
+}
+
+fn sign(rule: Rule, subject: &str, what: String) -> Sign {
+    Sign { rule, subject: subject.to_owned(), what }
+}
+
+fn destinations(parts: &Parts, config: &AlertsConfig, signs: &mut Vec<Sign>) {
+    for status in parts.delivery.status() {
+        let name = status.destination.as_str();
+        if status.state == State::Disabled {
+            let what = status.reason.unwrap_or_else(|| "it is disabled".to_owned());
+            signs.push(sign(Rule::DestinationDisabled, name, what));
+        } else if config.failures > 0 && status.failures >= config.failures {
+            let what = format!("{} attempts failed, one after the other", status.failures);
+            signs.push(sign(Rule::DestinationFailing, name, what));
+        } else if matches!(status.state, State::BreakerOpen | State::Probing) {
+            let what = "most attempts fail: its breaker is open".to_owned();
+            signs.push(sign(Rule::DestinationFailing, name, what));
+        }
+    }
+}
+
+fn sources(parts: &Parts, signs: &mut Vec<Sign>) {
+    let names: Vec<Name> = parts.config.read().sources.keys().cloned().collect();
+    for name in names {
+        let found = parts.ingress.anomalies(name.as_str());
+        let found: Vec<&str> = found.into_iter().map(crate::ingress::Anomaly::as_str).collect();
+        if !found.is_empty() {
+            signs.push(sign(Rule::SourceUnusual, name.as_str(), found.join(", ")));
+        }
+    }
+}
+
+fn plugins(parts: &Parts, signs: &mut Vec<Sign>) {
+    for status in parts.plugins.status() {
+        let name = status.name.as_str();
+        if let Some(quarantined) = status.quarantined {
+            signs.push(sign(Rule::PluginQuarantined, name, quarantined.why));
+        }
+        if let Some(error) = status.last_error {
+            signs.push(sign(Rule::PluginRefused, name, error));
+        }
+    }
+}
+
+fn host(parts: &Parts, config: &AlertsConfig, signs: &mut Vec<Sign>) {
+    if !parts.store.healthy() {
+        signs.push(sign(Rule::StoreFailing, "", "the store can't be written".to_owned()));
+    }
+    let settings = parts.config.read();
+    if let Ok(room) = rustix::fs::statvfs(&settings.data_dir) {
+        let free = room.f_bavail.saturating_mul(room.f_frsize);
+        if free < config.disk_free {
+            let what = format!("{} MiB are free where the store is", free >> 20);
+            signs.push(sign(Rule::DiskLow, "", what));
+        }
+    }
+    if let Some(tls) = &settings.ingress.tls
+        && let Some(what) = ends_soon(&tls.cert, config.certificate)
+    {
+        signs.push(sign(Rule::CertificateEnds, &tls.cert.display().to_string(), what));
+    }
+}
+
+fn ends_soon(file: &Path, soon: Duration) -> Option<String> {
+    // A file that can't be read is told by the reload that tried.
+    let end = server::certificate_end(file).ok()?;
+    match end.duration_since(SystemTime::now()) {
+        Err(_) => Some("the ingress's certificate is over".to_owned()),
+        Ok(left) if left < soon => {
+            Some(format!("the ingress's certificate ends in {} days", left.as_secs() / 86_400))
+        }
+        Ok(_) => None,
+    }
+}
+
+/// What was told before this start and still stands.
+async fn told(parts: &Arc<Parts>) -> Result<Vec<Change>, StoreError> {
+    let store = parts.store.clone();
+    let read = move || {
+        let query = EventQuery {
+            source: Some(OWN_SOURCES[0].to_owned()),
+            limit: TOLD,
+            ..EventQuery::default()
+        };
+        let mut bodies = Vec::new();
+        for row in store.events(&query)? {
+            bodies.extend(store.event(row.id)?.map(|detail| detail.event.body.clone()));
+        }
+        Ok(alerts::standing(bodies.iter().map(|body| &body[..])))
+    };
+    let joined = tokio::task::spawn_blocking(read).await;
+    joined.unwrap_or_else(|_| Err(StoreError::Failed("reading alerts panicked".into())))
+}
+
+async fn send(parts: &Parts, config: &AlertsConfig, change: &Change) {
+    let (key, state, what) = (change.key(), change.state.as_str(), change.what.as_str());
+    tracing::warn!(alert = key, state, what, "an alert");
+    for (source, shape, _) in channels(config) {
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let event = NewEvent {
+            source,
+            kind: alerts::kind(change).into(),
+            headers,
+            body: alerts::body(change, &shape).into(),
+            dedupe: None,
+        };
+        if let Err(error) = parts.store.append(event).await {
+            // The log has it; a store that can't write can't tell by itself.
+            tracing::error!(alert = key, %error, "an alert could not be sent");
+        }
+    }
+}
