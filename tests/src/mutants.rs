@@ -60,7 +60,7 @@ pub fn run(cases: &[Case], count: u64, dice: &mut Dice) -> Tally {
                     tally.refused += 1;
                     *tally.reasons.entry(refusal.as_str()).or_default() += 1;
                 }
-                Ok(Verified::Handshake(_)) => tally.refused += 1,
+                Ok(Verified::Handshake(_) | Verified::Confirm(_)) => tally.refused += 1,
                 Ok(Verified::Event { .. }) => {
                     tally.accepted.push(format!("{}: {sent:?} became {changed:?}", case.name));
                 }

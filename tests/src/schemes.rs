@@ -4,9 +4,9 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hookwright::signing::{
-    Algorithm, ApiKeyPlace, ApiKeyScheme, Draft, Encoding, HmacScheme, JwtScheme, Key, KeyForm,
-    Preset, PresetScheme, Proof, Refusal, Request, Secret, Sent, Verified, Verifier, Verify, jwks,
-    presets, sign_as_provider, sign_with,
+    Algorithm, ApiKeyPlace, ApiKeyScheme, Draft, Encoding, HmacScheme, JwtKeys, JwtScheme, Key,
+    KeyForm, Preset, PresetScheme, Proof, Refusal, Request, Secret, Sent, Verified, Verifier,
+    Verify, jwks, presets, sign_as_provider, sign_with,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use ring::rand::SystemRandom;
@@ -100,7 +100,7 @@ impl Case {
         match &self.verify {
             Verify::Hmac(_) => true,
             Verify::Preset(scheme) => scheme.preset.signs(hookwright::signing::Part::Body),
-            Verify::None | Verify::ApiKey(_) | Verify::Jwt(_) => false,
+            Verify::None | Verify::ApiKey(_) | Verify::Jwt(_) | Verify::Certified(_) => false,
         }
     }
 
@@ -112,7 +112,7 @@ impl Case {
             Verify::ApiKey(ApiKeyScheme { place: ApiKeyPlace::Header(name), .. }) => {
                 vec![name.as_str()]
             }
-            Verify::ApiKey(_) => Vec::new(),
+            Verify::ApiKey(_) | Verify::Certified(_) => Vec::new(),
             Verify::Jwt(_) => vec!["authorization"],
             Verify::Preset(scheme) => of_preset(scheme.preset),
         }
@@ -166,7 +166,15 @@ fn jwt(number: u8) -> (JwtScheme, Sign) {
     let set = serde_json::json!({ "keys": [{ "kty": "OKP", "crv": "Ed25519", "x": x }] });
     let keys = jwks(set.to_string().as_bytes()).expect("a set");
     let (issuer, audience) = (Some("https://issuer.example".to_owned()), "hookwright".to_owned());
-    (JwtScheme { keys, issuer, audience, tolerance: Duration::from_secs(60) }, sign)
+    (
+        JwtScheme {
+            keys: JwtKeys::Set(keys),
+            issuer,
+            audience,
+            tolerance: Duration::from_secs(60),
+        },
+        sign,
+    )
 }
 
 fn p256() -> (Key, Sign) {

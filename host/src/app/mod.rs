@@ -1,6 +1,7 @@
 //! Settings → parts → run: the only place that knows all of them.
 mod alerts;
 mod control;
+mod fetch;
 mod handoff;
 mod host_key;
 mod options;

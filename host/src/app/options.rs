@@ -239,7 +239,9 @@ pub(super) fn ingress(config: &Config, hops: Arc<Hops>) -> ingress::Options {
         },
     };
     let body_timeout = config.ingress.body_timeout;
-    ingress::Options { sources: sources(config), proxies, body_timeout, hops: Some(hops) }
+    let fetch = Arc::new(super::fetch::Fetcher::default());
+    let hops = Some(hops);
+    ingress::Options { sources: sources(config), proxies, fetch, body_timeout, hops }
 }
 
 pub(super) fn sources(config: &Config) -> ingress::Sources {

@@ -166,6 +166,7 @@ fn dedupe(s: &Section<'_, '_>, scheme: Option<Scheme>) -> Option<DedupeConfig> {
         (Some(key), _) => return Some(DedupeConfig { key, window }),
         (None, scheme) => {
             let own = scheme.preset().and_then(|preset| preset.id).and_then(selected);
+            let own = own.or_else(|| scheme.own_id().map(|at| Selector::Json(at.to_owned())));
             if own.is_none() {
                 let message = format!("scheme `{}` has no id of its own", scheme.as_str());
                 let help = "name where it stands, as `header:x-id` or `json:/id`";
@@ -178,7 +179,8 @@ fn dedupe(s: &Section<'_, '_>, scheme: Option<Scheme>) -> Option<DedupeConfig> {
 }
 
 fn default_kind(scheme: Option<Scheme>) -> Option<Selector> {
-    scheme?.preset()?.kind.and_then(selected)
+    let own = scheme?.own_kind().map(|at| Selector::Json(at.to_owned()));
+    own.or_else(|| scheme?.preset()?.kind.and_then(selected))
 }
 
 fn selected(place: Place) -> Option<Selector> {

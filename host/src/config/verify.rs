@@ -10,8 +10,9 @@ use super::secret::{self, Dated, Jwks};
 use super::tree::Value;
 use super::unit::{Fault, quote};
 use crate::signing::{
-    Algorithm, ApiKeyPlace, ApiKeyScheme, Credential, Encoding, Handshake, HmacScheme, Jwk,
-    JwtScheme, KeyForm, Preset, PresetScheme, Secret, Verify, presets,
+    Algorithm, ApiKeyPlace, ApiKeyScheme, CertifiedScheme, Credential, Encoding, Handshake,
+    HmacScheme, Issuer, Jwk, JwtKeys, JwtScheme, KeyForm, Preset, PresetScheme, Secret, Verify,
+    presets,
 };
 
 #[derive(Debug, Clone, Copy)]
@@ -21,6 +22,8 @@ pub(super) enum Scheme {
     Hmac,
     ApiKey,
     Jwt,
+    Sns,
+    PayPal,
 }
 
 static SCHEMES: LazyLock<Vec<(&'static str, Scheme)>> = LazyLock::new(|| {
@@ -29,6 +32,8 @@ static SCHEMES: LazyLock<Vec<(&'static str, Scheme)>> = LazyLock::new(|| {
         ("hmac", Scheme::Hmac),
         ("api-key", Scheme::ApiKey),
         ("jwt", Scheme::Jwt),
+        ("sns", Scheme::Sns),
+        ("paypal", Scheme::PayPal),
         ("none", Scheme::None),
     ];
     presets.chain(own).collect()
@@ -53,6 +58,44 @@ const CLAIM: Text<String> = Text {
     parse: |text| Ok(text.to_owned()),
 };
 
+/// SNS sends a message again for an hour at most, by its default policy.
+const SNS_TOLERANCE: Duration = Duration::from_secs(3_600);
+/// PayPal tries for three days; the time may be that of the first try.
+const PAYPAL_TOLERANCE: Duration = Duration::from_secs(3 * 86_400);
+
+const ARN: Text<String> = Text {
+    name: "ARN of a topic",
+    example: "\"arn:aws:sns:eu-west-1:123456789012:orders\"",
+    unit: "",
+    parse: |text| {
+        let parts: Vec<&str> = text.split(':').collect();
+        if matches!(parts.as_slice(), ["arn", _, "sns", _, _, name] if !name.is_empty()) {
+            return Ok(text.to_owned());
+        }
+        let help = "copy it from the SNS console: `arn:aws:sns:REGION:ACCOUNT:NAME`";
+        Err(Fault::new(format!("{} is no ARN of a topic", quote(text)), help))
+    },
+};
+
+const KEYS_URL: Text<String> = Text {
+    name: "URL",
+    example: "\"https://issuer.example.com/.well-known/jwks.json\"",
+    unit: "",
+    parse: |text| {
+        let uri = text.parse::<http::Uri>().ok();
+        let own = uri.as_ref().filter(|uri| uri.scheme_str() == Some("https"));
+        let named =
+            own.and_then(|uri| uri.authority()).is_some_and(|at| !at.as_str().contains('@'));
+        if named {
+            return Ok(text.to_owned());
+        }
+        Err(Fault::new(
+            "is no `https` URL without a user",
+            "write it as `https://issuer.example.com/…`",
+        ))
+    },
+};
+
 const QUERY: Text<String> = Text {
     name: "name of a query parameter",
     example: "\"key\"",
@@ -75,6 +118,8 @@ impl Scheme {
             Self::Hmac => "hmac",
             Self::ApiKey => "api-key",
             Self::Jwt => "jwt",
+            Self::Sns => "sns",
+            Self::PayPal => "paypal",
         }
     }
 
@@ -82,15 +127,42 @@ impl Scheme {
     pub(super) fn preset(self) -> Option<&'static Preset> {
         match self {
             Self::Preset(preset) => Some(preset),
-            Self::None | Self::Hmac | Self::ApiKey | Self::Jwt => None,
+            _ => None,
         }
+    }
+
+    /// Where the kind stands, for a provider that is not in the table.
+    pub(super) fn own_kind(self) -> Option<&'static str> {
+        match self {
+            Self::Sns => Some("/Type"),
+            Self::PayPal => Some("/event_type"),
+            _ => None,
+        }
+    }
+
+    /// The same of the id.
+    pub(super) fn own_id(self) -> Option<&'static str> {
+        match self {
+            Self::Sns => Some("/MessageId"),
+            Self::PayPal => Some("/id"),
+            _ => None,
+        }
+    }
+
+    /// Whether there are no secrets: keys are public, or anybody may post.
+    fn is_without_secrets(self) -> bool {
+        matches!(self, Self::None | Self::Jwt | Self::Sns | Self::PayPal)
     }
 
     /// The keys of `verify` that mean something with the scheme.
     fn keys(self) -> Vec<&'static str> {
         let own: &[&str] = match self {
             Self::None => return vec!["scheme"],
-            Self::Jwt => return vec!["scheme", "jwks", "issuer", "audience", "tolerance"],
+            Self::Jwt => {
+                return vec!["scheme", "jwks", "jwks_url", "issuer", "audience", "tolerance"];
+            }
+            Self::Sns => return vec!["scheme", "topics", "tolerance"],
+            Self::PayPal => return vec!["scheme", "webhook_id", "tolerance"],
             Self::Hmac => &["header", "algorithm", "encoding", "prefix"],
             Self::ApiKey => &["header", "query"],
             Self::Preset(preset) => match (preset.time, preset.handshake) {
@@ -114,6 +186,9 @@ struct Written {
     encoding: Encoding,
     prefix: String,
     jwks: Option<Vec<Jwk>>,
+    jwks_url: Option<String>,
+    topics: Option<Vec<String>>,
+    webhook_id: Option<String>,
     issuer: Option<String>,
     audience: Option<String>,
 }
@@ -127,11 +202,11 @@ pub(super) fn read(s: &Section<'_, '_>, url: Option<&str>) -> (Option<Scheme>, O
     let doc = "Any one of them may match, so a new one can come before the old one goes; `{ secret = \"env:NEW\", from = \"2026-12-01\", until = \"2027-12-01\" }` counts only in that time (UTC). For `basic`, each is `user:password`; where the provider signs with a private key, its public key.";
     let secrets = s
         .key("secrets", List(Dated::checking(form)), doc)
-        .optional("required unless `none` or `jwt`");
-    let none = matches!(scheme, Some(Scheme::None));
+        .optional("required unless `none`, `jwt`, `sns` or `paypal`");
+    let none = scheme.is_some_and(Scheme::is_without_secrets);
     let secrets = secrets.filter(|secrets| !secrets.is_empty() || none);
     let doc = "How far the signed time may be from now, where the scheme has one.";
-    let tolerance = s.key("tolerance", DURATION, doc).range("1s", "24h").optional("by the scheme");
+    let tolerance = s.key("tolerance", DURATION, doc).range("1s", "7d").optional("by the scheme");
     let doc = "`meta`: the verify token that you gave the provider for its challenge by GET.";
     let verify_token = s.key("verify_token", secret::ANY, doc).optional("required for `meta`");
     let header = s.key("header", HEADER, "`hmac`, `api-key`: where the signature or key stands.");
@@ -143,7 +218,13 @@ pub(super) fn read(s: &Section<'_, '_>, url: Option<&str>) -> (Option<Scheme>, O
     let doc = "`hmac`: stands before the signature in the header, `sha256=` for example.";
     let prefix = s.key("prefix", PREFIX, doc).default("");
     let doc = "`jwt`: the public keys, a JSON Web Key Set, as `file:PATH` or `env:NAME`.";
-    let jwks = s.key("jwks", Jwks, doc).optional("required for `jwt`");
+    let jwks = s.key("jwks", Jwks, doc).optional("required for `jwt`, or `jwks_url`");
+    let doc = "`jwt`: where the issuer has its public keys; fetched when they are needed, every five minutes at most.";
+    let jwks_url = s.key("jwks_url", KEYS_URL, doc).optional("none");
+    let doc = "`sns`: ARNs of the topics that may post here. Messages of others are signed by AWS as well.";
+    let topics = s.key("topics", List(ARN), doc).optional("required for `sns`");
+    let doc = "`paypal`: the webhook's id, as PayPal shows it; a part of what is signed.";
+    let webhook_id = s.key("webhook_id", CLAIM, doc).optional("required for `paypal`");
     let doc = "`jwt`: must be the token's `iss`.";
     let issuer = s.key("issuer", CLAIM, doc).optional("any");
     let doc = "`jwt`: must be among the token's `aud`.";
@@ -160,6 +241,9 @@ pub(super) fn read(s: &Section<'_, '_>, url: Option<&str>) -> (Option<Scheme>, O
         encoding,
         prefix,
         jwks,
+        jwks_url,
+        topics,
+        webhook_id,
         issuer,
         audience,
     };
@@ -172,12 +256,27 @@ fn verify(
     written: Written,
     url: Option<&str>,
 ) -> Option<Verify> {
-    if !matches!(scheme, Scheme::None | Scheme::Jwt) {
+    if !scheme.is_without_secrets() {
         need_secrets(s);
     }
     match scheme {
         Scheme::None => Some(Verify::None),
         Scheme::Jwt => jwt(s, written),
+        Scheme::Sns => {
+            s.missing("topics", "add `topics = [\"arn:aws:sns:REGION:ACCOUNT:NAME\"]`");
+            let tolerance = written.tolerance.unwrap_or(SNS_TOLERANCE);
+            let issuer = Issuer::Sns { topics: written.topics? };
+            Some(Verify::Certified(CertifiedScheme { issuer, tolerance }))
+        }
+        Scheme::PayPal => {
+            s.missing(
+                "webhook_id",
+                "add `webhook_id = \"…\"`, which PayPal shows with the webhook",
+            );
+            let tolerance = written.tolerance.unwrap_or(PAYPAL_TOLERANCE);
+            let issuer = Issuer::PayPal { webhook_id: written.webhook_id? };
+            Some(Verify::Certified(CertifiedScheme { issuer, tolerance }))
+        }
         Scheme::Preset(preset) => self::preset(s, preset, written, url),
         Scheme::Hmac => {
             let help = "add `header = \"x-signature\"`, the header that has the signature";
@@ -209,11 +308,26 @@ fn verify(
 }
 
 fn jwt(s: &Section<'_, '_>, written: Written) -> Option<Verify> {
-    s.missing("jwks", "add `jwks = \"file:jwks.json\"`, the issuer's public keys");
+    let keys = match (written.jwks, written.jwks_url) {
+        (Some(keys), None) => Some(JwtKeys::Set(keys)),
+        (None, Some(url)) => Some(JwtKeys::Url(url)),
+        (Some(_), Some(_)) => {
+            s.wrong("jwks_url", Fault::new("the keys are in `jwks` already", "remove one"));
+            None
+        }
+        (None, None) => {
+            // One that is there and wrong has been reported.
+            if s.entry("jwks_url").is_none() {
+                let help = "add `jwks_url = \"https://…\"`, or `jwks = \"file:jwks.json\"`, the issuer's public keys";
+                s.missing("jwks", help);
+            }
+            None
+        }
+    };
     s.missing("audience", "add `audience = \"…\"`, the name by which the issuer knows this source");
-    let Written { jwks, issuer, audience, tolerance, .. } = written;
+    let Written { issuer, audience, tolerance, .. } = written;
     let tolerance = tolerance.unwrap_or(Duration::from_secs(60));
-    Some(Verify::Jwt(JwtScheme { keys: jwks?, issuer, audience: audience?, tolerance }))
+    Some(Verify::Jwt(JwtScheme { keys: keys?, issuer, audience: audience?, tolerance }))
 }
 
 fn preset(

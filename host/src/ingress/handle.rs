@@ -18,6 +18,7 @@ use super::activity::Activity;
 use super::anomaly::Anomaly;
 use super::client::Client;
 use super::decode::{self, DecodeError};
+use super::keys::Fetch;
 use super::meters::Meters;
 use super::refused::{Refused, stray_reasons};
 use super::rejects::{Refusal, Seen};
@@ -53,6 +54,7 @@ struct Inner {
     shares: Shares,
     stray: Meters,
     strays: Activity,
+    fetch: Arc<dyn Fetch>,
 }
 
 impl Handle {
@@ -68,6 +70,7 @@ impl Handle {
             shares: Shares::default(),
             stray: Meters::new(STRAY, stray_reasons(), 0, None),
             strays: Activity::default(),
+            fetch: options.fetch,
         }))
     }
 
@@ -253,8 +256,14 @@ impl Inner {
             headers: &head.headers,
             body,
         };
-        if let Verified::Handshake(answer) = source.verify(&request, self.clock.now_ms() / 1000)? {
-            return Ok(Judged::Handshake(answer));
+        let (now_s, fetch) = (self.clock.now_ms() / 1000, self.fetch.as_ref());
+        match source.verify(&request, now_s, fetch, now).await? {
+            Verified::Event { .. } => {}
+            Verified::Handshake(answer) => return Ok(Judged::Handshake(answer)),
+            Verified::Confirm(url) => {
+                fetch.fetch(url).await.map_err(Refused::NotConfirmed)?;
+                return Ok(Judged::Handshake(Answer::empty(StatusCode::OK)));
+            }
         }
         if let Some(hops) = &self.hops {
             hops.check(&head.headers).map_err(Refused::Loop)?;

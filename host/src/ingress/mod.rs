@@ -21,6 +21,7 @@ mod decode;
 mod facts;
 mod handle;
 mod headers;
+mod keys;
 mod meters;
 mod path;
 mod rate;
@@ -35,13 +36,16 @@ mod tests;
 pub use activity::watch;
 pub use anomaly::Anomaly;
 pub use handle::Handle;
+pub use keys::{Fetch, Fetching, NoFetch};
 pub use path::target;
 
 /// How webhooks are taken in.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Options {
     pub sources: Sources,
     pub proxies: Proxies,
+    /// For schemes whose keys are at a URL. Default: nothing can be fetched.
+    pub fetch: Arc<dyn Fetch>,
     /// For the whole body of one request. Default 10 s.
     pub body_timeout: Duration,
     /// Refuses events that came back too often. Default: none counts.
@@ -57,6 +61,7 @@ impl Options {
         Self {
             sources,
             proxies: Proxies::default(),
+            fetch: Arc::new(NoFetch),
             body_timeout: Duration::from_secs(10),
             hops: None,
         }

@@ -13,6 +13,9 @@ use crate::signing::Refusal;
 use crate::signing::hops::Loop;
 use crate::store::AppendError;
 
+/// Seconds after which keys may be had that could not be fetched.
+const KEYS_WAIT_S: u64 = 30;
+
 /// Why a request is refused. `Display` is for the operator's log.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Refused {
@@ -36,6 +39,10 @@ pub(super) enum Refused {
     Body { error: BodyError, max: usize },
     #[error("{refusal}")]
     NotVerified { refusal: Refusal, challenge: HeaderValue },
+    #[error("the certificate or key set that it is signed by could not be fetched")]
+    NoKeys,
+    #[error("the provider's URL that confirms the subscription could not be fetched: {0}")]
+    NotConfirmed(String),
     #[error("{error}")]
     Encoding { error: DecodeError, max: usize },
     #[error("the JSON is deeper than `max_json_depth`, {max}")]
@@ -67,6 +74,7 @@ pub(super) fn reasons() -> impl Iterator<Item = &'static str> {
         Code::UnsupportedEncoding,
         Code::JsonTooDeep,
         Code::Invalid,
+        Code::KeysUnavailable,
         Code::StoreBusy,
         Code::StoreFull,
         Code::StoreFailed,
@@ -105,6 +113,7 @@ impl Refused {
             Self::Body { error: BodyError::Timeout, .. } => ErrorCode::BodyTimeout,
             Self::Body { error: BodyError::Incomplete, .. } => ErrorCode::BodyIncomplete,
             Self::NotVerified { .. } => ErrorCode::NotVerified,
+            Self::NoKeys | Self::NotConfirmed(_) => ErrorCode::KeysUnavailable,
             Self::Encoding { error: DecodeError::Unsupported, .. } => {
                 ErrorCode::UnsupportedEncoding
             }
@@ -149,6 +158,9 @@ impl Refused {
             }
             Self::NotVerified { .. } => {
                 say("the request could not be verified; check secret, scheme and clock")
+            }
+            Self::NoKeys | Self::NotConfirmed(_) => {
+                say("the sender's keys can't be had now; send it again").retry_after(KEYS_WAIT_S)
             }
             Self::Encoding { error: DecodeError::TooLarge, max } => {
                 Problem::new(self.code(), format!("the plain body may have at most {max} bytes"))

@@ -10,6 +10,7 @@ use super::addresses::Addresses;
 use super::client::Client;
 use super::facts::Facts;
 use super::headers::strip;
+use super::keys::{Fetch, Keys};
 use super::meters::Meters;
 use super::rate::Bucket;
 use super::refused::{Refused, reasons};
@@ -17,7 +18,7 @@ use super::rejects::Seen;
 use super::{Answer, ClientPins, SourceOptions};
 use crate::model::{Name, Rules, is_deeper};
 use crate::server::Peer;
-use crate::signing::{Request, Secret, Verified, Verifier};
+use crate::signing::{Refusal, Request, Secret, Verified, Verifier};
 
 pub(super) struct Source {
     pub(super) name: Name,
@@ -36,6 +37,7 @@ pub(super) struct Source {
     allow: Vec<IpNet>,
     addresses: Option<Arc<Addresses>>,
     bucket: Option<Arc<Bucket>>,
+    keys: Arc<Keys>,
 }
 
 impl Source {
@@ -67,6 +69,7 @@ impl Source {
             allow: options.allow.clone(),
             addresses,
             bucket,
+            keys: before.map(|source| source.keys.clone()).unwrap_or_default(),
             name,
         }
     }
@@ -131,11 +134,27 @@ impl Source {
         }
     }
 
-    pub(super) fn verify(&self, request: &Request<'_>, now_s: u64) -> Result<Verified, Refused> {
-        let verified = self.verifier.verify(request, now_s).map_err(|refusal| {
+    /// Fetches the keys first that the scheme needs and the settings do not have.
+    pub(super) async fn verify(
+        &self,
+        request: &Request<'_>,
+        now_s: u64,
+        fetch: &dyn Fetch,
+        now: Instant,
+    ) -> Result<Verified, Refused> {
+        let refused = |refusal| {
             let challenge = self.verifier.challenge();
-            Refused::NotVerified { refusal, challenge }
-        })?;
+            match refusal {
+                Refusal::NoKeys => Refused::NoKeys,
+                refusal => Refused::NotVerified { refusal, challenge },
+            }
+        };
+        let fetched = match self.verifier.wants(request).map_err(refused)? {
+            None => None,
+            Some(url) => self.keys.get(&url, &self.verifier, fetch, now).await,
+        };
+        let verified = self.verifier.verify_with(request, now_s, fetched.as_deref());
+        let verified = verified.map_err(refused)?;
         if let Verified::Event { secret: Some(secret) } = verified {
             self.meters.verified(secret);
         }

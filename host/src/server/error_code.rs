@@ -28,6 +28,7 @@ pub enum ErrorCode {
     RateLimited,
     Internal,
     TooManyConnections,
+    KeysUnavailable,
     StoreBusy,
     StoreFull,
     StoreFailed,
@@ -47,7 +48,7 @@ struct Entry {
 }
 
 /// In the order of the codes, which a test holds.
-const TABLE: [Entry; 27] = [
+const TABLE: [Entry; 28] = [
     Entry {
         code: ErrorCode::BadRequest,
         text: "bad-request",
@@ -231,6 +232,15 @@ const TABLE: [Entry; 27] = [
         title: "Too many connections",
         retryable: true,
         cure: "Keep connections alive and reuse them, or raise `max_connections`.",
+    },
+    Entry {
+        code: ErrorCode::KeysUnavailable,
+        text: "keys-unavailable",
+        status: StatusCode::SERVICE_UNAVAILABLE,
+        title: "The keys that the request is signed by can't be fetched",
+        retryable: true,
+        cure: "Send it again. If it stays so, see that the host reaches the URL of the certificate or of \
+               `jwks_url`: the log names it and the error.",
     },
     Entry {
         code: ErrorCode::StoreBusy,

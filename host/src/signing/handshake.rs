@@ -86,13 +86,15 @@ impl Handshakes {
             Handshake::Crc if request.method == Method::GET => crc(request, check, now_s).map(Some),
             // Else the answer to a `crc_token` would be a signature for that body.
             Handshake::Crc if is_token(request.body) => Err(Refusal::Malformed),
-            Handshake::Head if request.method == Method::HEAD => Ok(Some(empty(StatusCode::OK))),
+            Handshake::Head if request.method == Method::HEAD => {
+                Ok(Some(Answer::empty(StatusCode::OK)))
+            }
             Handshake::Options if request.method == Method::OPTIONS => options(request).map(Some),
             Handshake::Asana if !request.headers.contains_key(&HOOK_SIGNATURE) => asana(request),
             Handshake::WooCommerce if !request.headers.contains_key(&WC_SIGNATURE) => {
                 let id = request.body.strip_prefix(b"webhook_id=").unwrap_or_default();
                 let ping = !id.is_empty() && id.len() < 20 && id.iter().all(u8::is_ascii_digit);
-                Ok(ping.then(|| empty(StatusCode::OK)))
+                Ok(ping.then(|| Answer::empty(StatusCode::OK)))
             }
             _ => Ok(None),
         }
@@ -130,7 +132,7 @@ impl Handshakes {
                 Some(json(&json!({ "plainToken": token, "encryptedToken": made })))
             }
             // Of webhook events and of interactions, which count from 0 and from 1.
-            Handshake::Discord if is("/type", "0") => Some(empty(StatusCode::NO_CONTENT)),
+            Handshake::Discord if is("/type", "0") => Some(Answer::empty(StatusCode::NO_CONTENT)),
             Handshake::Discord if is("/type", "1") && text("/event").is_none() => {
                 Some(json(&json!({ "type": 1 })))
             }
@@ -184,7 +186,10 @@ fn asana(request: &Request<'_>) -> Result<Option<Answer>, Refusal> {
         return Err(Refusal::Malformed);
     }
     let value = HeaderValue::from_bytes(secret).map_err(|_| Refusal::Malformed)?;
-    Ok(Some(Answer { headers: vec![(HOOK_SECRET.clone(), value)], ..empty(StatusCode::OK) }))
+    Ok(Some(Answer {
+        headers: vec![(HOOK_SECRET.clone(), value)],
+        ..Answer::empty(StatusCode::OK)
+    }))
 }
 
 /// CloudEvents' abuse protection: any origin may send, at any rate; each event
@@ -197,19 +202,15 @@ fn options(request: &Request<'_>) -> Result<Answer, Refusal> {
         (ALLOWED_RATE.clone(), HeaderValue::from_static("*")),
         (header::ALLOW, HeaderValue::from_static("POST")),
     ];
-    Ok(Answer { headers, ..empty(StatusCode::OK) })
-}
-
-fn empty(status: StatusCode) -> Answer {
-    Answer { status, content_type: None, headers: Vec::new(), body: Vec::new() }
+    Ok(Answer { headers, ..Answer::empty(StatusCode::OK) })
 }
 
 fn plain(body: Vec<u8>) -> Answer {
     let content_type = Some(HeaderValue::from_static("text/plain"));
-    Answer { content_type, body, ..empty(StatusCode::OK) }
+    Answer { content_type, body, ..Answer::empty(StatusCode::OK) }
 }
 
 fn json(value: &serde_json::Value) -> Answer {
     let content_type = Some(HeaderValue::from_static("application/json"));
-    Answer { content_type, body: value.to_string().into_bytes(), ..empty(StatusCode::OK) }
+    Answer { content_type, body: value.to_string().into_bytes(), ..Answer::empty(StatusCode::OK) }
 }

@@ -10,7 +10,7 @@ use ring::signature::{
 use serde::Deserialize;
 
 use super::Refusal;
-use super::scheme::JwtScheme;
+use super::scheme::{JwtKeys, JwtScheme};
 
 /// Bytes of a token; more is no token of any provider.
 const MAX_TOKEN: usize = 16 * 1024;
@@ -160,7 +160,12 @@ impl Audience {
 }
 
 /// The place of the key that signed the token, in the set.
-pub(super) fn verify(scheme: &JwtScheme, token: &[u8], now_s: u64) -> Result<usize, Refusal> {
+pub(super) fn verify(
+    scheme: &JwtScheme,
+    keys: &[Jwk],
+    token: &[u8],
+    now_s: u64,
+) -> Result<usize, Refusal> {
     let text = std::str::from_utf8(token).map_err(|_| Refusal::Malformed)?;
     if text.len() > MAX_TOKEN {
         return Err(Refusal::Malformed);
@@ -178,7 +183,7 @@ pub(super) fn verify(scheme: &JwtScheme, token: &[u8], now_s: u64) -> Result<usi
         named && jwk.key.algorithm() == header.alg
     };
     let signed_by = |jwk: &Jwk| fits(jwk) && jwk.key.verifies(signed.as_bytes(), &signature);
-    let key = scheme.keys.iter().position(signed_by).ok_or(Refusal::Mismatch)?;
+    let key = keys.iter().position(signed_by).ok_or(Refusal::Mismatch)?;
 
     let claims: Claims = serde_json::from_slice(&claims).map_err(|_| Refusal::Malformed)?;
     let (now, leeway) = (now_s as f64, scheme.tolerance.as_secs() as f64);
@@ -195,7 +200,8 @@ pub(super) fn token(
     at_s: u64,
     sign: &dyn Fn(&[u8]) -> Vec<u8>,
 ) -> Option<String> {
-    let jwk = scheme.keys.first()?;
+    let JwtKeys::Set(keys) = &scheme.keys else { return None };
+    let jwk = keys.first()?;
     let header = serde_json::json!({ "alg": jwk.key.algorithm(), "kid": jwk.id });
     let claims = serde_json::json!({
         "iss": scheme.issuer, "aud": scheme.audience, "exp": at_s.saturating_add(60),

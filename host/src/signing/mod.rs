@@ -4,7 +4,9 @@
 //! `sign` takes from it the formats that deliveries can be signed in.
 mod authorization;
 mod aws;
+mod certified;
 mod credential;
+mod fetched;
 mod handshake;
 pub mod hops;
 mod jwt;
@@ -30,6 +32,7 @@ mod tests;
 pub use authorization::{basic, bearer, plain};
 pub use aws::{Aws, BadCredentials};
 pub use credential::{Credential, Ed25519Key, Key, KeyError, KeyForm, SigningKey, standard_key};
+pub use fetched::Fetched;
 pub use jwt::{Jwk, JwksError, jwks};
 pub use oauth::{Grant, Token, TokenError, token_refusal};
 pub use preset::{
@@ -38,11 +41,13 @@ pub use preset::{
 pub use provider::{Draft, Sent, sign_as_provider, sign_with};
 pub use request::{Answer, Request};
 pub use scheme::{
-    Algorithm, ApiKeyPlace, ApiKeyScheme, Encoding, HmacScheme, JwtScheme, PresetScheme, Verify,
+    Algorithm, ApiKeyPlace, ApiKeyScheme, CertifiedScheme, Encoding, HmacScheme, Issuer, JwtKeys,
+    JwtScheme, PresetScheme, Verify,
 };
 pub use secret::Secret;
 pub use sign::{Format, Sign, formats};
 pub use signer::{NoKey, Signer};
 pub use template::{Template, TemplateError};
 pub use time::seconds_of_date;
-pub use verifier::{Refusal, Verified, Verifier, is_credential};
+pub use token::is_credential;
+pub use verifier::{Refusal, Verified, Verifier};

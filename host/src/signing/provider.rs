@@ -57,7 +57,9 @@ pub fn sign_as_provider(verify: &Verify, draft: &Draft<'_>) -> Option<Sent> {
             Proof::Signed(signed) => signed.algorithm,
             Proof::Token(_) => Algorithm::Sha256,
         },
-        Verify::None | Verify::ApiKey(_) | Verify::Jwt(_) => Algorithm::Sha256,
+        Verify::None | Verify::ApiKey(_) | Verify::Jwt(_) | Verify::Certified(_) => {
+            Algorithm::Sha256
+        }
     };
     if secret.is_none() && !matches!(verify, Verify::None) {
         return None;
@@ -76,6 +78,8 @@ pub fn sign_with(
     let given = draft.body.unwrap_or(b"{}").to_vec();
     match verify {
         Verify::None => Some(Sent { body: given, ..Sent::default() }),
+        // Only the provider has the key.
+        Verify::Certified(_) => None,
         Verify::Preset(scheme) => preset(scheme, draft, sign),
         Verify::Jwt(scheme) => {
             let token = jwt::token(scheme, draft.at_s, sign)?;

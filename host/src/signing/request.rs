@@ -18,6 +18,13 @@ impl<'r> Request<'r> {
     }
 }
 
+impl Answer {
+    /// Without a body.
+    pub fn empty(status: StatusCode) -> Self {
+        Self { status, content_type: None, headers: Vec::new(), body: Vec::new() }
+    }
+}
+
 /// What a provider wants to hear when it checks that the source is whose it
 /// says: the end of a handshake.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -17,6 +17,39 @@ pub enum Verify {
     ApiKey(ApiKeyScheme),
     /// A JSON Web Token as bearer token, by one of a set of public keys.
     Jwt(JwtScheme),
+    /// By a certificate that the request names.
+    Certified(CertifiedScheme),
+}
+
+#[derive(Debug, Clone)]
+pub struct CertifiedScheme {
+    pub issuer: Issuer,
+    /// How far the signed time may be from now.
+    pub tolerance: Duration,
+}
+
+/// Who signs with a certificate of its own.
+#[derive(Debug, Clone)]
+pub enum Issuer {
+    /// AWS SNS, signature versions 1 and 2.
+    Sns {
+        /// ARNs of the topics that may post here.
+        topics: Vec<String>,
+    },
+    PayPal {
+        /// As PayPal names this webhook; a part of what is signed.
+        webhook_id: String,
+    },
+}
+
+impl Issuer {
+    /// As `scheme` names it in the settings.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Sns { .. } => "sns",
+            Self::PayPal { .. } => "paypal",
+        }
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -51,13 +84,21 @@ pub struct ApiKeyScheme {
 /// Tokens by RS256, ES256 or EdDSA (RFC 7518, RFC 8037), as the key says.
 #[derive(Debug, Clone)]
 pub struct JwtScheme {
-    pub keys: Vec<Jwk>,
+    pub keys: JwtKeys,
     /// Must be the token's `iss`, where it is given.
     pub issuer: Option<String>,
     /// Must be among the token's `aud`: a token for somebody else is not for us.
     pub audience: String,
     /// For `exp` and `nbf`.
     pub tolerance: Duration,
+}
+
+/// The issuer's public keys.
+#[derive(Debug, Clone)]
+pub enum JwtKeys {
+    Set(Vec<Jwk>),
+    /// Where the set is fetched, `https`.
+    Url(String),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,13 +141,14 @@ impl Verify {
             Self::Hmac(_) => "hmac",
             Self::ApiKey(_) => "api-key",
             Self::Jwt(_) => "jwt",
+            Self::Certified(scheme) => scheme.issuer.name(),
         }
     }
 
     /// In the order of the settings.
     pub fn secrets(&self) -> &[Credential] {
         match self {
-            Self::None | Self::Jwt(_) => &[],
+            Self::None | Self::Jwt(_) | Self::Certified(_) => &[],
             Self::Preset(scheme) => &scheme.secrets,
             Self::Hmac(scheme) => &scheme.secrets,
             Self::ApiKey(scheme) => &scheme.secrets,
@@ -116,7 +158,9 @@ impl Verify {
     /// How many secrets or keys a request may be proved by.
     pub fn keys(&self) -> usize {
         match self {
-            Self::Jwt(scheme) => scheme.keys.len(),
+            Self::Jwt(JwtScheme { keys: JwtKeys::Set(keys), .. }) => keys.len(),
+            // One certificate, or keys that come and go: counted together.
+            Self::Jwt(_) | Self::Certified(_) => 1,
             other => other.secrets().len(),
         }
     }

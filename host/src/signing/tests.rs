@@ -1,4 +1,5 @@
 //! Known answers, and properties of signing and verifying.
+mod certified;
 mod deliveries;
 mod handshakes;
 mod jwt;

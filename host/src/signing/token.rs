@@ -108,3 +108,22 @@ pub(super) fn authorization<'r>(
     let spaced = named.eq_ignore_ascii_case(scheme.as_bytes()) && rest.starts_with(b" ");
     if spaced { Ok(Some(rest.trim_ascii())) } else { Err(Refusal::Malformed) }
 }
+
+/// Whether a header carries a credential, which must not be stored, rather
+/// than a signature, which tells nothing about the secret.
+pub fn is_credential(name: &HeaderName) -> bool {
+    matches!(
+        name.as_str(),
+        "authorization"
+            | "proxy-authorization"
+            | "cookie"
+            | "api-key"
+            | "x-api-key"
+            | "x-auth-token"
+            | "x-access-token"
+            | "x-gitlab-token"
+            | "x-goog-channel-token"
+            | "x-hook-secret"
+            | "x-telegram-bot-api-secret-token"
+    )
+}

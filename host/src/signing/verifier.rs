@@ -3,6 +3,8 @@ use std::borrow::Cow;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
+use super::certified::{self, Certified};
+use super::fetched::{Fetched, Material};
 use super::handshake::Handshakes;
 use super::jwt;
 use super::keyed::Keys;
@@ -10,7 +12,10 @@ use super::message::{self, Message};
 use super::request::{Answer, Request};
 use super::time::seconds_of_date;
 use super::token::{Token, authorization};
-use super::{Encoding, HmacScheme, JwtScheme, Part, Place, PresetScheme, Proof, Unit, Verify};
+use super::{
+    CertifiedScheme, Encoding, HmacScheme, JwtKeys, JwtScheme, Part, Place, PresetScheme, Proof,
+    Unit, Verify,
+};
 use crate::model::pointer;
 
 /// The request is the source's own.
@@ -23,6 +28,8 @@ pub enum Verified {
     },
     /// Not an event: the provider wants this answer.
     Handshake(Answer),
+    /// Not an event: the provider wants this URL of its own to be fetched.
+    Confirm(String),
 }
 
 /// Why a request was not believed: for the log and the metrics. Whoever sent
@@ -39,11 +46,13 @@ pub enum Refusal {
     Stale,
     #[error("the secret that matches does not count yet, or no longer (`from`, `until`)")]
     Expired,
+    #[error("the certificate or key set that it is signed by could not be fetched")]
+    NoKeys,
 }
 
 impl Refusal {
-    pub const ALL: [Self; 5] =
-        [Self::Missing, Self::Malformed, Self::Mismatch, Self::Stale, Self::Expired];
+    pub const ALL: [Self; 6] =
+        [Self::Missing, Self::Malformed, Self::Mismatch, Self::Stale, Self::Expired, Self::NoKeys];
 
     /// The metric's label.
     pub fn as_str(self) -> &'static str {
@@ -53,6 +62,7 @@ impl Refusal {
             Self::Mismatch => "bad-signature",
             Self::Stale => "stale-timestamp",
             Self::Expired => "expired-secret",
+            Self::NoKeys => "keys-unavailable",
         }
     }
 }
@@ -60,7 +70,7 @@ impl Refusal {
 /// Checks requests by one source's settings. Make it once: it holds the keyed
 /// states. Every secret is tried on every request, in constant time.
 pub struct Verifier {
-    check: Check,
+    pub(super) check: Check,
     handshakes: Handshakes,
 }
 
@@ -69,6 +79,7 @@ pub(super) enum Check {
     Signed(Box<Signed>),
     Token(Token),
     Jwt(JwtScheme),
+    Certified(CertifiedScheme),
 }
 
 impl Verifier {
@@ -78,6 +89,7 @@ impl Verifier {
             Verify::Hmac(scheme) => Check::Signed(Box::new(Signed::of_hmac(scheme))),
             Verify::ApiKey(scheme) => Check::Token(Token::of_key(&scheme.place, &scheme.secrets)),
             Verify::Jwt(scheme) => Check::Jwt(scheme.clone()),
+            Verify::Certified(scheme) => Check::Certified(scheme.clone()),
             Verify::Preset(scheme) => match &scheme.preset.proof {
                 Proof::Signed(signed) => Check::Signed(Box::new(Signed::of(signed, scheme))),
                 Proof::Token(places) => Check::Token(Token::new(places, &scheme.secrets)),
@@ -97,6 +109,19 @@ impl Verifier {
     /// # Errors
     /// The reason, which must not reach whoever sent the request.
     pub fn verify(&self, request: &Request<'_>, now_s: u64) -> Result<Verified, Refusal> {
+        self.verify_with(request, now_s, None)
+    }
+
+    /// The same with what [`Verifier::wants`] asked for.
+    ///
+    /// # Errors
+    /// As `verify`; `NoKeys` where it is missing.
+    pub fn verify_with(
+        &self,
+        request: &Request<'_>,
+        now_s: u64,
+        fetched: Option<&Fetched>,
+    ) -> Result<Verified, Refusal> {
         if let Some(answer) = self.handshakes.unsigned(request, &self.check, now_s)? {
             return Ok(Verified::Handshake(answer));
         }
@@ -109,7 +134,23 @@ impl Verifier {
             Check::Token(token) => token.find(request, now_s)?,
             Check::Jwt(scheme) => {
                 let token = authorization(request, "bearer")?.ok_or(Refusal::Missing)?;
-                jwt::verify(scheme, token, now_s)?
+                let keys = match (&scheme.keys, fetched) {
+                    (JwtKeys::Set(keys), _) => keys,
+                    (JwtKeys::Url(_), Some(Fetched(Material::Set(keys)))) => keys,
+                    (JwtKeys::Url(_), _) => return Err(Refusal::NoKeys),
+                };
+                let place = jwt::verify(scheme, keys, token, now_s)?;
+                // Places in a set that changes by itself mean nothing.
+                if matches!(scheme.keys, JwtKeys::Set(_)) { place } else { 0 }
+            }
+            Check::Certified(scheme) => {
+                let Some(Fetched(Material::Certificate(key))) = fetched else {
+                    return Err(Refusal::NoKeys);
+                };
+                match certified::verify(scheme, key, request, now_s)? {
+                    Certified::Event => 0,
+                    Certified::Confirm(url) => return Ok(Verified::Confirm(url)),
+                }
             }
         };
         match self.handshakes.signed(request, &self.check, secret) {
@@ -123,7 +164,7 @@ impl Verifier {
         HeaderValue::from_static(match &self.check {
             Check::Token(token) => token.challenge(),
             Check::Jwt(_) => "Bearer",
-            Check::Nothing | Check::Signed(_) => "Signature",
+            Check::Nothing | Check::Signed(_) | Check::Certified(_) => "Signature",
         })
     }
 
@@ -132,7 +173,7 @@ impl Verifier {
     pub fn credential(&self) -> Option<&HeaderName> {
         match &self.check {
             Check::Token(token) => token.header(),
-            Check::Nothing | Check::Signed(_) | Check::Jwt(_) => None,
+            Check::Nothing | Check::Signed(_) | Check::Jwt(_) | Check::Certified(_) => None,
         }
     }
 }
@@ -352,23 +393,4 @@ fn fresh(timestamp: &[u8], unit: Unit, now_s: u64, tolerance_s: u64) -> Result<(
     };
     let seconds = seconds.ok_or(Refusal::Malformed)?;
     if now_s.abs_diff(seconds) > tolerance_s { Err(Refusal::Stale) } else { Ok(()) }
-}
-
-/// Whether a header carries a credential, which must not be stored, rather
-/// than a signature, which tells nothing about the secret.
-pub fn is_credential(name: &HeaderName) -> bool {
-    matches!(
-        name.as_str(),
-        "authorization"
-            | "proxy-authorization"
-            | "cookie"
-            | "api-key"
-            | "x-api-key"
-            | "x-auth-token"
-            | "x-access-token"
-            | "x-gitlab-token"
-            | "x-goog-channel-token"
-            | "x-hook-secret"
-            | "x-telegram-bot-api-secret-token"
-    )
 }

@@ -1,6 +1,7 @@
 //! The ingress over real sockets, before a store in memory.
 mod accepts;
 mod access;
+mod fetched;
 mod measures;
 mod refuses;
 mod store;

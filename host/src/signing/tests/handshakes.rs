@@ -56,6 +56,7 @@ impl From<Result<Verified, Refusal>> for Answered {
                 });
                 Self::With(answer.status.as_u16(), kind, String::from_utf8(answer.body).unwrap())
             }
+            Ok(Verified::Confirm(url)) => panic!("{url}"),
             Err(refusal) => Self::Refused(refusal),
         }
     }

@@ -13,9 +13,13 @@ fn vectors() -> Value {
     serde_json::from_str(include_str!("../../../../tests/vectors/jwt.json")).unwrap()
 }
 
+fn set() -> Vec<Jwk> {
+    jwks(vectors()["jwks"].to_string().as_bytes()).unwrap()
+}
+
 fn scheme() -> JwtScheme {
     JwtScheme {
-        keys: jwks(vectors()["jwks"].to_string().as_bytes()).unwrap(),
+        keys: JwtKeys::Set(set()),
         issuer: Some("https://issuer.example".to_owned()),
         audience: "hookwright".to_owned(),
         tolerance: Duration::from_secs(60),
@@ -44,11 +48,25 @@ fn tokens_of_every_algorithm_are_taken_in_their_time() {
 }
 
 #[test]
+fn a_set_at_a_url_serves_once_it_is_fetched() {
+    let url = "https://issuer.example/jwks.json".to_owned();
+    let scheme = JwtScheme { keys: JwtKeys::Url(url.clone()), ..scheme() };
+    let verifier = Verifier::new(&Verify::Jwt(scheme));
+    let headers = headers(&[("authorization", &format!("Bearer {}", good(1)))]);
+    let request = Request::post(&headers, b"{}");
+    assert_eq!(verifier.wants(&request).unwrap().as_deref(), Some(url.as_str()));
+    assert_eq!(verifier.verify(&request, AT), Err(Refusal::NoKeys));
+    let fetched = verifier.read(vectors()["jwks"].to_string().as_bytes()).unwrap();
+    assert_eq!(verifier.verify_with(&request, AT, Some(&fetched)), with(0));
+    assert!(verifier.read(b"<html>").is_none());
+}
+
+#[test]
 fn by_another_key_algorithm_or_none_no_token_is_taken() {
     for token in vectors()["bad"].as_array().unwrap() {
         assert_eq!(asked(&scheme(), token.as_str().unwrap(), AT), Err(Refusal::Mismatch));
     }
-    let one = JwtScheme { keys: scheme().keys.drain(1..).collect(), ..scheme() };
+    let one = JwtScheme { keys: JwtKeys::Set(set().drain(1..).collect()), ..scheme() };
     assert_eq!(asked(&one, &good(0), AT), Err(Refusal::Mismatch));
 }
 
@@ -82,7 +100,8 @@ fn claims_are_read_strictly_once_the_signature_holds() {
     let pair = Ed25519KeyPair::from_seed_unchecked(&[5; 32]).unwrap();
     let x = URL_SAFE_NO_PAD.encode(pair.public_key());
     let set = json!({ "keys": [{ "kty": "OKP", "crv": "Ed25519", "x": x }, { "kty": "oct" }] });
-    let scheme = JwtScheme { keys: jwks(set.to_string().as_bytes()).unwrap(), ..scheme() };
+    let scheme =
+        JwtScheme { keys: JwtKeys::Set(jwks(set.to_string().as_bytes()).unwrap()), ..scheme() };
     let token = |header: Value, claims: Value| {
         let encode = |value: Value| URL_SAFE_NO_PAD.encode(value.to_string());
         let signed = format!("{}.{}", encode(header), encode(claims));
