@@ -171,6 +171,15 @@ pub(super) fn destination(to: &config::DestinationConfig) -> anyhow::Result<Dest
             Some(delivery::Rate { count, per: rate.per })
         }),
         in_flight: to.in_flight,
+        batch: to.lane.batch.as_ref().map(|batch| delivery::Batch {
+            events: batch.events,
+            wait: batch.wait,
+            bytes: usize_of(batch.size),
+            format: match batch.format {
+                config::BatchFormat::Array => delivery::Format::Array,
+                config::BatchFormat::Lines => delivery::Format::Lines,
+            },
+        }),
         adaptive: to.lane.adaptive,
         breaker: to.lane.breaker.as_ref().map(|breaker| delivery::Breaker {
             failures: f64::from(breaker.failures) / 100.0,

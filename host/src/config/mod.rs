@@ -34,8 +34,8 @@ pub use access::{AccessConfig, ClientConfig};
 pub use alerts::{AlertsConfig, OWN_SOURCES, PagerDutyConfig};
 pub use answer::AnswerConfig;
 pub use destination::{
-    AllowPrivate, AuthConfig, BreakerConfig, ClientTlsConfig, DestinationConfig, LaneConfig, Order,
-    ProxyConfig, TimeoutsConfig, TransportConfig,
+    AllowPrivate, AuthConfig, BatchConfig, BatchFormat, BreakerConfig, ClientTlsConfig,
+    DestinationConfig, LaneConfig, Order, ProxyConfig, TimeoutsConfig, TransportConfig,
 };
 pub use host::{
     AdminConfig, ClientHeader, DeliveryConfig, EngineConfig, IngressConfig, LogConfig, LogFormat,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use tokio::time::Instant;
 
+use super::batch::{self, Load};
 use super::lane::Lane;
 use super::settings::Settings;
 use super::slot::Slot;
@@ -15,15 +16,12 @@ use crate::retry::After;
 use crate::store::{Next, Settled};
 
 /// Runs in a task of its own. The slot frees the place in the lane, however this ends.
-pub(super) async fn run(
-    lane: Arc<Lane>,
-    settings: Arc<Settings>,
-    delivery: Delivery,
-    mut slot: Slot,
-) {
+pub(super) async fn run(lane: Arc<Lane>, settings: Arc<Settings>, load: Load, mut slot: Slot) {
     let at_ms = lane.shared.clock.now_ms();
     let began = Instant::now();
-    let sending = AssertUnwindSafe(settings.kind.send(&delivery, at_ms)).catch_unwind();
+    let joined = settings.batch.as_ref().map(|batch| batch::join(&load, batch.format));
+    let sent = joined.as_ref().unwrap_or_else(|| load.split_first().0);
+    let sending = AssertUnwindSafe(settings.kind.send(sent, at_ms)).catch_unwind();
     let outcome = tokio::select! {
         biased;
         outcome = sending => outcome.unwrap_or_else(|_| panicked()),
@@ -32,24 +30,46 @@ pub(super) async fn run(
     };
     let ended = Instant::now();
     let took = ended - began;
+    lane.meter.outcome(&outcome, took);
+    lane.note_outcome((at_ms, slot.ticket), &outcome, ended);
+    let made = Made { at_ms, took, outcome };
+    // Before the slot is freed: whoever looks at the rows afterwards flushes this first.
+    for (place, delivery) in load.deliveries().iter().enumerate() {
+        if let Some(due_ms) = settle(&lane, &settings, delivery, &made) {
+            slot.due_again(place, due_ms);
+        }
+    }
+    slot.free();
+}
+
+/// What an attempt came to.
+struct Made {
+    at_ms: u64,
+    took: Duration,
+    outcome: Outcome,
+}
+
+/// Records what it means for one delivery; when that is due again, where it is.
+fn settle(lane: &Arc<Lane>, settings: &Settings, delivery: &Delivery, made: &Made) -> Option<u64> {
+    let Made { at_ms, took, outcome } = made;
     let now_ms = lane.shared.clock.now_ms();
     let tries = delivery.tries.saturating_add(1);
-    let after = settings.policy.next(tries, &outcome, now_ms, random_unit());
+    let after = settings.policy.next(tries, outcome, now_ms, random_unit());
     let first_round = delivery.tries == delivery.attempts;
     let after = if first_round {
-        settings.policy.unless_aged(after, delivery.event.received_ms(), &outcome)
+        settings.policy.unless_aged(after, delivery.event.received_ms(), outcome)
     } else {
         after
     };
-    log(&delivery, &outcome, &after, took);
-    lane.meter.outcome(&outcome, took);
+    log(delivery, outcome, &after, *took);
+    let mut again = None;
     let next = match after {
         After::Delivered => {
             lane.meter.delivered(now_ms.saturating_sub(delivery.event.received_ms()));
             Next::Delivered
         }
         After::At(due_ms) => {
-            slot.due_again(due_ms);
+            again = Some(due_ms);
             Next::Retry { due_ms }
         }
         After::Dead(cause) => {
@@ -62,17 +82,12 @@ pub(super) async fn run(
             Next::Dead { cause }
         }
     };
-    lane.note_outcome((at_ms, slot.ticket), &outcome, ended);
     let number = delivery.attempts.saturating_add(1);
-    let attempt = Attempt { number, at_ms, took_us: micros(took), outcome };
-    // Before the slot is freed: whoever looks at the rows afterwards flushes this first.
-    lane.shared.store.settled(Settled {
-        key: delivery.key(),
-        attempt,
-        next,
-        ordered: delivery.order_key.is_some(),
-    });
-    slot.free();
+    let (at_ms, took_us) = (*at_ms, micros(*took));
+    let attempt = Attempt { number, at_ms, took_us, outcome: outcome.clone() };
+    let ordered = delivery.order_key.is_some();
+    lane.shared.store.settled(Settled { key: delivery.key(), attempt, next, ordered });
+    again
 }
 
 fn panicked() -> Outcome {

@@ -10,6 +10,7 @@ use tokio_util::task::TaskTracker;
 
 use super::attempt;
 use super::health::{Change, Health, Sign, Ticket};
+use super::inner::Inner;
 use super::meter::Meter;
 use super::rate::Bucket;
 use super::settings::Settings;
@@ -51,88 +52,6 @@ pub(super) struct Lane {
     pub(super) writing: Mutex<()>,
 }
 
-pub(super) struct Inner {
-    pub(super) window: Window,
-    /// Of the window while the destination is well.
-    limits: Limits,
-    pub(super) settings: Arc<Settings>,
-    pub(super) health: Health,
-    pub(super) in_flight: usize,
-    pub(super) rate: Option<Bucket>,
-    /// Rate or health allow the next attempt then.
-    later: Option<Instant>,
-    /// What is remembered over a restart.
-    pub(super) condition: Condition,
-    /// That it fails was written down.
-    pub(super) failing_is_known: bool,
-    /// No longer in the settings.
-    pub(super) removed: bool,
-    /// For good: the task ends.
-    pub(super) ended: bool,
-    pub(super) failures: u32,
-    pub(super) last: Option<Last>,
-}
-
-impl Inner {
-    fn is_open(&self) -> bool {
-        let Condition { disabled, paused_until_ms, .. } = &self.condition;
-        (disabled.is_none() && paused_until_ms.is_none())
-            && !self.settings.disabled
-            && !self.removed
-            && !self.ended
-    }
-
-    /// Whether deliveries may wait in memory: not while the breaker is open.
-    fn takes(&self) -> bool {
-        self.is_open() && !self.health.is_open()
-    }
-
-    /// The next delivery, where limits, health and state allow one.
-    fn next(&mut self) -> Option<(Delivery, Arc<Settings>, Ticket)> {
-        self.later = None;
-        if self.window.len() == 0 || !self.is_open() {
-            return None;
-        }
-        if let Err(later) = self.health.admit(self.in_flight) {
-            self.later = later;
-            return None;
-        }
-        if let Some(bucket) = &mut self.rate
-            && let Err(later) = bucket.take(Instant::now())
-        {
-            self.later = Some(later);
-            return None;
-        }
-        let delivery = self.window.pop()?;
-        self.in_flight += 1;
-        Some((delivery, Arc::clone(&self.settings), self.health.began()))
-    }
-
-    /// As if it had never failed.
-    pub(super) fn recover(&mut self) {
-        self.health.forget();
-        self.window.resize(self.limits);
-    }
-
-    /// Until when nothing can begin, where the lane is shut for a time.
-    fn shut_until(&mut self, now: Instant, now_ms: u64) -> Option<Instant> {
-        if let Some(until_ms) = self.condition.paused_until_ms {
-            if until_ms > now_ms {
-                return Some(now + Duration::from_millis(until_ms - now_ms));
-            }
-            self.condition.paused_until_ms = None;
-            self.window.clear();
-        }
-        let was_open = self.health.is_open();
-        let until = self.health.open_until(now);
-        if was_open && until.is_none() {
-            // A few rows are enough for probes.
-            self.window.resize(Limits::FEW);
-        }
-        until
-    }
-}
-
 impl Lane {
     pub(super) fn new(
         name: Name,
@@ -153,6 +72,7 @@ impl Lane {
             settings,
             in_flight: 0,
             rate,
+            gathering: None,
             later: None,
             failing_is_known: condition.failing_since_ms.is_some(),
             condition,
@@ -211,7 +131,7 @@ impl Lane {
     /// allows the next one: the lane's task has to watch it.
     pub(super) fn pump(self: &Arc<Self>) -> bool {
         loop {
-            let (delivery, settings, ticket) = {
+            let (load, settings, ticket) = {
                 let mut inner = self.inner.lock();
                 match inner.next() {
                     Some(next) => next,
@@ -219,8 +139,8 @@ impl Lane {
                 }
             };
             self.meter.attempt_began();
-            let slot = Slot::new(Arc::clone(self), delivery.event.id, ticket);
-            let attempt = attempt::run(Arc::clone(self), settings, delivery, slot);
+            let slot = Slot::new(Arc::clone(self), &load, ticket);
+            let attempt = attempt::run(Arc::clone(self), settings, load, slot);
             self.shared.attempts.spawn_on(attempt, &self.shared.runtime);
         }
     }

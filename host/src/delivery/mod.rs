@@ -4,8 +4,10 @@
 //! else is in the store's rows: what does not fit the window is let go and read
 //! again when there is room, so a backlog costs no memory.
 mod attempt;
+mod batch;
 mod handle;
 mod health;
+mod inner;
 mod kind;
 mod lane;
 mod meter;
@@ -27,6 +29,7 @@ use std::time::Duration;
 
 use http::{HeaderValue, Uri};
 
+pub use batch::{Batch, Format};
 pub use handle::{Handle, start};
 pub use health::Breaker;
 pub use post::{Auth, OAuth2, PostOptions};
@@ -78,6 +81,8 @@ pub struct DestinationOptions {
     pub rate: Option<Rate>,
     /// Attempts at once, at least 1. Default 8.
     pub in_flight: usize,
+    /// Many deliveries in one request; none: each in a request of its own.
+    pub batch: Option<Batch>,
     /// Fewer at once, and a pause, where the destination has too much. Default true.
     pub adaptive: bool,
     /// Leaves the destination alone for a while where it fails; none: never.
@@ -96,6 +101,7 @@ impl DestinationOptions {
             policy: Policy::default(),
             rate: None,
             in_flight: 8,
+            batch: None,
             adaptive: true,
             breaker: Some(Breaker::default()),
             disable_after: Some(Duration::from_secs(5 * 24 * 3_600)),

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use http::HeaderValue;
 
+use super::batch::Batch;
 use super::health::Care;
 use super::kind::Kind;
 use super::post::{Post, Shared};
@@ -18,6 +19,7 @@ pub(super) struct Settings {
     /// The same, where it is HTTP.
     post: Option<Arc<Post>>,
     pub(super) policy: Policy,
+    pub(super) batch: Option<Batch>,
     pub(super) care: Care,
     pub(super) disable_after: Option<Duration>,
     pub(super) rate: Option<Rate>,
@@ -54,6 +56,7 @@ impl Maker {
             kind: post.clone(),
             post: Some(post),
             policy: options.policy,
+            batch: options.batch,
             care: Care { breaker: options.breaker, adaptive: options.adaptive, in_flight },
             disable_after: options.disable_after,
             rate: options.rate,

@@ -2,7 +2,8 @@
 use tokio::time::Instant;
 
 use super::health;
-use super::lane::{Inner, Lane};
+use super::inner::Inner;
+use super::lane::Lane;
 use crate::clock::millis;
 use crate::model::{Name, Outcome};
 

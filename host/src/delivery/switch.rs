@@ -2,7 +2,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::lane::{Inner, Lane};
+use super::inner::Inner;
+use super::lane::Lane;
 use crate::clock::millis;
 use crate::store::StoreError;
 
@@ -57,6 +58,9 @@ impl Lane {
 
     /// The destination gets no more until a person enables it.
     pub(super) fn gone(self: &Arc<Self>, reason: &str) {
+        if self.inner.lock().condition.disabled.is_some() {
+            return;
+        }
         tracing::error!(destination = %self.name, reason, "the destination is disabled until somebody enables it; its deliveries are kept");
         self.disable(reason.to_owned());
         self.remember();

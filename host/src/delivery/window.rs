@@ -140,6 +140,31 @@ impl Window {
         Some(delivery)
     }
 
+    /// The next ones to be sent together: of one source, so many and so large
+    /// at the most, but one at least. They stay held until `ended`.
+    pub(super) fn pop_many(&mut self, count: usize, bytes: usize) -> Vec<Delivery> {
+        let Some(first) = self.pop() else { return Vec::new() };
+        let mut room = bytes.saturating_sub(first.body().len());
+        let mut some = vec![first];
+        for delivery in std::mem::take(&mut self.queue) {
+            let size = delivery.body().len();
+            let fits = some.len() < count && size <= room;
+            if fits && delivery.event.source == some[0].event.source {
+                room -= size;
+                self.bytes = self.bytes.saturating_sub(size);
+                some.push(delivery);
+            } else {
+                self.queue.push_back(delivery);
+            }
+        }
+        some
+    }
+
+    /// Whether so many wait, or so large ones, or as many as fit.
+    pub(super) fn has_enough(&self, count: usize, bytes: usize) -> bool {
+        self.queue.len() >= count.min(self.limits.count) || self.bytes >= bytes
+    }
+
     /// An attempt ended, and the store was told so before; `due_ms` where there will be another.
     pub(super) fn ended(&mut self, event: EventId, due_ms: Option<u64>) {
         let held = self.held.remove(&event);

@@ -9,7 +9,7 @@ use subtle::ConstantTimeEq;
 use super::Secret;
 
 /// Of this and other hosts: `ID.COUNT.MAC` each, separated by commas.
-const HEADER: HeaderName = HeaderName::from_static("hookwright-hops");
+pub const HEADER: HeaderName = HeaderName::from_static("hookwright-hops");
 /// Entries of other hosts that are passed on, the last of them.
 const OTHERS: usize = 7;
 /// Longer entries are no entries.

@@ -70,13 +70,6 @@ async fn main() -> anyhow::Result<()> {
             runs.push(run);
         }
     }
-    let of = |runs: &mut [Run], value: fn(&Run) -> f64| {
-        runs.sort_by(|a, b| value(a).total_cmp(&value(b)));
-        runs.get(runs.len() / 2).map_or(f64::NAN, value)
-    };
-    let rates = (of(&mut well, |run| run.rate), of(&mut ill, |run| run.rate));
-    let p99 = |run: &Run| run.p99.as_secs_f64() * 1_000.0;
-    let late = (of(&mut well, p99), of(&mut ill, p99));
     println!(
         "{} destinations, of which {} dead and {} slow; medians of {} rounds",
         options.destinations,
@@ -84,14 +77,28 @@ async fn main() -> anyhow::Result<()> {
         options.destinations / 100,
         options.rounds
     );
+    let rate = |run: &Run| run.rate;
+    let p99 = |run: &Run| run.p99.as_secs_f64() * 1_000.0;
+    // The machine may change from round to round: a ratio is one of neighbours.
     println!(
         "healthy ones: {:.0} deliveries a second where all are well, {:.0} beside the others; ratio {:.2}",
-        rates.0,
-        rates.1,
-        rates.1 / rates.0
+        median(well.iter().map(rate)),
+        median(ill.iter().map(rate)),
+        median(well.iter().zip(&ill).map(|(well, ill)| rate(ill) / rate(well))),
     );
-    println!("p99 of an event: {:.0} ms, {:.0} ms; ratio {:.2}", late.0, late.1, late.1 / late.0);
+    println!(
+        "p99 of an event: {:.0} ms, {:.0} ms; ratio {:.2}",
+        median(well.iter().map(p99)),
+        median(ill.iter().map(p99)),
+        median(well.iter().zip(&ill).map(|(well, ill)| p99(ill) / p99(well))),
+    );
     Ok(())
+}
+
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
 struct Run {

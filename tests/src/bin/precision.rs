@@ -139,6 +139,11 @@ impl Bench {
         let mut accepted = self.accepted.lock().await;
         while ids.len() < count {
             let some = (count - ids.len()).min(AT_ONCE);
+            // The rows are written more slowly than events are taken.
+            while self.store.fullness() > 0.5 {
+                let store = self.store.clone();
+                tokio::task::spawn_blocking(move || store.flush()).await??;
+            }
             let appends: Vec<_> = (0..some).map(|_| self.store.append(event())).collect();
             for append in appends {
                 match append.await? {

@@ -1,13 +1,15 @@
 //! How a destination's lane treats it: what it takes for ill, and what it does then.
 use std::time::Duration;
 
-use super::super::kind::{Choice, DURATION, Flag, PERCENT, whole};
+use super::super::kind::{Choice, DURATION, Flag, PERCENT, SIZE, whole};
 use super::super::reader::Section;
 use super::super::unit::Fault;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LaneConfig {
     pub order: Order,
+    /// None: each delivery in a request of its own.
+    pub batch: Option<BatchConfig>,
     /// Send less at once where the destination has too much.
     pub adaptive: bool,
     /// None: never left alone.
@@ -29,6 +31,25 @@ pub enum Order {
 const ORDER: Choice<Order> =
     Choice(&[("none", Order::None), ("source", Order::Source), ("key", Order::Key)]);
 
+/// Many deliveries in one request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BatchConfig {
+    pub events: usize,
+    pub wait: Duration,
+    /// Bytes of their bodies.
+    pub size: u64,
+    pub format: BatchFormat,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BatchFormat {
+    Array,
+    Lines,
+}
+
+const FORMAT: Choice<BatchFormat> =
+    Choice(&[("array", BatchFormat::Array), ("lines", BatchFormat::Lines)]);
+
 /// When a destination is left alone for a while.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BreakerConfig {
@@ -46,6 +67,14 @@ impl LaneConfig {
     pub(super) fn read(s: &Section<'_, '_>) -> Self {
         let doc = "Which deliveries are made one after the other, in the order in which their events were accepted: `source`, all of one source; `key`, those of one source to which a plugin gave the same order key. One that is tried again holds up those behind it, others go on; a dead one lets the next go.";
         let order = s.key("order", ORDER, doc).default("none");
+        let doc = "Gathers deliveries of one source into one request, signed as one. Each on its own by default.";
+        let batch = s.optional_section("batch", doc, |s| Some(batch(s)));
+        if batch.is_some() && order == Order::Source {
+            let message =
+                "of one source only one delivery is due at a time, so none would have company";
+            let help = "use `order = \"key\"` or `\"none\"`, or remove `batch`";
+            s.wrong("batch", Fault::new(message, help));
+        }
         let doc = "Whether fewer requests are sent at the same time, down to 1, and none for a moment, where the destination answers 429, 502 or 504, asks for it by `retry-after`, or times out. Successes lead back to `in_flight`.";
         let adaptive = s.key("adaptive", Flag, doc).default("true");
         let doc = "When a failing destination is left alone for a while: deliveries wait, and their attempts are not used up.";
@@ -54,11 +83,24 @@ impl LaneConfig {
         let disable_after = s.key("disable_after", DURATION, doc).range("0s", "365d").default("5d");
         Self {
             order,
+            batch,
             adaptive,
             breaker,
             disable_after: Some(disable_after).filter(|t| !t.is_zero()),
         }
     }
+}
+
+fn batch(s: &Section<'_, '_>) -> BatchConfig {
+    let doc = "So many in one request, at the most.";
+    let events = s.key("events", whole(), doc).range("1", "1000").default("100");
+    let doc = "How long the first waits for others.";
+    let wait = s.key("wait", DURATION, doc).range("1ms", "10m").default("1s");
+    let doc = "Of their bodies together; a larger one goes alone.";
+    let size = s.key("size", SIZE, doc).range("1KiB", "64MiB").default("1MiB");
+    let doc = "`array`: one JSON array. `lines`: a JSON object in each line.";
+    let format = s.key("format", FORMAT, doc).default("array");
+    BatchConfig { events, wait, size, format }
 }
 
 fn breaker(s: &Section<'_, '_>) -> Option<BreakerConfig> {

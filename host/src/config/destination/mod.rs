@@ -17,7 +17,7 @@ use super::unit::{Fault, Rate};
 use crate::retry::Policy;
 use crate::signing::Sign;
 pub use auth::AuthConfig;
-pub use lane::{BreakerConfig, LaneConfig, Order};
+pub use lane::{BatchConfig, BatchFormat, BreakerConfig, LaneConfig, Order};
 pub use transport::{AllowPrivate, ClientTlsConfig, ProxyConfig, TimeoutsConfig, TransportConfig};
 use url::Url;
 

@@ -1,5 +1,6 @@
 //! Lanes against real sockets and a store in memory.
 mod auth;
+mod batch;
 mod behaviour;
 mod control;
 mod fake_store;
@@ -33,7 +34,7 @@ fn name(text: &str) -> Name {
 }
 
 /// The n-th event, for one destination, due at once.
-fn delivery(number: u64, destination: &str, body: impl Into<Bytes>) -> Delivery {
+pub(super) fn delivery(number: u64, destination: &str, body: impl Into<Bytes>) -> Delivery {
     let mut headers = HeaderMap::new();
     headers.insert("content-type", HeaderValue::from_static("application/json"));
     let row = EventId::first_row_at(START_MS) + i64::try_from(number).expect("small");

@@ -1,0 +1,120 @@
+//! A lane's state: what it holds, and whether the next attempt may begin.
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::batch::Load;
+use super::health::{Health, Ticket};
+use super::rate::Bucket;
+use super::settings::Settings;
+use super::status::Last;
+use super::window::{Limits, Window};
+use crate::store::Condition;
+
+pub(super) struct Inner {
+    pub(super) window: Window,
+    /// Of the window while the destination is well.
+    pub(super) limits: Limits,
+    pub(super) settings: Arc<Settings>,
+    pub(super) health: Health,
+    pub(super) in_flight: usize,
+    pub(super) rate: Option<Bucket>,
+    /// Since when deliveries are gathered for a batch.
+    pub(super) gathering: Option<Instant>,
+    /// Rate, health or a batch allow the next attempt then.
+    pub(super) later: Option<Instant>,
+    /// What is remembered over a restart.
+    pub(super) condition: Condition,
+    /// That it fails was written down.
+    pub(super) failing_is_known: bool,
+    /// No longer in the settings.
+    pub(super) removed: bool,
+    /// For good: the task ends.
+    pub(super) ended: bool,
+    pub(super) failures: u32,
+    pub(super) last: Option<Last>,
+}
+
+impl Inner {
+    pub(super) fn is_open(&self) -> bool {
+        let Condition { disabled, paused_until_ms, .. } = &self.condition;
+        (disabled.is_none() && paused_until_ms.is_none())
+            && !self.settings.disabled
+            && !self.removed
+            && !self.ended
+    }
+
+    /// Whether deliveries may wait in memory: not while the breaker is open.
+    pub(super) fn takes(&self) -> bool {
+        self.is_open() && !self.health.is_open()
+    }
+
+    /// What is to be sent next, where limits, health and state allow it.
+    pub(super) fn next(&mut self) -> Option<(Load, Arc<Settings>, Ticket)> {
+        self.later = None;
+        if self.window.len() == 0 || !self.is_open() {
+            self.gathering = None;
+            return None;
+        }
+        if let Some(later) = self.gathers_until() {
+            self.later = Some(later);
+            return None;
+        }
+        if let Err(later) = self.health.admit(self.in_flight) {
+            self.later = later;
+            return None;
+        }
+        if let Some(bucket) = &mut self.rate
+            && let Err(later) = bucket.take(Instant::now())
+        {
+            self.later = Some(later);
+            return None;
+        }
+        let load = match &self.settings.batch {
+            None => Load::One(self.window.pop()?),
+            Some(batch) => Load::Many(self.window.pop_many(batch.events, batch.bytes)),
+        };
+        self.in_flight += 1;
+        Some((load, Arc::clone(&self.settings), self.health.began()))
+    }
+
+    /// Until when deliveries wait for more of them, to leave together.
+    fn gathers_until(&mut self) -> Option<Instant> {
+        let batch = self.settings.batch.as_ref()?;
+        let now = Instant::now();
+        if self.window.has_enough(batch.events, batch.bytes) {
+            // Those that it leaves may begin to wait anew.
+            self.gathering = None;
+            return None;
+        }
+        // Once the time is up all go that are there, of whatever source: it
+        // begins anew with the next one that finds nothing before it.
+        let until = *self.gathering.get_or_insert(now) + batch.wait;
+        (until > now).then_some(until)
+    }
+
+    /// As if it had never failed.
+    pub(super) fn recover(&mut self) {
+        self.health.forget();
+        self.window.resize(self.limits);
+    }
+
+    /// Until when nothing can begin, where the lane is shut for a time.
+    pub(super) fn shut_until(&mut self, now: Instant, now_ms: u64) -> Option<Instant> {
+        if let Some(until_ms) = self.condition.paused_until_ms {
+            if until_ms > now_ms {
+                return Some(now + Duration::from_millis(until_ms - now_ms));
+            }
+            self.condition.paused_until_ms = None;
+            self.window.clear();
+        }
+        let was_open = self.health.is_open();
+        let until = self.health.open_until(now);
+        if was_open && until.is_none() {
+            // A few rows are enough for probes.
+            self.window.resize(Limits::FEW);
+        }
+        until
+    }
+}
