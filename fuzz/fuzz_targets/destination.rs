@@ -19,7 +19,7 @@ fuzz_target!(|input: (String, Option<Vec<u8>>)| {
     let settings = format!("[destinations.d]\nurl = {quoted}\n");
     let read =
         Config::parse(Path::new("hookwright.toml"), settings.as_bytes(), &Sources::none()).ok();
-    if let Some(url) = read.and_then(|config| Some(config.destinations.get("d")?.url.clone())) {
+    if let Some(url) = read.and_then(|config| config.destinations.get("d")?.to.url().cloned()) {
         assert!(!text.contains('#'), "{url}");
         client(url, None).expect("the client takes what the settings take");
     }

@@ -76,7 +76,7 @@ function timeline(event) {
   }
   for (const delivery of event.deliveries) {
     for (const attempt of delivery.log) {
-      const end = attempt.status ?? `${attempt.cause}: ${attempt.message}`;
+      const end = attempt.taken ? "taken" : attempt.status ?? `${attempt.cause}: ${attempt.message}`;
       lines.push(`${time(attempt.at_ms)} ${delivery.destination} attempt ${attempt.number}: ${end} in ${attempt.took_us} µs`);
     }
     lines.push(`${delivery.destination}: ${delivery.state}${delivery.cause ? `, ${delivery.cause}` : ""}`);

@@ -176,6 +176,7 @@ fn attempt(attempt: &Attempt) -> Value {
             entry["cause"] = json!(cause.as_str());
             entry["message"] = json!(message);
         }
+        Outcome::Taken => entry["taken"] = json!(true),
     }
     entry
 }

@@ -7,6 +7,7 @@ use crate::admin::{
     QuarantineStatus, SourceStatus, Switch,
 };
 use crate::clock::{Clock, millis};
+use crate::config::ToConfig;
 use crate::ingress;
 use crate::model::{Outcome, Rejected};
 
@@ -53,7 +54,11 @@ impl Control for Parts {
     fn destinations(&self) -> Vec<DestinationStatus> {
         let config = self.config.read();
         let url = |name: &str| {
-            let uri = &config.destinations.get(name)?.url;
+            let uri = match &config.destinations.get(name)?.to {
+                ToConfig::Url(uri) => uri,
+                ToConfig::File(file) => return Some(format!("file:{}", file.path.display())),
+                ToConfig::Stdout => return Some("stdout".to_owned()),
+            };
             // The query may be a secret.
             let authority = uri.authority()?;
             Some(format!("{}://{authority}{}", uri.scheme_str()?, uri.path()))
@@ -75,6 +80,7 @@ impl Control for Parts {
                     Outcome::Failed { cause, message } => {
                         format!("{}: {message}", cause.as_str())
                     }
+                    Outcome::Taken => "taken".to_owned(),
                 },
             }),
         });

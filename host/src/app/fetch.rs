@@ -27,6 +27,7 @@ impl Fetch for Fetcher {
                 }
                 Outcome::Answered { status, .. } => Err(format!("{url} answered {status}")),
                 Outcome::Failed { message, .. } => Err(format!("{url}: {message}")),
+                Outcome::Taken => Err(format!("{url} answered without a status")),
             }
         })
     }

@@ -9,7 +9,7 @@ use http::HeaderMap;
 
 use crate::clock::Clock;
 use crate::config::{self, Config, Selector};
-use crate::delivery::{self, DestinationOptions, PostOptions};
+use crate::delivery::{self, DestinationOptions, FileOptions, LinesOptions, PostOptions, To};
 use crate::ingress::{self, KeyFrom, KindFrom};
 use crate::model::Name;
 use crate::plugins::{self, Compiler};
@@ -156,15 +156,26 @@ pub(super) fn destination(to: &config::DestinationConfig) -> anyhow::Result<Dest
     for (name, value) in &to.headers {
         headers.append(name.clone(), value.clone());
     }
-    Ok(DestinationOptions {
-        post: PostOptions {
+    let lines = |file| To::Lines(LinesOptions { file, timeout: to.timeout });
+    let kind = match &to.to {
+        config::ToConfig::Url(url) => To::Post(Box::new(PostOptions {
             sign: to.sign.clone(),
             auth: to.auth.as_ref().map(auth),
             timeout: to.timeout,
             transport: transport(&to.transport)?,
             headers,
-            ..PostOptions::new(to.url.clone())
-        },
+            ..PostOptions::new(url.clone())
+        })),
+        config::ToConfig::Stdout => lines(None),
+        config::ToConfig::File(file) => lines(Some(FileOptions {
+            path: file.path.clone(),
+            max_size: file.max_size,
+            max_age: file.max_age,
+            keep: file.keep,
+        })),
+    };
+    Ok(DestinationOptions {
+        to: kind,
         policy: to.retry.clone(),
         rate: to.rate.and_then(|rate| {
             let count = std::num::NonZeroU32::new(rate.count)?;

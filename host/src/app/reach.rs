@@ -1,10 +1,11 @@
 //! What `hookwright doctor` asks of the parts, without starting any.
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 
 use super::options;
 use crate::config::Config;
+use crate::delivery::To;
 use crate::egress::{self, Egress, Reached};
 use crate::model::Name;
 
@@ -15,11 +16,12 @@ use crate::model::Name;
 pub async fn reach(config: &Config, name: &Name, patience: Duration) -> anyhow::Result<Reached> {
     let to = config.destinations.get(name).context("is not in the settings")?;
     let to = options::destination(to)?;
+    let To::Post(post) = to.to else { bail!("is no URL that could be connected to") };
     let options = egress::Options {
-        transport: to.post.transport,
-        ..egress::Options::new(name.to_string(), to.post.url)
+        transport: post.transport,
+        ..egress::Options::new(name.to_string(), post.url)
     };
-    Ok(Egress::default().reach(&options, patience.min(to.post.timeout)).await?)
+    Ok(Egress::default().reach(&options, patience.min(post.timeout)).await?)
 }
 
 /// Reads the ingress's certificate and key as the host does when it starts.

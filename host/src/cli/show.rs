@@ -83,6 +83,7 @@ fn verdict(ruling: &Value) -> String {
 fn tried(attempt: &Value) -> String {
     let end = match attempt["status"].as_u64() {
         Some(status) => status.to_string(),
+        None if attempt["taken"] == true => "taken".to_owned(),
         None => format!(
             "{}: {}",
             safe(attempt["cause"].as_str().unwrap_or_default()),

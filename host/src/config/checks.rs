@@ -1,12 +1,14 @@
 //! What no section can see by itself: two settings that do not fit each other.
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::alerts::OWN_SOURCES;
+use super::destination::ToConfig;
 use super::reader::Section;
 use super::settings::Config;
 use super::tree::{Entry, Table, Value};
 use super::unit::{Fault, print_duration, print_size};
-use crate::model::other_protocol;
+use crate::model::{Name, other_protocol};
 use crate::retry::Policy;
 use crate::signing::Verify;
 
@@ -19,6 +21,7 @@ pub(super) fn check(s: &Section<'_, '_>, tree: &Table, config: &Config) {
     unused_plugins(s, tree);
     retry_spans(s, tree, config);
     ports(s, tree, config);
+    shared_files(s, tree, config);
     own_sources(s, tree);
 }
 
@@ -138,8 +141,9 @@ fn unused_plugins(s: &Section<'_, '_>, tree: &Table) {
 
 fn ports(s: &Section<'_, '_>, tree: &Table, config: &Config) {
     for (name, destination) in &config.destinations {
-        let default = if destination.url.scheme_str() == Some("https") { 443 } else { 80 };
-        let port = destination.url.port_u16().unwrap_or(default);
+        let Some(url) = destination.to.url() else { continue };
+        let default = if url.scheme_str() == Some("https") { 443 } else { 80 };
+        let port = url.port_u16().unwrap_or(default);
         let message = match (&config.delivery.ports, other_protocol(port)) {
             (Some(ports), _) if !ports.contains(&port) => {
                 format!("port {port} is not among `delivery.ports`")
@@ -152,6 +156,24 @@ fn ports(s: &Section<'_, '_>, tree: &Table, config: &Config) {
                 "correct the port, or name all that destinations may have in `[delivery] ports`";
             let fault = Fault::new(message, help);
             s.reader.mistake(&entry.node.origin, &format!("destinations.{name}.url"), fault);
+        }
+    }
+}
+
+/// Two writers of one file would cut off each other's lines.
+fn shared_files(s: &Section<'_, '_>, tree: &Table, config: &Config) {
+    let mut seen: Vec<(&PathBuf, &Name)> = Vec::new();
+    for (name, destination) in &config.destinations {
+        let ToConfig::File(file) = &destination.to else { continue };
+        let first = seen.iter().find(|(path, _)| **path == file.path);
+        match (first, find(tree, &["destinations", name, "file"])) {
+            (Some((_, other)), Some(entry)) => {
+                let message = format!("`{other}` writes to this file already");
+                let fault = Fault::new(message, "give each destination a file of its own");
+                let path = format!("destinations.{name}.file");
+                s.reader.mistake(&entry.node.origin, &path, fault);
+            }
+            _ => seen.push((&file.path, name)),
         }
     }
 }

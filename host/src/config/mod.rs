@@ -35,7 +35,8 @@ pub use alerts::{AlertsConfig, OWN_SOURCES, PagerDutyConfig};
 pub use answer::AnswerConfig;
 pub use destination::{
     AllowPrivate, AuthConfig, BatchConfig, BatchFormat, BreakerConfig, ClientTlsConfig,
-    DestinationConfig, LaneConfig, Order, ProxyConfig, TimeoutsConfig, TransportConfig,
+    DestinationConfig, FileConfig, LaneConfig, Order, ProxyConfig, TimeoutsConfig, ToConfig,
+    TransportConfig,
 };
 pub use host::{
     AdminConfig, ClientHeader, DeliveryConfig, EngineConfig, IngressConfig, LogConfig, LogFormat,

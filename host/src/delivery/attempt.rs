@@ -106,10 +106,10 @@ fn log(delivery: &Delivery, outcome: &Outcome, after: &After, took: Duration) {
     let took_ms = millis(took);
     let status = match outcome {
         Outcome::Answered { status, .. } => Some(*status),
-        Outcome::Failed { .. } => None,
+        Outcome::Failed { .. } | Outcome::Taken => None,
     };
     let failure = match outcome {
-        Outcome::Answered { .. } => None,
+        Outcome::Answered { .. } | Outcome::Taken => None,
         Outcome::Failed { message, .. } => Some(message.as_str()),
     };
     match after {

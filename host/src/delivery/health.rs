@@ -86,6 +86,7 @@ impl Sign {
                 return Self::Nothing;
             }
             Outcome::Failed { .. } => return Self::Ill,
+            Outcome::Taken => return Self::Well,
         };
         match status {
             429 => Self::Busy { pause: asked, ill: false },

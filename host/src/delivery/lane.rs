@@ -215,7 +215,7 @@ impl Lane {
                 retry_after_s: *retry_after_s,
                 excerpt: bytes::Bytes::new(),
             },
-            failed @ Outcome::Failed { .. } => failed.clone(),
+            other => other.clone(),
         };
         let (change, limit, failing) = {
             let mut inner = self.inner.lock();

@@ -11,7 +11,7 @@ use crate::metrics::{
 };
 use crate::model::{Cause, DeliveryState, Outcome};
 
-const CLASSES: [&str; 14] = [
+const CLASSES: [&str; 16] = [
     "1xx",
     "2xx",
     "3xx",
@@ -26,6 +26,8 @@ const CLASSES: [&str; 14] = [
     "protocol",
     "request",
     "credentials",
+    "write",
+    "taken",
 ];
 
 pub(super) struct Meter {
@@ -137,7 +139,9 @@ fn class(outcome: &Outcome) -> usize {
             Cause::Protocol => 11,
             Cause::Request => 12,
             Cause::Credentials => 13,
+            Cause::Write => 14,
         },
+        Outcome::Taken => 15,
     }
 }
 

@@ -5,6 +5,7 @@
 //! again when there is room, so a backlog costs no memory.
 mod attempt;
 mod batch;
+mod file;
 mod handle;
 mod health;
 mod inner;
@@ -30,6 +31,7 @@ use std::time::Duration;
 use http::{HeaderValue, Uri};
 
 pub use batch::{Batch, Format};
+pub use file::{FileOptions, LinesOptions};
 pub use handle::{Handle, start};
 pub use health::Breaker;
 pub use post::{Auth, OAuth2, PostOptions};
@@ -71,10 +73,17 @@ impl Default for Options {
     }
 }
 
+/// What kind of destination it is.
+#[derive(Clone)]
+pub enum To {
+    Post(Box<PostOptions>),
+    Lines(LinesOptions),
+}
+
 /// One destination as the settings have it.
 #[derive(Clone)]
 pub struct DestinationOptions {
-    pub post: PostOptions,
+    pub to: To,
     /// `first` is for whoever makes the delivery, see [`Policy::first_due_ms`].
     pub policy: Policy,
     /// Default: as fast as `in_flight` allows.
@@ -96,8 +105,13 @@ pub struct DestinationOptions {
 impl DestinationOptions {
     /// The defaults for a URL; nothing is signed.
     pub fn new(url: Uri) -> Self {
+        Self::to(To::Post(Box::new(PostOptions::new(url))))
+    }
+
+    /// The defaults for any kind.
+    pub fn to(to: To) -> Self {
         Self {
-            post: PostOptions::new(url),
+            to,
             policy: Policy::default(),
             rate: None,
             in_flight: 8,

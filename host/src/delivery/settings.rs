@@ -5,10 +5,11 @@ use std::time::Duration;
 use http::HeaderValue;
 
 use super::batch::Batch;
+use super::file::Lines;
 use super::health::Care;
 use super::kind::Kind;
 use super::post::{Post, Shared};
-use super::{DestinationOptions, Problem, Rate};
+use super::{DestinationOptions, Problem, Rate, To};
 use crate::egress::Egress;
 use crate::model::Name;
 use crate::retry::Policy;
@@ -51,10 +52,16 @@ impl Maker {
             hops: self.hops.as_ref(),
         };
         let before = before.and_then(|before| before.post.as_deref());
-        let post = Arc::new(Post::new(name, options.post, in_flight, &shared, before)?);
+        let (kind, post): (Arc<dyn Kind>, _) = match options.to {
+            To::Lines(lines) => (Arc::new(Lines::new(lines)), None),
+            To::Post(post) => {
+                let post = Arc::new(Post::new(name, *post, in_flight, &shared, before)?);
+                (post.clone(), Some(post))
+            }
+        };
         Ok(Settings {
-            kind: post.clone(),
-            post: Some(post),
+            kind,
+            post,
             policy: options.policy,
             batch: options.batch,
             care: Care { breaker: options.breaker, adaptive: options.adaptive, in_flight },

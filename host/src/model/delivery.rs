@@ -123,10 +123,12 @@ pub enum Cause {
     Request,
     /// There was nothing to prove by who sends it: no key or token that counts now.
     Credentials,
+    /// A file could not be written.
+    Write,
 }
 
 impl Cause {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Dns,
         Self::Refused,
         Self::Connect,
@@ -135,6 +137,7 @@ impl Cause {
         Self::Protocol,
         Self::Request,
         Self::Credentials,
+        Self::Write,
     ];
 
     /// As the API, the commands and the metrics write it.
@@ -148,6 +151,7 @@ impl Cause {
             Self::Protocol => "protocol",
             Self::Request => "request",
             Self::Credentials => "credentials",
+            Self::Write => "write",
         }
     }
 }
@@ -167,11 +171,13 @@ pub enum Outcome {
         cause: Cause,
         message: String,
     },
+    /// The destination took it, and is of a kind without a status: a file, for example.
+    Taken,
 }
 
 impl Outcome {
     pub fn is_success(&self) -> bool {
-        matches!(self, Self::Answered { status: 200..=299, .. })
+        matches!(self, Self::Answered { status: 200..=299, .. } | Self::Taken)
     }
 }
 

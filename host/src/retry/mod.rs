@@ -91,7 +91,7 @@ impl Policy {
     /// and never shortens it.
     pub fn next(&self, tries: u32, outcome: &Outcome, now_ms: u64, unit_random: f64) -> After {
         match outcome {
-            Outcome::Answered { status: 200..=299, .. } => return After::Delivered,
+            outcome if outcome.is_success() => return After::Delivered,
             Outcome::Answered { status: 410, .. } => {
                 return After::Disable("the destination answered 410 (gone)".to_owned());
             }
@@ -179,5 +179,6 @@ fn last_words(outcome: &Outcome) -> String {
         Outcome::Failed { cause, message } => {
             format!("the last failed ({}): {message}", cause.as_str())
         }
+        Outcome::Taken => "the last was taken".to_owned(),
     }
 }

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 use bytes::Bytes;
 use hookwright::clock::Clock;
-use hookwright::delivery::{self, DestinationOptions, PostOptions};
+use hookwright::delivery::{self, DestinationOptions, PostOptions, To};
 use hookwright::egress::Transport;
 use hookwright::model::{Delivery, Event, EventId, EventState, Name};
 use hookwright::retry::Policy;
@@ -116,7 +116,7 @@ impl Bench {
         let url = receiver.url().parse()?;
         let transport = Transport::to_any_address();
         let to = DestinationOptions {
-            post: PostOptions { transport, ..PostOptions::new(url) },
+            to: To::Post(Box::new(PostOptions { transport, ..PostOptions::new(url) })),
             in_flight: 64,
             breaker: None,
             policy: Policy { base: WAIT, factor: 1.0, jitter: 0.0, ..Policy::default() },

@@ -15,7 +15,8 @@ const AT_A_TIME: usize = 16;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(super) async fn examine(found: &mut Findings, config: &Config) {
-    let asked = config.destinations.keys().map(|name| reach(config, name));
+    let urls = config.destinations.iter().filter(|(_, to)| to.to.url().is_some());
+    let asked = urls.map(|(name, _)| reach(config, name));
     // In the order of their names.
     let all: Vec<Finding> = stream::iter(asked).buffered(AT_A_TIME).collect().await;
     for one in all {

@@ -1,6 +1,7 @@
 //! `[destinations.NAME]`: where events go, and how hard to try.
 mod auth;
 mod lane;
+mod lines;
 mod retry;
 mod sign;
 mod transport;
@@ -18,13 +19,36 @@ use crate::retry::Policy;
 use crate::signing::Sign;
 pub use auth::AuthConfig;
 pub use lane::{BatchConfig, BatchFormat, BreakerConfig, LaneConfig, Order};
+pub use lines::FileConfig;
 pub use transport::{AllowPrivate, ClientTlsConfig, ProxyConfig, TimeoutsConfig, TransportConfig};
 use url::Url;
 
+/// Where deliveries go.
+#[derive(Debug, Clone)]
+pub enum ToConfig {
+    /// `http` or `https`, with a host, without user, password or fragment.
+    Url(Uri),
+    File(FileConfig),
+    Stdout,
+}
+
+/// What means something with a `url` only.
+const HTTP_ONLY: [&str; 10] = [
+    "sign",
+    "auth",
+    "headers",
+    "batch",
+    "allow_private",
+    "ca",
+    "tls",
+    "proxy",
+    "http2",
+    "timeouts",
+];
+
 #[derive(Debug, Clone)]
 pub struct DestinationConfig {
-    /// `http` or `https`, with a host, without user, password or fragment.
-    pub url: Uri,
+    pub to: ToConfig,
     /// None: not at all.
     pub sign: Option<Sign>,
     /// None: nothing but the signature.
@@ -45,7 +69,12 @@ pub struct DestinationConfig {
 
 impl DestinationConfig {
     pub(super) fn read(s: &Section<'_, '_>) -> Option<Self> {
-        let url = s.key("url", Url, "Where to post, `https://…` or `http://…`.").required();
+        let doc = "Where to post, `https://…` or `http://…`.";
+        let url = s.key("url", Url, doc).optional("required, or `file`, or `stdout`");
+        let doc = "Append deliveries to a file instead: a line of JSON each, on the disk before it counts as delivered.";
+        let file = s.optional_section("file", doc, lines::read);
+        let doc = "Write the same lines to standard output instead.";
+        let stdout = s.key("stdout", Flag, doc).default("false");
         let doc = "How deliveries are signed. Not at all by default.";
         let sign = s.optional_section("sign", doc, sign::read);
         let doc = "Who we are to it, beside the signature. Nobody by default.";
@@ -64,10 +93,12 @@ impl DestinationConfig {
         let doc = "Sent with every delivery. A value may be a secret, `env:NAME` or `file:PATH`; `authorization` and `cookie` must be.";
         let headers = s.key("headers", Headers, doc).default("{}");
         written_once(s, sign.as_ref(), auth.as_ref(), &headers);
-        let url = url?;
-        url::warn_about(s, &url, &transport.allow_private);
+        let to = to(s, url, file, stdout)?;
+        if let ToConfig::Url(url) = &to {
+            url::warn_about(s, url, &transport.allow_private);
+        }
         Some(Self {
-            url,
+            to,
             sign,
             auth,
             timeout,
@@ -102,5 +133,48 @@ fn written_once(
     if let Some(name) = signed.iter().find(|name| known.contains(name)) {
         let message = format!("`{name}` is written by `sign` already");
         s.wrong("auth", Fault::new(message, "choose another header"));
+    }
+}
+
+impl ToConfig {
+    pub fn url(&self) -> Option<&Uri> {
+        match self {
+            Self::Url(url) => Some(url),
+            Self::File(_) | Self::Stdout => None,
+        }
+    }
+}
+
+/// The one place that is written.
+fn to(
+    s: &Section<'_, '_>,
+    url: Option<Uri>,
+    file: Option<FileConfig>,
+    stdout: bool,
+) -> Option<ToConfig> {
+    let written = |key: &&str| match *key {
+        "stdout" => stdout,
+        key => s.entry(key).is_some(),
+    };
+    let places: Vec<&str> = ["url", "file", "stdout"].into_iter().filter(written).collect();
+    match places.as_slice() {
+        [] => s.missing("url", "add `url = \"https://…\"`, or `file = { path = \"…\" }`"),
+        [_] => {}
+        [first, second, ..] => {
+            let message = format!("a destination has one place, and `{first}` is one already");
+            s.wrong(second, Fault::new(message, "remove one of both"));
+            return None;
+        }
+    }
+    if let Some(place) = places.first().filter(|place| **place != "url") {
+        for key in HTTP_ONLY.iter().filter(|key| s.entry(key).is_some()) {
+            let message = format!("has no meaning with `{place}`");
+            s.wrong(key, Fault::new(message, "remove it"));
+        }
+    }
+    match (url, file) {
+        (Some(url), _) => Some(ToConfig::Url(url)),
+        (None, Some(file)) => Some(ToConfig::File(file)),
+        (None, None) => stdout.then_some(ToConfig::Stdout),
     }
 }

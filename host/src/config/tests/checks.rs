@@ -189,6 +189,12 @@ fn of_a_destination() {
             "headers",
             "written by `auth`",
         ),
+        (text("rate = \"1/s\""), "url", "missing"),
+        (text("file = {}"), "file.path", "missing"),
+        (https("stdout = true"), "stdout", "`url` is one already"),
+        (https("file = { path = \"a\" }"), "file", "`url` is one already"),
+        (text("file = { path = \"a\" }\nhttp2 = false"), "http2", "no meaning with `file`"),
+        (text("file = { path = \"a\", max_age = \"1s\" }"), "file.max_age", "out of range"),
         (https("in_flight = -1"), "in_flight", "out of range"),
         (https("in_flight = 99999999999999999999"), "in_flight", "out of range"),
         (https("disabled = \"yes\""), "disabled", "expected true or false"),
@@ -212,6 +218,15 @@ fn of_a_destination() {
         (hmac("header = \"x-a\" }\nheaders = { x-a = \"1\""), "headers", "written by `sign`"),
     ];
     each("destinations.d", &cases);
+}
+
+#[test]
+fn of_files() {
+    let text =
+        "[destinations.a]\nfile.path = \"x/../out\"\n[destinations.b]\nfile.path = \"x/../out\"\n";
+    let mistake = super::one(text);
+    assert_eq!(mistake.key, "destinations.b.file");
+    assert!(mistake.message.contains("`a` writes to this file"), "{}", mistake.message);
 }
 
 #[test]

@@ -69,7 +69,12 @@ const TEN_FOUND: [Found; 14] = [
         "`140.82.112.1/20` has bits set beyond its prefix",
         "write `\"140.82.112.0/20\"`",
     ),
-    ((13, 15), "destinations.ci.url", "missing, and required", "add `url = …`: URL"),
+    (
+        (13, 15),
+        "destinations.ci.url",
+        "missing, and required",
+        "add `url = \"https://…\"`, or `file = { path = \"…\" }`",
+    ),
     ((14, 11), "destinations.ci.timeout", "out of range", "write a value from 10ms to 10m"),
     ((15, 1), "destinations.ci.in_fligt", "unknown key", "did you mean `in_flight`?"),
     (

@@ -5,8 +5,8 @@ use std::time::Duration;
 use http::HeaderName;
 
 use super::super::{
-    AllowPrivate, ClientHeader, DedupeConfig, DedupeKey, LogFormat, LogLevel, OnFailure, Rate,
-    Selector, TransportConfig,
+    AllowPrivate, ClientHeader, DedupeConfig, DedupeKey, FileConfig, LogFormat, LogLevel,
+    OnFailure, Rate, Selector, ToConfig, TransportConfig,
 };
 use super::{STANDARD, good, parse_with, sources};
 use crate::model::Cause;
@@ -42,7 +42,7 @@ headers = { x-b = "2", x-a = "1" }
 "#;
     let config = good(text);
     let ci = &config.destinations["ci"];
-    assert_eq!(ci.url.to_string(), "https://ci.example.com/hooks");
+    assert_eq!(ci.to.url().expect("a URL").to_string(), "https://ci.example.com/hooks");
     assert_eq!(ci.timeout, Duration::from_millis(250));
     let policy = Policy {
         base: Duration::from_secs(1),
@@ -82,6 +82,26 @@ fn a_schedule_stands_for_the_formula() {
     let once = good("[destinations.d]\nurl = \"https://a.example\"\nretry.schedule = [\"1s\"]");
     let retry = &once.destinations["d"].retry;
     assert_eq!((retry.first, retry.most_attempts()), (Duration::from_secs(1), 1));
+}
+
+#[test]
+fn a_destination_may_be_a_file_or_standard_output() {
+    let text = r#"
+[destinations.a]
+file = { path = "out/a.jsonl", max_size = "1MiB", max_age = "1d", keep = 3 }
+retry = { attempts = 3 }
+[destinations.b]
+stdout = true
+"#;
+    let config = good(text);
+    let expected = FileConfig {
+        path: "/etc/hw/out/a.jsonl".into(),
+        max_size: Some(1 << 20),
+        max_age: Some(Duration::from_secs(86_400)),
+        keep: Some(3),
+    };
+    assert!(matches!(&config.destinations["a"].to, ToConfig::File(file) if *file == expected));
+    assert!(matches!(&config.destinations["b"].to, ToConfig::Stdout));
 }
 
 #[test]

@@ -140,6 +140,7 @@ impl Parts {
             Outcome::Failed { message, .. } => {
                 Err(format!("no token: the authorization server was not reached: {message}"))
             }
+            Outcome::Taken => Err("no token: the answer had no status".to_owned()),
         };
         let token = token.map_err(Arc::from)?;
         let end = began + token.lasts;

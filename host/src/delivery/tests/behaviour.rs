@@ -237,6 +237,7 @@ async fn the_log_of_attempts_tells_each_failure() {
         let told = attempts.iter().map(|attempt| match &attempt.outcome {
             Outcome::Answered { status, .. } => Ok(*status),
             Outcome::Failed { cause, .. } => Err(*cause),
+            Outcome::Taken => panic!("it is posted to"),
         });
         let told: Vec<_> = told.collect();
         assert_eq!(told, [Ok(500), Err(Cause::Protocol), Ok(302), Ok(204)]);

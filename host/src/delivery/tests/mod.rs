@@ -5,6 +5,7 @@ mod behaviour;
 mod control;
 mod fake_store;
 mod health;
+mod lines;
 mod model;
 mod scale;
 mod timing;
@@ -18,7 +19,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
 
 use self::fake_store::FakeStore;
-use super::{DestinationOptions, Handle, Options, PostOptions, start};
+use super::{DestinationOptions, Handle, Options, PostOptions, To, start};
 use crate::clock::Clock;
 use crate::egress::Transport;
 use crate::egress::receiver::Receiver;
@@ -65,10 +66,10 @@ fn to(receiver: &Receiver) -> DestinationOptions {
     DestinationOptions {
         adaptive: false,
         breaker: None,
-        post: PostOptions {
+        to: To::Post(Box::new(PostOptions {
             transport: Transport::to_any_address(),
             ..PostOptions::new(receiver.url())
-        },
+        })),
         policy: Policy {
             base: Duration::from_millis(10),
             factor: 1.0,
@@ -84,7 +85,10 @@ fn posting(
     mut options: DestinationOptions,
     change: impl FnOnce(&mut PostOptions),
 ) -> DestinationOptions {
-    change(&mut options.post);
+    match &mut options.to {
+        To::Post(post) => change(post),
+        To::Lines(_) => panic!("it is posted to"),
+    }
     options
 }
 

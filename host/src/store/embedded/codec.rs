@@ -159,7 +159,10 @@ pub(super) fn payload(input: &Bytes) -> Result<Payload, Malformed> {
 }
 
 /// By their places, which must stay: a new one comes last.
-const CAUSES: [Cause; 8] = Cause::ALL;
+const CAUSES: [Cause; 9] = Cause::ALL;
+
+/// In the place of a cause.
+const TAKEN: u8 = 255;
 
 pub(super) fn put_attempt(out: &mut Vec<u8>, attempt: &Attempt) {
     put_number(out, u64::from(attempt.number));
@@ -178,6 +181,7 @@ pub(super) fn put_attempt(out: &mut Vec<u8>, attempt: &Attempt) {
             out.push(1 + place as u8);
             put_bytes(out, message.as_bytes());
         }
+        Outcome::Taken => out.push(TAKEN),
     }
 }
 
@@ -192,6 +196,7 @@ pub(super) fn attempt(bytes: &[u8]) -> Result<Attempt, Malformed> {
             retry_after_s: input.number()?.checked_sub(1),
             excerpt: Bytes::copy_from_slice(input.bytes()?),
         },
+        TAKEN => Outcome::Taken,
         place => Outcome::Failed {
             cause: *CAUSES.get(usize::from(place) - 1).ok_or(Malformed)?,
             message: input.text()?.to_owned(),
@@ -216,7 +221,7 @@ mod tests {
         );
         let failed = (0..CAUSES.len(), ".{0,20}")
             .prop_map(|(cause, message)| Outcome::Failed { cause: CAUSES[cause], message });
-        prop_oneof![answered, failed]
+        prop_oneof![answered, failed, Just(Outcome::Taken)]
     }
 
     fn a_payload() -> impl Strategy<Value = Payload> {
