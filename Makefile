@@ -3,6 +3,7 @@ CARGO ?= cargo
 HOST := target/debug/hookwright
 PLUGINS := $(patsubst plugins/%/Cargo.toml,%,$(wildcard plugins/*/Cargo.toml))
 DENY_VERSION := 0.20.2
+SCHEMATHESIS_VERSION := 4.32.5
 
 .PHONY: help run test check bench flood fleet precision plugins deb setup languages clean
 help: ## Show what there is.
@@ -12,6 +13,7 @@ run: setup $(HOST) plugins ## Build all, start a demo host, send a real event th
 	$(HOST) demo --dir target/demo --plugins target/plugins/built
 
 test: setup $(HOST) plugins ## Run every test.
+	@./.ci/schemathesis $(SCHEMATHESIS_VERSION)
 	$(CARGO) test --workspace --all-targets
 	$(CARGO) test --workspace --doc
 

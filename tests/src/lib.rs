@@ -1,10 +1,13 @@
 //! The harness: a real host in its own process, scripted receivers, load, and waiting with a deadline.
 #![expect(clippy::print_stderr, reason = "a failed test shows the host's log")]
 
+mod browser;
 mod guest;
 mod host;
 mod load;
 pub mod mutants;
+mod operations;
+mod postman;
 mod receiver;
 pub mod schemes;
 mod signature;
@@ -13,9 +16,12 @@ pub mod vectors;
 mod wait;
 mod wild;
 
+pub use browser::Browser;
 pub use guest::{guest, hostile};
 pub use host::{Host, HostBuilder, artifact, plugins_dir};
 pub use load::{Client, Posted};
+pub use operations::operations;
+pub use postman::postman;
 pub use receiver::{Answer, Received, Receiver};
 pub use signature::is_signed;
 pub use table::table;

@@ -118,6 +118,75 @@ async fn send_events_show_replay_and_tail() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn destinations_sources_plugins_stats_and_audit() {
+    let receiver = Receiver::good().await;
+    let host = host(&receiver).await;
+    fix_ports(&host);
+    host.run(&["send", "github"]);
+    host.settled(Duration::from_secs(10)).await;
+    let run = |args: &[&str]| {
+        let (code, out, err) = host.run(args);
+        assert_eq!(code, 0, "{args:?}: {out}{err}");
+        assert!(!out.contains('\u{1b}'), "no colours where nobody looks: {out}");
+        out
+    };
+    let out = run(&["destinations"]);
+    assert!(out.starts_with("NAME") && out.contains("ci    running"), "{out}");
+    assert_eq!(run(&["destinations", "disable", "ci"]), "ci: disabled\n");
+    assert!(run(&["destinations"]).contains("ci    disabled"));
+    assert_eq!(run(&["destinations", "enable", "ci"]), "ci: running\n");
+    let (code, _, err) = host.run(&["destinations", "enable", "nobody"]);
+    assert_eq!(code, 1, "{err}");
+    let page: Value = serde_json::from_str(&run(&["--json", "destinations"])).expect("JSON");
+    assert_eq!(page["destinations"][0]["name"], "ci");
+    let out = run(&["sources"]);
+    assert!(out.contains(&format!("http://{}/in/github", host.ingress())), "{out}");
+    let out = run(&["sources", "github"]);
+    assert!(out.contains("github (GitHub)") && out.contains("Add webhook"), "{out}");
+    let out = run(&["plugins"]);
+    assert!(out.contains("filter  in force  0.1.0"), "{out}");
+    let out = run(&["stats"]);
+    assert!(out.contains("events kept   1 ("), "{out}");
+    let out = run(&["audit", "--action", "disable"]);
+    assert!(out.contains("local  200  POST /destinations/ci/disable"), "{out}");
+    assert_eq!(out.lines().count(), 1, "{out}");
+    let out = run(&["events", "--text", "refs/heads"]);
+    assert!(out.contains("looked into 1 bodies, all that fit"), "{out}");
+    // The same host by its URL, from a folder without settings.
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut far = host.command(&["--host", &format!("http://{}", host.admin()), "stats"]);
+    let far = far.current_dir(folder.path()).output().expect("it runs");
+    assert!(far.status.success(), "{}", String::from_utf8_lossy(&far.stderr));
+}
+
+#[test]
+fn tokens_completions_and_pages_are_made() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let run = |args: &[&str]| {
+        let mut command = std::process::Command::new(artifact("hookwright"));
+        let done = command.args(args).current_dir(folder.path()).output().expect("it runs");
+        assert!(done.status.success(), "{args:?}");
+        String::from_utf8_lossy(&done.stdout).into_owned()
+    };
+    let made: Value = serde_json::from_str(&run(&["--json", "token", "new"])).expect("JSON");
+    let token = made["token"].as_str().expect("a token");
+    use sha2::Digest as _;
+    let hash: String =
+        sha2::Sha256::digest(token).iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(made["hash"], format!("sha256:{hash}"));
+    assert!(token.len() > 40, "{token}");
+    for shell in ["bash", "zsh", "fish"] {
+        let out = run(&["completions", shell]);
+        assert!(out.contains("destinations") && out.contains("hookwright"), "{shell}");
+    }
+    assert!(run(&["man"]).contains(".TH hookwright 1"));
+    run(&["man", "--dir", "man"]);
+    for page in ["hookwright.1", "hookwright-events.1", "hookwright-plugin-new.1"] {
+        assert!(folder.path().join("man").join(page).exists(), "{page}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn check_reports_ten_mistakes_with_ten_cures() {
     let folder = tempfile::tempdir().expect("a folder");
     let text = r#"
@@ -259,7 +328,8 @@ fn help_teaches_every_command() {
         String::from_utf8_lossy(&done.stdout).into_owned()
     };
     let top = help(&["--help"]);
-    for command in ["serve", "check", "send", "events", "show", "replay", "tail", "demo", "plugin"]
+    for command in
+        ["serve", "check", "send", "events", "show", "replay", "tail", "demo", "plugin", "listen"]
     {
         assert!(top.contains(&format!("  {command}")), "{command} is not in\n{top}");
         assert!(help(&[command, "--help"]).len() > 100, "{command}");

@@ -94,6 +94,8 @@ async fn every_command_runs() {
             | ["hookwright", "plugin", "check", "plugins-built/only-pushes.wasm"]
             | ["cp", "plugins-built/only-pushes.wasm", "../plugins/"] => {}
             ["hookwright", "tail", ..] => tail(&host, &words[1..]).await,
+            // `listen.rs` runs this.
+            ["hookwright", "listen", "--forward", ..] => {}
             ["hookwright", rest @ ..] => {
                 let (code, out, err) = host.run(rest);
                 assert_eq!(code, 0, "{command}\n{out}{err}");
@@ -163,9 +165,13 @@ fn samples_of_settings_have_no_mistakes() {
 
 #[test]
 fn generated_pages_are_current() {
+    let api = serde_json::to_value(hookwright::admin::openapi()).expect("a document");
+    let pretty = |value: &serde_json::Value| format!("{value:#}\n");
     let pages = [
         ("docs/settings.md", hookwright::config::reference()),
         ("docs/errors.md", hookwright::server::reference()),
+        ("docs/openapi.json", pretty(&api)),
+        ("docs/postman.json", pretty(&hookwright_tests::postman(&api))),
     ];
     for (path, text) in pages {
         let file = root().join(path);
@@ -177,20 +183,25 @@ fn generated_pages_are_current() {
     }
 }
 
-/// The table of the providers, as the page on sources has it between its marks.
+/// The tables that pages have between their marks.
 #[test]
-fn the_table_of_schemes_is_current() {
-    let file = root().join("docs/sources.md");
+fn generated_tables_are_current() {
+    let api = serde_json::to_value(hookwright::admin::openapi()).expect("a document");
+    table_is_current("docs/sources.md", &hookwright_tests::table());
+    table_is_current("docs/api.md", &hookwright_tests::operations(&api));
+}
+
+fn table_is_current(page_path: &str, table: &str) {
+    let file = root().join(page_path);
     let page = std::fs::read_to_string(&file).expect("a page");
     let (before, rest) = page.split_once("make test` -->\n").expect("the mark where it begins");
     let (_, after) = rest.split_once("<!-- end -->").expect("the mark where it ends");
-    let current =
-        format!("{before}make test` -->\n{}<!-- end -->{after}", hookwright_tests::table());
+    let current = format!("{before}make test` -->\n{table}<!-- end -->{after}");
     if std::env::var_os("UPDATE_DOCS").is_some() {
         std::fs::write(&file, &current).expect("a write");
     }
     let written = std::fs::read_to_string(&file).expect("a page");
-    assert_eq!(written, current, "docs/sources.md is out of date: run `UPDATE_DOCS=1 make test`");
+    assert_eq!(written, current, "{page_path} is out of date: run `UPDATE_DOCS=1 make test`");
 }
 
 #[test]

@@ -1,43 +1,155 @@
-//! Who may ask: a bearer token, or, without one, only pages and programs of this machine.
+//! Who may ask, and for what: bearer tokens with scopes, or, without any, only pages and programs of this machine.
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
+use axum::{Extension, Json};
 use http::header::{AUTHORIZATION, CACHE_CONTROL, HOST, ORIGIN};
 use http::{HeaderMap, HeaderValue};
+use serde::Serialize;
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
+use utoipa::ToSchema;
 
 use super::Options;
 use super::problem::Problem;
+use crate::server::Peer;
 
-pub(super) async fn check(
-    State(options): State<Options>,
-    request: Request,
-    next: Next,
-) -> Result<Response, Problem> {
-    match &options.token {
-        Some(token) => {
-            let sent = bearer(request.headers()).unwrap_or_default();
-            if !token.matches(sent.as_bytes()) {
-                return Err(Problem::unauthorized());
-            }
-        }
-        // A page of another site can send requests to this machine through its
-        // reader's browser, under a name that it points here: both are told by
-        // the host and the origin that the browser adds.
-        None => {
-            let host = request.uri().host().or_else(|| text(request.headers(), HOST.as_str()));
-            let origin = text(request.headers(), ORIGIN.as_str());
-            let local_origin = origin.is_none_or(|origin| {
-                origin.split_once("://").is_some_and(|(_, host)| is_local(host))
-            });
-            if !host.is_some_and(is_local) || !local_origin {
-                return Err(Problem::not_local());
-            }
+/// What a token may do. Each includes the ones before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scope {
+    /// See everything but the audit log.
+    Read,
+    /// Replay events, and try what a replay would do.
+    Replay,
+    /// Change how the host works, and see who did.
+    Admin,
+}
+
+impl Scope {
+    pub const ALL: [Self; 3] = [Self::Read, Self::Replay, Self::Admin];
+
+    /// As the settings and the API name it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Replay => "replay",
+            Self::Admin => "admin",
         }
     }
+}
+
+/// A token that is believed. It is known by its hash only: tokens are long and
+/// random, so that a plain SHA-256 of one gives nothing away.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Token {
+    /// Who has it, for the audit log.
+    pub name: String,
+    /// SHA-256.
+    pub hash: [u8; 32],
+    pub scope: Scope,
+}
+
+/// The tokens that are believed now; others can be put in their place at any
+/// time. Clones share them.
+#[derive(Debug, Clone, Default)]
+pub struct Tokens(Arc<ArcSwap<Vec<Token>>>);
+
+impl Tokens {
+    pub fn new(tokens: Vec<Token>) -> Self {
+        Self(Arc::new(ArcSwap::from_pointee(tokens)))
+    }
+
+    /// For the requests from now on.
+    pub fn replace(&self, tokens: Vec<Token>) {
+        self.0.store(Arc::new(tokens));
+    }
+
+    /// Compares with every token, so that the time tells nothing of which one.
+    fn find(&self, sent: &[u8]) -> Option<Token> {
+        let hash = Sha256::digest(sent);
+        let mut found = None;
+        for token in self.0.load().iter() {
+            if bool::from(token.hash.ct_eq(&hash)) {
+                found = Some(token.clone());
+            }
+        }
+        found
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.load().is_empty()
+    }
+}
+
+/// Who asks.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(super) struct Caller {
+    /// The token's name; `local` where none is asked for.
+    pub(super) name: String,
+    pub(super) scope: Scope,
+    #[serde(skip)]
+    pub(super) address: Option<IpAddr>,
+}
+
+/// Finds out who asks; the scopes are looked at where the routes are.
+pub(super) async fn check(
+    State(options): State<Options>,
+    mut request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    let (name, scope) = if options.tokens.is_empty() {
+        only_local(&request)?;
+        ("local".to_owned(), Scope::Admin)
+    } else {
+        let sent = bearer(request.headers()).unwrap_or_default();
+        let found = options.tokens.find(sent.as_bytes());
+        let token = found.ok_or_else(Problem::unauthorized)?;
+        (token.name, token.scope)
+    };
+    let address = request.extensions().get::<Peer>().map(|peer| peer.address.ip());
+    request.extensions_mut().insert(Caller { name, scope, address });
     let mut response = next.run(request).await;
     // Events may hold what nobody but the asker should find later.
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(response)
+}
+
+/// Lets only those in who may do that.
+pub(super) async fn need(
+    State(scope): State<Scope>,
+    Extension(caller): Extension<Caller>,
+    request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    if caller.scope < scope {
+        return Err(Problem::scope(&caller.name, caller.scope, scope));
+    }
+    Ok(next.run(request).await)
+}
+
+/// Who is asking
+///
+/// The name and the scope of the token that came with the request.
+#[utoipa::path(get, path = "/access", tag = "host", operation_id = "show_access",
+    responses((status = 200, body = Caller)))]
+pub(super) async fn show(Extension(caller): Extension<Caller>) -> Json<Caller> {
+    Json(caller)
+}
+
+/// A page of another site can send requests to this machine through its
+/// reader's browser, under a name that it points here: both are told by
+/// the host and the origin that the browser adds.
+fn only_local(request: &Request) -> Result<(), Problem> {
+    let host = request.uri().host().or_else(|| text(request.headers(), HOST.as_str()));
+    let origin = text(request.headers(), ORIGIN.as_str());
+    let local_origin = origin
+        .is_none_or(|origin| origin.split_once("://").is_some_and(|(_, host)| is_local(host)));
+    if host.is_some_and(is_local) && local_origin { Ok(()) } else { Err(Problem::not_local()) }
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {
@@ -61,7 +173,7 @@ fn is_local(host: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::is_local;
+    use super::*;
 
     #[test]
     fn only_this_machine_is_local() {
@@ -78,5 +190,26 @@ mod tests {
         ] {
             assert!(!is_local(foreign), "{foreign}");
         }
+    }
+
+    #[test]
+    fn a_token_is_found_by_its_hash_and_can_be_taken_away() {
+        let token = |name: &str, text: &str, scope| Token {
+            name: name.into(),
+            hash: Sha256::digest(text).into(),
+            scope,
+        };
+        let tokens =
+            Tokens::new(vec![token("a", "one", Scope::Read), token("b", "two", Scope::Admin)]);
+        assert_eq!(tokens.find(b"two").map(|token| token.name), Some("b".to_owned()));
+        assert_eq!(tokens.find(b"three"), None);
+        assert_eq!(tokens.find(b""), None);
+        tokens.replace(vec![token("a", "one", Scope::Read)]);
+        assert_eq!(tokens.find(b"two"), None);
+    }
+
+    #[test]
+    fn each_scope_includes_the_ones_before_it() {
+        assert!(Scope::ALL.is_sorted());
     }
 }

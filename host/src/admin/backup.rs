@@ -3,27 +3,45 @@ use std::path::PathBuf;
 
 use axum::Json;
 use axum::extract::State;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::Options;
+use super::params::document;
 use super::problem::Problem;
 use crate::model::Name;
 use crate::store::StoreError;
 
-#[derive(Debug, Default, Deserialize)]
+/// Which backup.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[schema(as = Backup)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Wanted {
     /// The folder's name; none: the time, `backup-1700000000000`.
+    #[schema(pattern = "^[a-z0-9][a-z0-9_-]{0,63}$")]
     name: Option<String>,
 }
 
-/// Answers once the copy is whole and on the disk. `path` is on the host's machine.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = BackedUp)]
+pub(super) struct Made {
+    /// On the host's machine.
+    path: String,
+    bytes: u64,
+    events: u64,
+}
+
+/// Back up the store
+///
+/// Copies it while the host runs, and answers once the copy is whole and on
+/// the disk.
+#[utoipa::path(post, path = "/backups", tag = "host", operation_id = "make_backup",
+    request_body(content = inline(Option<Wanted>)), responses((status = 200, body = Made)))]
 pub(super) async fn make(
     State(options): State<Options>,
     body: bytes::Bytes,
-) -> Result<Json<Value>, Problem> {
-    let wanted: Wanted = super::replay::parse(&body)?;
+) -> Result<Json<Made>, Problem> {
+    let wanted: Wanted = document(&body)?;
     let name = wanted.name.unwrap_or_else(|| format!("backup-{}", options.clock.now_ms()));
     // A name, so that no path leads elsewhere.
     let name: Name = name.parse().map_err(|error| Problem::invalid(format!("{name}: {error}")))?;
@@ -40,5 +58,5 @@ pub(super) async fn make(
     });
     let made = made.await?;
     tracing::info!(path, bytes = made.bytes, events = made.events, "a backup is made");
-    Ok(Json(json!({ "path": path, "bytes": made.bytes, "events": made.events })))
+    Ok(Json(Made { path, bytes: made.bytes, events: made.events }))
 }

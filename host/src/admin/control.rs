@@ -1,21 +1,13 @@
-//! Sources, destinations and plugins, as the parts that run them tell.
-use std::collections::HashMap;
+//! What the admin side asks of the parts beside it, and what they tell.
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Json;
-use axum::extract::{Path, State};
-use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde::Serialize;
+use utoipa::ToSchema;
 
-use super::Options;
-use super::events::blocking;
-use super::problem::Problem;
-use super::replay::parse;
-use crate::model::Rejected;
-
-/// How long a pause lasts where the request does not say.
-const PAUSE: Duration = Duration::from_secs(600);
-const LONGEST_PAUSE: Duration = Duration::from_secs(30 * 24 * 3_600);
+use crate::model::{Event, EventState, Payload, Rejected, Ruling};
 
 /// What the admin side asks of the parts beside it; `app` answers.
 pub trait Control: Send + Sync + 'static {
@@ -28,14 +20,35 @@ pub trait Control: Send + Sync + 'static {
     fn plugins(&self) -> Vec<PluginStatus>;
     /// Does with one destination as told. Blocks shortly. The error says why not.
     fn switch(&self, destination: &str, to: Switch) -> Result<(), String>;
+    /// Takes the event through today's plugins and keeps nothing. None where
+    /// its source is gone.
+    fn preview(&self, event: Arc<Event>) -> PreviewFuture<'_>;
 }
 
-#[derive(Debug, Clone, Serialize)]
+pub type PreviewFuture<'c> = Pin<Box<dyn Future<Output = Option<Preview>> + Send + 'c>>;
+
+/// What routing would come to.
+#[derive(Debug)]
+pub struct Preview {
+    pub state: EventState,
+    pub reason: Option<String>,
+    pub rulings: Vec<Ruling>,
+    /// Where it would go, and with what where that differs from the event.
+    pub deliveries: Vec<(String, Option<Arc<Payload>>)>,
+}
+
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct SourceStatus {
     pub name: String,
-    /// The path to post to.
+    /// The path to post to; `TOKEN` stands for a token.
     pub path: String,
+    /// The whole URL to post to, as far as the settings tell it.
+    pub url: String,
     pub scheme: String,
+    /// The provider's name, or what the scheme is.
+    pub title: String,
+    /// What to do at the provider, step by step.
+    pub setup: Vec<String>,
     pub plugins: Vec<String>,
     pub destinations: Vec<String>,
     /// Refused requests that are kept: see `/sources/{name}/rejected`.
@@ -46,7 +59,7 @@ pub struct SourceStatus {
     pub anomalies: Vec<&'static str>,
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct LastRejected {
     /// Milliseconds since 1970.
     pub at_ms: u64,
@@ -64,7 +77,7 @@ pub enum Switch {
     CloseBreaker,
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct DestinationStatus {
     pub name: String,
     /// Without credentials and query.
@@ -75,6 +88,7 @@ pub struct DestinationStatus {
     pub until_ms: Option<u64>,
     /// Why it is off; none where it is on.
     pub disabled: Option<String>,
+    /// Attempts under way.
     pub in_flight: usize,
     /// Attempts at once that are allowed now.
     pub limit: usize,
@@ -86,15 +100,16 @@ pub struct DestinationStatus {
 }
 
 /// The attempt that ended last.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct LastAttempt {
     /// Its start, milliseconds since 1970.
     pub at_ms: u64,
     /// The status that it was answered with, or why there was none.
     pub outcome: String,
+    pub good: bool,
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct PluginStatus {
     pub name: String,
     pub file: String,
@@ -112,7 +127,7 @@ pub struct PluginStatus {
     pub error: Option<String>,
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct CandidateStatus {
     pub file: String,
     /// None where no version is loaded.
@@ -133,128 +148,10 @@ pub struct CandidateStatus {
     pub error: Option<String>,
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct QuarantineStatus {
     pub why: String,
     pub since_ms: u64,
     /// The first event after that is a probe.
     pub next_probe_ms: u64,
-}
-
-pub(super) async fn sources(State(options): State<Options>) -> Json<Value> {
-    Json(json!({ "sources": options.control.sources() }))
-}
-
-pub(super) async fn rejected(
-    State(options): State<Options>,
-    Path(name): Path<String>,
-) -> Result<Json<Value>, Problem> {
-    match options.control.rejected(&name) {
-        Some(rejected) => Ok(Json(json!({ "source": name, "rejected": rejected }))),
-        None => {
-            Err(Problem::missing("no source has this name; `-` stands for requests without one"))
-        }
-    }
-}
-
-pub(super) async fn plugins(State(options): State<Options>) -> Json<Value> {
-    Json(json!({ "plugins": options.control.plugins() }))
-}
-
-/// Those of the settings, then those that only have events.
-pub(super) async fn destinations(State(options): State<Options>) -> Result<Json<Value>, Problem> {
-    let store = options.store.clone();
-    let backlog = blocking(move || store.backlog()).await?;
-    let mut rows: HashMap<_, _> =
-        backlog.into_iter().map(|row| (row.destination.clone(), row)).collect();
-    let mut listed = Vec::new();
-    for status in options.control.destinations() {
-        let row = rows.remove(&status.name);
-        let mut entry = serde_json::to_value(&status).unwrap_or_default();
-        entry["known"] = json!(true);
-        entry["waiting"] = json!(row.as_ref().map_or(0, |row| row.waiting));
-        entry["dead"] = json!(row.as_ref().map_or(0, |row| row.dead));
-        entry["oldest_ms"] = json!(row.and_then(|row| row.oldest_ms));
-        listed.push(entry);
-    }
-    let mut unknown: Vec<_> = rows.into_values().collect();
-    unknown.sort_by(|a, b| a.destination.cmp(&b.destination));
-    listed.extend(unknown.into_iter().map(|row| {
-        json!({
-            "name": row.destination, "known": false, "waiting": row.waiting, "dead": row.dead,
-            "oldest_ms": row.oldest_ms,
-        })
-    }));
-    Ok(Json(json!({ "destinations": listed })))
-}
-
-/// What was kept for it goes out now; what is dead stays so until a replay.
-pub(super) async fn enable(
-    State(options): State<Options>,
-    Path(name): Path<String>,
-) -> Result<Json<Value>, Problem> {
-    switch(options, name, Switch::Enable).await
-}
-
-pub(super) async fn disable(
-    State(options): State<Options>,
-    Path(name): Path<String>,
-) -> Result<Json<Value>, Problem> {
-    switch(options, name, Switch::Disable("disabled by a person".to_owned())).await
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Pause {
-    /// Milliseconds, at most 30 days. Default 10 minutes.
-    for_ms: Option<u64>,
-}
-
-pub(super) async fn pause(
-    State(options): State<Options>,
-    Path(name): Path<String>,
-    body: bytes::Bytes,
-) -> Result<Json<Value>, Problem> {
-    let wanted: Pause = parse(&body)?;
-    let lasts = wanted.for_ms.map_or(PAUSE, Duration::from_millis);
-    if lasts.is_zero() || lasts > LONGEST_PAUSE {
-        return Err(Problem::invalid("`for_ms` must be 1 to 2592000000, which is 30 days"));
-    }
-    switch(options, name, Switch::Pause(lasts)).await
-}
-
-pub(super) async fn close_breaker(
-    State(options): State<Options>,
-    Path(name): Path<String>,
-) -> Result<Json<Value>, Problem> {
-    switch(options, name, Switch::CloseBreaker).await
-}
-
-/// Answers the destination as it is then. One that the settings do not have is
-/// missing; one that stays as it is, a conflict.
-async fn switch(options: Options, name: String, to: Switch) -> Result<Json<Value>, Problem> {
-    let control = options.control;
-    let (done, found) = blocking(move || {
-        let done = control.switch(&name, to);
-        Ok((done, control.destinations().into_iter().find(|one| one.name == name)))
-    })
-    .await?;
-    match (done, found) {
-        (Ok(()), found) => Ok(Json(json!(found))),
-        (Err(why), Some(_)) => Err(Problem::conflict(why)),
-        (Err(why), None) => Err(Problem::missing(why)),
-    }
-}
-
-pub(super) async fn stats(State(options): State<Options>) -> Result<Json<Value>, Problem> {
-    let store = options.store.clone();
-    let (usage, backlog) = blocking(move || Ok((store.usage()?, store.backlog()?))).await?;
-    Ok(Json(json!({
-        "events": usage.events,
-        "bytes": usage.bytes,
-        "oldest_ms": usage.oldest_ms,
-        "waiting": backlog.iter().map(|row| row.waiting).sum::<u64>(),
-        "dead": backlog.iter().map(|row| row.dead).sum::<u64>(),
-        "version": env!("CARGO_PKG_VERSION"),
-    })))
 }

@@ -1,18 +1,18 @@
-//! Events: list, show, body, replay.
+//! Events: list and search, show, body.
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use utoipa::{IntoParams, ToSchema};
 
 use super::Options;
+use super::params::{Asked, Limit, Millis, Needle};
 use super::problem::Problem;
-use crate::model::{Attempt, DeliveryState, EventId, EventState, Outcome};
-use crate::store::{DeliveryDetail, EventDetail, EventQuery, StoreError};
-
-/// Events that one page lists where the request does not say.
-const PAGE: usize = 50;
+use crate::model::{
+    Attempt, Cause, DeliveryState, EventId, EventState, HeaderEdit, Outcome, Payload, Ruling,
+};
+use crate::store::{DeliveryDetail, DeliveryRow, EventDetail, EventQuery, EventRow, StoreError};
 
 /// The store's reads block for a few look-ups.
 pub(super) async fn blocking<T, F>(work: F) -> Result<T, Problem>
@@ -26,114 +26,211 @@ where
     }
 }
 
-/// Which events: the filters of the list and of the bulk replay.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+/// Which events of the list.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Filter {
+pub(super) struct Wanted {
+    /// Only from this source.
     source: Option<String>,
+    /// Only of this kind, `push` for example.
     kind: Option<String>,
+    /// Only with a delivery to this destination.
     destination: Option<String>,
+    #[param(inline)]
     state: Option<EventState>,
+    /// With a delivery in this state, to `destination` where that is given too.
+    #[param(inline)]
     delivery: Option<DeliveryState>,
-    /// Milliseconds since 1970, inclusive.
-    since: Option<u64>,
-    /// Milliseconds since 1970, exclusive.
-    until: Option<u64>,
-    /// The cursor: the last id of the page before.
+    /// Not before, milliseconds since 1970.
+    #[param(inline)]
+    since: Option<Millis>,
+    /// Before, milliseconds since 1970.
+    #[param(inline)]
+    until: Option<Millis>,
+    /// Only events older than this one: `next` of the page before.
+    #[param(inline)]
     before: Option<EventId>,
-    pub(super) limit: Option<usize>,
+    /// Whose body as it came holds this text, byte for byte. A bounded search:
+    /// `searched` in the answer tells how far it came.
+    #[param(inline)]
+    text: Option<Needle>,
+    #[param(inline)]
+    limit: Option<Limit>,
 }
 
-impl Filter {
-    /// All that is dead for the destination and was accepted since then.
-    pub(super) fn dead_of(destination: String, since_ms: u64) -> Self {
-        Self {
-            destination: Some(destination),
-            delivery: Some(DeliveryState::Dead),
-            since: Some(since_ms),
-            ..Self::default()
-        }
-    }
-
-    /// Gives it two ends, where it has none or later ones.
-    pub(super) fn within(&mut self, since_ms: u64, until_ms: u64) {
-        self.since.get_or_insert(since_ms);
-        self.until = Some(self.until.map_or(until_ms, |until| until.min(until_ms)));
-    }
-
-    /// From and until, milliseconds since 1970.
-    pub(super) fn span(&self) -> (u64, u64) {
-        (self.since.unwrap_or(0), self.until.unwrap_or(u64::MAX))
-    }
-
-    /// What it asks of a delivery.
-    pub(super) fn of_delivery(&self) -> (Option<&str>, Option<DeliveryState>) {
-        (self.destination.as_deref(), self.delivery)
-    }
-
-    /// Whether it asks for everything: the cursor and the limit choose nothing.
-    pub(super) fn is_open(&self) -> bool {
-        let words = [&self.source, &self.kind, &self.destination];
-        words.iter().all(|word| word.is_none())
-            && (self.state, self.delivery) == (None, None)
-            && (self.since, self.until) == (None, None)
-    }
-
-    pub(super) fn query(&self) -> EventQuery {
-        EventQuery {
-            source: self.source.clone(),
-            kind: self.kind.clone(),
-            destination: self.destination.clone(),
-            state: self.state,
-            delivery: self.delivery,
-            since_ms: self.since,
-            until_ms: self.until,
-            before: self.before,
-            limit: self.limit.unwrap_or(PAGE).clamp(1, 1_000),
-            ..EventQuery::default()
-        }
-    }
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = EventPage)]
+pub(super) struct Page {
+    events: Vec<EventRow>,
+    /// `before` of the next page, where there may be one.
+    next: Option<EventId>,
+    /// Where `text` was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    searched: Option<Searched>,
 }
 
+/// How far a search in the bodies came.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Searched {
+    /// Events whose bodies were looked into.
+    events: u64,
+    /// Whether all events that the other filters leave were looked at. Where
+    /// not, `next` goes on.
+    complete: bool,
+}
+
+/// List and search events
+///
+/// Newest first. A search for `text` looks at 20,000 events, 64 MiB of bodies
+/// or for two seconds at most, and tells where it stopped.
+#[utoipa::path(get, path = "/events", tag = "events", operation_id = "list_events",
+    params(Wanted), responses((status = 200, body = Page)))]
 pub(super) async fn list(
     State(options): State<Options>,
-    filter: Result<Query<Filter>, axum::extract::rejection::QueryRejection>,
-) -> Result<Json<Value>, Problem> {
-    let Query(filter) = filter.map_err(|error| Problem::invalid(error.body_text()))?;
-    let query = filter.query();
-    let limit = query.limit;
+    Asked(wanted): Asked<Wanted>,
+) -> Result<Json<Page>, Problem> {
     let store = options.store.clone();
-    let rows = blocking(move || store.events(&query)).await?;
-    let next = (rows.len() == limit).then(|| rows.last().map(|row| row.id)).flatten();
-    Ok(Json(json!({ "events": rows, "next": next })))
+    let query = EventQuery {
+        source: wanted.source,
+        kind: wanted.kind,
+        destination: wanted.destination,
+        state: wanted.state,
+        delivery: wanted.delivery,
+        since_ms: wanted.since.map(|ms| ms.0),
+        until_ms: wanted.until.map(|ms| ms.0),
+        before: wanted.before,
+        limit: wanted.limit.unwrap_or_default().0,
+        ..EventQuery::default()
+    };
+    if let Some(Needle(text)) = wanted.text {
+        let found = blocking(move || store.search(&query, &text)).await?;
+        let complete = found.stopped_at.is_none();
+        let searched = Some(Searched { events: found.looked_at, complete });
+        return Ok(Json(Page { events: found.rows, next: found.stopped_at, searched }));
+    }
+    let limit = query.limit;
+    let events = blocking(move || store.events(&query)).await?;
+    let next = (events.len() == limit).then(|| events.last().map(|row| row.id)).flatten();
+    Ok(Json(Page { events, next, searched: None }))
 }
 
+/// Everything about one event.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Detail {
+    id: EventId,
+    source: String,
+    kind: String,
+    state: EventState,
+    /// Milliseconds since 1970.
+    received_ms: u64,
+    body_bytes: u64,
+    replays: u32,
+    /// Why, where routing ended it.
+    reason: Option<String>,
+    /// As they came, without those that carry credentials.
+    headers: Vec<(String, String)>,
+    content_type: String,
+    /// What each plugin said, in order.
+    rulings: Vec<Ruling>,
+    deliveries: Vec<Delivery>,
+}
+
+/// A delivery with its attempts.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Delivery {
+    #[serde(flatten)]
+    row: DeliveryRow,
+    /// What it sends where that differs from the event.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) changed: Option<Changed>,
+    log: Vec<Tried>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Changed {
+    /// None: the event's own.
+    body: Option<Content>,
+    /// None: the event's own.
+    content_type: Option<String>,
+    headers: Vec<HeaderEdit>,
+}
+
+/// Text as text; anything else as `{"base64": …}`.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+pub(super) enum Content {
+    Text(String),
+    Binary { base64: String },
+}
+
+/// One attempt: `status` where the destination answered, else `cause`.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Tried {
+    /// From 1, over all rounds.
+    number: u32,
+    /// Its start, milliseconds since 1970.
+    at_ms: u64,
+    took_us: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<u16>,
+    /// Seconds that the destination asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after_s: Option<u64>,
+    /// The start of the answer's body.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    answer: Option<Content>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cause: Option<Cause>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<String>,
+    /// By a destination that gives no status.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schema(required = false)]
+    taken: bool,
+}
+
+/// Show one event
+///
+/// With its headers, what each plugin said, and every delivery with every
+/// attempt. The body has a path of its own.
+#[utoipa::path(get, path = "/events/{id}", tag = "events", operation_id = "show_event",
+    params(("id" = inline(EventId), Path)), responses((status = 200, body = Detail)))]
 pub(super) async fn show(
     State(options): State<Options>,
     Path(id): Path<String>,
-) -> Result<Json<Value>, Problem> {
-    let detail = find(&options, &id).await?;
-    let headers: Vec<_> = detail
-        .event
-        .headers
-        .iter()
-        .map(|(name, value)| json!([name.as_str(), String::from_utf8_lossy(value.as_bytes())]))
-        .collect();
-    let mut event = serde_json::to_value(&detail.row).unwrap_or_default();
-    event["headers"] = json!(headers);
-    event["content_type"] = json!(detail.event.content_type());
-    event["rulings"] = json!(detail.rulings);
-    event["deliveries"] = detail.deliveries.iter().map(delivery).collect();
-    Ok(Json(event))
+) -> Result<Json<Detail>, Problem> {
+    let EventDetail { row, event, rulings, deliveries } = find(&options, &id).await?;
+    let header = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    let headers = event.headers.iter();
+    Ok(Json(Detail {
+        id: row.id,
+        source: row.source,
+        kind: row.kind,
+        state: row.state,
+        received_ms: row.received_ms,
+        body_bytes: row.body_bytes,
+        replays: row.replays,
+        reason: row.reason,
+        headers: headers.map(|(name, value)| (name.to_string(), header(value))).collect(),
+        content_type: event.content_type().to_owned(),
+        rulings,
+        deliveries: deliveries.into_iter().map(Delivery::new).collect(),
+    }))
 }
 
-/// As a download, whatever it claims to be: a page that somebody sent must not
-/// run under the console's origin.
+/// The body of an event
+///
+/// As it came, byte for byte, as a download, whatever it claims to be.
+#[utoipa::path(get, path = "/events/{id}/body", tag = "events", operation_id = "show_event_body",
+    params(("id" = inline(EventId), Path)),
+    responses((status = 200, content_type = "application/octet-stream", body = [u8])))]
 pub(super) async fn body(
     State(options): State<Options>,
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
     let detail = find(&options, &id).await?;
+    // A page that somebody sent must not run under the console's origin.
     let headers = [
         ("content-type", "application/octet-stream"),
         ("content-disposition", "attachment"),
@@ -142,49 +239,69 @@ pub(super) async fn body(
     Ok((headers, detail.event.body.clone()).into_response())
 }
 
-async fn find(options: &Options, id: &str) -> Result<EventDetail, Problem> {
+pub(super) async fn find(options: &Options, id: &str) -> Result<EventDetail, Problem> {
     let id: EventId = id.parse().map_err(|error| Problem::invalid(format!("{id}: {error}")))?;
     let store = options.store.clone();
     let found = blocking(move || store.event(id)).await?;
     found.ok_or_else(|| Problem::missing(format!("no event {id}: never accepted here, or purged")))
 }
 
-fn delivery(detail: &DeliveryDetail) -> Value {
-    let mut entry = serde_json::to_value(&detail.row).unwrap_or_default();
-    if let Some(payload) = &detail.payload {
-        entry["changed"] = json!({
-            "body": payload.body.as_ref().map(|body| text_or_base64(body)),
-            "content_type": payload.content_type,
-            "headers": payload.headers,
-        });
+impl Delivery {
+    fn new(detail: DeliveryDetail) -> Self {
+        Self {
+            row: detail.row,
+            changed: detail.payload.as_ref().map(Changed::new),
+            log: detail.attempts.into_iter().map(Tried::new).collect(),
+        }
     }
-    entry["log"] = detail.attempts.iter().map(attempt).collect();
-    entry
 }
 
-fn attempt(attempt: &Attempt) -> Value {
-    let mut entry = json!({
-        "number": attempt.number, "at_ms": attempt.at_ms, "took_us": attempt.took_us,
-    });
-    match &attempt.outcome {
-        Outcome::Answered { status, retry_after_s, excerpt } => {
-            entry["status"] = json!(status);
-            entry["retry_after_s"] = json!(retry_after_s);
-            entry["answer"] = text_or_base64(excerpt);
+impl Changed {
+    pub(super) fn new(payload: &Payload) -> Self {
+        Self {
+            body: payload.body.as_ref().map(|body| Content::new(body)),
+            content_type: payload.content_type.clone(),
+            headers: payload.headers.clone(),
         }
-        Outcome::Failed { cause, message } => {
-            entry["cause"] = json!(cause.as_str());
-            entry["message"] = json!(message);
-        }
-        Outcome::Taken => entry["taken"] = json!(true),
     }
-    entry
 }
 
-/// Text as text; anything else as `{"base64": …}`.
-fn text_or_base64(bytes: &[u8]) -> Value {
-    match std::str::from_utf8(bytes) {
-        Ok(text) => json!(text),
-        Err(_) => json!({ "base64": base64::engine::general_purpose::STANDARD.encode(bytes) }),
+impl Content {
+    fn new(bytes: &[u8]) -> Self {
+        match std::str::from_utf8(bytes) {
+            Ok(text) => Self::Text(text.to_owned()),
+            Err(_) => {
+                Self::Binary { base64: base64::engine::general_purpose::STANDARD.encode(bytes) }
+            }
+        }
+    }
+}
+
+impl Tried {
+    fn new(attempt: Attempt) -> Self {
+        let Attempt { number, at_ms, took_us, outcome } = attempt;
+        let tried = Self {
+            number,
+            at_ms,
+            took_us,
+            status: None,
+            retry_after_s: None,
+            answer: None,
+            cause: None,
+            message: None,
+            taken: false,
+        };
+        match outcome {
+            Outcome::Answered { status, retry_after_s, excerpt } => Self {
+                status: Some(status),
+                retry_after_s,
+                answer: Some(Content::new(&excerpt)),
+                ..tried
+            },
+            Outcome::Failed { cause, message } => {
+                Self { cause: Some(cause), message: Some(message), ..tried }
+            }
+            Outcome::Taken => Self { taken: true, ..tried },
+        }
     }
 }

@@ -1,39 +1,57 @@
 //! The admin side: API, console, metrics and health, on a port of its own.
 mod access;
+mod assets;
+mod audit;
 mod backup;
 mod control;
+mod deliveries;
+mod destinations;
 mod events;
+mod feed;
 mod health;
+mod openapi;
+mod params;
+mod plugins;
 mod problem;
+mod recent;
 mod replay;
 mod replays;
+mod sources;
+mod stats;
 mod stream;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::{get, post};
+use axum::middleware::{from_fn_with_state, map_response};
+use axum::routing::get;
 use metrics_exporter_prometheus::PrometheusHandle;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::clock::Clock;
-use crate::signing::Secret;
-use crate::store::Store;
+use crate::store::{AuditLog, Store};
 
+pub use access::{Scope, Token, Tokens};
 pub use control::{
-    CandidateStatus, Control, DestinationStatus, LastAttempt, LastRejected, PluginStatus,
-    QuarantineStatus, SourceStatus, Switch,
+    CandidateStatus, Control, DestinationStatus, LastAttempt, LastRejected, PluginStatus, Preview,
+    PreviewFuture, QuarantineStatus, SourceStatus, Switch,
 };
+pub use recent::{Recent, STEP_MS};
 
 pub use replays::Replays;
 
 /// What the admin side works with.
 #[derive(Clone)]
 pub struct Options {
-    /// Asked of every request but `/healthz` and `/readyz`. None: only requests
-    /// that name this machine as their host are answered.
-    pub token: Option<Secret>,
+    /// Asked of every request but those to `/healthz`, `/readyz` and the pages
+    /// themselves. None: only requests that name this machine as their host
+    /// are answered.
+    pub tokens: Tokens,
     pub store: Arc<dyn Store>,
+    /// Where changes are written down.
+    pub audit: Arc<AuditLog>,
     /// The parts that know of lanes and plugins.
     pub control: Arc<dyn Control>,
     pub replays: Replays,
@@ -42,62 +60,126 @@ pub struct Options {
     pub backups: PathBuf,
     /// None where the process has no recorder.
     pub metrics: Option<PrometheusHandle>,
+    /// Filled by whoever has the recorder.
+    pub recent: Recent,
 }
 
-/// The console: one page, no request beyond the API.
-const CONSOLE: &str = include_str!("console.html");
-const CONSOLE_POLICY: &str = "default-src 'none'; connect-src 'self'; script-src 'self'; \
-     style-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; \
-     frame-ancestors 'none'";
+type Routes = OpenApiRouter<Options>;
+
+/// What only tells.
+fn reading() -> Routes {
+    OpenApiRouter::new()
+        .routes(routes!(events::list))
+        .routes(routes!(events::show))
+        .routes(routes!(events::body))
+        .routes(routes!(deliveries::list))
+        .routes(routes!(feed::feed))
+        .routes(routes!(stream::stream))
+        .routes(routes!(replays::list))
+        .routes(routes!(replays::show_one))
+        .routes(routes!(sources::list))
+        .routes(routes!(sources::rejected))
+        .routes(routes!(destinations::list))
+        .routes(routes!(plugins::list))
+        .routes(routes!(stats::show))
+        .routes(routes!(stats::series))
+        .routes(routes!(access::show))
+}
+
+/// What costs a call of the plugins and changes nothing.
+fn trying() -> Routes {
+    OpenApiRouter::new().routes(routes!(replay::preview))
+}
+
+/// What is in the audit log afterwards, by the scope that it takes.
+fn replaying() -> Routes {
+    OpenApiRouter::new()
+        .routes(routes!(replay::replay))
+        .routes(routes!(replays::create))
+        .routes(routes!(replays::stop))
+        .routes(routes!(replays::resume))
+}
+
+fn changing() -> Routes {
+    OpenApiRouter::new()
+        .routes(routes!(destinations::enable))
+        .routes(routes!(destinations::disable))
+        .routes(routes!(destinations::pause))
+        .routes(routes!(destinations::close_breaker))
+        .routes(routes!(backup::make))
+}
+
+/// What only an administrator may see.
+fn overseeing() -> Routes {
+    OpenApiRouter::new().routes(routes!(audit::list))
+}
+
+/// All of the API; `layered` sees each part with the scope that it takes, and
+/// whether it changes something.
+fn api(layered: impl Fn(Routes, Scope, bool) -> Routes) -> Routes {
+    let parts = [
+        (reading(), Scope::Read, false),
+        (trying(), Scope::Replay, false),
+        (replaying(), Scope::Replay, true),
+        (changing(), Scope::Admin, true),
+        (overseeing(), Scope::Admin, false),
+    ];
+    let mut all = OpenApiRouter::new();
+    for (mut part, scope, changes) in parts {
+        openapi::guarded(part.get_openapi_mut(), scope);
+        all = all.merge(layered(part, scope, changes));
+    }
+    OpenApiRouter::with_openapi(openapi::head()).nest("/api/v1", all)
+}
+
+/// The document of the API, OpenAPI 3.1.
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    api(|part, _, _| part).into_openapi()
+}
 
 /// The whole admin side as one service.
 pub fn router(options: Options) -> Router {
-    let api = Router::new()
-        .route("/events", get(events::list))
-        .route("/events/{id}", get(events::show))
-        .route("/events/{id}/body", get(events::body))
-        .route("/events/{id}/replay", post(replay::replay))
-        .route("/replays", get(replays::list).post(replays::create))
-        .route("/replays/{id}", get(replays::show_one))
-        .route("/replays/{id}/stop", post(replays::stop))
-        .route("/replays/{id}/resume", post(replays::resume))
-        .route("/backups", post(backup::make))
-        .route("/sources", get(control::sources))
-        .route("/sources/{name}/rejected", get(control::rejected))
-        .route("/plugins", get(control::plugins))
-        .route("/destinations", get(control::destinations))
-        .route("/destinations/{name}/enable", post(control::enable))
-        .route("/destinations/{name}/disable", post(control::disable))
-        .route("/destinations/{name}/pause", post(control::pause))
-        .route("/destinations/{name}/close-breaker", post(control::close_breaker))
-        .route("/stats", get(control::stats))
-        .route("/stream", get(stream::stream));
-    let guarded = Router::new()
-        .nest("/api/v1", api)
-        .route("/metrics", get(health::metrics))
-        .layer(axum::middleware::from_fn_with_state(options.clone(), access::check));
+    let layered = |part: Routes, scope, changes| {
+        // The scope is looked at within, so that a refused change is written down too.
+        let part = part.layer(from_fn_with_state(scope, access::need));
+        if changes { part.layer(from_fn_with_state(options.clone(), audit::keep)) } else { part }
+    };
+    let (api, document) = api(layered).split_for_parts();
+    let document = serde_json::to_string(&document).expect("texts and numbers are JSON");
+    let metrics = get(health::metrics).layer(from_fn_with_state(Scope::Read, access::need));
+    let guarded =
+        api.route("/metrics", metrics).layer(from_fn_with_state(options.clone(), access::check));
     Router::new()
         .merge(guarded)
-        .route("/", get(console))
-        .route("/console.js", get(|| asset("text/javascript", include_str!("console.js"))))
-        .route("/console.css", get(|| asset("text/css", include_str!("console.css"))))
+        .merge(assets::router(document.into()))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .fallback(problem::not_found)
-        .layer(axum::middleware::map_response(problem::uniform))
+        .layer(map_response(problem::uniform))
         .with_state(options)
 }
 
-async fn console() -> impl axum::response::IntoResponse {
-    let headers = [
-        ("content-type", "text/html; charset=utf-8"),
-        ("content-security-policy", CONSOLE_POLICY),
-        ("x-content-type-options", "nosniff"),
-        ("referrer-policy", "no-referrer"),
-    ];
-    (headers, CONSOLE)
-}
-
-async fn asset(kind: &'static str, text: &'static str) -> impl axum::response::IntoResponse {
-    ([("content-type", kind), ("x-content-type-options", "nosniff")], text)
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn every_operation_says_its_scope_what_it_does_and_how_it_refuses() {
+        let document = serde_json::to_value(super::openapi()).unwrap();
+        assert_eq!(document["openapi"], "3.1.0");
+        let mut count = 0;
+        for (path, item) in document["paths"].as_object().unwrap() {
+            assert!(path.starts_with("/api/v1/"), "{path}");
+            for (method, operation) in item.as_object().unwrap() {
+                count += 1;
+                let scope = operation["security"][0]["token"][0].as_str();
+                let reads = matches!(scope, Some("read"))
+                    || path == "/api/v1/audit"
+                    || path.ends_with("/preview");
+                assert_eq!(reads, method == "get" || path.ends_with("/preview"), "{path}");
+                assert!(operation["summary"].is_string(), "{path}");
+                assert!(operation["operationId"].as_str().unwrap().contains('_'), "{path}");
+                assert!(operation["responses"]["default"].is_object(), "{path}");
+            }
+        }
+        assert!(count >= 18, "{count}");
+    }
 }

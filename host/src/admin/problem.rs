@@ -4,6 +4,7 @@ use axum::response::{IntoResponse, Response};
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 
+use super::access::Scope;
 use crate::server::{self, ErrorCode};
 use crate::store::StoreError;
 
@@ -17,7 +18,7 @@ pub(super) struct Problem(server::Problem);
 
 impl Problem {
     pub(super) fn unauthorized() -> Self {
-        let detail = "send `authorization: Bearer TOKEN` with the token of `admin.token`";
+        let detail = "send `authorization: Bearer TOKEN` with a token that `[admin]` names";
         Self::new(ErrorCode::Unauthorized, detail)
     }
 
@@ -25,6 +26,25 @@ impl Problem {
         let detail = "without `admin.token` only requests to localhost, from pages of localhost, \
                       are answered; set `admin.token`";
         Self::new(ErrorCode::NotLocal, detail)
+    }
+
+    /// The token is good, and not for this.
+    pub(super) fn scope(name: &str, has: Scope, needs: Scope) -> Self {
+        let (has, needs) = (has.as_str(), needs.as_str());
+        let detail = format!("the token `{name}` has the scope `{has}`; this needs `{needs}`");
+        Self::new(ErrorCode::Forbidden, detail)
+    }
+
+    pub(super) fn too_large(max: usize) -> Self {
+        Self::new(ErrorCode::BodyTooLarge, format!("the document is larger than {max} bytes"))
+    }
+
+    /// What only the operator may know goes to the log.
+    pub(super) fn broken(error: impl std::fmt::Display) -> Self {
+        let problem = server::Problem::new(ErrorCode::Internal, "the log tells more");
+        let request = problem.request();
+        tracing::error!(%error, %request, "the admin side failed");
+        Self(problem)
     }
 
     pub(super) fn missing(what: impl Into<String>) -> Self {

@@ -4,14 +4,15 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use serde::Deserialize;
+use utoipa::IntoParams;
 
 use super::Options;
 use super::events::blocking;
-use super::problem::Problem;
+use super::params::{Asked, Millis};
 use crate::model::EventId;
 use crate::store::{EventQuery, EventRow};
 
@@ -22,14 +23,18 @@ const FOLLOWED: usize = 1_000;
 /// An event older than this that has not changed is left.
 const FOLLOW_MS: u64 = 60_000;
 
-#[derive(Debug, Default, Deserialize)]
+/// Which events.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Wanted {
     source: Option<String>,
     kind: Option<String>,
+    /// Only with a delivery to this destination.
     destination: Option<String>,
-    /// Milliseconds since 1970; default now.
-    since: Option<u64>,
+    /// Accepted not before, milliseconds since 1970. By default now.
+    #[param(inline)]
+    since: Option<Millis>,
 }
 
 struct Follower {
@@ -40,12 +45,19 @@ struct Follower {
     order: VecDeque<EventId>,
 }
 
+/// Watch events
+///
+/// Server-sent events without an end: an event as it comes, and again whenever
+/// it changes, looked at twice a second. For watching: who must miss none
+/// takes the feed.
+#[utoipa::path(get, path = "/stream", tag = "events", operation_id = "watch_events",
+    params(Wanted),
+    responses((status = 200, content_type = "text/event-stream", body = String)))]
 pub(super) async fn stream(
     State(options): State<Options>,
-    wanted: Result<Query<Wanted>, axum::extract::rejection::QueryRejection>,
-) -> Result<Response, Problem> {
-    let Query(mut wanted) = wanted.map_err(|error| Problem::invalid(error.body_text()))?;
-    wanted.since.get_or_insert(options.clock.now_ms());
+    Asked(mut wanted): Asked<Wanted>,
+) -> Response {
+    wanted.since.get_or_insert(Millis(options.clock.now_ms()));
     let follower = Follower { options, wanted, told: HashMap::new(), order: VecDeque::new() };
     let lines = futures_util::stream::unfold(follower, |mut follower| async move {
         tokio::time::sleep(LOOK).await;
@@ -53,7 +65,7 @@ pub(super) async fn stream(
         Some((Ok::<_, Infallible>(text), follower))
     });
     let headers = [("content-type", "text/event-stream"), ("cache-control", "no-store")];
-    Ok((headers, Body::from_stream(lines)).into_response())
+    (headers, Body::from_stream(lines)).into_response()
 }
 
 impl Follower {
@@ -61,7 +73,8 @@ impl Follower {
     /// also finds out that the reader has gone.
     async fn look(&mut self) -> Bytes {
         let now_ms = self.options.clock.now_ms();
-        let since = self.wanted.since.unwrap_or_default().max(now_ms.saturating_sub(FOLLOW_MS));
+        let since =
+            self.wanted.since.map_or(0, |since| since.0).max(now_ms.saturating_sub(FOLLOW_MS));
         let query = EventQuery {
             source: self.wanted.source.clone(),
             kind: self.wanted.kind.clone(),

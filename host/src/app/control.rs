@@ -1,15 +1,17 @@
 //! What the admin side may ask of the running parts.
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::Parts;
 use crate::admin::{
-    CandidateStatus, Control, DestinationStatus, LastAttempt, LastRejected, PluginStatus,
-    QuarantineStatus, SourceStatus, Switch,
+    CandidateStatus, Control, DestinationStatus, LastAttempt, LastRejected, PluginStatus, Preview,
+    PreviewFuture, QuarantineStatus, SourceStatus, Switch,
 };
 use crate::clock::{Clock, millis};
 use crate::config::ToConfig;
 use crate::ingress;
-use crate::model::{Outcome, Rejected};
+use crate::model::{Event, Outcome, Rejected};
+use crate::{delivery, signing};
 
 impl Control for Parts {
     fn ready(&self) -> bool {
@@ -19,13 +21,21 @@ impl Control for Parts {
     fn sources(&self) -> Vec<SourceStatus> {
         let names = |list: &[crate::model::Name]| list.iter().map(ToString::to_string).collect();
         let config = self.config.read();
+        let secure = self.tls.is_some();
+        let base = config.ingress.public_url.clone().unwrap_or_else(|| {
+            format!("{}://{}", if secure { "https" } else { "http" }, self.listens)
+        });
+        // The token is a secret.
+        let path = |name, tokens: &[_]| match tokens.is_empty() {
+            true => format!("/in/{name}"),
+            false => format!("/in/{name}/TOKEN"),
+        };
         let status = config.sources.iter().map(|(name, source)| SourceStatus {
             name: name.to_string(),
-            // The token is a secret.
-            path: match source.access.tokens.is_empty() {
-                true => format!("/in/{name}"),
-                false => format!("/in/{name}/TOKEN"),
-            },
+            url: format!("{}{}", base.trim_end_matches('/'), path(name, &source.access.tokens)),
+            path: path(name, &source.access.tokens),
+            title: signing::title(&source.verify).to_owned(),
+            setup: signing::setup(&source.verify),
             scheme: source.verify.name().to_owned(),
             plugins: names(&source.plugins),
             destinations: names(&source.destinations),
@@ -73,16 +83,7 @@ impl Control for Parts {
             limit: status.limit,
             failures: status.failures,
             failing_since_ms: status.failing_since_ms,
-            last: status.last.map(|last| LastAttempt {
-                at_ms: last.at_ms,
-                outcome: match last.outcome {
-                    Outcome::Answered { status, .. } => status.to_string(),
-                    Outcome::Failed { cause, message } => {
-                        format!("{}: {message}", cause.as_str())
-                    }
-                    Outcome::Taken => "taken".to_owned(),
-                },
-            }),
+            last: status.last.map(last),
         });
         status.collect()
     }
@@ -108,6 +109,21 @@ impl Control for Parts {
         status.collect()
     }
 
+    fn preview(&self, event: Arc<Event>) -> PreviewFuture<'_> {
+        Box::pin(async move {
+            let routed = self.router.preview(&event).await?;
+            let deliveries = routed.deliveries.into_iter();
+            Some(Preview {
+                state: routed.state,
+                reason: routed.reason,
+                rulings: routed.rulings,
+                deliveries: deliveries
+                    .map(|one| (one.destination.to_string(), one.payload))
+                    .collect(),
+            })
+        })
+    }
+
     fn switch(&self, destination: &str, to: Switch) -> Result<(), String> {
         let done = tokio::runtime::Handle::current().block_on(async {
             match to {
@@ -118,6 +134,18 @@ impl Control for Parts {
             }
         });
         done.map_err(|error| error.to_string())
+    }
+}
+
+fn last(last: delivery::Last) -> LastAttempt {
+    LastAttempt {
+        at_ms: last.at_ms,
+        good: last.outcome.is_success(),
+        outcome: match last.outcome {
+            Outcome::Answered { status, .. } => status.to_string(),
+            Outcome::Failed { cause, message } => format!("{}: {message}", cause.as_str()),
+            Outcome::Taken => "taken".to_owned(),
+        },
     }
 }
 

@@ -82,6 +82,11 @@ struct Parts {
     delivery: delivery::Handle,
     ingress: ingress::Handle,
     replays: admin::Replays,
+    /// Where the ingress listens, for those that have no public URL.
+    listens: SocketAddr,
+    tokens: admin::Tokens,
+    audit: Arc<store::AuditLog>,
+    clock: Clock,
     /// Of the ingress.
     tls: Option<server::Tls>,
     /// Everything but the servers.
@@ -108,7 +113,8 @@ impl App {
             Ok(plugins) => {
                 let started =
                     Self::start_parts(&config, &work, &clock, store.clone(), &handoffs, plugins);
-                started.await.map(|parts| Parts { tls: tls.clone(), ..parts })
+                let listens = ingress_listener.address();
+                started.await.map(|parts| Parts { tls: tls.clone(), listens, ..parts })
             }
             Err(error) => Err(error),
         };
@@ -120,6 +126,7 @@ impl App {
                 return Err(error);
             }
         };
+        let recent = admin::Recent::default();
         let app = Self {
             ingress: ingress_listener.address(),
             admin: admin_listener.address(),
@@ -129,8 +136,20 @@ impl App {
         };
         if let Some(metrics) = &setup.metrics {
             app.keep_up(metrics.clone());
+            app.look(metrics.clone(), recent.clone());
         }
-        app.serve(&config, ingress_listener, admin_listener, setup.metrics, clock);
+        let admin = admin::Options {
+            tokens: app.parts.tokens.clone(),
+            store: app.parts.store.clone(),
+            audit: app.parts.audit.clone(),
+            control: app.parts.clone(),
+            clock,
+            backups: config.store.backups.clone(),
+            replays: app.parts.replays.clone(),
+            metrics: setup.metrics,
+            recent,
+        };
+        app.serve(&config, ingress_listener, admin_listener, admin);
         if let Some(Watched { path, stamp }) = setup.settings {
             reload::watch(path, stamp, app.parts.clone())?;
         }
@@ -166,6 +185,8 @@ impl App {
             }
         });
 
+        let audit = tokio::task::block_in_place(|| store::AuditLog::open(&config.data_dir));
+        let audit = audit.context("the audit log in `data_dir`")?;
         let destinations = options::destinations(config)?;
         let key = tokio::task::block_in_place(|| host_key::load(config))?;
         let hops = Arc::new(Hops::new(&key, config.ingress.max_hops));
@@ -200,6 +221,10 @@ impl App {
             delivery,
             ingress,
             replays,
+            listens: config.ingress.listen,
+            tokens: admin::Tokens::new(options::tokens(config)),
+            audit: Arc::new(audit),
+            clock: clock.clone(),
             tls: None,
             work: work.clone(),
             ready: AtomicBool::new(false),
@@ -211,26 +236,16 @@ impl App {
         config: &Config,
         ingress_listener: Listener,
         admin_listener: Listener,
-        metrics: Option<PrometheusHandle>,
-        clock: Clock,
+        admin: admin::Options,
     ) {
         let stop = self.servers.stopping();
         let served = options::server(config, self.parts.tls.clone());
         let service = self.parts.ingress.clone();
         self.servers.spawn("ingress", server::serve(ingress_listener, served, service, stop));
-        let router = admin::router(admin::Options {
-            token: config.admin.token.clone(),
-            store: self.parts.store.clone(),
-            control: self.parts.clone(),
-            backups: config.store.backups.clone(),
-            replays: self.parts.replays.clone(),
-            clock,
-            metrics,
-        });
         let served =
             server::Options { drain: Duration::from_millis(500), ..server::Options::new("admin") };
         let stop = self.admin_servers.stopping();
-        let service = Tower(router);
+        let service = Tower(admin::router(admin));
         self.admin_servers.spawn("admin", server::serve(admin_listener, served, service, stop));
     }
 
@@ -245,6 +260,26 @@ impl App {
                     () = stop.cancelled() => return,
                     _ = ticks.tick() => metrics.run_upkeep(),
                 }
+            }
+        });
+    }
+
+    /// Takes the figures of the last hour for the admin side.
+    fn look(&self, metrics: PrometheusHandle, recent: admin::Recent) {
+        let (stop, clock) = (self.parts.work.stopping(), self.parts.clock.clone());
+        let store = self.parts.store.clone();
+        self.parts.work.spawn("recent", async move {
+            let mut ticks = tokio::time::interval(Duration::from_millis(admin::STEP_MS));
+            loop {
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    _ = ticks.tick() => {}
+                }
+                let store = store.clone();
+                let backlog = tokio::task::spawn_blocking(move || store.backlog()).await;
+                let rows = backlog.ok().and_then(Result::ok).unwrap_or_default();
+                let waiting = rows.iter().map(|row| row.waiting).sum();
+                recent.look(&metrics.render(), waiting, clock.now_ms());
             }
         });
     }

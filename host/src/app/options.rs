@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use bytes::Bytes;
 use http::HeaderMap;
+use sha2::{Digest as _, Sha256};
 
 use crate::clock::Clock;
 use crate::config::{self, Config, Selector};
@@ -15,7 +16,7 @@ use crate::model::Name;
 use crate::plugins::{self, Compiler};
 use crate::routing::{FirstWaits, OnFailure, Order, Orders, Pipeline, Pipelines, Step};
 use crate::signing::hops::Hops;
-use crate::{egress, server, store};
+use crate::{admin, egress, server, store};
 
 pub(super) fn store(config: &Config, clock: Clock) -> store::Options {
     store::Options {
@@ -40,6 +41,25 @@ pub(super) fn server(config: &Config, tls: Option<server::Tls>) -> server::Optio
         tls,
         ..server::Options::new("ingress")
     }
+}
+
+/// Who may use the admin side: by their hashes only.
+pub(super) fn tokens(config: &Config) -> Vec<admin::Token> {
+    let own = config.admin.token.as_ref().map(|token| admin::Token {
+        name: "admin.token".to_owned(),
+        hash: Sha256::digest(token.expose()).into(),
+        scope: admin::Scope::Admin,
+    });
+    let named = config.admin.tokens.iter().map(|(name, token)| admin::Token {
+        name: name.to_string(),
+        hash: token.hash,
+        scope: match token.scope {
+            config::TokenScope::Read => admin::Scope::Read,
+            config::TokenScope::Replay => admin::Scope::Replay,
+            config::TokenScope::Admin => admin::Scope::Admin,
+        },
+    });
+    own.into_iter().chain(named).collect()
 }
 
 pub(super) fn tls(config: &Config) -> anyhow::Result<Option<server::Tls>> {
@@ -293,6 +313,7 @@ pub(super) fn sources(config: &Config) -> ingress::Sources {
             .filter(|validate| validate.on_invalid == config::OnInvalid::Refuse)
             .map(|validate| validate.rules.clone()),
         decompress: source.decompress,
+        bin: source.bin,
         max_json_depth: config.ingress.max_json_depth,
         answer: source.answer.as_ref().map(|answer| ingress::Answer {
             status: answer.status,

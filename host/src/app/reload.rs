@@ -9,6 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Parts, options, plugins};
 use crate::config::{Config, Sources};
+use crate::store::Change;
 
 /// How often the files' times and sizes are looked at.
 const LOOK: Duration = Duration::from_secs(2);
@@ -95,17 +96,29 @@ pub(super) fn stamp(path: &Path) -> Stamp {
 }
 
 async fn reload(path: &Path, parts: &Parts) {
-    let result = match try_reload(path, parts).await {
+    let (result, status) = match try_reload(path, parts).await {
         Ok(()) => {
             tracing::info!(file = %path.display(), "new settings are in force");
-            "ok"
+            ("ok", 200)
         }
         Err(error) => {
             let error = format!("{error:#}");
             tracing::error!(file = %path.display(), error, "the old settings stay in force");
-            "refused"
+            ("refused", 422)
         }
     };
+    let change = Change {
+        who: "settings".to_owned(),
+        from: None,
+        action: "reload".to_owned(),
+        path: path.display().to_string(),
+        body: serde_json::Value::Null,
+        status,
+    };
+    let now_ms = parts.clock.now_ms();
+    if let Err(error) = tokio::task::block_in_place(|| parts.audit.write(now_ms, change)) {
+        tracing::error!(%error, "the audit log can't be written");
+    }
     counter!(crate::metrics::RELOADS, "result" => result).increment(1);
 }
 
@@ -133,6 +146,7 @@ async fn try_reload(path: &Path, parts: &Parts) -> anyhow::Result<()> {
     parts.router.reconfigure(options::pipelines(&new));
     parts.ingress.reconfigure(&options::sources(&new));
     plugins.finish();
+    parts.tokens.replace(options::tokens(&new));
     *parts.config.write() = new;
     Ok(())
 }
@@ -142,13 +156,11 @@ fn fixed_changes(old: &Config, new: &Config) -> Vec<&'static str> {
     fn differ(old: &impl std::fmt::Debug, new: &impl std::fmt::Debug) -> bool {
         format!("{old:?}") != format!("{new:?}")
     }
-    let token = |config: &Config| config.admin.token.as_ref().map(|token| token.expose().to_vec());
     let pairs = [
         ("data_dir", old.data_dir != new.data_dir),
         ("plugins_dir", old.plugins_dir != new.plugins_dir),
         ("[ingress]", differ(&old.ingress, &new.ingress)),
         ("[admin] listen", old.admin.listen != new.admin.listen),
-        ("[admin] token", token(old) != token(new)),
         ("[store]", differ(&old.store, &new.store)),
         ("[retention]", differ(&old.retention, &new.retention)),
         ("[engine]", differ(&old.engine, &new.engine)),

@@ -1,4 +1,6 @@
 //! A small client of the admin API, for the commands.
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -6,9 +8,11 @@ use bytes::Bytes;
 use http::{Method, Request};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
+use rustls::{ClientConfig, RootCertStore};
 use serde_json::Value;
 
 use crate::config::Config;
@@ -19,8 +23,72 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// And for one that copies gigabytes.
 const LONG: Duration = Duration::from_secs(4 * 3_600);
 
+/// The host answered, and refused.
+#[derive(Debug, thiserror::Error)]
+#[error("{detail} ({status})")]
+pub(super) struct Refused {
+    pub(super) status: http::StatusCode,
+    detail: String,
+}
+
+/// Where the token is, for who has none in the settings.
+const TOKEN: &str = "HOOKWRIGHT_TOKEN";
+
+/// Which host a command speaks to: one that a URL names, else the one that the settings describe.
+pub(super) struct Where<'a> {
+    pub(super) config: &'a Path,
+    pub(super) host: Option<&'a str>,
+}
+
+impl Where<'_> {
+    /// # Errors
+    /// Where the settings can't be read, or the URL is none.
+    pub(super) fn api(&self) -> anyhow::Result<Api> {
+        let Some(url) = self.host else { return Ok(Api::new(&super::load(self.config)?)) };
+        let base = url.trim_end_matches('/');
+        let uri: http::Uri = base.parse().with_context(|| format!("--host {url} is no URL"))?;
+        if !matches!(uri.scheme_str(), Some("http" | "https")) || uri.authority().is_none() {
+            bail!("--host {url}: write it as `https://hooks.example.com:8081`");
+        }
+        Ok(Api { client: client(base)?, base: base.to_owned(), token: own_token() })
+    }
+}
+
+/// What speaks HTTP, and HTTPS with the machine's own authorities.
+pub(super) type Http = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
+
+/// One for that URL: authorities are read for `https` only.
+///
+/// # Errors
+/// Where the machine has no authorities.
+pub(super) fn client(url: &str) -> anyhow::Result<Http> {
+    let mut roots = RootCertStore::empty();
+    if url.starts_with("https:") {
+        let found = rustls_native_certs::load_native_certs();
+        let (added, _) = roots.add_parsable_certificates(found.certs);
+        if added == 0 {
+            bail!("this machine has no certificate authorities: install `ca-certificates`");
+        }
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let tls = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .context("TLS")?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let connector =
+        HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().build();
+    Ok(Client::builder(TokioExecutor::new()).build(connector))
+}
+
+fn own_token() -> Option<Secret> {
+    let token = std::env::var(TOKEN).ok().filter(|token| !token.is_empty());
+    token.map(|token| Secret::new(token.into_bytes()))
+}
+
+#[derive(Clone)]
 pub(super) struct Api {
-    client: Client<HttpConnector, Full<Bytes>>,
+    client: Http,
     base: String,
     token: Option<Secret>,
 }
@@ -28,10 +96,11 @@ pub(super) struct Api {
 impl Api {
     /// The admin side of the host that the settings describe.
     pub(super) fn new(config: &Config) -> Self {
+        let base = format!("http://{}", reachable(config.admin.listen));
         Self {
-            client: Client::builder(TokioExecutor::new()).build_http(),
-            base: format!("http://{}", reachable(config.admin.listen)),
-            token: config.admin.token.clone(),
+            client: client(&base).expect("plain HTTP needs no authorities"),
+            base,
+            token: own_token().or_else(|| config.admin.token.clone()),
         }
     }
 
@@ -55,6 +124,12 @@ impl Api {
         body: Option<&Value>,
     ) -> anyhow::Result<Value> {
         whole(self.ask(method, path, body).await?).await
+    }
+
+    /// Bytes as they are.
+    pub(super) async fn bytes(&self, path: &str) -> anyhow::Result<Bytes> {
+        let answer = self.ask(Method::GET, path, None).await?;
+        Ok(answer.into_body().collect().await.context("the answer broke off")?.to_bytes())
     }
 
     /// An answer of success, its body still to be read.
@@ -96,7 +171,8 @@ impl Api {
         let status = answer.status();
         let bytes = answer.into_body().collect().await?.to_bytes();
         let problem: Value = serde_json::from_slice(&bytes).unwrap_or_default();
-        bail!("{} ({status})", problem["detail"].as_str().unwrap_or("the host refused"))
+        let detail = problem["detail"].as_str().unwrap_or("the host refused").to_owned();
+        Err(Refused { status, detail }.into())
     }
 }
 
@@ -115,6 +191,11 @@ pub(super) fn reachable(listen: std::net::SocketAddr) -> std::net::SocketAddr {
         _ => {}
     }
     address
+}
+
+/// A name as a part of a path.
+pub(super) fn escaped(name: &str) -> String {
+    query(&[("", Some(name.to_owned()))]).split_off(2)
 }
 
 /// A query string of those that have a value.

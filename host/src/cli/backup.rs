@@ -1,10 +1,9 @@
 //! `hookwright backup`: a copy of the store, made by the running host.
-use std::path::Path;
 use std::process::ExitCode;
 
 use serde_json::json;
 
-use super::api::Api;
+use super::api::Where;
 use super::events::safe;
 use crate::model::Name;
 
@@ -17,8 +16,8 @@ pub(super) struct Args {
     name: Option<Name>,
 }
 
-pub(super) fn run(config: &Path, as_json: bool, args: &Args) -> anyhow::Result<ExitCode> {
-    let api = Api::new(&super::load(config)?);
+pub(super) fn run(host: &Where<'_>, as_json: bool, args: &Args) -> anyhow::Result<ExitCode> {
+    let api = host.api()?;
     let asked = json!({ "name": args.name.as_ref().map(ToString::to_string) });
     let made = super::block_on(api.post_patiently("backups", &asked))?;
     if as_json {

@@ -9,6 +9,7 @@ use base64::Engine;
 use serde_json::Value;
 
 use super::api::Api;
+use super::paint::Paint;
 use super::show::story;
 use crate::app::{App, Setup};
 use crate::clock::{Clock, random_u64};
@@ -60,10 +61,12 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
         }
         super::print(&format!(
             "\nThe host keeps running.\n  console   http://{}/\n  events    http://{}/in/github\n\
+             \x20 anything  http://{}/in/bin   any method, any body: it is in the console\n\
              \x20 settings  {path}\nIn another terminal:\n\
              \x20 hookwright --config {path} send github\n  hookwright --config {path} tail\n\
              Ctrl-C ends it.\n",
             app.admin_address(),
+            app.ingress_address(),
             app.ingress_address(),
             path = path.display(),
         ));
@@ -129,6 +132,7 @@ fn settings(
     let mut text = format!(
         "# The demo's settings; made anew each time it starts.\n\
          [ingress]\nlisten = \"{ingress}\"\n\n[admin]\nlisten = \"{admin}\"\n\n[log]\nlevel = \"warn\"\n\n\
+         # Captures anything.\n[sources.bin]\nbin = true\n\n\
          [sources.github]\nverify = {{ scheme = \"github\", secrets = [\"file:github.key\"] }}\n\
          plugins = [{plugins}]\ndestinations = [\"receiver\"]\n\n\
          [destinations.receiver]\nurl = \"http://{receiver}/hooks\"\nallow_private = true\n\
@@ -173,7 +177,7 @@ async fn tell(config: &Config, receiver: &mut receiver::Receiver) -> anyhow::Res
         loop {
             let event = api.get(&format!("events/{id}")).await?;
             if event["deliveries"][0]["state"] == "delivered" {
-                return anyhow::Ok(story(&event));
+                return anyhow::Ok(story(&event, Paint::stdout()));
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }

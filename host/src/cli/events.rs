@@ -1,11 +1,11 @@
 //! `hookwright events`: which events there are.
-use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 
-use super::api::{Api, query};
+use super::api::{Where, query};
+use super::paint::Paint;
 use crate::clock::moment;
 use crate::config::parse_duration;
 
@@ -57,30 +57,39 @@ impl Which {
 pub(super) struct Args {
     #[command(flatten)]
     which: Which,
+    /// Whose body as it came holds this text, byte for byte. A bounded search.
+    #[arg(long)]
+    text: Option<String>,
     /// At most this many, up to 1000.
-    #[arg(long, default_value_t = 50)]
-    limit: usize,
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..=1_000))]
+    limit: u64,
     /// Only older than this event: the next page.
     #[arg(long)]
     before: Option<String>,
 }
 
-pub(super) fn run(config: &Path, json: bool, args: &Args) -> anyhow::Result<ExitCode> {
-    let config = super::load(config)?;
+pub(super) fn run(host: &Where<'_>, json: bool, args: &Args) -> anyhow::Result<ExitCode> {
     let mut pairs = args.which.pairs();
     pairs.push(("limit", Some(args.limit.to_string())));
     pairs.push(("before", args.before.clone()));
-    let page = super::block_on(Api::new(&config).get(&format!("events{}", query(&pairs))))?;
+    pairs.push(("text", args.text.clone()));
+    let page = super::block_on(host.api()?.get(&format!("events{}", query(&pairs))))?;
     if json {
         super::print(&format!("{page:#}\n"));
         return Ok(ExitCode::SUCCESS);
     }
+    let paint = Paint::stdout();
     let mut out = String::new();
     for event in page["events"].as_array().into_iter().flatten() {
-        out.push_str(&line(event));
+        out.push_str(&line(event, paint));
     }
     if out.is_empty() {
         out.push_str("no events\n");
+    }
+    if let Some(looked_at) = page["searched"]["events"].as_u64() {
+        let complete = page["searched"]["complete"] == true;
+        let rest = if complete { "all that fit" } else { "there are more" };
+        out.push_str(&format!("looked into {looked_at} bodies, {rest}\n"));
     }
     if let Some(next) = page["next"].as_str() {
         out.push_str(&format!("more: --before {next}\n"));
@@ -90,7 +99,7 @@ pub(super) fn run(config: &Path, json: bool, args: &Args) -> anyhow::Result<Exit
 }
 
 /// One event in one line, for people.
-pub(super) fn line(event: &Value) -> String {
+pub(super) fn line(event: &Value, paint: Paint) -> String {
     let text = |key: &str| safe(event[key].as_str().unwrap_or_default());
     let mut out = format!(
         "{}  {}  {} {}  {}",
@@ -98,11 +107,11 @@ pub(super) fn line(event: &Value) -> String {
         text("id"),
         text("source"),
         text("kind"),
-        text("state"),
+        paint.state(&text("state")),
     );
     for delivery in event["deliveries"].as_array().into_iter().flatten() {
         let text = |key: &str| safe(delivery[key].as_str().unwrap_or_default());
-        out.push_str(&format!("  {}:{}", text("destination"), text("state")));
+        out.push_str(&format!("  {}:{}", text("destination"), paint.state(&text("state"))));
         if delivery["attempts"].as_u64().unwrap_or_default() > 1 {
             out.push_str(&format!("({})", delivery["attempts"]));
         }

@@ -1,24 +1,35 @@
 //! The commands: parse into one enum, then one match. One file for each.
 mod api;
+mod audit;
 mod backup;
 mod check;
 mod demo;
+mod destinations;
 mod doctor;
 mod events;
+mod listen;
+mod pages;
+mod paint;
 pub mod plugin;
+mod plugins;
 mod rejected;
 mod replay;
 mod replays;
 mod send;
 mod serve;
 mod show;
+mod sources;
+mod stats;
 mod tail;
+mod token;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
+
+use api::Where;
 
 use crate::config::{Config, Sources};
 use crate::plugins::Compiler;
@@ -31,6 +42,10 @@ struct Cli {
     /// The settings file.
     #[arg(long, global = true, default_value = "hookwright.toml", env = "HOOKWRIGHT_CONFIG")]
     config: PathBuf,
+    /// The admin side of a host elsewhere, `https://hooks.example.com:8081`, in the place of
+    /// the one that the settings describe. Its token is in HOOKWRIGHT_TOKEN.
+    #[arg(long, global = true, value_name = "URL", env = "HOOKWRIGHT_HOST")]
+    host: Option<String>,
     /// Answer in JSON, for programs.
     #[arg(long, global = true)]
     json: bool,
@@ -73,6 +88,21 @@ enum Command {
     Replays(replays::Args),
     /// Follow events as they come and as they change.
     Tail(tail::Args),
+    /// List destinations with their health and backlog, or switch one.
+    Destinations(destinations::Args),
+    /// List sources, or show how one is set up at its provider.
+    Sources(sources::Args),
+    /// List plugins: versions in force, calls, failures, candidates.
+    Plugins,
+    /// The host in figures: backlog, rates, lag.
+    Stats,
+    /// Show who changed what and when.
+    Audit(audit::Args),
+    /// Make tokens for the admin API.
+    #[command(subcommand)]
+    Token(token::Command),
+    /// Hand live events on to a service on this machine, each once, and show its answers.
+    Listen(listen::Args),
     /// Copy the running host's store into a new folder.
     Backup(backup::Args),
     /// Run a host with a demo source, plugins and a local receiver, and send an event through.
@@ -80,6 +110,10 @@ enum Command {
     /// Make, build and check plugins.
     #[command(subcommand)]
     Plugin(plugin::Command),
+    /// Print completions for a shell.
+    Completions(pages::Completions),
+    /// Print the manual page, or write the pages of all commands.
+    Man(pages::Man),
     /// Compile one component, limited by the parent process. For the host's own use.
     #[command(hide = true)]
     CompilePlugin,
@@ -97,21 +131,31 @@ pub fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> anyhow::Result<ExitCode> {
-    let Cli { config, json, command } = cli;
+    let Cli { config, host, json, command } = cli;
+    let host = Where { config: &config, host: host.as_deref() };
     match command {
         Command::Serve => serve::run(&config),
         Command::Check => check::run(&config, json),
         Command::Doctor(args) => doctor::run(&config, json, &args),
         Command::Send(args) => send::run(&config, json, args),
-        Command::Events(args) => events::run(&config, json, &args),
-        Command::Show(args) => show::run(&config, json, &args),
-        Command::Rejected(args) => rejected::run(&config, json, &args),
-        Command::Replay(args) => replay::run(&config, json, &args),
-        Command::Replays(args) => replays::run(&config, json, &args),
-        Command::Tail(args) => tail::run(&config, json, &args),
-        Command::Backup(args) => backup::run(&config, json, &args),
+        Command::Events(args) => events::run(&host, json, &args),
+        Command::Show(args) => show::run(&host, json, &args),
+        Command::Rejected(args) => rejected::run(&host, json, &args),
+        Command::Replay(args) => replay::run(&host, json, &args),
+        Command::Replays(args) => replays::run(&host, json, &args),
+        Command::Tail(args) => tail::run(&host, json, &args),
+        Command::Destinations(args) => destinations::run(&host, json, &args),
+        Command::Sources(args) => sources::run(&host, json, &args),
+        Command::Plugins => plugins::run(&host, json),
+        Command::Stats => stats::run(&host, json),
+        Command::Audit(args) => audit::run(&host, json, &args),
+        Command::Token(command) => token::run(&command, json),
+        Command::Listen(args) => listen::run(&host, json, &args),
+        Command::Backup(args) => backup::run(&host, json, &args),
         Command::Demo(args) => demo::run(args),
         Command::Plugin(command) => plugin::run(&config, command, json),
+        Command::Completions(args) => pages::completions(&args),
+        Command::Man(args) => pages::man(&args),
         Command::CompilePlugin => {
             let code = crate::plugins::compile_child_main(std::io::stdin(), std::io::stdout());
             Ok(ExitCode::from(code))

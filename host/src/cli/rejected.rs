@@ -1,10 +1,9 @@
 //! `hookwright rejected`: why requests of a source were refused.
-use std::path::Path;
 use std::process::ExitCode;
 
 use serde_json::Value;
 
-use super::api::{Api, query};
+use super::api::{Where, escaped};
 use super::events::safe;
 use crate::clock::moment;
 
@@ -15,11 +14,9 @@ pub(super) struct Args {
     source: String,
 }
 
-pub(super) fn run(config: &Path, json: bool, args: &Args) -> anyhow::Result<ExitCode> {
-    let config = super::load(config)?;
-    // Escaped as a value of a query is.
-    let name = query(&[("", Some(args.source.clone()))]).split_off(2);
-    let page = super::block_on(Api::new(&config).get(&format!("sources/{name}/rejected")))?;
+pub(super) fn run(host: &Where<'_>, json: bool, args: &Args) -> anyhow::Result<ExitCode> {
+    let path = format!("sources/{}/rejected", escaped(&args.source));
+    let page = super::block_on(host.api()?.get(&path))?;
     if json {
         super::print(&format!("{page:#}\n"));
         return Ok(ExitCode::SUCCESS);

@@ -1,13 +1,12 @@
 //! `hookwright replay`: handle events again.
 use std::io::{IsTerminal, Write};
-use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use serde_json::{Map, Value, json};
 
-use super::api::Api;
+use super::api::{Api, Where};
 use super::events::{Which, safe};
 use super::replays::line;
 
@@ -38,9 +37,8 @@ pub(super) struct Args {
     which: Which,
 }
 
-pub(super) fn run(config: &Path, json: bool, args: &Args) -> anyhow::Result<ExitCode> {
-    let config = super::load(config)?;
-    let api = Api::new(&config);
+pub(super) fn run(host: &Where<'_>, json: bool, args: &Args) -> anyhow::Result<ExitCode> {
+    let api = host.api()?;
     let filter = filter(&args.which);
     if args.events.is_empty() == filter.is_empty() {
         bail!(

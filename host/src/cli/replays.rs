@@ -1,10 +1,9 @@
 //! `hookwright replays`: the bulk replays, how far each has come; stop and resume.
-use std::path::Path;
 use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
-use super::api::Api;
+use super::api::Where;
 use crate::clock::moment;
 
 #[derive(Debug, clap::Args)]
@@ -21,12 +20,11 @@ enum Act {
     Resume { id: u64 },
 }
 
-pub(super) fn run(config: &Path, json: bool, args: &Args) -> anyhow::Result<ExitCode> {
-    let config = super::load(config)?;
-    let api = Api::new(&config);
+pub(super) fn run(host: &Where<'_>, json: bool, args: &Args) -> anyhow::Result<ExitCode> {
+    let api = host.api()?;
     let answer = super::block_on(async {
         match &args.act {
-            None => api.get("replays").await,
+            None => api.get("replays?limit=1000").await,
             Some(Act::Stop { id }) => api.post(&format!("replays/{id}/stop"), &json!({})).await,
             Some(Act::Resume { id }) => api.post(&format!("replays/{id}/resume"), &json!({})).await,
         }

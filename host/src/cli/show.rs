@@ -1,11 +1,11 @@
 //! `hookwright show`: what happened to one event, step by step.
-use std::path::Path;
 use std::process::ExitCode;
 
 use serde_json::Value;
 
-use super::api::Api;
+use super::api::Where;
 use super::events::safe;
+use super::paint::Paint;
 use crate::clock::moment;
 
 #[derive(Debug, clap::Args)]
@@ -14,16 +14,15 @@ pub(super) struct Args {
     event: String,
 }
 
-pub(super) fn run(config: &Path, json: bool, args: &Args) -> anyhow::Result<ExitCode> {
-    let config = super::load(config)?;
+pub(super) fn run(host: &Where<'_>, json: bool, args: &Args) -> anyhow::Result<ExitCode> {
     let id = safe(&args.event).replace(['/', '?', '#'], "");
-    let event = super::block_on(Api::new(&config).get(&format!("events/{id}")))?;
-    super::print(&if json { format!("{event:#}\n") } else { story(&event) });
+    let event = super::block_on(host.api()?.get(&format!("events/{id}")))?;
+    super::print(&if json { format!("{event:#}\n") } else { story(&event, Paint::stdout()) });
     Ok(ExitCode::SUCCESS)
 }
 
 /// An event's life, for people.
-pub(super) fn story(event: &Value) -> String {
+pub(super) fn story(event: &Value, paint: Paint) -> String {
     let text = |value: &Value| safe(value.as_str().unwrap_or_default());
     let mut out = format!(
         "{}  {} {}\n{}  received, {} bytes of {}\n",
@@ -38,23 +37,23 @@ pub(super) fn story(event: &Value) -> String {
         },
     );
     for ruling in event["rulings"].as_array().into_iter().flatten() {
-        out.push_str(&verdict(ruling));
+        out.push_str(&verdict(ruling, paint));
     }
     if let Some(reason) = event["reason"].as_str() {
-        out.push_str(&format!("  {}: {}\n", text(&event["state"]), safe(reason)));
+        out.push_str(&format!("  {}: {}\n", paint.state(&text(&event["state"])), safe(reason)));
     }
     for delivery in event["deliveries"].as_array().into_iter().flatten() {
         out.push_str(&format!(
             "  to {}: {}{}\n",
             text(&delivery["destination"]),
-            text(&delivery["state"]),
+            paint.state(&text(&delivery["state"])),
             delivery["cause"]
                 .as_str()
                 .map(|cause| format!(", {}", safe(cause)))
                 .unwrap_or_default(),
         ));
         for attempt in delivery["log"].as_array().into_iter().flatten() {
-            out.push_str(&tried(attempt));
+            out.push_str(&tried(attempt, paint));
         }
         if delivery["state"] == "waiting" {
             let due = moment(delivery["due_ms"].as_u64().unwrap_or_default());
@@ -64,7 +63,7 @@ pub(super) fn story(event: &Value) -> String {
     out
 }
 
-fn verdict(ruling: &Value) -> String {
+fn verdict(ruling: &Value, paint: Paint) -> String {
     let digest = ruling["digest"].as_str().unwrap_or("none").chars().take(12).collect::<String>();
     let reason = match &ruling["reason"] {
         Value::String(reason) => format!(": {}", safe(reason)),
@@ -72,7 +71,7 @@ fn verdict(ruling: &Value) -> String {
         _ => String::new(),
     };
     let name = safe(ruling["plugin"].as_str().unwrap_or_default());
-    let decision = safe(ruling["decision"].as_str().unwrap_or_default());
+    let decision = paint.state(ruling["decision"].as_str().unwrap_or_default());
     let mut out = format!("  {name} ({digest}) {decision}{reason}, {} µs\n", ruling["took_us"]);
     for line in ruling["log"].as_array().into_iter().flatten() {
         out.push_str(&format!("    log: {}\n", safe(line.as_str().unwrap_or_default())));
@@ -80,10 +79,10 @@ fn verdict(ruling: &Value) -> String {
     out
 }
 
-fn tried(attempt: &Value) -> String {
+fn tried(attempt: &Value, paint: Paint) -> String {
     let end = match attempt["status"].as_u64() {
-        Some(status) => status.to_string(),
-        None if attempt["taken"] == true => "taken".to_owned(),
+        Some(status) => paint.status(status),
+        None if attempt["taken"] == true => paint.good("taken"),
         None => format!(
             "{}: {}",
             safe(attempt["cause"].as_str().unwrap_or_default()),

@@ -1,5 +1,4 @@
 //! `hookwright tail`: events as they come and as they change.
-use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context;
@@ -7,8 +6,9 @@ use http::Method;
 use http_body_util::BodyExt;
 use serde_json::Value;
 
-use super::api::{Api, query};
+use super::api::{Where, query};
 use super::events::line;
+use super::paint::Paint;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -26,14 +26,14 @@ pub(super) struct Args {
     count: Option<u64>,
 }
 
-pub(super) fn run(config: &Path, json: bool, args: &Args) -> anyhow::Result<ExitCode> {
-    let config = super::load(config)?;
+pub(super) fn run(host: &Where<'_>, json: bool, args: &Args) -> anyhow::Result<ExitCode> {
     let pairs = [
         ("source", args.source.clone()),
         ("kind", args.kind.clone()),
         ("destination", args.destination.clone()),
     ];
-    let api = Api::new(&config);
+    let api = host.api()?;
+    let paint = Paint::stdout();
     super::block_on(async {
         let path = format!("stream{}", query(&pairs));
         let mut body = api.ask(Method::GET, &path, None).await?.into_body();
@@ -46,7 +46,7 @@ pub(super) fn run(config: &Path, json: bool, args: &Args) -> anyhow::Result<Exit
                 let raw: Vec<u8> = pending.drain(..=end).collect();
                 let Some(data) = raw.strip_prefix(b"data: ") else { continue };
                 let event: Value = serde_json::from_slice(data).context("a line is no JSON")?;
-                super::print(&if json { format!("{event}\n") } else { line(&event) });
+                super::print(&if json { format!("{event}\n") } else { line(&event, paint) });
                 left -= 1;
                 if left == 0 {
                     return Ok(ExitCode::SUCCESS);

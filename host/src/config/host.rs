@@ -8,9 +8,7 @@ use ipnet::IpNet;
 use super::access::NETWORK;
 use super::kind::{ADDRESS, Choice, DURATION, File, Flag, List, PUBLIC_URL, SIZE, whole};
 use super::reader::Section;
-use super::secret;
 use super::unit::Fault;
-use crate::signing::Secret;
 
 /// `[ingress]`: where webhooks come in.
 #[derive(Debug, Clone)]
@@ -52,14 +50,6 @@ pub struct TlsConfig {
     pub cert: PathBuf,
     pub key: PathBuf,
     pub client_ca: Option<PathBuf>,
-}
-
-/// `[admin]`: the API, the console and the metrics.
-#[derive(Debug, Clone)]
-pub struct AdminConfig {
-    pub listen: SocketAddr,
-    /// Never none unless `listen` is a loopback address.
-    pub token: Option<Secret>,
 }
 
 /// `[store]`.
@@ -213,23 +203,6 @@ impl TlsConfig {
         let doc = "Authorities whose client certificates are believed, PEM. Clients without one are served, except by sources with `client`.";
         let client_ca = s.key("client_ca", file(), doc).optional("none asked for");
         Some(Self { cert: cert?, key: key?, client_ca })
-    }
-}
-
-impl AdminConfig {
-    pub(super) fn read(s: &Section<'_, '_>) -> Self {
-        let listen = s
-            .key("listen", ADDRESS, "The API, the console, `/metrics`, `/healthz` and `/readyz`.")
-            .default("127.0.0.1:8081");
-        let doc = "Asked for by the API as `authorization: Bearer …`. Required unless `listen` is a loopback address.";
-        let token = s.key("token", secret::ANY, doc).optional("none");
-        if !listen.ip().is_loopback() && s.entry("token").is_none() {
-            let help =
-                "add `token = \"env:HOOKWRIGHT_ADMIN_TOKEN\"`, or listen on a loopback address";
-            let fault = Fault::new(format!("listens on {listen} without a token"), help);
-            s.wrong("listen", fault);
-        }
-        Self { listen, token }
     }
 }
 

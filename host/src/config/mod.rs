@@ -4,6 +4,7 @@
 //! over it (`overrides`), and one typed pass reads it (`reader`, `setting`, `kind`). The
 //! same pass over an empty tree makes the reference page (`reference`).
 mod access;
+mod admin;
 mod alerts;
 mod answer;
 mod checks;
@@ -31,6 +32,7 @@ mod verify;
 mod written;
 
 pub use access::{AccessConfig, ClientConfig};
+pub use admin::{AdminConfig, TokenConfig, TokenScope};
 pub use alerts::{AlertsConfig, OWN_SOURCES, PagerDutyConfig};
 pub use answer::AnswerConfig;
 pub use destination::{
@@ -39,8 +41,8 @@ pub use destination::{
     TransportConfig,
 };
 pub use host::{
-    AdminConfig, ClientHeader, DeliveryConfig, EngineConfig, IngressConfig, LogConfig, LogFormat,
-    LogLevel, RetentionConfig, StoreConfig, TlsConfig,
+    ClientHeader, DeliveryConfig, EngineConfig, IngressConfig, LogConfig, LogFormat, LogLevel,
+    RetentionConfig, StoreConfig, TlsConfig,
 };
 pub use mistake::{Excerpt, Mistake, Mistakes, Place};
 pub use plugin::{CandidateConfig, OnFailure, PluginConfig, PluginLimits, QuarantineConfig};

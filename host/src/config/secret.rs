@@ -30,7 +30,7 @@ impl Kind for SecretRef {
 }
 
 /// What a reference leads to.
-fn bytes(at: &At<'_, '_>) -> Option<Vec<u8>> {
+pub(super) fn bytes(at: &At<'_, '_>) -> Option<Vec<u8>> {
     let Some(text) = at.node.text() else {
         return mismatch(at, "a secret", "\"env:NAME\"");
     };

@@ -4,11 +4,11 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::admin::AdminConfig;
 use super::alerts::AlertsConfig;
 use super::destination::DestinationConfig;
 use super::host::{
-    AdminConfig, DeliveryConfig, EngineConfig, IngressConfig, LogConfig, RetentionConfig,
-    StoreConfig,
+    DeliveryConfig, EngineConfig, IngressConfig, LogConfig, RetentionConfig, StoreConfig,
 };
 use super::kind::{DURATION, File};
 use super::mistake::{Mistake, Mistakes, Place};

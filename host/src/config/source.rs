@@ -28,6 +28,8 @@ pub struct SourceConfig {
     pub access: AccessConfig,
     /// Keep and hand on the plain body.
     pub decompress: bool,
+    /// Takes any method.
+    pub bin: bool,
     pub validate: Option<ValidateConfig>,
     /// None tells the event's id.
     pub answer: Option<AnswerConfig>,
@@ -111,7 +113,16 @@ impl SourceConfig {
         destinations: &[&str],
         public_base: Option<&str>,
     ) -> Option<Self> {
-        s.missing("verify", "add `verify = { scheme = \"…\", secrets = [\"env:NAME\"] }`, or `verify = { scheme = \"none\" }` to let anybody post");
+        let doc = "A bin: takes a request of any method from anybody, and keeps it with its headers, body and query, to be looked at. The method is its kind. `verify` is not required.";
+        let bin = s.key("bin", Flag, doc).default("false");
+        if !bin {
+            s.missing("verify", "add `verify = { scheme = \"…\", secrets = [\"env:NAME\"] }`, or `verify = { scheme = \"none\" }` to let anybody post");
+        } else if s.entry("verify").is_some() {
+            s.wrong(
+                "verify",
+                Fault::new("has no meaning for a bin, which takes anything", "remove it"),
+            );
+        }
         let doc = "The URL that the provider posts to, for schemes that sign it; without a query.";
         let url = s.key("public_url", PUBLIC_URL, doc);
         let url = url.optional("`/in/NAME` behind `ingress.public_url`");
@@ -120,7 +131,10 @@ impl SourceConfig {
         let doc = "How a request proves that it comes from the source. Required.";
         let read = |inner: &Section<'_, '_>| Some(verify::read(inner, url.as_deref()));
         let verify = s.optional_section("verify", doc, read);
-        let (scheme, verify) = verify.unwrap_or_default();
+        let (scheme, verify) = match verify {
+            None if bin => (Some(Scheme::None), Some(Verify::None)),
+            verify => verify.unwrap_or_default(),
+        };
         let doc = "Plugins that see the event, in order.";
         let plugins = Reference { what: "plugin", names: plugins };
         let plugins = s.key("plugins", List(plugins), doc).default("[]");
@@ -150,6 +164,7 @@ impl SourceConfig {
             dedupe,
             access,
             decompress,
+            bin,
             validate,
             answer,
             max_body,

@@ -228,6 +228,7 @@ impl Inner {
             head.headers.remove(header::CONTENT_LENGTH);
         }
         source.strip(&mut head.headers);
+        let kind = source.capture(&mut head, kind);
         let body = plain.unwrap_or(bytes);
         let (name, size) = (source.name.clone(), body.len());
         let event = NewEvent { source: name, kind, headers: head.headers, body, dedupe };

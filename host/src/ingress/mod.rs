@@ -118,6 +118,9 @@ pub struct SourceOptions {
     /// Takes a verified body's `content-encoding` away: what is kept and handed on
     /// is the plain body, of at most `max_body`. Default false: as it came.
     pub decompress: bool,
+    /// Takes anything of any method unverified, and keeps the method and the query
+    /// with it. Default false.
+    pub bin: bool,
     /// Of arrays and objects in each other, where the content type is JSON. Default 100.
     pub max_json_depth: usize,
     /// Refuses a verified request that is not so. None: takes all.
@@ -142,6 +145,7 @@ impl Default for SourceOptions {
             rate: None,
             max_body: 1024 * 1024,
             decompress: false,
+            bin: false,
             max_json_depth: 100,
             rules: None,
             answer: None,

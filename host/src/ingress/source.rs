@@ -1,7 +1,8 @@
 //! One source, its settings made ready for use.
 use std::sync::Arc;
 
-use http::{HeaderMap, Method, Uri, header};
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
 use ipnet::IpNet;
 use tokio::time::Instant;
 
@@ -20,12 +21,16 @@ use crate::model::{Name, Rules, is_deeper};
 use crate::server::Peer;
 use crate::signing::{Refusal, Request, Secret, Verified, Verifier};
 
+static METHOD: HeaderName = HeaderName::from_static("hookwright-method");
+static QUERY: HeaderName = HeaderName::from_static("hookwright-query");
+
 pub(super) struct Source {
     pub(super) name: Name,
     pub(super) facts: Facts,
     pub(super) max_body: usize,
     pub(super) answer: Option<Answer>,
     pub(super) decompress: bool,
+    bin: bool,
     max_json_depth: usize,
     rules: Option<Arc<Rules>>,
     pub(super) meters: Meters,
@@ -58,6 +63,7 @@ impl Source {
             max_body: options.max_body,
             answer: options.answer.clone(),
             decompress: options.decompress,
+            bin: options.bin,
             max_json_depth: options.max_json_depth,
             rules: options.rules.clone(),
             meters: Meters::new(&name, reasons(), secrets, options.answer.as_ref()),
@@ -94,7 +100,7 @@ impl Source {
         client: Client,
         now: Instant,
     ) -> Result<(), Refused> {
-        if method != Method::POST && !self.verifier.greets(method) {
+        if method != Method::POST && !self.bin && !self.verifier.greets(method) {
             return Err(Refused::Method);
         }
         if self.require_tls && !client.secure {
@@ -142,6 +148,9 @@ impl Source {
         fetch: &dyn Fetch,
         now: Instant,
     ) -> Result<Verified, Refused> {
+        if self.bin {
+            return Ok(Verified::Event { secret: None });
+        }
         let refused = |refusal| {
             let challenge = self.verifier.challenge();
             match refusal {
@@ -169,6 +178,24 @@ impl Source {
         now: Instant,
     ) -> Option<Box<Seen>> {
         self.activity.rejects.look(head, body, self.verifier.credential(), now)
+    }
+
+    /// A bin keeps how it was asked too, in headers of the host's own; the
+    /// method is the kind where the settings name none.
+    pub(super) fn capture(&self, head: &mut Parts, kind: Box<str>) -> Box<str> {
+        if !self.bin {
+            return kind;
+        }
+        let method = HeaderValue::from_str(head.method.as_str());
+        let query = head.uri.query().map(HeaderValue::from_str);
+        let told = [(&METHOD, Some(method)), (&QUERY, query)];
+        for (name, value) in told {
+            head.headers.remove(name);
+            if let Some(Ok(value)) = value {
+                head.headers.insert(name, value);
+            }
+        }
+        if kind.is_empty() { head.method.as_str().into() } else { kind }
     }
 
     /// Takes out what must not be kept with the event.

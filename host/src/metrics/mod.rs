@@ -4,6 +4,10 @@
 use ::metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
+mod snapshot;
+
+pub use snapshot::{Buckets, Snapshot, quantile};
+
 /// Requests at the ingress, by `source` and `status`.
 pub const REQUESTS: &str = "hookwright_ingress_requests_total";
 /// Requests refused, by `source` and `reason`.
@@ -88,7 +92,7 @@ pub const SOURCE_ANOMALY: &str = "hookwright_source_anomaly";
 pub const CERTIFICATE_RELOADS: &str = "hookwright_certificate_reloads_total";
 
 /// Seconds: from a plugin call of microseconds to a delivery that waited for days.
-const SECONDS: &[f64] = &[
+pub const SECONDS: &[f64] = &[
     0.000_01, 0.000_05, 0.000_1, 0.000_5, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0,
     300.0, 3_600.0, 86_400.0,
 ];

@@ -14,7 +14,7 @@ pub struct DeliveryKey {
 }
 
 /// A change to the headers of a delivery; none removes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct HeaderEdit {
     pub name: String,
     pub value: Option<String>,
@@ -81,7 +81,7 @@ impl Delivery {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum DeliveryState {
     /// Due now or later.
@@ -106,7 +106,7 @@ impl DeliveryState {
 }
 
 /// How an attempt ended where the destination gave no status.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Cause {
     /// The name did not resolve.

@@ -35,7 +35,7 @@ impl Event {
 }
 
 /// How far the routing of an event has come. What happened afterwards is in its deliveries.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum EventState {
     /// Written down, not routed yet.

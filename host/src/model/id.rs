@@ -13,7 +13,12 @@ const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 /// bits that name the store, so that two stores never give the same id.
 ///
 /// Written `evt_` and 26 characters; it never holds a `.`, as Standard Webhooks asks.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, utoipa::ToSchema)]
+#[schema(
+    value_type = String,
+    pattern = "^evt_[0-7][0-9A-HJKMNP-TV-Za-hjkmnp-tv-z]{25}$",
+    example = "evt_01KB0W3V8Y00058YBKV3B0W3V8"
+)]
 pub struct EventId(u128);
 
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]

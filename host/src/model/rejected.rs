@@ -4,12 +4,13 @@ use std::net::IpAddr;
 use serde::Serialize;
 
 /// What is left of the request: redacted, cut, and never more than about 6 KiB.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 pub struct Rejected {
     /// The id that its sender got, and that the log has.
     pub request: String,
     /// Milliseconds since 1970.
     pub at_ms: u64,
+    #[schema(value_type = String)]
     pub client: IpAddr,
     /// As in the metrics.
     pub reason: &'static str,

@@ -5,7 +5,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 /// The SHA-256 of a component file: the version of a plugin.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, utoipa::ToSchema)]
+#[schema(value_type = String, pattern = "^[0-9a-f]{64}$")]
 pub struct Digest([u8; 32]);
 
 impl Digest {
@@ -59,7 +60,7 @@ impl<'de> Deserialize<'de> for Digest {
 }
 
 /// What one plugin said.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "kebab-case", tag = "decision", content = "reason")]
 pub enum Decision {
     Pass,
@@ -90,7 +91,7 @@ impl Decision {
 }
 
 /// One plugin's part in the routing of an event, kept with the event.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Ruling {
     pub plugin: String,
     /// The version that ruled; none where no version was loaded.

@@ -89,6 +89,10 @@ impl Lane {
         lane
     }
 
+    pub(super) fn pipeline(&self) -> Arc<Pipeline> {
+        self.pipeline.load_full()
+    }
+
     /// Puts a pipeline in force, and opens the lane where it was closed.
     pub(super) fn set_pipeline(&self, pipeline: Pipeline) {
         self.pipeline.store(Arc::new(pipeline));

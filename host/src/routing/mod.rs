@@ -18,7 +18,7 @@ use arc_swap::ArcSwap;
 use crate::clock::{Clock, millis};
 use crate::model::{Event, Name, Rules};
 use crate::plugins::Plugins;
-use crate::store::Store;
+use crate::store::{Routed, Store};
 use crate::tasks::Tasks;
 
 use lane::Lane;
@@ -188,6 +188,15 @@ impl Router {
         for lane in self.lanes.load().values() {
             lane.stir();
         }
+    }
+
+    /// What routing would come to now; nothing is recorded, and what plugins
+    /// would keep is forgotten. None where the source has no pipeline.
+    pub async fn preview(&self, event: &Arc<Event>) -> Option<Routed> {
+        let pipeline = self.lanes.load().get(&event.source)?.pipeline();
+        let (routed, changes) = pipeline::run(&pipeline, &self.parts, event, true, 0).await;
+        drop(changes);
+        Some(routed)
     }
 
     /// Puts new pipelines in force. The lane of a source that is gone stays

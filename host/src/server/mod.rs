@@ -28,7 +28,7 @@ pub use body::{BodyError, discard, read_body};
 pub use certificate::Certificate;
 pub use error_code::{ErrorCode, reference};
 pub use listen::{BindError, Listener, bind, serve};
-pub use problem::{Problem, RequestId};
+pub use problem::{Problem, ProblemDocument, RequestId};
 pub use tls::{Tls, TlsError, TlsFiles, certificate_end};
 pub use tower::Tower;
 

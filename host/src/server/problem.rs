@@ -39,16 +39,26 @@ pub struct Problem {
     errors: Vec<serde_json::Value>,
 }
 
-#[derive(Serialize)]
-struct Document<'p> {
+/// An error as it is told over HTTP: RFC 9457, and the code that it is known by.
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = Problem)]
+pub struct ProblemDocument<'p> {
+    /// A page about the code.
     r#type: String,
     title: &'static str,
+    /// As the answer's.
     status: u16,
+    /// Stable: see the page of the error codes.
     code: &'static str,
+    /// This case, and its cure.
     detail: &'p str,
+    /// Whether the same request may succeed later without a change.
     retryable: bool,
+    /// Names the request in the log.
     request: String,
+    /// Single things that are wrong, where there are several.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    #[schema(value_type = Vec<Object>, required = false)]
     errors: &'p [serde_json::Value],
 }
 
@@ -96,7 +106,7 @@ impl Problem {
     }
 
     pub(super) fn document(&self) -> Bytes {
-        let document = Document {
+        let document = ProblemDocument {
             r#type: format!(
                 "{}/blob/main/docs/errors.md#{}",
                 env!("CARGO_PKG_REPOSITORY"),

@@ -19,6 +19,7 @@ mod provider;
 mod request;
 mod scheme;
 mod secret;
+mod setup;
 mod sign;
 mod signer;
 mod template;
@@ -45,6 +46,7 @@ pub use scheme::{
     JwtScheme, PresetScheme, Verify,
 };
 pub use secret::Secret;
+pub use setup::{setup, title};
 pub use sign::{Format, Sign, formats};
 pub use signer::{NoKey, Signer};
 pub use template::{Template, TemplateError};

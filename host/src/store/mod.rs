@@ -3,6 +3,7 @@
 //! An event is durable once `append` resolves. Everything later (rulings,
 //! deliveries, attempts) is a row that a crash can at worst take back to an
 //! earlier state, which repeats work and loses none.
+mod audit;
 mod embedded;
 
 use std::future::Future;
@@ -19,6 +20,7 @@ use crate::model::{
     ReplayJob, Ruling, StateRow,
 };
 
+pub use audit::{AuditEntry, AuditLog, AuditQuery, Change};
 pub use embedded::{OpenError, Options, open};
 
 /// What ingress hands in.
@@ -181,7 +183,27 @@ pub struct EventQuery {
     pub limit: usize,
 }
 
-#[derive(Debug, Clone, serde::Serialize)]
+/// What a search in the bodies found.
+#[derive(Debug, Default)]
+pub struct Found {
+    pub rows: Vec<EventRow>,
+    /// Events whose bodies were looked into.
+    pub looked_at: u64,
+    /// The last event that was looked at, where there may be more: `before` of
+    /// the search that goes on.
+    pub stopped_at: Option<EventId>,
+}
+
+/// Events in the order in which they were accepted.
+#[derive(Debug)]
+pub struct FeedPage {
+    pub rows: Vec<EventRow>,
+    /// Everything up to here has been looked at, and no event will ever come
+    /// to lie before it: `after` of the page that goes on.
+    pub position: EventId,
+}
+
+#[derive(Debug, Clone, serde::Serialize, utoipa::ToSchema)]
 pub struct EventRow {
     pub id: EventId,
     pub source: String,
@@ -195,7 +217,7 @@ pub struct EventRow {
     pub deliveries: Vec<DeliveryRow>,
 }
 
-#[derive(Debug, Clone, serde::Serialize)]
+#[derive(Debug, Clone, serde::Serialize, utoipa::ToSchema)]
 pub struct DeliveryRow {
     pub destination: String,
     pub state: DeliveryState,
@@ -336,6 +358,20 @@ pub trait Store: Send + Sync + 'static {
     ) -> Result<DuePage, StoreError>;
 
     fn events(&self, query: &EventQuery) -> Result<Vec<EventRow>, StoreError>;
+
+    /// As `events`, of those whose body as it came holds the text, byte for
+    /// byte. Looks at a bounded number of events and bytes, for a bounded time.
+    fn search(&self, query: &EventQuery, text: &str) -> Result<Found, StoreError>;
+
+    /// The events that the query's filters leave, oldest first, after a
+    /// position; from none only the present position. Its own cursors and its
+    /// order play no part.
+    /// None where the position is of another store.
+    fn feed(
+        &self,
+        query: &EventQuery,
+        after: Option<EventId>,
+    ) -> Result<Option<FeedPage>, StoreError>;
 
     fn event(&self, id: EventId) -> Result<Option<EventDetail>, StoreError>;
 

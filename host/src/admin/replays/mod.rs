@@ -1,4 +1,5 @@
 //! Bulk replays: jobs that go on after a restart, at a chosen rate, until they are done or stopped.
+mod filter;
 mod wanted;
 
 use std::collections::BTreeMap;
@@ -9,20 +10,23 @@ use axum::Json;
 use axum::extract::{Path, State};
 use http::StatusCode;
 use parking_lot::Mutex;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use utoipa::{IntoParams, ToSchema};
 
 use super::Options;
 use super::events::blocking;
+use super::params::{Asked, Limit, Number, document};
 use super::problem::Problem;
-use super::replay::parse;
 use crate::clock::Clock;
-use crate::model::{ReplayJob, ReplayState};
+use crate::model::{EventId, ReplayJob, ReplayState};
 use crate::store::{Store, StoreError};
 use crate::tasks::Tasks;
 
-use wanted::{Request, Wanted};
+use filter::Filter;
+use wanted::{Request, Wanted, Way};
 
 /// When to go on where the store could not be read or written.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -135,7 +139,7 @@ impl Replays {
         Ok((!done).then_some((stepped.looked, wanted.rate)))
     }
 
-    fn create(&self, wanted: Wanted) -> Result<Value, StoreError> {
+    fn create(&self, wanted: Wanted) -> Result<Job, StoreError> {
         let _one = self.0.changing.lock();
         let last = self.0.jobs.lock().last_key_value().map_or(0, |(id, _)| *id);
         let job = ReplayJob {
@@ -154,7 +158,7 @@ impl Replays {
     }
 
     /// From the one state to the other, written down first.
-    fn change(&self, id: u64, from: ReplayState, to: ReplayState) -> Result<Value, Refused> {
+    fn change(&self, id: u64, from: ReplayState, to: ReplayState) -> Result<Job, Refused> {
         let _one = self.0.changing.lock();
         let (job, wanted) = {
             let jobs = self.0.jobs.lock();
@@ -173,7 +177,7 @@ impl Replays {
         Ok(shown)
     }
 
-    fn list(&self) -> Vec<Value> {
+    fn list(&self) -> Vec<Job> {
         let jobs = self.0.jobs.lock();
         jobs.values().rev().map(|entry| show(&entry.job, &entry.wanted)).collect()
     }
@@ -193,19 +197,55 @@ impl Parts {
     }
 }
 
-fn show(job: &ReplayJob, wanted: &Wanted) -> Value {
-    json!({
-        "id": job.id, "state": job.state, "created_ms": job.created_ms,
-        "looked": job.looked, "replayed": job.replayed, "progress": wanted.progress(job),
-        "after": job.after, "filter": wanted.filter, "way": wanted.way, "rate": wanted.rate,
-    })
+/// A bulk replay.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ReplayJob)]
+pub(super) struct Job {
+    /// From 1, in the order in which they were asked for.
+    id: u64,
+    state: ReplayState,
+    /// When it was asked for, milliseconds since 1970.
+    created_ms: u64,
+    /// Events looked at.
+    looked: u64,
+    /// Events or deliveries that begin anew.
+    replayed: u64,
+    /// Of the time that the filter spans, 0 to 1.
+    progress: f64,
+    /// The last event that was looked at.
+    after: Option<EventId>,
+    filter: Filter,
+    way: Way,
+    /// Events a second; none: as fast as the store takes them.
+    rate: Option<u32>,
 }
 
+fn show(job: &ReplayJob, wanted: &Wanted) -> Job {
+    Job {
+        id: job.id,
+        state: job.state,
+        created_ms: job.created_ms,
+        looked: job.looked,
+        replayed: job.replayed,
+        progress: wanted.progress(job),
+        after: job.after,
+        filter: wanted.filter.clone(),
+        way: wanted.way.clone(),
+        rate: wanted.rate,
+    }
+}
+
+/// Begin a bulk replay
+///
+/// A job of the host: the oldest event first, those that were accepted before
+/// now. It goes on after a restart, until it is done or stopped.
+#[utoipa::path(post, path = "/replays", tag = "replays", operation_id = "begin_replay",
+    request_body(content = inline(Option<Request>)), responses((status = 202, body = Job)))]
 pub(super) async fn create(
     State(options): State<Options>,
     body: bytes::Bytes,
-) -> Result<(StatusCode, Json<Value>), Problem> {
-    let request: Request = parse(&body)?;
+) -> Result<(StatusCode, Json<Job>), Problem> {
+    let request: Request = document(&body)?;
     let store = options.store.clone();
     let oldest_ms = blocking(move || Ok(store.usage()?.oldest_ms)).await?;
     let wanted = request.wanted(options.clock.now_ms(), oldest_ms)?;
@@ -213,31 +253,79 @@ pub(super) async fn create(
     Ok((StatusCode::ACCEPTED, Json(shown)))
 }
 
-pub(super) async fn list(State(options): State<Options>) -> Json<Value> {
-    Json(json!({ "replays": options.replays.list() }))
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Listed {
+    #[param(inline)]
+    state: Option<ReplayState>,
+    /// Only those that were asked for before this one: `next` of the page before.
+    #[param(inline)]
+    before: Option<Number>,
+    #[param(inline)]
+    limit: Option<Limit>,
 }
 
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ReplayPage)]
+pub(super) struct Page {
+    replays: Vec<Job>,
+    /// `before` of the next page, where there is one.
+    next: Option<u64>,
+}
+
+/// List bulk replays
+///
+/// With how far each has come, the latest first.
+#[utoipa::path(get, path = "/replays", tag = "replays", operation_id = "list_replays",
+    params(Listed), responses((status = 200, body = Page)))]
+pub(super) async fn list(
+    State(options): State<Options>,
+    Asked(wanted): Asked<Listed>,
+) -> Json<Page> {
+    let mut replays = options.replays.list();
+    replays.retain(|job| wanted.before.is_none_or(|before| job.id < before.0));
+    replays.retain(|job| wanted.state.is_none_or(|state| job.state == state));
+    let limit = wanted.limit.unwrap_or_default().0;
+    let more = replays.len() > limit;
+    replays.truncate(limit);
+    let next = replays.last().filter(|_| more).map(|last| last.id);
+    Json(Page { replays, next })
+}
+
+/// Show a bulk replay
+#[utoipa::path(get, path = "/replays/{id}", tag = "replays", operation_id = "show_replay",
+    params(("id" = u64, Path)), responses((status = 200, body = Job)))]
 pub(super) async fn show_one(
     State(options): State<Options>,
     Path(id): Path<String>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<Job>, Problem> {
     let jobs = options.replays.0.jobs.lock();
     let found = number(&id).and_then(|id| jobs.get(&id));
     let entry = found.ok_or_else(|| missing(&id))?;
     Ok(Json(show(&entry.job, &entry.wanted)))
 }
 
+/// Stop a bulk replay
+///
+/// What it has replayed so far is on its way.
+#[utoipa::path(post, path = "/replays/{id}/stop", tag = "replays", operation_id = "stop_replay",
+    params(("id" = u64, Path)), responses((status = 200, body = Job)))]
 pub(super) async fn stop(
     State(options): State<Options>,
     Path(id): Path<String>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<Job>, Problem> {
     change(options, id, ReplayState::Running, ReplayState::Stopped).await
 }
 
+/// Go on with a bulk replay that was stopped
+#[utoipa::path(post, path = "/replays/{id}/resume", tag = "replays",
+    operation_id = "resume_replay", params(("id" = u64, Path)),
+    responses((status = 200, body = Job)))]
 pub(super) async fn resume(
     State(options): State<Options>,
     Path(id): Path<String>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<Job>, Problem> {
     change(options, id, ReplayState::Stopped, ReplayState::Running).await
 }
 
@@ -246,7 +334,7 @@ async fn change(
     id: String,
     from: ReplayState,
     to: ReplayState,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<Job>, Problem> {
     let number = number(&id).ok_or_else(|| missing(&id))?;
     let changed = blocking(move || match options.replays.change(number, from, to) {
         Err(Refused::Store(error)) => Err(error),

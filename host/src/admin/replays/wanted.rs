@@ -1,8 +1,10 @@
 //! What a bulk replay is asked to do, and one step of it.
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
-use super::super::events::Filter;
+use super::super::params::Millis;
 use super::super::problem::Problem;
+use super::filter::Filter;
 use crate::model::{DeliveryState, EventId, ReplayJob, ReplayState};
 use crate::store::{EventQuery, EventRow, Store, StoreError};
 
@@ -12,8 +14,9 @@ const STEP: usize = 64;
 /// Of a second's events, so many a step takes, so that a low rate is an even one.
 const STEPS_A_SECOND: usize = 4;
 
-/// The body of the request.
-#[derive(Debug, Default, Deserialize)]
+/// What to replay, and how. At least one field of `filter` that chooses, or `recover`.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[schema(as = ReplayRequest)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Request {
     /// Which events; `limit` is how many in all.
@@ -25,17 +28,19 @@ pub(super) struct Request {
     #[serde(default)]
     original: bool,
     /// Events a second; none: as fast as the store takes them.
+    #[schema(minimum = 1)]
     rate: Option<u32>,
     /// All that is dead for a destination, instead of the others.
     recover: Option<Recover>,
 }
 
-#[derive(Debug, Deserialize)]
+/// All that is dead for a destination.
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Recover {
     destination: String,
     /// Milliseconds since 1970, inclusive.
-    since: u64,
+    since: Millis,
 }
 
 /// What a job is to do, as it is kept with it.
@@ -46,9 +51,11 @@ pub(super) struct Wanted {
     pub(super) rate: Option<u32>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// How events are replayed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = ReplayWay)]
 #[serde(rename_all = "kebab-case")]
-pub(super) enum Way {
+pub(in crate::admin) enum Way {
     /// Through today's plugins.
     Plugins,
     /// To one destination, as it was sent before.
@@ -71,7 +78,7 @@ impl Request {
                 return Err(Problem::invalid("`recover` says all: leave `filter` out"));
             }
             (Some(Recover { destination, since }), ..) => {
-                (Filter::dead_of(destination.clone(), since), Way::To(destination))
+                (Filter::dead_of(destination.clone(), since.0), Way::To(destination))
             }
             (None, Some(_), true) => {
                 return Err(Problem::invalid(
@@ -168,10 +175,10 @@ impl Wanted {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::admin::replay::parse;
+    use crate::admin::params::document;
 
     fn wanted(text: &str) -> Result<Wanted, String> {
-        let request: Request = parse(text.as_bytes()).map_err(|_| "no request".to_owned())?;
+        let request: Request = document(text.as_bytes()).map_err(|_| "no request".to_owned())?;
         request.wanted(2_000, Some(1_000)).map_err(|problem| format!("{problem:?}"))
     }
 

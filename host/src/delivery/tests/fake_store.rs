@@ -306,6 +306,14 @@ impl Store for FakeStore {
         panic!("delivery lists nothing")
     }
 
+    fn search(&self, _: &EventQuery, _: &str) -> Result<Found, StoreError> {
+        panic!("delivery searches nothing")
+    }
+
+    fn feed(&self, _: &EventQuery, _: Option<EventId>) -> Result<Option<FeedPage>, StoreError> {
+        panic!("delivery lists nothing")
+    }
+
     fn event(&self, _: EventId) -> Result<Option<EventDetail>, StoreError> {
         panic!("delivery shows nothing")
     }

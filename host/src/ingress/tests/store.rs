@@ -93,6 +93,14 @@ impl Store for MemoryStore {
         Err(StoreError::Closed)
     }
 
+    fn search(&self, _: &EventQuery, _: &str) -> Result<Found, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    fn feed(&self, _: &EventQuery, _: Option<EventId>) -> Result<Option<FeedPage>, StoreError> {
+        Err(StoreError::Closed)
+    }
+
     fn event(&self, _: EventId) -> Result<Option<EventDetail>, StoreError> {
         Err(StoreError::Closed)
     }

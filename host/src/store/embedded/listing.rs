@@ -15,9 +15,17 @@ use crate::model::{Attempt, DeliveryState, EventId, EventState, Ruling};
 use crate::store::{DeliveryDetail, DeliveryRow, EventDetail, EventQuery, EventRow, StoreError};
 
 const MOST: usize = 1_000;
+pub(super) const DELIVERIES: &str = "
+SELECT t.text, d.state, d.due, d.attempts, d.cause FROM delivery d
+CROSS JOIN destination t ON t.id = d.dest WHERE d.event = ?1 ORDER BY d.dest";
 const COLUMNS: &str = "e.id, s.text, k.text, e.state, e.body, e.replays, e.reason, \
                        e.segment, e.offset, e.length";
 const NAMES: &str = "CROSS JOIN name s ON s.id = e.source CROSS JOIN name k ON k.id = e.kind";
+
+/// How many rows a page has.
+pub(super) fn page(query: &EventQuery) -> usize {
+    query.limit.min(MOST)
+}
 
 /// The statement for a query, with its parameters; none where a filter names
 /// what the store never saw.
@@ -28,6 +36,7 @@ pub(super) fn statement(
     conn: &Connection,
     counts: &Counts,
     query: &EventQuery,
+    limit: usize,
 ) -> rusqlite::Result<Option<(String, Vec<Value>)>> {
     let mut filters = Filters::default();
     for (column, text) in [("source", &query.source), ("kind", &query.kind)] {
@@ -59,7 +68,6 @@ pub(super) fn statement(
         filters.delivery(dest, query.delivery);
         ("event e", "", "e.id")
     };
-    let limit = query.limit.min(MOST);
     let way = if query.oldest_first { "ASC" } else { "DESC" };
     let sql = format!(
         "SELECT {COLUMNS} FROM {from} {NAMES} WHERE 1{} {group} ORDER BY {row} {way} LIMIT {limit}",
@@ -119,21 +127,28 @@ pub(super) fn events(
     node: u64,
     query: &EventQuery,
 ) -> Result<Vec<EventRow>, StoreError> {
-    let Some((sql, parameters)) = statement(conn, counts, query)? else { return Ok(Vec::new()) };
+    let built = statement(conn, counts, query, page(query))?;
+    let Some((sql, parameters)) = built else { return Ok(Vec::new()) };
     let mut statement = conn.prepare(&sql)?;
     let mut rows = statement.query(rusqlite::params_from_iter(parameters))?;
-    let mut deliveries = conn.prepare(
-        "SELECT t.text, d.state, d.due, d.attempts, d.cause FROM delivery d
-         CROSS JOIN destination t ON t.id = d.dest WHERE d.event = ?1 ORDER BY d.dest",
-    )?;
+    let mut deliveries = conn.prepare(DELIVERIES)?;
     let mut page = Vec::new();
     while let Some(row) = rows.next()? {
-        let mut event = event_row(row, node)?;
-        let found = deliveries.query_map([event.id.row()], |row| delivery_row(row, 0))?;
-        event.deliveries = found.collect::<rusqlite::Result<_>>()?;
-        page.push(event);
+        page.push(whole_row(row, &mut deliveries, node)?);
     }
     Ok(page)
+}
+
+/// An event's row with those of its deliveries.
+pub(super) fn whole_row(
+    row: &Row<'_>,
+    deliveries: &mut rusqlite::Statement<'_>,
+    node: u64,
+) -> rusqlite::Result<EventRow> {
+    let mut event = event_row(row, node)?;
+    let found = deliveries.query_map([event.id.row()], |row| delivery_row(row, 0))?;
+    event.deliveries = found.collect::<rusqlite::Result<_>>()?;
+    Ok(event)
 }
 
 fn event_row(row: &Row<'_>, node: u64) -> rusqlite::Result<EventRow> {

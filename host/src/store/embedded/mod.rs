@@ -28,6 +28,7 @@ mod recovery;
 mod replays;
 mod scan;
 mod schema;
+mod search;
 mod segment;
 mod settle;
 mod space;
@@ -54,8 +55,8 @@ use self::query::Readers;
 use self::segment::Segments;
 use super::{
     AppendError, AppendFuture, Backlog, Backup, Condition, DueCursor, DuePage, EventDetail,
-    EventQuery, EventRow, Handoff, NewEvent, Purged, Routed, Settled, Store, StoreError,
-    UnroutedPage, Usage,
+    EventQuery, EventRow, FeedPage, Found, Handoff, NewEvent, Purged, Routed, Settled, Store,
+    StoreError, UnroutedPage, Usage,
 };
 use crate::clock::Clock;
 use crate::model::{EventId, ReplayJob, StateRow};
@@ -206,6 +207,18 @@ impl Store for Embedded {
 
     fn events(&self, query: &EventQuery) -> Result<Vec<EventRow>, StoreError> {
         self.read_events(query)
+    }
+
+    fn search(&self, query: &EventQuery, text: &str) -> Result<Found, StoreError> {
+        self.read_search(query, text)
+    }
+
+    fn feed(
+        &self,
+        query: &EventQuery,
+        after: Option<EventId>,
+    ) -> Result<Option<FeedPage>, StoreError> {
+        self.read_feed(query, after)
     }
 
     fn event(&self, id: EventId) -> Result<Option<EventDetail>, StoreError> {

@@ -1,12 +1,12 @@
 //! Reads: each sees all that was handed in before it, unless the index can't be written.
 use super::ops::{Asked, Op, Trouble};
 use super::query::{self, LostRecords};
-use super::{Embedded, listing, replays, schema, state};
+use super::{Embedded, listing, replays, schema, search, state};
 use crate::metrics::STORE_BYTES;
 use crate::model::{EventId, Name, ReplayJob, StateRow};
 use crate::store::{
-    Backlog, Condition, DueCursor, DuePage, EventDetail, EventQuery, EventRow, StoreError,
-    UnroutedPage, Usage,
+    Backlog, Condition, DueCursor, DuePage, EventDetail, EventQuery, EventRow, FeedPage, Found,
+    StoreError, UnroutedPage, Usage,
 };
 
 /// So many waiting rows are looked at for the oldest event.
@@ -112,6 +112,40 @@ impl Embedded {
         self.settle_reads(true)?;
         let node = self.segments.node;
         self.readers.with(|conn| listing::events(conn, &self.counts, node, query))
+    }
+
+    pub(super) fn read_search(&self, query: &EventQuery, text: &str) -> Result<Found, StoreError> {
+        self.settle_reads(true)?;
+        self.readers.with(|conn| search::bodies(conn, &self.counts, &self.segments, query, text))
+    }
+
+    /// Rows may be committed out of their order, so only those are told before
+    /// which nothing is missing.
+    pub(super) fn read_feed(
+        &self,
+        query: &EventQuery,
+        after: Option<EventId>,
+    ) -> Result<Option<FeedPage>, StoreError> {
+        self.settle_reads(true)?;
+        let node = self.segments.node;
+        let up_to = EventId::new(self.index.indexed_row(), node);
+        let Some(after) = after else {
+            return Ok(Some(FeedPage { rows: Vec::new(), position: up_to }));
+        };
+        if after.node() != node {
+            return Ok(None);
+        }
+        let up_to = up_to.max(after);
+        let query = EventQuery {
+            after: Some(after),
+            before: Some(EventId::new(up_to.row().saturating_add(1), node)),
+            oldest_first: true,
+            ..query.clone()
+        };
+        let rows = self.readers.with(|conn| listing::events(conn, &self.counts, node, &query))?;
+        let full = rows.len() >= listing::page(&query);
+        let last = rows.last().filter(|_| full).map(|row| row.id);
+        Ok(Some(FeedPage { position: last.unwrap_or(up_to), rows }))
     }
 
     pub(super) fn read_event(&self, id: EventId) -> Result<Option<EventDetail>, StoreError> {

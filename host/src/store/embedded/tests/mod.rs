@@ -5,6 +5,7 @@ mod dedupe;
 mod faults;
 mod faulty;
 mod kill;
+mod listing;
 mod model;
 mod opening;
 mod order;

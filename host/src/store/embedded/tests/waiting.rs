@@ -56,7 +56,7 @@ fn lists_walk_the_rows_newest_first_without_sorting() {
         deliveries().flat_map(|delivery| [(delivery, false), (delivery, true)])
     {
         let query = every((delivery, oldest_first));
-        let built = listing::statement(&conn, &opened.store.counts, &query).unwrap();
+        let built = listing::statement(&conn, &opened.store.counts, &query, 10).unwrap();
         let plan = plan(opened.dir.path(), &built.unwrap().0);
         assert!(!plan.contains("TEMP B-TREE"), "{plan}");
         let found = opened.store.events(&query).unwrap().len();

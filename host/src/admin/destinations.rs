@@ -1,0 +1,189 @@
+//! Destinations: health and backlog, and to switch them.
+use std::collections::HashMap;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::Options;
+use super::control::{DestinationStatus, LastAttempt, Switch};
+use super::events::blocking;
+use super::params::{Asked, Names, by_name, document};
+use super::problem::Problem;
+use super::recent::DestinationRecent;
+
+/// How long a pause lasts where the request does not say.
+const PAUSE: Duration = Duration::from_secs(600);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30 * 24 * 3_600);
+
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = DestinationPage)]
+pub(super) struct Page {
+    destinations: Vec<Destination>,
+    /// `after` of the next page, where there is one.
+    next: Option<String>,
+}
+
+#[derive(Debug, Default, Serialize, ToSchema)]
+pub(super) struct Destination {
+    name: String,
+    /// Whether the settings have it; others only have events.
+    known: bool,
+    /// Without credentials and query.
+    url: Option<String>,
+    /// `running`, `slowed`, `breaker-open`, `probing`, `paused` or `disabled`.
+    state: Option<String>,
+    /// Until when nothing is sent, milliseconds since 1970, where that is known.
+    until_ms: Option<u64>,
+    /// Why it is off; none where it is on.
+    disabled: Option<String>,
+    /// Attempts under way.
+    in_flight: usize,
+    /// Attempts at once that are allowed now.
+    limit: usize,
+    /// Failed attempts since the last success.
+    failures: u32,
+    /// Since when there was no success, milliseconds since 1970.
+    failing_since_ms: Option<u64>,
+    /// The attempt that ended last.
+    last: Option<LastAttempt>,
+    /// Deliveries.
+    waiting: u64,
+    /// Deliveries.
+    dead: u64,
+    /// When the oldest waiting event was accepted, milliseconds since 1970.
+    oldest_ms: Option<u64>,
+    recent: DestinationRecent,
+}
+
+/// List destinations
+///
+/// By name: backlog, health, and the last five minutes. Those that the
+/// settings do not have any more are told as long as there are events for them.
+#[utoipa::path(get, path = "/destinations", tag = "destinations",
+    operation_id = "list_destinations", params(Names),
+    responses((status = 200, body = Page)))]
+pub(super) async fn list(
+    State(options): State<Options>,
+    Asked(page): Asked<Names>,
+) -> Result<Json<Page>, Problem> {
+    let store = options.store.clone();
+    let backlog = blocking(move || store.backlog()).await?;
+    let mut all: HashMap<String, Destination> = HashMap::new();
+    for status in options.control.destinations() {
+        let destination = Destination {
+            known: true,
+            url: Some(status.url),
+            state: Some(status.state),
+            until_ms: status.until_ms,
+            disabled: status.disabled,
+            in_flight: status.in_flight,
+            limit: status.limit,
+            failures: status.failures,
+            failing_since_ms: status.failing_since_ms,
+            last: status.last,
+            recent: options.recent.destination(&status.name),
+            ..Destination::default()
+        };
+        all.insert(status.name, destination);
+    }
+    for row in backlog {
+        let entry = all.entry(row.destination).or_default();
+        (entry.waiting, entry.dead, entry.oldest_ms) = (row.waiting, row.dead, row.oldest_ms);
+    }
+    let named = all.into_iter().map(|(name, one)| Destination { name, ..one }).collect();
+    let (destinations, next) = by_name(named, &page, |one: &Destination| &one.name);
+    Ok(Json(Page { destinations, next }))
+}
+
+/// Enable a destination
+///
+/// Whatever stopped it but the settings. What was kept for it goes out now; what
+/// is dead stays so until a replay.
+#[utoipa::path(post, path = "/destinations/{name}/enable", tag = "destinations",
+    operation_id = "enable_destination", params(("name" = String, Path)),
+    responses((status = 200, body = DestinationStatus)))]
+pub(super) async fn enable(
+    State(options): State<Options>,
+    Path(name): Path<String>,
+) -> Result<Json<DestinationStatus>, Problem> {
+    switch(options, name, Switch::Enable).await
+}
+
+/// Disable a destination
+///
+/// Nothing more is sent to it; its deliveries are kept waiting.
+#[utoipa::path(post, path = "/destinations/{name}/disable", tag = "destinations",
+    operation_id = "disable_destination", params(("name" = String, Path)),
+    responses((status = 200, body = DestinationStatus)))]
+pub(super) async fn disable(
+    State(options): State<Options>,
+    Path(name): Path<String>,
+) -> Result<Json<DestinationStatus>, Problem> {
+    switch(options, name, Switch::Disable("disabled by a person".to_owned())).await
+}
+
+/// How long nothing is sent.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Pause {
+    /// Milliseconds, at most 30 days. Default 10 minutes.
+    #[schema(minimum = 1, maximum = 2_592_000_000_u64)]
+    for_ms: Option<u64>,
+}
+
+/// Pause a destination
+///
+/// As to disable it, for a time.
+#[utoipa::path(post, path = "/destinations/{name}/pause", tag = "destinations",
+    operation_id = "pause_destination", params(("name" = String, Path)),
+    request_body(content = inline(Option<Pause>)),
+    responses((status = 200, body = DestinationStatus)))]
+pub(super) async fn pause(
+    State(options): State<Options>,
+    Path(name): Path<String>,
+    body: bytes::Bytes,
+) -> Result<Json<DestinationStatus>, Problem> {
+    let wanted: Pause = document(&body)?;
+    let lasts = wanted.for_ms.map_or(PAUSE, Duration::from_millis);
+    if lasts.is_zero() || lasts > LONGEST_PAUSE {
+        return Err(Problem::invalid("`for_ms` must be 1 to 2592000000, which is 30 days"));
+    }
+    switch(options, name, Switch::Pause(lasts)).await
+}
+
+/// Close a destination's breaker
+///
+/// Try it now, at full speed.
+#[utoipa::path(post, path = "/destinations/{name}/close-breaker", tag = "destinations",
+    operation_id = "close_breaker", params(("name" = String, Path)),
+    responses((status = 200, body = DestinationStatus)))]
+pub(super) async fn close_breaker(
+    State(options): State<Options>,
+    Path(name): Path<String>,
+) -> Result<Json<DestinationStatus>, Problem> {
+    switch(options, name, Switch::CloseBreaker).await
+}
+
+/// Answers the destination as it is then. One that the settings do not have is
+/// missing; one that stays as it is, a conflict.
+async fn switch(
+    options: Options,
+    name: String,
+    to: Switch,
+) -> Result<Json<DestinationStatus>, Problem> {
+    let control = options.control;
+    let (done, found) = blocking(move || {
+        let done = control.switch(&name, to);
+        Ok((done, control.destinations().into_iter().find(|one| one.name == name)))
+    })
+    .await?;
+    match (done, found) {
+        (Ok(()), Some(found)) => Ok(Json(found)),
+        (Err(why), Some(_)) => Err(Problem::conflict(why)),
+        (Err(why), None) => Err(Problem::missing(why)),
+        (Ok(()), None) => Err(Problem::missing("the settings have no such destination any more")),
+    }
+}

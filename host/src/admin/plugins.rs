@@ -1,0 +1,40 @@
+//! Plugins: the versions in force, and how they do.
+use axum::Json;
+use axum::extract::State;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::Options;
+use super::control::PluginStatus;
+use super::params::{Asked, Names, by_name};
+use super::recent::PluginRecent;
+
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = PluginPage)]
+pub(super) struct Page {
+    plugins: Vec<Plugin>,
+    /// `after` of the next page, where there is one.
+    next: Option<String>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Plugin {
+    #[serde(flatten)]
+    status: PluginStatus,
+    recent: PluginRecent,
+}
+
+/// List plugins
+///
+/// By name: the version in force, what it may use, how it does, and what is
+/// tried beside it.
+#[utoipa::path(get, path = "/plugins", tag = "plugins", operation_id = "list_plugins",
+    params(Names), responses((status = 200, body = Page)))]
+pub(super) async fn list(State(options): State<Options>, Asked(page): Asked<Names>) -> Json<Page> {
+    let (all, next) = by_name(options.control.plugins(), &page, |status| &status.name);
+    let plugin = |status: PluginStatus| {
+        let recent = options.recent.plugin(&status.name);
+        Plugin { status, recent }
+    };
+    Json(Page { plugins: all.into_iter().map(plugin).collect(), next })
+}

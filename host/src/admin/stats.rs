@@ -1,0 +1,73 @@
+//! Figures over the whole host: now, and over the last hour.
+use axum::Json;
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::Options;
+use super::events::blocking;
+use super::params::{Asked, Millis};
+use super::problem::Problem;
+use super::recent::{Point, STEP_MS};
+
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Stats {
+    /// Events that are kept.
+    events: u64,
+    /// On the disk.
+    bytes: u64,
+    /// When the oldest event was accepted, milliseconds since 1970.
+    oldest_ms: Option<u64>,
+    /// Deliveries.
+    waiting: u64,
+    /// Deliveries.
+    dead: u64,
+    /// Of the host.
+    version: &'static str,
+}
+
+/// The host in figures
+#[utoipa::path(get, path = "/stats", tag = "host", operation_id = "show_stats",
+    responses((status = 200, body = Stats)))]
+pub(super) async fn show(State(options): State<Options>) -> Result<Json<Stats>, Problem> {
+    let store = options.store.clone();
+    let (usage, backlog) = blocking(move || Ok((store.usage()?, store.backlog()?))).await?;
+    Ok(Json(Stats {
+        events: usage.events,
+        bytes: usage.bytes,
+        oldest_ms: usage.oldest_ms,
+        waiting: backlog.iter().map(|row| row.waiting).sum(),
+        dead: backlog.iter().map(|row| row.dead).sum(),
+        version: env!("CARGO_PKG_VERSION"),
+    }))
+}
+
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Wanted {
+    /// Only points that end after this, milliseconds since 1970.
+    #[param(inline)]
+    since: Option<Millis>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Series {
+    /// Milliseconds from one point to the next.
+    step_ms: u64,
+    /// The oldest first.
+    points: Vec<Point>,
+}
+
+/// The last hour in figures
+///
+/// A point every ten seconds, since the start of the host at most. In memory.
+#[utoipa::path(get, path = "/stats/series", tag = "host", operation_id = "show_series",
+    params(Wanted), responses((status = 200, body = Series)))]
+pub(super) async fn series(
+    State(options): State<Options>,
+    Asked(wanted): Asked<Wanted>,
+) -> Json<Series> {
+    let points = options.recent.points(wanted.since.map_or(0, |since| since.0));
+    Json(Series { step_ms: STEP_MS, points })
+}
