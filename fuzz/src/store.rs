@@ -2,7 +2,7 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use hookwright::model::EventId;
+use hookwright::model::{EventId, ReplayJob};
 use hookwright::store::*;
 
 /// Keeps what is appended until it is taken; everything else in it is empty.
@@ -77,12 +77,20 @@ impl Store for MemoryStore {
         self.note(Usage::default())
     }
 
-    fn disabled(&self) -> Result<Vec<(String, String)>, StoreError> {
+    fn conditions(&self) -> Result<Vec<(String, Condition)>, StoreError> {
         self.note(Vec::new())
     }
 
-    fn set_disabled(&self, _: &str, _: Option<&str>) -> Result<(), StoreError> {
+    fn set_condition(&self, _: &str, _: &Condition) -> Result<(), StoreError> {
         self.note(())
+    }
+
+    fn put_replay(&self, _: &ReplayJob) -> Result<(), StoreError> {
+        self.note(())
+    }
+
+    fn replays(&self) -> Result<Vec<ReplayJob>, StoreError> {
+        self.note(Vec::new())
     }
 
     fn purge(&self, _: u64) -> Result<Purged, StoreError> {
