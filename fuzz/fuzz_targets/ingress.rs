@@ -9,6 +9,7 @@ use hookwright::clock::Clock;
 use hookwright::ingress::{
     DedupeFrom, Handle, KeyFrom, KindFrom, Options, SourceOptions, Sources, target,
 };
+use hookwright::replies::Replies;
 use hookwright::server::{Peer, Service};
 use hookwright::signing::is_credential;
 use hookwright::store::NewEvent;
@@ -32,7 +33,8 @@ static INGRESS: LazyLock<(Handle, Arc<MemoryStore>)> = LazyLock::new(|| {
     };
     let sources = Sources::from([("s".parse().expect("a name"), source)]);
     let store = Arc::new(MemoryStore::default());
-    (Handle::new(Options::new(sources), store.clone(), Clock::manual(0)), store)
+    let (options, replies) = (Options::new(sources), Replies::default());
+    (Handle::new(options, store.clone(), replies, Clock::manual(0)), store)
 });
 
 fuzz_target!(|input: (Option<String>, Vec<(String, Vec<u8>)>, Vec<u8>, u16)| {

@@ -5,10 +5,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use hookwright::model::{EventId, ReplayJob};
 use hookwright::store::*;
 
-/// Keeps what is appended until it is taken; everything else in it is empty.
+/// Keeps what is appended and routed until it is taken; everything else in it is empty.
 #[derive(Default)]
 pub struct MemoryStore {
     events: Mutex<Vec<NewEvent>>,
+    routed: Mutex<Vec<Routed>>,
     asked: AtomicUsize,
 }
 
@@ -16,6 +17,11 @@ impl MemoryStore {
     /// What was appended since the last call.
     pub fn take(&self) -> Vec<NewEvent> {
         std::mem::take(&mut *self.events.lock().expect("a panic ends the process"))
+    }
+
+    /// What was routed since the last call.
+    pub fn take_routed(&self) -> Vec<Routed> {
+        std::mem::take(&mut *self.routed.lock().expect("a panic ends the process"))
     }
 
     /// How often it was read or changed; a look at its health does not count.
@@ -35,7 +41,9 @@ impl Store for MemoryStore {
         Box::pin(async { Ok(Appended::New(EventId::new(1, 7))) })
     }
 
-    fn routed(&self, _: Routed) {}
+    fn routed(&self, routed: Routed) {
+        self.routed.lock().expect("a panic ends the process").push(routed);
+    }
 
     fn settled(&self, _: Settled) {}
 

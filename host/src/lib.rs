@@ -5,6 +5,7 @@ pub mod model;
 pub mod telemetry;
 
 pub mod config;
+pub mod replies;
 pub mod retry;
 pub mod signing;
 pub mod tasks;

@@ -5,11 +5,15 @@ use std::mem::ManuallyDrop;
 use std::sync::Once;
 
 use bindings::exports::hookwright::plugin::{handler, lifecycle};
-use bindings::hookwright::plugin::{kv as host_kv, log as host_log, types};
+use bindings::hookwright::plugin::{
+    http as host_http, kv as host_kv, log as host_log, responder as host_responder, types,
+};
 
 use crate::event::{Head, Lent};
+use crate::http::{HttpError, Request, Response};
 use crate::kv::KvError;
 use crate::log::Level;
+use crate::responder::{Answer, BadAnswer};
 use crate::{Amendment, Delivery, Error, ErrorKind, Event, HeaderEdit, Plugin, Verdict, settings};
 
 #[doc(hidden)]
@@ -17,7 +21,7 @@ use crate::{Amendment, Delivery, Error, ErrorKind, Event, HeaderEdit, Plugin, Ve
 pub mod bindings {
     wit_bindgen::generate!({
         path: "wit/v0.1",
-        world: "plugin-kv",
+        world: "plugin-all",
         pub_export_macro: true,
         export_macro_name: "export_component",
         default_bindings_module: "hookwright_plugin::guest::bindings",
@@ -184,6 +188,28 @@ fn refused(error: host_kv::Error) -> KvError {
         host_kv::Error::Full => KvError::Full,
         host_kv::Error::NoNumber => KvError::NoNumber,
     }
+}
+
+pub(crate) fn http_send(request: Request) -> Result<Response, HttpError> {
+    let request = host_http::Request {
+        method: if request.post { host_http::Method::Post } else { host_http::Method::Get },
+        url: request.url,
+        headers: request.headers,
+        body: request.body,
+        timeout_ms: u32::try_from(request.timeout.as_millis()).unwrap_or(u32::MAX),
+    };
+    match host_http::send(&request) {
+        Ok(host_http::Response { status, headers, body }) => Ok(Response { status, headers, body }),
+        Err(host_http::Error::Refused(why)) => Err(HttpError::Refused(why)),
+        Err(host_http::Error::Failed(why)) => Err(HttpError::Failed(why)),
+        Err(host_http::Error::Timeout) => Err(HttpError::Timeout),
+        Err(host_http::Error::TooLarge) => Err(HttpError::TooLarge),
+    }
+}
+
+pub(crate) fn respond(answer: Answer) -> Result<(), BadAnswer> {
+    let Answer { status, headers, body } = answer;
+    host_responder::respond(&host_responder::Answer { status, headers, body }).map_err(BadAnswer)
 }
 
 /// Wasm has no standard error: without this a panic's text would be lost.

@@ -35,7 +35,9 @@
 //! - **Bytes stay exact.** A body that you don't change leaves as it came;
 //!   [`Event::edit_json`] changes parts of it and keeps every other byte.
 //! - **Only the host knows** URLs, keys and secrets: a plugin names destinations.
-//! - **What outlives an event** is kept by the host: see [`kv`].
+//! - **What outlives an event** is kept by the host: see [`kv`]. Requests to
+//!   other hosts are made by it, too: see [`http`]; and [`responder`] answers
+//!   the source. Each wants a grant in the plugin's settings.
 //! - **There is no world around it**: no files, no network, no environment. On
 //!   `wasm32-unknown-unknown` `SystemTime::now()` panics; use
 //!   [`Event::received_ms`].
@@ -63,10 +65,12 @@ pub mod fields;
 #[cfg(target_arch = "wasm32")]
 #[doc(hidden)]
 pub mod guest;
+pub mod http;
 pub mod json;
 pub mod kv;
 pub mod log;
 mod plugin;
+pub mod responder;
 mod settings;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;

@@ -9,7 +9,9 @@ use crate::json::{Document, Pointer};
 use crate::log::Level;
 use crate::{ConfigError, Event, Prepare};
 
+pub use crate::http::double::answer_requests;
 pub use crate::kv::double::pass_time;
+pub use crate::responder::double::take_answer;
 
 /// An event in the making; see [`Event::sample`].
 #[derive(Debug, Clone, Default)]

@@ -37,6 +37,7 @@ pub struct Answer {
     pub status: u16,
     pub headers: Vec<(&'static str, String)>,
     pub delay: Duration,
+    pub body: &'static str,
 }
 
 impl Answer {
@@ -156,6 +157,6 @@ impl Part {
         for (name, value) in &answer.headers {
             response = response.header(*name, value);
         }
-        Ok(response.body(Full::default()).expect("a response"))
+        Ok(response.body(Full::from(answer.body)).expect("a response"))
     }
 }

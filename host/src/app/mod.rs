@@ -5,6 +5,7 @@ mod fetch;
 mod handoff;
 mod host_key;
 mod options;
+mod outside;
 pub mod plugins;
 mod reach;
 mod reload;
@@ -23,6 +24,7 @@ use parking_lot::RwLock;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::plugins::{Compiler, GateError, LoadError, Plugins, State};
+use crate::replies::Replies;
 use crate::routing::Router;
 use crate::server::{Listener, Tower};
 use crate::signing::hops::Hops;
@@ -196,10 +198,12 @@ impl App {
         let started = tokio::task::block_in_place(|| delivery::start(sent, rows, time, tasks));
         let delivery = started.context("[destinations]")?;
         handoffs.delivery(delivery.clone());
+        let replies = Replies::default();
         let router = Router::start(
             options::pipelines(config),
             plugins.clone(),
             store.clone(),
+            replies.clone(),
             clock.clone(),
             work.clone(),
         );
@@ -210,8 +214,8 @@ impl App {
         let keep =
             retention::Options { keep: config.retention.keep, interval: config.retention.interval };
         retention::start(keep, store.clone(), clock.clone(), work);
-        let ingress =
-            ingress::Handle::new(options::ingress(config, hops), store.clone(), clock.clone());
+        let took = options::ingress(config, hops);
+        let ingress = ingress::Handle::new(took, store.clone(), replies, clock.clone());
         ingress::watch(&ingress, work);
         Ok(Parts {
             config: RwLock::new(config.clone()),
@@ -305,7 +309,8 @@ async fn open_plugins(
     let kept = tokio::task::spawn_blocking(move || store.state()).await;
     let kept = kept.context("reading the plugins' state panicked")?;
     let state = State::new(clock.clone(), kept.context("the plugins' state")?);
-    let options = options::engine(config, compiler, state);
+    let mut options = options::engine(config, compiler, state);
+    options.fetch = Some(Arc::new(outside::Outside::new().context("requests of plugins")?));
     Ok(Plugins::open(options, options::specs(config))?)
 }
 

@@ -136,7 +136,8 @@ pub(super) fn pipelines(config: &Config) -> Pipelines {
             },
         });
         let pipeline = Pipeline::new(steps.collect(), source.destinations.clone(), waits.clone())
-            .ordered(orders.clone());
+            .ordered(orders.clone())
+            .answers(answers(config, source));
         match &source.validate {
             Some(validate) if validate.on_invalid == config::OnInvalid::Park => {
                 pipeline.park_unless(validate.rules.clone())
@@ -315,6 +316,7 @@ pub(super) fn sources(config: &Config) -> ingress::Sources {
         decompress: source.decompress,
         bin: source.bin,
         max_json_depth: config.ingress.max_json_depth,
+        respond_within: answers(config, source).then_some(source.respond_within),
         answer: source.answer.as_ref().map(|answer| ingress::Answer {
             status: answer.status,
             content_type: answer.content_type.clone(),
@@ -322,6 +324,13 @@ pub(super) fn sources(config: &Config) -> ingress::Sources {
         }),
     };
     config.sources.iter().map(|(name, source)| (name.clone(), options(source))).collect()
+}
+
+/// Whether one of the source's plugins may answer its requests.
+fn answers(config: &Config, source: &config::SourceConfig) -> bool {
+    let granted =
+        |plugin: &config::PluginConfig| plugin.grants.iter().any(|grant| grant == "responder");
+    source.plugins.iter().filter_map(|name| config.plugins.get(name)).any(granted)
 }
 
 fn key(key: &config::DedupeKey) -> KeyFrom {

@@ -82,18 +82,22 @@ pub enum OnFailure {
 const FILE: Text<String> =
     Text { name: "file name", example: "\"slim.wasm\"", unit: "", parse: file };
 
-const GRANT: Text<String> = Text {
-    name: "grant",
-    example: "\"kv\"",
-    unit: "",
-    parse: |text| match text {
-        "kv" => Ok(text.to_owned()),
-        _ => {
-            let message = format!("unknown grant {}", quote(text));
-            Err(Fault::new(message, "write `kv`, the only one there is, or remove it"))
-        }
-    },
-};
+const GRANT: Text<String> = Text { name: "grant", example: "\"kv\"", unit: "", parse: grant };
+
+fn grant(text: &str) -> Result<String, Fault> {
+    let help = "write `kv`, `responder`, or `http:` and a host, as in `http:api.example.com`";
+    match text.split_once(':') {
+        None if ["kv", "responder"].contains(&text) => Ok(text.to_owned()),
+        Some(("http", host)) if is_host(host) => Ok(text.to_ascii_lowercase()),
+        _ => Err(Fault::new(format!("unknown grant {}", quote(text)), help)),
+    }
+}
+
+/// A name or an address, and perhaps a port.
+fn is_host(text: &str) -> bool {
+    let authority = text.parse::<http::uri::Authority>();
+    authority.is_ok_and(|host| !host.as_str().contains('@') && !host.host().is_empty())
+}
 
 impl PluginConfig {
     pub(super) fn read(s: &Section<'_, '_>) -> Option<Self> {
@@ -112,8 +116,7 @@ impl PluginConfig {
         let config = s.key("config", Json, doc).default("{}");
         let doc = "Request headers that the plugin sees.";
         let headers = s.key("headers", List(HEADER), doc).default("[]");
-        let doc =
-            "What the plugin may use beyond its event: `kv`, durable keys and values of its own.";
+        let doc = "What the plugin may use beyond its event: `kv`, durable keys and values of its own; `http:HOST` or `http:HOST:PORT`, requests to that host; `responder`, the answer to the source.";
         let grants = s.key("grants", List(GRANT), doc).default("[]");
         let limits = s.section("limits", "Of one call.", limits);
         let doc = "What becomes of an event that the plugin fails on: `park` keeps it for a replay, `skip` goes on without the plugin, `dead-letter` ends it.";

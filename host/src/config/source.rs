@@ -33,6 +33,8 @@ pub struct SourceConfig {
     pub validate: Option<ValidateConfig>,
     /// None tells the event's id.
     pub answer: Option<AnswerConfig>,
+    /// For an answer of a plugin.
+    pub respond_within: Duration,
     /// Bytes; none means as `[ingress]` says.
     pub max_body: Option<u64>,
 }
@@ -152,6 +154,9 @@ impl SourceConfig {
         let validate = s.optional_section("validate", doc, validate::read);
         let doc = "What the provider gets for an accepted event, new or repeated. Without it: 202 or 200, and the event's id as JSON.";
         let answer = s.optional_section("answer", doc, answer::read);
+        let doc = "How long a request waits for what a plugin with the grant `responder` answers, and gets the usual answer then. Where none of the source's plugins has it, nothing waits.";
+        let respond_within = s.key("respond_within", DURATION, doc);
+        let respond_within = respond_within.range("50ms", "30s").default("2s");
         let doc = "The largest body of this source.";
         let max_body = s.key("max_body", SIZE, doc).range("1KiB", "256MiB");
         let max_body = max_body.optional("as `ingress.max_body`");
@@ -167,6 +172,7 @@ impl SourceConfig {
             bin,
             validate,
             answer,
+            respond_within,
             max_body,
         })
     }

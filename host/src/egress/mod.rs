@@ -3,6 +3,7 @@ mod addresses;
 mod client;
 mod connector;
 mod failure;
+mod fetch;
 mod guard;
 mod proxy;
 mod reach;
@@ -23,6 +24,7 @@ use http::Uri;
 
 pub use addresses::Reach;
 pub use client::{Client, Request};
+pub use fetch::{Fetch, FetchError, Fetched, Fetcher};
 pub use proxy::Proxy;
 pub use reach::{ReachError, Reached};
 pub use resolver::{Resolver, Resolving, SystemResolver};
@@ -137,6 +139,20 @@ impl Egress {
     /// Where the URL, a certificate or the proxy can't be used.
     pub fn client(&self, options: Options) -> Result<Client, SetupError> {
         Client::new(options, self.guard, Arc::clone(&self.resolver), &self.tls)
+    }
+
+    /// A client for any URL, with a connection pool of its own, for answers of at most `most`
+    /// bytes. `name` is its value of the metrics' label `destination`.
+    ///
+    /// # Errors
+    /// Where the machine's certificates can't be used.
+    pub fn fetcher(
+        &self,
+        name: &'static str,
+        reach: Reach,
+        most: usize,
+    ) -> Result<Fetcher, SetupError> {
+        Fetcher::new(name, reach, most, self)
     }
 
     /// So that tests can tell loopback addresses apart.

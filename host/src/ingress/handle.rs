@@ -26,7 +26,8 @@ use super::shares::Shares;
 use super::source::Source;
 use super::{Options, Proxies, Sources, target};
 use crate::clock::Clock;
-use crate::model::{EventId, Name, Rejected};
+use crate::model::{EventId, Name, Rejected, Reply};
+use crate::replies::Replies;
 use crate::server::{BodyError, Peer, Service, discard, read_body};
 use crate::signing::hops::Hops;
 use crate::signing::{self, Answer, Verified};
@@ -47,6 +48,7 @@ pub struct Handle(Arc<Inner>);
 struct Inner {
     sources: ArcSwap<HashMap<Name, Arc<Source>>>,
     store: Arc<dyn Store>,
+    replies: Replies,
     clock: Clock,
     proxies: Proxies,
     body_timeout: Duration,
@@ -58,11 +60,12 @@ struct Inner {
 }
 
 impl Handle {
-    pub fn new(options: Options, store: Arc<dyn Store>, clock: Clock) -> Self {
+    pub fn new(options: Options, store: Arc<dyn Store>, replies: Replies, clock: Clock) -> Self {
         let sources = build(&options.sources, &HashMap::new());
         Self(Arc::new(Inner {
             sources: ArcSwap::from_pointee(sources),
             store,
+            replies,
             clock,
             proxies: options.proxies,
             body_timeout: options.body_timeout,
@@ -146,7 +149,8 @@ impl Inner {
             }
         };
         let response = match self.receive(&source, (peer, client), request, started).await {
-            Ok(Received::Event(appended)) => accept(&source, appended),
+            Ok(Received::Event(appended, None)) => accept(&source, appended),
+            Ok(Received::Event(appended, Some(reply))) => answered(&source, appended, reply),
             Ok(Received::Handshake(answer)) => greet(&source, answer),
             Err((refused, seen)) => {
                 let counts = (&source.meters, source.activity.as_ref());
@@ -232,6 +236,7 @@ impl Inner {
         let body = plain.unwrap_or(bytes);
         let (name, size) = (source.name.clone(), body.len());
         let event = NewEvent { source: name, kind, headers: head.headers, body, dedupe };
+        let expected = source.respond_within.map(|within| (self.replies.expect(), within));
         // Handed over before the first wait: from here on the event is kept
         // even where the client goes away.
         let appended = self.store.append(event).await;
@@ -240,7 +245,11 @@ impl Inner {
             source.meters.accepted(size);
             source.activity.accepted();
         }
-        Ok(Received::Event(appended))
+        let reply = match (appended, expected) {
+            (Appended::New(id), Some((expected, within))) => expected.wait(id, within).await,
+            _ => None,
+        };
+        Ok(Received::Event(appended, reply))
     }
 
     /// What a whole request is: verified first, and only then looked into.
@@ -313,7 +322,8 @@ async fn decompress(
 
 /// What a request that was not refused came to.
 enum Received {
-    Event(Appended),
+    /// With what a plugin answers.
+    Event(Appended, Option<Reply>),
     /// The provider checks who the source is: answered, and no event.
     Handshake(Answer),
 }
@@ -348,6 +358,17 @@ fn accept(source: &Source, appended: Appended) -> Response<Full<Bytes>> {
         headers.insert(header::CONTENT_TYPE, content_type);
     }
     headers.insert(&WEBHOOK_ID, id);
+    response
+}
+
+/// A plugin's own answer; `webhook-id` names the event all the same.
+fn answered(source: &Source, appended: Appended, reply: Reply) -> Response<Full<Bytes>> {
+    let (Appended::New(id) | Appended::Duplicate(id)) = appended;
+    tracing::debug!(source = %source.name, %id, status = reply.status.as_u16(), "a plugin answered");
+    let mut response = Response::new(Full::new(reply.body));
+    *response.status_mut() = reply.status;
+    *response.headers_mut() = reply.headers;
+    response.headers_mut().insert(&WEBHOOK_ID, written(id).1);
     response
 }
 

@@ -128,6 +128,8 @@ pub struct SourceOptions {
     /// What an accepted event is answered with. None: 202 or, for a duplicate,
     /// 200, and the event's id as JSON.
     pub answer: Option<Answer>,
+    /// Waits so long for what a plugin answers, where one may. None: does not wait.
+    pub respond_within: Option<Duration>,
 }
 
 impl Default for SourceOptions {
@@ -149,6 +151,7 @@ impl Default for SourceOptions {
             max_json_depth: 100,
             rules: None,
             answer: None,
+            respond_within: None,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! One source, its settings made ready for use.
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
@@ -29,6 +30,7 @@ pub(super) struct Source {
     pub(super) facts: Facts,
     pub(super) max_body: usize,
     pub(super) answer: Option<Answer>,
+    pub(super) respond_within: Option<Duration>,
     pub(super) decompress: bool,
     bin: bool,
     max_json_depth: usize,
@@ -62,6 +64,7 @@ impl Source {
             facts: Facts::new(&options.kind, options.dedupe.as_ref()),
             max_body: options.max_body,
             answer: options.answer.clone(),
+            respond_within: options.respond_within,
             decompress: options.decompress,
             bin: options.bin,
             max_json_depth: options.max_json_depth,

@@ -3,11 +3,12 @@
 
 wasmtime::component::bindgen!({
     path: "../wit/v0.1",
-    world: "plugin-kv",
+    world: "plugin-all",
     imports: {
         // These may take long on a large body: they give way first.
         "hookwright:plugin/types.[method]body.read": async | trappable,
         "hookwright:plugin/types.[method]body.select": async | trappable,
+        "hookwright:plugin/http.send": async | trappable,
         default: trappable,
     },
     exports: { default: async },

@@ -8,15 +8,16 @@ use serde::{Deserialize, Serialize};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-use super::call::{Call, Setup};
+use super::call::{Call, Means, Setup};
 use super::code::{Code, Linkers};
 use super::engine::Purpose;
 use super::fault::Fault;
 use super::gate::{self, GateError};
+use super::http::Reach;
 use super::kv::Space;
 use super::limits::{INIT_TIME, Limits};
 use super::report::{About, Report, Shape, Sketch};
-use super::slow::Lane;
+use super::slow::{Lane, Pace};
 use super::snapshot::{Draft, Prepared};
 use super::spec::Spec;
 use super::verdict::Verdict;
@@ -158,7 +159,7 @@ struct Bench<'j> {
     linkers: Linkers,
     lane: Lane,
     wants_wasi: bool,
-    wants_kv: bool,
+    means: Means,
 }
 
 struct Finished {
@@ -172,8 +173,10 @@ impl<'j> Bench<'j> {
         let engine = engine::new(Purpose::Serve, 2).map_err(|error| failed(error.to_string()))?;
         let linkers = Linkers::new(&engine).map_err(|error| failed(error.to_string()))?;
         let lane = Lane::new(1).map_err(|error| failed(error.to_string()))?;
-        let (wants_wasi, wants_kv) = (gate::wants_wasi(&shape.imports), shape.wants_kv());
-        Ok(Self { job, engine, linkers, lane, wants_wasi, wants_kv })
+        let wants_wasi = gate::wants_wasi(&shape.imports);
+        let plugin = job.plugin.parse().map_err(|error| failed(format!("{error}")))?;
+        let means = means(shape, &plugin, &job.grants);
+        Ok(Self { job, engine, linkers, lane, wants_wasi, means })
     }
 
     async fn finish(
@@ -188,13 +191,20 @@ impl<'j> Bench<'j> {
         *compile += started.elapsed();
         let code = Code::new(&self.linkers, &component, self.wants_wasi, init)
             .map_err(|error| GateError::Interface(format!("{error:#}")))?;
-        let probe =
-            probe(&Arc::new(code), &self.job.plugin, &self.job.limits, self.wants_kv, &self.lane)
-                .await?;
+        let code = Arc::new(code);
+        let job = self.job;
+        let probe = probe(&code, &job.plugin, &job.limits, &self.means, &self.lane).await?;
         let native =
             component.serialize().map_err(|error| GateError::Compile(error.to_string()))?;
         Ok(Finished { native, probe })
     }
+}
+
+/// What a probe has: a state that is empty and forgotten afterwards, and nobody outside.
+pub(super) fn means(shape: &Shape, plugin: &Name, grants: &[String]) -> Means {
+    let space = shape.wants("kv").then(|| Space::new(plugin.clone(), Clock::system()));
+    let (reach, responds) = (Reach::of(grants, None), shape.wants("responder"));
+    Means { space, reach, responds, pool: None }
 }
 
 /// Sends an event through that no source sends. A plugin may refuse it, but it
@@ -203,7 +213,7 @@ pub(super) async fn probe(
     code: &Arc<Code>,
     plugin: &str,
     limits: &Limits,
-    wants_kv: bool,
+    means: &Means,
     lane: &Lane,
 ) -> Result<String, GateError> {
     let name = |text: &str| -> Result<Name, GateError> {
@@ -228,10 +238,8 @@ pub(super) async fn probe(
         replay: false,
     };
     let plugin = name(plugin)?;
-    // Empty, and forgotten afterwards.
-    let space = wants_kv.then(|| Space::new(plugin.clone(), Clock::system()));
-    let space = space.as_ref();
-    let setup = Setup { code, plugin: &plugin, limits, headers: &[], space, pool: None };
+    let pace = Pace::default();
+    let setup = Setup { code, plugin: &plugin, limits, headers: &[], means, pace: &pace };
     match call::call(&setup, lane, &asked, None).await.result {
         Ok(Verdict::Pass) => Ok("pass".into()),
         Ok(Verdict::Amend(_)) => Ok("amend".into()),

@@ -12,14 +12,15 @@ use super::bindings::hookwright::plugin::types;
 use super::code::{self, Code, Ended};
 use super::fault::{Fault, Remains, explain};
 use super::host::Guest;
+use super::http::Reach;
 use super::kv::{Changes, Space};
 use super::log::Log;
-use super::slow::{Lane, Overrun};
+use super::slow::{Lane, Overrun, Pace};
 use super::verdict::{self, Verdict};
 use super::version::Seat;
 use super::warm::Pool;
 use super::{Limits, wasi::Wasi};
-use crate::model::{Decision, Digest, Event, EventId, Name, Payload};
+use crate::model::{Decision, Digest, Event, EventId, Name, Payload, Reply};
 
 /// What a plugin is asked about: the event, as the plugins before left it.
 #[derive(Debug, Clone, Copy)]
@@ -66,6 +67,10 @@ pub struct Answer {
     pub result: Result<Verdict, Fault>,
     /// What it wrote to its state, to be committed once its event is routed.
     pub changes: Option<Box<Changes>>,
+    /// What the source is to get in place of the usual answer.
+    pub reply: Option<Box<Reply>>,
+    /// Requests that it made.
+    pub requests: u32,
 }
 
 impl Answer {
@@ -78,12 +83,16 @@ impl Answer {
             log: Vec::new(),
             result: Err(fault),
             changes: None,
+            reply: None,
+            requests: 0,
         }
     }
 
     /// Grants that the call made use of.
     pub fn used(&self) -> impl Iterator<Item = &'static str> {
-        self.changes.as_ref().is_some_and(|changes| changes.used()).then_some("kv").into_iter()
+        let kv = self.changes.as_ref().is_some_and(|changes| changes.used());
+        let all = [("kv", kv), ("http", self.requests > 0), ("responder", self.reply.is_some())];
+        all.into_iter().filter_map(|(grant, used)| used.then_some(grant))
     }
 
     /// As it is kept with the event.
@@ -107,10 +116,21 @@ pub(super) struct Setup<'a> {
     pub(super) limits: &'a Limits,
     /// Headers that the guest may see.
     pub(super) headers: &'a [HeaderName],
-    /// Its state, where that is granted.
-    pub(super) space: Option<&'a Arc<Space>>,
-    /// Where instances are kept, if they are.
-    pub(super) pool: Option<&'a Arc<Pool>>,
+    pub(super) means: &'a Means,
+    pub(super) pace: &'a Pace,
+}
+
+/// What a version's calls have beyond their events, by its grants and settings.
+#[derive(Clone, Default)]
+pub(super) struct Means {
+    /// Its state.
+    pub(super) space: Option<Arc<Space>>,
+    /// The hosts that it may ask.
+    pub(super) reach: Option<Reach>,
+    /// It may answer the source.
+    pub(super) responds: bool,
+    /// Where its instances are kept.
+    pub(super) pool: Option<Arc<Pool>>,
 }
 
 /// What a guest begins an event with.
@@ -118,7 +138,7 @@ pub(super) struct Begin {
     pub(super) code: Arc<Code>,
     pub(super) limits: Limits,
     pub(super) log: Arc<Log>,
-    space: Option<Arc<Space>>,
+    means: Means,
     body: Bytes,
     id: EventId,
     received_ms: u64,
@@ -130,7 +150,7 @@ impl Begin {
             code: setup.code.clone(),
             limits: *setup.limits,
             log: log.clone(),
-            space: setup.space.cloned(),
+            means: setup.means.clone(),
             body: call.body.clone(),
             id: call.event.id,
             received_ms: call.event.received_ms(),
@@ -143,7 +163,10 @@ impl Begin {
             let seed = (self.id.row().cast_unsigned(), self.id.node());
             guest.wasi = Some(Box::new(Wasi::new(self.received_ms, seed, &self.log)));
         }
-        guest.changes = self.space.clone().map(|space| Box::new(Changes::new(space)));
+        let means = &self.means;
+        guest.changes = means.space.clone().map(|space| Box::new(Changes::new(space)));
+        guest.reach = means.reach.clone();
+        guest.replies = means.responds.then_some(None);
         guest
     }
 
@@ -166,16 +189,21 @@ pub(super) async fn call(
     let ended = run(setup, lane, call, &log, seat).await;
     let (lines, last_error) = log.take();
     let memory = ended.as_ref().ok().map(|ended| ended.memory);
-    let mut changes = None;
+    let (mut changes, mut reply, mut requests) = (None, None, 0);
     let result = match ended {
         Ok(mut ended) => {
-            changes = ended.changes.take();
+            (changes, reply) = (ended.changes.take(), ended.reply.take());
+            requests = ended.requests;
             settle(ended, setup.limits, last_error.as_deref())
         }
         Err(Overrun::Cpu | Overrun::Wall) => Err(Fault::Time(setup.limits.time)),
         Err(panic @ Overrun::Panic) => Err(Fault::Host(panic.to_string())),
     };
-    Answer { digest: None, took: started.elapsed(), memory, log: lines, result, changes }
+    let (digest, took) = (None, started.elapsed());
+    setup
+        .pace
+        .note(took, result.as_ref().err().is_some_and(|fault: &Fault| fault.limit().is_some()));
+    Answer { digest, took, memory, log: lines, result, changes, reply, requests }
 }
 
 async fn run(
@@ -188,14 +216,16 @@ async fn run(
     let started = Instant::now();
     let begin = Begin::new(setup, call, log);
     let event = lower(call, setup.headers);
-    let pool = setup.pool.cloned();
     let mut task: super::slow::Task<'static, Ended> = Box::pin(async move {
         let _seat = seat;
-        match pool {
+        match &begin.means.pool {
             None => code::handle(&begin.code, begin.store(), &event).await,
             Some(pool) => pool.handle(&begin, &event).await,
         }
     });
+    if setup.pace.begins_in_lane() {
+        return lane.run(setup.limits.time, Duration::ZERO, task).await;
+    }
     // Most calls end here. The others go on in the lane, which polls them anew, so nobody waits for this waker.
     let slice = task.as_mut().poll(&mut Context::from_waker(Waker::noop()));
     match slice {

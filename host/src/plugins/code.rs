@@ -4,10 +4,11 @@ use wasmtime::{Engine, Error, Result, Store};
 
 use super::bindings::exports::hookwright::plugin::handler;
 use super::bindings::hookwright::plugin::types;
-use super::bindings::{PluginKv as Plugin, PluginKvPre as PluginPre};
+use super::bindings::{PluginAll as Plugin, PluginAllPre as PluginPre};
 use super::host::{Guest, HasGuest};
 use super::kv::Changes;
 use super::wasi;
+use crate::model::Reply;
 
 /// Epochs until a guest gives way: one to two milliseconds.
 const SLICE: u64 = 2;
@@ -65,6 +66,10 @@ pub(super) struct Ended {
     /// Bytes of its memories and tables at the end.
     pub(super) memory: u64,
     pub(super) changes: Option<Box<Changes>>,
+    /// What the source is to get.
+    pub(super) reply: Option<Box<Reply>>,
+    /// Requests that it made.
+    pub(super) requests: u32,
 }
 
 /// A store for one call: metered, and giving way at every slice.
@@ -97,8 +102,10 @@ pub(super) fn ended(
 ) -> Ended {
     let guest = store.data_mut();
     let changes = guest.changes.take();
+    let reply = guest.replies.take().flatten();
     let meter = &guest.meter;
-    Ended { answer, out_of_memory: meter.refused(), memory: meter.used(), changes }
+    let (out_of_memory, memory) = (meter.refused(), meter.used());
+    Ended { answer, out_of_memory, memory, changes, reply, requests: guest.requests }
 }
 
 /// A guest that is ready for an event.

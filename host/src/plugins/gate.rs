@@ -17,7 +17,7 @@ const EXPORTS: &[&str] = &["lifecycle", "handler"];
 /// Interfaces of the contract that need no grant.
 const FREE: &[&str] = &["types", "log"];
 /// Interfaces of the contract that the settings may grant.
-const GRANTS: &[&str] = &["kv"];
+const GRANTS: &[&str] = &["kv", "http", "responder"];
 /// Packages of WASI 0.2 that have an empty world behind them.
 const EMPTY_WORLD: &[&str] =
     &["wasi:cli/", "wasi:clocks/", "wasi:filesystem/", "wasi:io/", "wasi:random/"];
@@ -195,18 +195,29 @@ pub(super) fn check_imports(imports: &[String], grants: &[String]) -> Result<(),
     if refused.is_empty() { Ok(()) } else { Err(GateError::Imports(refused)) }
 }
 
+/// A grant has more behind its name where it says for what: `http:HOST`.
+fn covers(grant: &str, interface: &str) -> bool {
+    grant.split(':').next() == Some(interface)
+}
+
 fn refusal(import: &str, grants: &[String]) -> Option<String> {
     let import = &escape(import, NAME);
     let (name, version) = import.split_once('@').unwrap_or((import, ""));
     if let Some(interface) = name.strip_prefix(PACKAGE) {
         return match interface {
             free if FREE.contains(&free) => None,
-            granted if GRANTS.contains(&granted) && grants.iter().any(|grant| grant == granted) => {
+            granted
+                if GRANTS.contains(&granted)
+                    && grants.iter().any(|grant| covers(grant, granted)) =>
+            {
                 None
             }
-            other if GRANTS.contains(&other) => Some(format!(
-                "wants `{import}`, which its grants do not allow: write `grants = [\"{other}\"]` in its settings if it may"
-            )),
+            other if GRANTS.contains(&other) => {
+                let grant = if other == "http" { "http:HOST" } else { other };
+                Some(format!(
+                    "wants `{import}`, which its grants do not allow: write `grants = [\"{grant}\"]` in its settings if it may"
+                ))
+            }
             _ => Some(format!("wants `{import}`, which this Hookwright does not offer")),
         };
     }

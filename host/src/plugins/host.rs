@@ -7,12 +7,13 @@ use wasmtime::{Result, bail};
 
 use super::bindings::hookwright::plugin::types::{Body, HostBody};
 use super::bindings::hookwright::plugin::{kv, log, types};
+use super::http::Reach;
 use super::kv::{Changes, Refused};
 use super::limits::{HOST_CALLS, Limits, Meter, POINTERS};
 use super::log::{Level, Log};
 use super::slow::give_way;
 use super::wasi::Wasi;
-use crate::model::pointer;
+use crate::model::{Reply, pointer};
 
 /// Bytes that a host call may walk or copy before it gives way: some 5 ms.
 const INLINE_WORK: usize = 1 << 20;
@@ -35,6 +36,12 @@ pub(super) struct Guest {
     pub(super) wasi: Option<Box<Wasi>>,
     /// Only where it is granted, and while an event is handled.
     pub(super) changes: Option<Box<Changes>>,
+    /// Likewise: the hosts that it may ask.
+    pub(super) reach: Option<Reach>,
+    /// Likewise: the answer to the source, once it gave one.
+    pub(super) replies: Option<Option<Box<Reply>>>,
+    /// Requests that it made.
+    pub(super) requests: u32,
     body: Bytes,
     memory: u64,
     calls_left: u32,
@@ -47,6 +54,9 @@ impl Guest {
             log,
             wasi: None,
             changes: None,
+            reach: None,
+            replies: None,
+            requests: 0,
             body,
             memory: limits.memory,
             calls_left: HOST_CALLS,
@@ -59,7 +69,7 @@ impl Guest {
         *self = Self { meter, ..next };
     }
 
-    fn count(&mut self) -> Result<()> {
+    pub(super) fn count(&mut self) -> Result<()> {
         match self.calls_left.checked_sub(1) {
             Some(left) => self.calls_left = left,
             None => bail!(TooManyCalls),

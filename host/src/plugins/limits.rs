@@ -49,6 +49,12 @@ pub const STATE_KEY: usize = 256;
 pub const STATE_VALUE: usize = 16 << 10;
 /// Keys that one call may write to.
 pub const STATE_WRITES: usize = 256;
+/// Requests that one call may make.
+pub const HTTP_CALLS: u32 = 8;
+/// Bytes of the body of an answer to one of them.
+pub const HTTP_BODY: usize = 1 << 20;
+/// Bytes of the body of an answer to the source.
+pub const REPLY_BODY: usize = 1 << 20;
 /// Bytes of a component file.
 pub const COMPONENT_BYTES: u64 = 64 << 20;
 

@@ -12,9 +12,11 @@ use wasmtime::component::Component;
 
 use super::build::{self, Built, Job};
 use super::cache::{Cache, Key};
+use super::call::Means;
 use super::code::{Code, Linkers};
 use super::compile::Compiler;
 use super::gate::{self, GateError};
+use super::http::{Fetch, Reach};
 use super::kv::{Space, State};
 use super::limits::COMPONENT_BYTES;
 use super::report::{Report, Shape};
@@ -45,6 +47,7 @@ pub(super) struct Loader {
     cache: Arc<Cache>,
     clock: Clock,
     state: State,
+    fetch: Option<Arc<dyn Fetch>>,
     /// Places for instances that are kept.
     warm: Arc<Semaphore>,
     /// Code in use, so that two plugins of one file and settings share it.
@@ -73,6 +76,7 @@ impl Loader {
             cache: Arc::new(cache),
             clock: options.clock.clone(),
             state: options.state.clone(),
+            fetch: options.fetch.clone(),
             warm: Arc::new(Semaphore::new(warm::PLACES as usize)),
             shared: Mutex::default(),
         })
@@ -108,7 +112,7 @@ impl Loader {
     }
 
     /// Takes a candidate through the rest of the gate. One that stands `apart`
-    /// keeps state of its own, which nobody records.
+    /// keeps state of its own, which nobody records, and reaches nobody.
     pub(super) async fn load(
         &self,
         spec: &Arc<Spec>,
@@ -124,15 +128,26 @@ impl Loader {
             None => self.compile(&key, spec, new.wasm).await?,
         };
         // Its limits may have changed since the gate saw it.
-        build::probe(&code, &spec.name, &spec.limits, report.shape.wants_kv(), lane).await?;
+        let probed = build::means(&report.shape, &spec.name, &spec.grants);
+        build::probe(&code, &spec.name, &spec.limits, &probed, lane).await?;
         self.share(key, &code);
         let now_ms = self.clock.now_ms();
-        let space = report.shape.wants_kv().then(|| match apart {
+        let means = self.means(spec, &report.shape, apart);
+        Ok(Version::new(spec.clone(), Arc::new(report), code, means, now_ms))
+    }
+
+    fn means(&self, spec: &Spec, shape: &Shape, apart: bool) -> Means {
+        let space = shape.wants("kv").then(|| match apart {
             false => self.state.space(&spec.name),
             true => Space::new(spec.name.clone(), self.clock.clone()),
         });
-        let pool = spec.warm.map(|rule| Arc::new(Pool::new(rule, self.warm.clone())));
-        Ok(Version::new(spec.clone(), Arc::new(report), code, (space, pool), now_ms))
+        let fetch = self.fetch.clone().filter(|_| !apart);
+        Means {
+            space,
+            reach: Reach::of(&spec.grants, fetch),
+            responds: spec.grants.iter().any(|grant| grant == "responder"),
+            pool: spec.warm.map(|rule| Arc::new(Pool::new(rule, self.warm.clone()))),
+        }
     }
 
     async fn kept(&self, key: &Key, spec: &Spec) -> Option<(Arc<Code>, Report)> {

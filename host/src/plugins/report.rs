@@ -19,9 +19,10 @@ pub struct Shape {
 }
 
 impl Shape {
-    /// Whether it asks for its state.
-    pub fn wants_kv(&self) -> bool {
-        self.imports.iter().any(|name| name.starts_with("hookwright:plugin/kv@"))
+    /// Whether it imports that interface of the contract.
+    pub fn wants(&self, interface: &str) -> bool {
+        let names = self.imports.iter().filter_map(|name| name.strip_prefix("hookwright:plugin/"));
+        names.filter_map(|name| name.split('@').next()).any(|name| name == interface)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The lane for calls that outlive their first slice, so that a slow guest never holds a worker that serves others.
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -13,6 +14,29 @@ pub(super) type Task<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// Below the other threads, so that events that behave come first.
 const NICE: libc::c_int = 5;
+
+/// A call that takes longer spoils its caller's thread for others, and so may the next one.
+const HEAVY: Duration = Duration::from_millis(4);
+
+/// Where a version's next call begins: in the lane, where the last one was
+/// slow or was stopped at a limit. Not all that a guest does gives way in
+/// between: to fill its memory is one instruction.
+#[derive(Debug, Default)]
+pub(super) struct Pace(AtomicBool);
+
+impl Pace {
+    pub(super) fn begins_in_lane(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// A call ended.
+    pub(super) fn note(&self, took: Duration, stopped: bool) {
+        let heavy = stopped || took > HEAVY;
+        if heavy != self.begins_in_lane() {
+            self.0.store(heavy, Ordering::Relaxed);
+        }
+    }
+}
 
 /// Why the lane dropped a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -153,6 +177,18 @@ mod tests {
             }
             "done"
         })
+    }
+
+    #[test]
+    fn a_slow_call_or_one_that_was_stopped_sends_the_next_one_to_the_lane() {
+        let pace = Pace::default();
+        assert!(!pace.begins_in_lane());
+        for (took, stopped, lane) in
+            [(HEAVY * 2, false, true), (HEAVY, false, false), (HEAVY, true, true)]
+        {
+            pace.note(took, stopped);
+            assert_eq!(pace.begins_in_lane(), lane, "{took:?} {stopped}");
+        }
     }
 
     #[tokio::test]

@@ -7,7 +7,7 @@ use wasmtime::component::{Component, Linker};
 use wasmtime::{Engine, Store};
 use wasmtime_wizer::{ComponentContext, WasmtimeWizerComponent, Wizer};
 
-use super::bindings::{PluginKv as Plugin, PluginKvPre as PluginPre};
+use super::bindings::{PluginAll as Plugin, PluginAllPre as PluginPre};
 use super::build::Job;
 use super::code::{self, Linkers};
 use super::engine::{self, Purpose};

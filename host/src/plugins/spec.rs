@@ -1,9 +1,11 @@
 //! What the settings say of plugins, in this module's own terms.
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::compile::Compiler;
 use super::health::Quarantine;
+use super::http::Fetch;
 use super::kv::State;
 use super::limits::Limits;
 use super::trial::Mode;
@@ -31,6 +33,8 @@ pub struct Options {
     pub clock: Clock,
     /// What plugins with the grant `kv` have kept.
     pub state: State,
+    /// Sends what plugins with a grant `http:HOST` ask for; none: nothing is sent.
+    pub fetch: Option<Arc<dyn Fetch>>,
 }
 
 impl Options {
@@ -45,6 +49,7 @@ impl Options {
             grace: Duration::from_secs(5),
             clock: Clock::system(),
             state: State::new(Clock::system(), Vec::new()),
+            fetch: None,
         }
     }
 }
@@ -59,7 +64,7 @@ pub struct Spec {
     pub config_json: String,
     /// Headers that the plugin may see, lower case.
     pub headers: Vec<String>,
-    /// What it may import beyond the contract's own: `kv`.
+    /// What it may import beyond the contract's own: `kv`, `http:HOST`, `responder`.
     pub grants: Vec<String>,
     pub limits: Limits,
     /// A version that is tried beside the one in force.

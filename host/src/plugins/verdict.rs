@@ -186,6 +186,12 @@ fn payload(
     Ok(Payload { body: body.map(Bytes::from), content_type, kind: None, headers })
 }
 
+/// Whether only the host writes headers of this name.
+pub(super) fn is_hosts(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    FORBIDDEN.contains(&name) || FORBIDDEN_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+}
+
 fn edit(edit: types::HeaderEdit) -> Result<HeaderEdit, String> {
     let shown = escape(&edit.name, 80);
     // Lower-cases it as well.
@@ -194,9 +200,7 @@ fn edit(edit: types::HeaderEdit) -> Result<HeaderEdit, String> {
     if name.as_str() == "content-type" {
         return Err("the header `content-type` has a field of its own".into());
     }
-    if FORBIDDEN.contains(&name.as_str())
-        || FORBIDDEN_PREFIXES.iter().any(|prefix| name.as_str().starts_with(prefix))
-    {
+    if is_hosts(&name) {
         return Err(format!("the header `{shown}` is the host's"));
     }
     if let Some(value) = &edit.value

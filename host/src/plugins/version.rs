@@ -5,15 +5,13 @@ use ::metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 use http::HeaderName;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::call::{self, Answer, Call, Setup};
+use super::call::{self, Answer, Call, Means, Setup};
 use super::code::Code;
 use super::fault::Fault;
 use super::health::{Change, Health, Quarantined};
-use super::kv::Space;
 use super::report::Report;
-use super::slow::Lane;
+use super::slow::{Lane, Pace};
 use super::spec::Spec;
-use super::warm::Pool;
 use crate::metrics::{
     INSTANCES, PLUGIN_LIMITS, PLUGIN_QUARANTINED, PLUGIN_QUARANTINES, PLUGIN_SECONDS, VERDICTS,
 };
@@ -25,10 +23,8 @@ pub(super) struct Version {
     pub(super) loaded_at_ms: u64,
     spec: Arc<Spec>,
     code: Arc<Code>,
-    /// Its state, where that is granted and wanted.
-    space: Option<Arc<Space>>,
-    /// Its instances that wait for an event, where they are kept.
-    pool: Option<Arc<Pool>>,
+    means: Means,
+    pace: Pace,
     headers: Vec<HeaderName>,
     health: Health,
     metrics: Metrics,
@@ -76,14 +72,24 @@ impl Version {
         spec: Arc<Spec>,
         report: Arc<Report>,
         code: Arc<Code>,
-        (space, pool): (Option<Arc<Space>>, Option<Arc<Pool>>),
+        means: Means,
         loaded_at_ms: u64,
     ) -> Self {
         // The settings' check refuses what is no header name.
         let headers = spec.headers.iter().filter_map(|name| name.parse().ok()).collect();
         let metrics = Metrics::new(spec.name.as_str(), &report.shape.digest.short());
         let health = Health::new(spec.quarantine);
-        Self { report, loaded_at_ms, spec, code, space, pool, headers, health, metrics }
+        Self {
+            report,
+            loaded_at_ms,
+            spec,
+            code,
+            means,
+            pace: Pace::default(),
+            headers,
+            health,
+            metrics,
+        }
     }
 
     pub(super) fn digest(&self) -> Digest {
@@ -111,8 +117,8 @@ impl Version {
             plugin: &self.spec.name,
             limits: &self.spec.limits,
             headers: &self.headers,
-            space: self.space.as_ref(),
-            pool: self.pool.as_ref(),
+            means: &self.means,
+            pace: &self.pace,
         };
         let mut answer = call::call(&setup, &floor.lane, asked, Some(seat)).await;
         answer.digest = Some(self.digest());

@@ -229,10 +229,14 @@ impl Lane {
         let work = pipeline::run(&pipeline, &self.parts, event, replay, tries);
         // A panic is a defect of ours. It must end neither the events beside
         // this one nor come back with it for ever.
-        AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|_| {
+        let ruled = AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|_| {
             tracing::error!(event = %event.id, source = %self.source, "routing panicked");
-            (pipeline::broken(event.clone()), Vec::new())
-        })
+            pipeline::broken(event.clone()).into()
+        });
+        if pipeline.answers && !replay {
+            self.parts.replies.give(event.id, ruled.reply);
+        }
+        (ruled.routed, ruled.changes)
     }
 
     fn conclude(&self, mut routed: Routed, changes: Vec<Changes>) {

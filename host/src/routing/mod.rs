@@ -18,6 +18,7 @@ use arc_swap::ArcSwap;
 use crate::clock::{Clock, millis};
 use crate::model::{Event, Name, Rules};
 use crate::plugins::Plugins;
+use crate::replies::Replies;
 use crate::store::{Routed, Store};
 use crate::tasks::Tasks;
 
@@ -54,6 +55,8 @@ pub struct Pipeline {
     orders: Arc<Orders>,
     /// Some destination that it may choose wants an order.
     in_turn: bool,
+    /// The source waits for what its plugins answer.
+    answers: bool,
 }
 
 /// Which deliveries to a destination are made one after the other.
@@ -84,7 +87,14 @@ impl Pipeline {
             rules: None,
             orders: Arc::default(),
             in_turn: false,
+            answers: false,
         }
+    }
+
+    /// The source's requests wait for what its plugins answer.
+    #[must_use]
+    pub fn answers(self, answers: bool) -> Self {
+        Self { answers, ..self }
     }
 
     /// Events are routed one after the other where a destination that they may
@@ -131,6 +141,7 @@ pub type Pipelines = HashMap<Name, Pipeline>;
 struct Parts {
     plugins: Plugins,
     store: Arc<dyn Store>,
+    replies: Replies,
     clock: Clock,
     runtime: tokio::runtime::Handle,
 }
@@ -149,12 +160,13 @@ impl Router {
         pipelines: Pipelines,
         plugins: Plugins,
         store: Arc<dyn Store>,
+        replies: Replies,
         clock: Clock,
         tasks: Tasks,
     ) -> Self {
         let runtime = tokio::runtime::Handle::current();
         let router = Self {
-            parts: Arc::new(Parts { plugins, store, clock, runtime }),
+            parts: Arc::new(Parts { plugins, store, replies, clock, runtime }),
             lanes: Arc::default(),
             tasks,
         };

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::lane::Place;
 use super::{OnFailure, Parts, Pipeline};
 use crate::clock::millis;
-use crate::model::{Delivery, Event, EventState, Name, Payload, Ruling};
+use crate::model::{Delivery, Event, EventState, Name, Payload, Reply, Ruling};
 use crate::plugins::{Answer, Call, Changes, Fault, Target, Verdict};
 use crate::store::Routed;
 
@@ -44,21 +44,34 @@ enum End {
     Through,
 }
 
+/// What became of an event, what its plugins wrote, and what its source is to get.
+pub(super) struct Outcome {
+    pub(super) routed: Routed,
+    pub(super) changes: Vec<Changes>,
+    pub(super) reply: Option<Reply>,
+}
+
+impl From<Routed> for Outcome {
+    fn from(routed: Routed) -> Self {
+        Self { routed, changes: Vec::new(), reply: None }
+    }
+}
+
 pub(super) async fn run(
     pipeline: &Pipeline,
     parts: &Parts,
     event: &Arc<Event>,
     replay: bool,
     tries: u32,
-) -> (Routed, Vec<Changes>) {
-    let mut changes = Vec::new();
+) -> Outcome {
+    let (mut changes, mut reply) = (Vec::new(), None);
     let mut draft = Draft::default();
     let mut rulings = Vec::with_capacity(pipeline.steps.len());
     if let Some(rules) = &pipeline.rules
         && let Err(invalid) = rules.check(&event.kind, &event.headers, &event.body)
     {
         let end = End::Stop(EventState::Parked, format!("invalid: {invalid}"));
-        return (conclude(pipeline, parts, event, draft, end, rulings, tries), changes);
+        return conclude(pipeline, parts, event, draft, end, rulings, tries).into();
     }
     let mut end = End::Through;
     // All versions at once: a swap falls between two events, not into one.
@@ -68,6 +81,7 @@ pub(super) async fn run(
         let mut answer = pinned.call(place, &call).await;
         rulings.push(ruling(&step.plugin, &answer));
         if answer.result.is_ok() {
+            reply = answer.reply.take().map(|reply| *reply).or(reply);
             changes.extend(answer.changes.take().filter(|changes| changes.used()).map(|own| *own));
         }
         let ended = match answer.result {
@@ -89,8 +103,9 @@ pub(super) async fn run(
     // One that is parked or tried again will be counted when it ends well.
     if !matches!(routed.state, EventState::Routed | EventState::Dropped | EventState::Unrouted) {
         changes.clear();
+        reply = None;
     }
-    (Routed { first: !replay, ..routed }, changes)
+    Outcome { routed: Routed { first: !replay, ..routed }, changes, reply }
 }
 
 /// What becomes of an event that the host itself could not route.

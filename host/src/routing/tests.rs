@@ -69,7 +69,14 @@ impl Bench {
         let pipeline = pipeline.ordered(Arc::new(orders));
         let (tasks, clock) = (Tasks::new(), Clock::tokio(START));
         let pipelines = Pipelines::from([("shop".parse().unwrap(), pipeline)]);
-        let router = Router::start(pipelines, plugins, store.clone(), clock, tasks.clone());
+        let router = Router::start(
+            pipelines,
+            plugins,
+            store.clone(),
+            Replies::default(),
+            clock,
+            tasks.clone(),
+        );
         let _ = handoff.0.set(router);
         Self { store, tasks, dir }
     }

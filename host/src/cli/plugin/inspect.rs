@@ -48,10 +48,12 @@ pub(super) fn run(args: &InspectArgs, as_json: bool) -> anyhow::Result<ExitCode>
 }
 
 /// What it imports of the contract beyond what every plugin may: the grants that it needs.
-fn wants(shape: &Shape) -> Vec<String> {
+pub(super) fn wants(shape: &Shape) -> Vec<String> {
     let names = shape.imports.iter().filter_map(|import| {
         let name = import.strip_prefix(CONTRACT)?.split('@').next()?;
-        (!FREE.contains(&name)).then(|| name.to_owned())
+        // Which hosts, the settings say.
+        let grant = if name == "http" { "http:HOST" } else { name };
+        (!FREE.contains(&name)).then(|| grant.to_owned())
     });
     names.collect()
 }

@@ -16,7 +16,7 @@ macro_rules! embed {
 
 const MANIFESTS: [(&str, &str); 2] = embed!["Cargo.toml", "macros/Cargo.toml"];
 
-const SOURCES: [(&str, &str); 24] = embed![
+const SOURCES: [(&str, &str); 27] = embed![
     "README.md",
     "macros/src/lib.rs",
     "src/arena.rs",
@@ -27,6 +27,8 @@ const SOURCES: [(&str, &str); 24] = embed![
     "src/event.rs",
     "src/fields.rs",
     "src/guest.rs",
+    "src/http/double.rs",
+    "src/http/mod.rs",
     "src/json/document.rs",
     "src/json/editor.rs",
     "src/json/mod.rs",
@@ -37,6 +39,7 @@ const SOURCES: [(&str, &str); 24] = embed![
     "src/lib.rs",
     "src/log.rs",
     "src/plugin.rs",
+    "src/responder.rs",
     "src/settings.rs",
     "src/testing.rs",
     "src/verdict.rs",

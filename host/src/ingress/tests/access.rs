@@ -7,6 +7,7 @@ use super::store::MemoryStore;
 use super::{NOW, serve, serve_with, sources};
 use crate::clock::Clock;
 use crate::ingress::{ClientPins, Handle, Options, Proxies, Rate, SourceOptions, ToldBy};
+use crate::replies::Replies;
 use crate::server;
 use crate::server::kit::Running;
 use crate::signing::Secret;
@@ -123,7 +124,8 @@ async fn the_proxy_protocol_tells_the_client_of_a_whole_connection() {
     let allow = vec!["203.0.113.0/24".parse().unwrap()];
     let source = SourceOptions { allow, ..SourceOptions::default() };
     let store = Arc::new(MemoryStore::default());
-    let handle = Handle::new(Options::new(sources([("s", source)])), store, Clock::manual(NOW));
+    let options = Options::new(sources([("s", source)]));
+    let handle = Handle::new(options, store, Replies::default(), Clock::manual(NOW));
     let proxies = vec!["127.0.0.0/8".parse().unwrap()];
     let options = server::Options { proxies, ..server::Options::new("ingress") };
     let server = Running::start(options, handle);

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use self::store::MemoryStore;
 use super::{Handle, Options, SourceOptions, Sources};
 use crate::clock::Clock;
+use crate::replies::Replies;
 use crate::server;
 use crate::server::kit::Running;
 
@@ -34,7 +35,7 @@ fn serve_with(sources: Sources, adjust: impl FnOnce(&mut Options)) -> Ingress {
     let mut options = Options::new(sources);
     adjust(&mut options);
     let store = Arc::new(MemoryStore::default());
-    let handle = Handle::new(options, store.clone(), Clock::manual(NOW));
+    let handle = Handle::new(options, store.clone(), Replies::default(), Clock::manual(NOW));
     let server = Running::start(server::Options::new("ingress"), handle.clone());
     Ingress { server, store, handle }
 }

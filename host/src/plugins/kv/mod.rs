@@ -124,6 +124,26 @@ impl Changes {
         self.used
     }
 
+    /// What is kept of each key that the call wrote to, if it is committed: none where it is deleted.
+    pub fn writes(&self) -> Vec<(String, Option<StateValue>)> {
+        let mut shelf = self.space.shelf.lock();
+        let now_ms = self.space.clock.now_ms();
+        let writes = self.own.iter().map(|(key, change)| {
+            let value = match change {
+                Change::Put { value, .. } => value.clone(),
+                Change::Count { .. } => shelf.slot(key, now_ms).map(|slot| {
+                    let before = match slot.value {
+                        Some(StateValue::Number(number)) => number,
+                        _ => 0,
+                    };
+                    StateValue::Number(before.saturating_add(slot.pending))
+                }),
+            };
+            (key.to_string(), value)
+        });
+        writes.collect()
+    }
+
     pub(super) fn get(&mut self, key: &str) -> Option<Bytes> {
         self.used = true;
         if let Some(Change::Put { value, .. }) = self.own.get(key) {

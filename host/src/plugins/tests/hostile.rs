@@ -196,6 +196,18 @@ fn two_slices(wasm: &[u8]) -> (bool, u64) {
     }
 }
 
+#[tokio::test]
+async fn a_call_after_one_that_was_stopped_begins_in_the_slow_lane() {
+    let (_yard, plugins) = loaded(spec("hostile"), &guest!("hostile/huge-string.wat")).await;
+    let first = ask(&plugins, "hostile", &event(1, "{}")).await;
+    assert!(first.result.as_ref().is_err_and(|fault| fault.limit().is_some()), "{first:?}");
+    let second = event(2, "{}");
+    let mut second = Box::pin(ask(&plugins, "hostile", &second));
+    let slice = second.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    assert!(slice.is_pending(), "the caller's thread did the work");
+    assert!(second.await.result.is_err());
+}
+
 #[test]
 fn a_guest_that_takes_much_memory_takes_it_in_the_slow_lane() {
     let (at_once, memory) = two_slices(&guest!("hostile/memory.wat"));

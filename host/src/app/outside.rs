@@ -1,0 +1,47 @@
+//! Sends what plugins with a grant `http:HOST` ask for, through the egress and its guard.
+use tokio::runtime::Handle;
+
+use crate::egress::{Egress, Fetch, FetchError, Fetcher, Reach, SetupError};
+use crate::plugins;
+
+/// The two ways out: to names of the world, and to addresses that a grant spells out.
+pub(super) struct Outside {
+    guarded: Fetcher,
+    spelt_out: Fetcher,
+    /// The plugins' own threads have a low priority, and their calls end early.
+    runtime: Handle,
+}
+
+impl Outside {
+    /// Needs a running runtime.
+    pub(super) fn new() -> Result<Self, SetupError> {
+        let egress = Egress::default();
+        Ok(Self {
+            guarded: egress.fetcher("plugins", Reach::default(), plugins::HTTP_BODY)?,
+            spelt_out: egress.fetcher("plugins", Reach::Any, plugins::HTTP_BODY)?,
+            runtime: Handle::current(),
+        })
+    }
+}
+
+impl plugins::Fetch for Outside {
+    fn fetch(&self, request: plugins::Outgoing) -> plugins::Fetching {
+        let plugins::Outgoing { method, url, headers, body, timeout, private } = request;
+        let way = if private { &self.spelt_out } else { &self.guarded }.clone();
+        let fetch = Fetch { method, url, headers, body, timeout };
+        let under_way = self.runtime.spawn(async move { way.fetch(fetch).await });
+        // A call that ends before its answer takes the request with it.
+        let under_way = tokio_util::task::AbortOnDropHandle::new(under_way);
+        Box::pin(async move {
+            let ended = under_way.await;
+            let answer = ended.map_err(|error| plugins::FetchError::Failed(error.to_string()))?;
+            let answer = answer.map_err(|error| match error {
+                FetchError::Failed(why) => plugins::FetchError::Failed(why),
+                FetchError::Timeout => plugins::FetchError::Timeout,
+                FetchError::TooLarge => plugins::FetchError::TooLarge,
+            })?;
+            let (status, headers) = (answer.status.as_u16(), answer.headers);
+            Ok(plugins::Incoming { status, headers, body: answer.body })
+        })
+    }
+}
