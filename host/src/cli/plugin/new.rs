@@ -21,17 +21,19 @@ const RUST: [(&str, &str); 4] = [
     ("README.md", template!("rust/README.md")),
     (".gitignore", template!("rust/gitignore")),
 ];
-const JS: [(&str, &str); 4] = [
+const JS: [(&str, &str); 5] = [
     ("package.json", template!("js/package.json")),
     ("plugin.js", template!("js/plugin.js")),
     ("README.md", template!("js/README.md")),
     (".gitignore", template!("js/gitignore")),
+    ("cases/defaults.toml", template!("cases/slow.toml")),
 ];
-const PYTHON: [(&str, &str); 4] = [
+const PYTHON: [(&str, &str); 5] = [
     ("pyproject.toml", template!("python/pyproject.toml")),
     ("plugin.py", template!("python/plugin.py")),
     ("README.md", template!("python/README.md")),
     (".gitignore", template!("python/gitignore")),
+    ("cases/defaults.toml", template!("cases/slow.toml")),
 ];
 const C: [(&str, &str); 4] = [
     ("plugin.toml", template!("c/plugin.toml")),
@@ -76,7 +78,7 @@ pub(super) fn run(args: &NewArgs) -> Result<()> {
     if fs::read_dir(&folder).is_ok_and(|mut files| files.next().is_some()) {
         bail!("{} is not empty: name another folder with --dir", folder.display());
     }
-    let (files, componentize, first) = match args.lang {
+    let (files, componentize, first): (&[(&str, &str)], _, _) = match args.lang {
         Language::Rust => (&RUST, "", "cargo test".to_owned()),
         Language::Js => (&JS, COMPONENTIZE_JS, "npm install".to_owned()),
         Language::Python => {
