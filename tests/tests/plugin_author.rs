@@ -214,6 +214,29 @@ fn cases_are_recorded_compared_and_shown() {
 }
 
 #[test]
+fn a_case_begins_with_a_state_and_expects_what_is_written() {
+    let settings = "[settings]\nlimit = 3\nseconds = 60\nby = \"/id\"\n";
+    let event = "[event]\nbody = '{\"id\": 7}'\n\n";
+    let full = format!(
+        "{event}[state]\n\"count:7\" = 3\n\n[expect]\nverdict = \"drop\"\nstate = {{ \"count:7\" = 4 }}\n"
+    );
+    let folder = project_of(
+        "throttle",
+        &[("defaults.toml", settings), ("first.toml", event), ("full.toml", &full)],
+    );
+    let (code, out) = plugin(folder.path(), &["test", "--record"]);
+    assert_eq!((code, out.contains("1 ok, 1 recorded")), (Some(0), true), "{out}");
+    let first = std::fs::read_to_string(folder.path().join("cases/first.toml")).expect("a case");
+    assert!(first.contains("verdict = \"pass\"\nstate = { \"count:7\" = 1 }"), "{first}");
+    let (code, out) = plugin(folder.path(), &["test"]);
+    assert_eq!((code, out.contains("2 ok")), (Some(0), true), "no case sees another one's: {out}");
+    let wrong = full.replace("= 4", "= 5");
+    std::fs::write(folder.path().join("cases/full.toml"), wrong).expect("a write");
+    let (code, out) = plugin(folder.path(), &["test"]);
+    assert_eq!((code, out.contains("+state = { \"count:7\" = 4 }")), (Some(1), true), "{out}");
+}
+
+#[test]
 fn a_case_may_expect_a_limit() {
     let folder = project_of(
         "thin-github",

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use toml::Table;
 
 use super::cases::{Case, Outcome};
-use super::engine::Engine;
+use super::engine::{Engine, granted};
 use crate::model::Name;
 use crate::plugins::Spec;
 
@@ -57,6 +57,7 @@ pub(super) fn run(args: &BenchArgs, as_json: bool) -> Result<ExitCode> {
     std::fs::write(folder.path().join("pass.wasm"), PASS)?;
     let names: [Name; 2] = ["plugin".parse()?, "pass".parse()?];
     let mut spec = case.spec(names[0].clone(), "plugin.wasm".into());
+    spec.grants = granted(&args.file)?;
     if let Some(settings) = &args.settings {
         spec.config_json.clone_from(settings);
     }
@@ -93,7 +94,7 @@ async fn measure(
     case: &Case,
     time: Duration,
 ) -> Result<(Outcome, [Measured; 2])> {
-    let engine = Engine::load(folder.to_owned(), specs).await?;
+    let engine = Engine::load(folder.to_owned(), specs, Vec::new()).await?;
     for name in names {
         if let Some(error) = engine.trouble(name) {
             bail!("the component does not load: {error}");

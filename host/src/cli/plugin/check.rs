@@ -26,7 +26,9 @@ pub(super) fn run(args: &CheckArgs, as_json: bool) -> anyhow::Result<ExitCode> {
     let wasm = std::fs::read(&args.file).with_context(|| format!("can't read {shown}"))?;
     let stem = args.file.file_stem().unwrap_or_default().to_string_lossy().to_lowercase();
     let name: Name = stem.parse().with_context(|| format!("{shown}: the file's name"))?;
-    let spec = Spec { config_json: args.settings.clone(), ..Spec::new(name) };
+    // Whether it may have them, the settings of a host say; what is no plugin is told by the gate.
+    let grants = plugins::inspect(&wasm).map(|shape| inspect::wants(&shape)).unwrap_or_default();
+    let spec = Spec { config_json: args.settings.clone(), grants, ..Spec::new(name) };
     let compiler = super::super::compiler()?;
     let checked =
         super::super::block_on(async { Ok(plugins::check(&compiler, &spec, wasm.into()).await) })?;
@@ -47,6 +49,9 @@ pub(super) fn run(args: &CheckArgs, as_json: bool) -> anyhow::Result<ExitCode> {
 fn page(report: &Report) -> String {
     let (shape, about) = (&report.shape, &report.about);
     let mut out = format!("{}{}", inspect::head(about), inspect::facts(shape));
+    let grants = inspect::wants(shape);
+    let grants = if grants.is_empty() { "none".to_owned() } else { grants.join(", ") };
+    out.push_str(&format!("  grants     {grants}\n"));
     let schema = if about.config_schema.is_some() { "with a schema" } else { "none" };
     out.push_str(&format!("  settings   {schema}\n"));
     let snapshot = match report.snapshot_size {

@@ -6,8 +6,10 @@ use anyhow::{Context as _, Result};
 use tempfile::TempDir;
 
 use super::cases::Case;
-use crate::model::{Digest, Name};
-use crate::plugins::{Answer, Call, LoadError, Options, Plugins, Spec};
+use super::inspect::wants;
+use crate::clock::Clock;
+use crate::model::{Digest, Name, StateRow};
+use crate::plugins::{Answer, Call, LoadError, Options, Plugins, Spec, State, inspect};
 
 /// Plugins made of one component, loaded as a host loads them.
 pub(super) struct Engine {
@@ -22,21 +24,30 @@ impl Engine {
     ///
     /// # Errors
     /// When the engine does not start. A plugin that does not load is told by [`Engine::trouble`].
-    pub(super) async fn open(component: &Path, mut specs: Vec<Spec>) -> Result<Self> {
+    pub(super) async fn open(
+        component: &Path,
+        mut specs: Vec<Spec>,
+        state: Vec<StateRow>,
+    ) -> Result<Self> {
         let shown = component.display();
         let file = component.file_name().with_context(|| format!("{shown} is no file"))?;
+        let grants = granted(component)?;
         for spec in &mut specs {
-            spec.file = file.into();
+            (spec.file, spec.grants) = (file.into(), grants.clone());
         }
         let dir = component.parent().unwrap_or(Path::new("")).to_owned();
-        Self::load(dir, specs).await
+        Self::load(dir, specs, state).await
     }
 
     /// Loads plugins from a folder.
     ///
     /// # Errors
     /// As [`Engine::open`].
-    pub(super) async fn load(dir: PathBuf, mut specs: Vec<Spec>) -> Result<Self> {
+    pub(super) async fn load(
+        dir: PathBuf,
+        mut specs: Vec<Spec>,
+        state: Vec<StateRow>,
+    ) -> Result<Self> {
         for spec in &mut specs {
             // Each event counts here, however many failed before it.
             spec.quarantine.calls = 0;
@@ -54,7 +65,8 @@ impl Engine {
             std::fs::create_dir_all(outer)
                 .with_context(|| format!("can't make {}", outer.display()))?;
         }
-        let options = Options::new(dir, folder, super::super::compiler()?);
+        let mut options = Options::new(dir, folder, super::super::compiler()?);
+        options.state = State::new(Clock::system(), state);
         let plugins = Plugins::open(options, specs)?;
         let reports = plugins.load_all().await;
         let failed = reports
@@ -89,6 +101,17 @@ impl Engine {
     pub(super) async fn ask(&self, plugin: &Name, asked: &Call<'_>) -> Answer {
         self.plugins.pin(std::slice::from_ref(plugin)).call(0, asked).await
     }
+}
+
+/// What the component asks for: on an author's machine is nothing that a grant
+/// would give away. What is no plugin is told when it loads.
+///
+/// # Errors
+/// When the file can't be read.
+pub(super) fn granted(component: &Path) -> Result<Vec<String>> {
+    let wasm = std::fs::read(component);
+    let wasm = wasm.with_context(|| format!("can't read {}", component.display()))?;
+    Ok(inspect(&wasm).map(|shape| wants(&shape)).unwrap_or_default())
 }
 
 /// This user's folder for what can be made again: `$XDG_CACHE_HOME`, or `~/.cache`.

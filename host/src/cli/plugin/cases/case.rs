@@ -11,6 +11,7 @@ use serde::Deserialize;
 use toml::Table;
 
 use super::outcome::{Changes, Delivery, Outcome};
+use super::state::{self, State};
 use crate::config::{parse_duration, parse_size};
 use crate::model::{Event, EventId, HeaderEdit, Name};
 use crate::plugins::{Limits, Spec};
@@ -32,6 +33,8 @@ pub(crate) struct Case {
     pub(crate) replay: bool,
     pub(super) limits: Limits,
     pub(super) config_json: String,
+    /// What the plugin kept before.
+    pub(super) state: State,
     pub(super) expected: Option<Expected>,
 }
 
@@ -51,6 +54,8 @@ struct File {
     settings: Table,
     #[serde(default)]
     limits: LimitsPart,
+    #[serde(default)]
+    state: BTreeMap<String, toml::Value>,
     expect: Option<Expect>,
 }
 
@@ -125,6 +130,8 @@ struct Expect {
     #[serde(default)]
     attributes: BTreeMap<String, String>,
     #[serde(default)]
+    state: BTreeMap<String, toml::Value>,
+    #[serde(default)]
     deliver: Vec<ExpectedDelivery>,
 }
 
@@ -174,6 +181,7 @@ impl Case {
             event: part.event.read(folder).context("[event]")?,
             limits: part.limits.read().context("[limits]")?,
             config_json: config.to_string(),
+            state: state::read(part.state).context("[state]")?,
             expected: expected.context("[expect]")?,
         })
     }
@@ -300,6 +308,7 @@ impl Expect {
             reason: self.reason,
             changes,
             deliveries: deliveries.collect::<Result<_>>()?,
+            state: state::read(self.state).context("state")?,
         };
         Ok(Expected { outcome, exact: self.exact })
     }

@@ -4,6 +4,7 @@ mod difference;
 mod json_text;
 mod outcome;
 mod record;
+mod state;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -21,6 +22,8 @@ use crate::plugins::{GateError, LoadError, Spec};
 pub(super) use case::Case;
 pub(super) use difference::difference;
 pub(super) use outcome::Outcome;
+
+use state::State;
 
 /// Runs a plugin's cases through the host's own engine, with its limits, and
 /// shows where a verdict is another one than expected.
@@ -159,26 +162,30 @@ fn read(folder: &Path) -> Result<Vec<Case>> {
 }
 
 /// What tells one loading of the component from another.
-type Wanted = (String, Vec<String>, [u128; 4]);
+type Wanted = (String, Vec<String>, [u128; 4], State);
 
-fn wanted(spec: &Spec) -> Wanted {
+fn wanted(spec: &Spec, case: &Case) -> Wanted {
     let limits = &spec.limits;
     let numbers =
         [limits.time.as_nanos(), limits.memory.into(), limits.output.into(), limits.log.into()];
-    (spec.config_json.clone(), spec.headers.clone(), numbers)
+    (spec.config_json.clone(), spec.headers.clone(), numbers, case.state.clone())
 }
 
 async fn run_all(component: &Path, cases: &[Case], record: bool) -> Result<Vec<Ran>> {
     let mut specs: BTreeMap<Wanted, Spec> = BTreeMap::new();
+    let mut rows = Vec::new();
     for case in cases {
         let name = format!("case-{}", specs.len()).parse()?;
         let spec = case.spec(name, PathBuf::new());
-        specs.entry(wanted(&spec)).or_insert(spec);
+        specs.entry(wanted(&spec, case)).or_insert_with(|| {
+            rows.extend(state::rows(&spec.name, &case.state));
+            spec
+        });
     }
-    let engine = Engine::open(component, specs.values().cloned().collect()).await?;
+    let engine = Engine::open(component, specs.values().cloned().collect(), rows).await?;
     let mut all = Vec::with_capacity(cases.len());
     for case in cases {
-        let spec = &specs[&wanted(&case.spec("case".parse()?, PathBuf::new()))];
+        let spec = &specs[&wanted(&case.spec("case".parse()?, PathBuf::new()), case)];
         all.push(run_one(&engine, spec, case, record).await?);
     }
     Ok(all)
@@ -203,7 +210,9 @@ async fn run_one(engine: &Engine, spec: &Spec, case: &Case, record: bool) -> Res
         None => {
             let answer = engine.call(&spec.name, case).await;
             (ran.took, ran.memory, ran.log) = (answer.took, answer.memory, answer.log);
-            Outcome::of(&answer.result)
+            let written = answer.changes.as_ref().filter(|_| answer.result.is_ok());
+            let state = written.map(|changes| state::texts(changes)).unwrap_or_default();
+            Outcome { state, ..Outcome::of(&answer.result) }
         }
     };
     ran.got = got.short();

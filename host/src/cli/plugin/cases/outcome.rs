@@ -4,6 +4,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 
 use super::json_text::{Order, lay_out};
+use super::state::State;
 use crate::config::print_duration;
 use crate::model::{HeaderEdit, Payload};
 use crate::plugins::{Fault, Verdict};
@@ -22,6 +23,8 @@ pub(crate) struct Outcome {
     pub(super) changes: Changes,
     /// In the plugin's order.
     pub(super) deliveries: Vec<Delivery>,
+    /// The keys that it wrote to.
+    pub(super) state: State,
 }
 
 /// What differs from the event.
@@ -61,6 +64,7 @@ impl Outcome {
             reason: None,
             changes: Changes::default(),
             deliveries: Vec::new(),
+            state: State::new(),
         };
         match result {
             Ok(Verdict::Pass) => plain("pass"),
@@ -90,6 +94,7 @@ impl Outcome {
             reason: Some(reason),
             changes: Changes::default(),
             deliveries: Vec::new(),
+            state: State::new(),
         }
     }
 
@@ -122,6 +127,11 @@ impl Outcome {
         out.push_str(&word("verdict", self.verdict));
         out.push_str(&word("failure", self.failure));
         out.push_str(&word("reason", self.reason.as_deref()));
+        if !self.state.is_empty() {
+            let keys = self.state.iter();
+            let keys = keys.map(|(key, value)| format!("{} = {value}", quoted_key(key)));
+            out.push_str(&format!("state = {{ {} }}\n", keys.collect::<Vec<_>>().join(", ")));
+        }
         self.changes.write(bodies, &mut out);
         for delivery in &self.deliveries {
             out.push_str(&format!(
