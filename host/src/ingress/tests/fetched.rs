@@ -10,6 +10,7 @@ use super::store::MemoryStore;
 use super::{Options, SourceOptions, sources};
 use crate::clock::Clock;
 use crate::ingress::{Fetch, Fetching, Handle, KindFrom};
+use crate::replies::Replies;
 use crate::server;
 use crate::server::kit::Running;
 use crate::signing::{CertifiedScheme, Issuer, Verify};
@@ -49,7 +50,7 @@ fn serve() -> (Arc<Aws>, Arc<MemoryStore>, Running) {
     let (aws, store) = (Arc::new(Aws::default()), Arc::new(MemoryStore::default()));
     let mut options = Options::new(sources([("s", source)]));
     options.fetch = aws.clone();
-    let handle = Handle::new(options, store.clone(), Clock::manual(NOW));
+    let handle = Handle::new(options, store.clone(), Replies::default(), Clock::manual(NOW));
     let server = Running::start(server::Options::new("ingress"), handle);
     (aws, store, server)
 }
