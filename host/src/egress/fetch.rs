@@ -109,7 +109,7 @@ impl Fetcher {
 fn told(error: &legacy::Error) -> FetchError {
     match classify(error) {
         Outcome::Failed { message, .. } => FetchError::Failed(message),
-        Outcome::Answered { .. } => FetchError::Failed(error.to_string()),
+        _ => FetchError::Failed(error.to_string()),
     }
 }
 

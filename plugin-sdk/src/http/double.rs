@@ -20,7 +20,9 @@ pub(crate) fn http_send(request: Request) -> Result<Response, HttpError> {
         return Err(HttpError::Failed("the test answers no requests".into()));
     };
     let answer = answers(&request);
-    ANSWERS.with_borrow_mut(|place| place.get_or_insert(answers));
+    ANSWERS.with_borrow_mut(|place| {
+        place.get_or_insert(answers);
+    });
     answer
 }
 
