@@ -42,7 +42,7 @@ mod tests {
         let asked = r#"{"challenge":"a\"b"}"#;
         assert_eq!(ask(None, asked), Verdict::drop("a handshake"));
         assert_eq!(take_answer(), Some(Answer::text(200, "a\"b")));
-        ask(Some("echo"), asked);
+        assert_eq!(ask(Some("echo"), asked), Verdict::drop("a handshake"));
         assert_eq!(take_answer(), Some(Answer::json(200, r#"{"echo":"a\"b"}"#)));
     }
 
