@@ -206,7 +206,8 @@ impl Router {
     /// would keep is forgotten. None where the source has no pipeline.
     pub async fn preview(&self, event: &Arc<Event>) -> Option<Routed> {
         let pipeline = self.lanes.load().get(&event.source)?.pipeline();
-        let (routed, changes) = pipeline::run(&pipeline, &self.parts, event, true, 0).await;
+        let pipeline::Outcome { routed, changes, reply: _ } =
+            pipeline::run(&pipeline, &self.parts, event, true, 0).await;
         drop(changes);
         Some(routed)
     }
