@@ -230,7 +230,7 @@ async fn keys(browser: &Browser, url: &str) {
     browser
         .until("location.hash === '#/events' && !!document.querySelector('tr[data-open]')")
         .await;
-    assert_eq!(browser.run("return document.activeElement.tagName").await, "H1");
+    browser.until("document.activeElement.tagName === 'H1'").await;
     browser.keys("/").await;
     browser.until("document.activeElement.name === 'text'").await;
     browser.keys("\u{e00c}jj").await;
