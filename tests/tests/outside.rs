@@ -71,6 +71,13 @@ async fn a_plugin_asks_a_granted_host_and_no_other() {
         assert_eq!(api.received()[0].header(name), "", "{name} went along");
     }
 
+    // A preview asks nobody.
+    let path = format!("/api/v1/events/{}/preview", event["id"].as_str().expect("an id"));
+    let preview = host.client.post(host.admin(), &path, &[], "").await.expect("a preview");
+    let text = String::from_utf8_lossy(&preview.body).into_owned();
+    assert!(preview.status == 200 && text.contains("nothing is sent here"), "{text}");
+    assert_eq!(api.count(), 1, "a preview was sent");
+
     for source in ["strays", "named"] {
         let event = routed(&host, source, "{\"customer\":7}").await;
         assert_eq!(event["state"], "dead", "{event}");

@@ -236,6 +236,7 @@ pub(super) async fn probe(
         kind: &event.kind,
         attributes: &[],
         replay: false,
+        dry: false,
     };
     let plugin = name(plugin)?;
     let pace = Pace::default();

@@ -32,6 +32,8 @@ pub struct Call<'a> {
     pub attributes: &'a [(String, String)],
     /// A person asked for the event to be handled again.
     pub replay: bool,
+    /// Nothing comes of it, so nothing may leave the host for it either.
+    pub dry: bool,
 }
 
 impl<'a> Call<'a> {
@@ -49,6 +51,7 @@ impl<'a> Call<'a> {
             kind: changed.kind.as_deref().unwrap_or(&event.kind),
             attributes,
             replay,
+            dry: false,
         }
     }
 }
@@ -133,6 +136,13 @@ pub(super) struct Means {
     pub(super) pool: Option<Arc<Pool>>,
 }
 
+impl Means {
+    /// Without a way out of the host.
+    fn offline(&self) -> Self {
+        Self { reach: self.reach.as_ref().map(Reach::offline), ..self.clone() }
+    }
+}
+
 /// What a guest begins an event with.
 pub(super) struct Begin {
     pub(super) code: Arc<Code>,
@@ -150,7 +160,7 @@ impl Begin {
             code: setup.code.clone(),
             limits: *setup.limits,
             log: log.clone(),
-            means: setup.means.clone(),
+            means: if call.dry { setup.means.offline() } else { setup.means.clone() },
             body: call.body.clone(),
             id: call.event.id,
             received_ms: call.event.received_ms(),

@@ -60,7 +60,7 @@ const HEADERS: usize = 64;
 #[derive(Clone)]
 pub(super) struct Reach {
     hosts: Arc<[Host]>,
-    /// None where nothing is sent: for a shadow, or on an author's machine.
+    /// None where nothing is sent: for a shadow, a preview, or on an author's machine.
     fetch: Option<Arc<dyn Fetch>>,
 }
 
@@ -111,6 +111,11 @@ impl Reach {
     pub(super) fn of(grants: &[String], fetch: Option<Arc<dyn Fetch>>) -> Option<Self> {
         let hosts: Arc<[Host]> = grants.iter().filter_map(|grant| Host::of(grant)).collect();
         (!hosts.is_empty()).then_some(Self { hosts, fetch })
+    }
+
+    /// The same grants, and nothing is sent.
+    pub(super) fn offline(&self) -> Self {
+        Self { hosts: self.hosts.clone(), fetch: None }
     }
 
     fn prepare(&self, request: contract::Request) -> std::result::Result<Outgoing, String> {
@@ -179,7 +184,7 @@ impl contract::Host for Guest {
             Err(why) => return Ok(Err(contract::Error::Refused(why))),
         };
         let Some(fetch) = &reach.fetch else {
-            let why = "nothing is sent here: not for a shadow, nor by the commands of an author";
+            let why = "nothing is sent here: not for a shadow or a preview, nor by the commands of an author";
             return Ok(Err(contract::Error::Refused(why.into())));
         };
         if self.requests >= HTTP_CALLS {

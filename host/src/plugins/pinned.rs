@@ -123,6 +123,7 @@ impl Pinned {
                 kind: &kind,
                 attributes: &attributes,
                 replay,
+                dry: true,
             };
             let mut answer = new.call(&inner.floor, &slots, &asked).await;
             // Into a state of its own.

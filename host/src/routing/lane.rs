@@ -226,7 +226,8 @@ impl Lane {
 
     async fn rule(&self, event: &Arc<Event>, replay: bool, tries: u32) -> (Routed, Vec<Changes>) {
         let pipeline = self.pipeline.load_full();
-        let work = pipeline::run(&pipeline, &self.parts, event, replay, tries);
+        let turn = pipeline::Turn { replay, tries, ..pipeline::Turn::default() };
+        let work = pipeline::run(&pipeline, &self.parts, event, turn);
         // A panic is a defect of ours. It must end neither the events beside
         // this one nor come back with it for ever.
         let ruled = AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|_| {

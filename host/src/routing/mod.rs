@@ -206,8 +206,9 @@ impl Router {
     /// would keep is forgotten. None where the source has no pipeline.
     pub async fn preview(&self, event: &Arc<Event>) -> Option<Routed> {
         let pipeline = self.lanes.load().get(&event.source)?.pipeline();
+        let turn = pipeline::Turn { replay: true, dry: true, tries: 0 };
         let pipeline::Outcome { routed, changes, reply: _ } =
-            pipeline::run(&pipeline, &self.parts, event, true, 0).await;
+            pipeline::run(&pipeline, &self.parts, event, turn).await;
         drop(changes);
         Some(routed)
     }

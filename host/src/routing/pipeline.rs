@@ -57,12 +57,21 @@ impl From<Routed> for Outcome {
     }
 }
 
+/// For what an event is taken through its plugins.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Turn {
+    pub(super) replay: bool,
+    /// A preview.
+    pub(super) dry: bool,
+    /// Before this one.
+    pub(super) tries: u32,
+}
+
 pub(super) async fn run(
     pipeline: &Pipeline,
     parts: &Parts,
     event: &Arc<Event>,
-    replay: bool,
-    tries: u32,
+    Turn { replay, dry, tries }: Turn,
 ) -> Outcome {
     let (mut changes, mut reply) = (Vec::new(), None);
     let mut draft = Draft::default();
@@ -77,7 +86,7 @@ pub(super) async fn run(
     // All versions at once: a swap falls between two events, not into one.
     let pinned = parts.plugins.pin(&pipeline.plugins);
     for (place, step) in pipeline.steps.iter().enumerate() {
-        let call = Call::after(event, &draft.payload, &draft.attributes, replay);
+        let call = Call { dry, ..Call::after(event, &draft.payload, &draft.attributes, replay) };
         let mut answer = pinned.call(place, &call).await;
         rulings.push(ruling(&step.plugin, &answer));
         if answer.result.is_ok() {

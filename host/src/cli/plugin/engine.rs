@@ -94,6 +94,7 @@ impl Engine {
             kind: &event.kind,
             attributes: &case.attributes,
             replay: case.replay,
+            dry: false,
         };
         self.ask(plugin, &asked).await
     }

@@ -121,6 +121,7 @@ async fn ask_pinned(pinned: &Pinned, event: &Event) -> Answer {
         kind: &event.kind,
         attributes: &[],
         replay: false,
+        dry: false,
     };
     pinned.call(0, &asked).await
 }

@@ -132,6 +132,7 @@ async fn timed(plugins: &Plugins, name: &str, event: &Event) -> anyhow::Result<D
         kind: &event.kind,
         attributes: &[],
         replay: false,
+        dry: false,
     };
     let begin = Instant::now();
     for _ in 0..CALLS {

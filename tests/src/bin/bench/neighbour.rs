@@ -94,6 +94,7 @@ async fn ask(plugins: &Plugins, names: &[Name], event: &hookwright::model::Event
         kind: &event.kind,
         attributes: &[],
         replay: false,
+        dry: false,
     };
     plugins.pin(names).call(0, &call).await;
 }
