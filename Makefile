@@ -5,14 +5,14 @@ PLUGINS := $(patsubst plugins/%/Cargo.toml,%,$(wildcard plugins/*/Cargo.toml))
 DENY_VERSION := 0.20.2
 SCHEMATHESIS_VERSION := 4.32.5
 
-.PHONY: help run test check bench flood fleet precision plugins deb setup languages clean
+.PHONY: help run test check bench flood fleet precision plugins deb setup setup-tests languages clean
 help: ## Show what there is.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
 run: setup $(HOST) plugins ## Build all, start a demo host, send a real event through, leave it running.
 	$(HOST) demo --dir target/demo --plugins target/plugins/built
 
-test: setup $(HOST) plugins ## Run every test.
+test: setup-tests $(HOST) plugins ## Run every test.
 	@./.ci/schemathesis $(SCHEMATHESIS_VERSION)
 	$(CARGO) test --workspace --all-targets
 	$(CARGO) test --workspace --doc
@@ -48,6 +48,9 @@ deb: setup ## Make a Debian package in target/deb.
 
 setup: ## Install what is missing (Debian: by apt-get).
 	@./.ci/setup
+
+setup-tests:
+	@./.ci/setup tests
 
 languages: setup $(HOST) ## Test plugins in JavaScript, Python and C by their real tools.
 	@./.ci/languages
