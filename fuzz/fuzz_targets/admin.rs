@@ -6,13 +6,20 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
-use hookwright::admin::{Control, DestinationStatus, Options, PluginStatus, SourceStatus, router};
+use hookwright::admin::{
+    Control, DestinationStatus, Options, PluginStatus, PreviewFuture, Recent, Replays, Scope,
+    SourceStatus, Switch, Token, Tokens, router,
+};
 use hookwright::clock::Clock;
-use hookwright::signing::Secret;
+use hookwright::model::{Event, Rejected};
+use hookwright::store::AuditLog;
+use hookwright::tasks::Tasks;
 use hookwright_fuzz::{MemoryStore, run};
 use http::{HeaderValue, Request, Response, header};
 use http_body_util::Full;
 use libfuzzer_sys::fuzz_target;
+use sha2::{Digest, Sha256};
+use tempfile::TempDir;
 use tower_service::Service;
 
 const TOKEN: &str = "5b0fbe4c1d8e7a29";
@@ -45,17 +52,28 @@ impl Control for Asked {
         self.note(Vec::new())
     }
 
-    fn enable(&self, _: &str) -> Result<(), String> {
+    fn rejected(&self, _: &str) -> Option<Vec<Rejected>> {
+        self.note(Some(Vec::new()))
+    }
+
+    fn switch(&self, _: &str, _: Switch) -> Result<(), String> {
         self.note(Ok(()))
     }
 
-    fn disable(&self, _: &str, _: &str) -> Result<(), String> {
-        self.note(Ok(()))
+    fn preview(&self, _: Arc<Event>) -> PreviewFuture<'_> {
+        Box::pin(std::future::ready(self.note(None)))
     }
 }
 
 static STORE: LazyLock<Arc<MemoryStore>> = LazyLock::new(Arc::default);
 static CONTROL: LazyLock<Arc<Asked>> = LazyLock::new(Arc::default);
+static FOLDER: LazyLock<TempDir> = LazyLock::new(|| tempfile::tempdir().expect("a folder"));
+static AUDIT: LazyLock<Arc<AuditLog>> =
+    LazyLock::new(|| Arc::new(AuditLog::open(FOLDER.path()).expect("a new log")));
+static REPLAYS: LazyLock<Replays> = LazyLock::new(|| {
+    let started = async { Replays::start(STORE.clone(), Clock::manual(0), Tasks::new()) };
+    run(started).expect("the store has no replays")
+});
 
 fuzz_target!(|input: (bool, String, Vec<u8>, Vec<u8>, Vec<u8>)| {
     let (post, target, host, authorization, body) = input;
@@ -72,11 +90,11 @@ fuzz_target!(|input: (bool, String, Vec<u8>, Vec<u8>, Vec<u8>)| {
     if authorization.windows(TOKEN.len()).any(|part| part == TOKEN.as_bytes()) {
         return;
     }
-    let (status, asked) = answer(first, Some(Secret::new(TOKEN)));
+    let (status, asked) = answer(first, believed());
     assert!(status < 500 && asked == 0, "{status} without the token");
 
     let local = is_near(second.uri().host().unwrap_or_default().as_bytes()) || is_near(&host);
-    let (status, asked) = answer(second, None);
+    let (status, asked) = answer(second, Tokens::default());
     assert!(status < 500 && (asked == 0 || local), "{status} from elsewhere");
 });
 
@@ -86,16 +104,25 @@ fn is_near(host: &[u8]) -> bool {
     [&b"localhost"[..], b"127.", b"["].iter().any(|start| host.starts_with(start))
 }
 
+fn believed() -> Tokens {
+    let hash = Sha256::digest(TOKEN).into();
+    Tokens::new(vec![Token { name: "fuzz".to_owned(), hash, scope: Scope::Admin }])
+}
+
 /// The status, and how often store and control were asked.
-fn answer(request: Request<Full<Bytes>>, token: Option<Secret>) -> (u16, usize) {
+fn answer(request: Request<Full<Bytes>>, tokens: Tokens) -> (u16, usize) {
     let count = || STORE.asked() + CONTROL.0.load(Ordering::Relaxed);
     let before = count();
     let service = router(Options {
-        token,
+        tokens,
         store: STORE.clone(),
+        audit: AUDIT.clone(),
         control: CONTROL.clone(),
+        replays: REPLAYS.clone(),
         clock: Clock::manual(0),
+        backups: FOLDER.path().join("backups"),
         metrics: None,
+        recent: Recent::default(),
     });
     let status = run(status(service, request));
     (status, count() - before)

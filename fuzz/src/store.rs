@@ -105,6 +105,10 @@ impl Store for MemoryStore {
         self.note(Purged::default())
     }
 
+    fn backup(&self, _: &std::path::Path) -> Result<Backup, StoreError> {
+        self.note(Backup::default())
+    }
+
     fn healthy(&self) -> bool {
         true
     }
