@@ -2,7 +2,7 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use hookwright::model::{EventId, ReplayJob};
+use hookwright::model::{EventId, ReplayJob, StateRow};
 use hookwright::store::*;
 
 /// Keeps what is appended and routed until it is taken; everything else in it is empty.
@@ -83,6 +83,22 @@ impl Store for MemoryStore {
 
     fn usage(&self) -> Result<Usage, StoreError> {
         self.note(Usage::default())
+    }
+
+    fn search(&self, _: &EventQuery, _: &str) -> Result<Found, StoreError> {
+        self.note(Found::default())
+    }
+
+    fn feed(
+        &self,
+        _: &EventQuery,
+        _: Option<EventId>,
+    ) -> Result<Option<FeedPage>, StoreError> {
+        self.note(None)
+    }
+
+    fn state(&self) -> Result<Vec<StateRow>, StoreError> {
+        self.note(Vec::new())
     }
 
     fn conditions(&self) -> Result<Vec<(String, Condition)>, StoreError> {
