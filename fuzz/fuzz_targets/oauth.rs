@@ -12,6 +12,8 @@ fuzz_target!(|body: &[u8]| {
         assert!(token.lasts <= Duration::from_secs(7 * 24 * 3_600));
     }
     if let Some(code) = token_refusal(body) {
-        assert!(code.len() <= 40 && code.bytes().all(|byte| byte == b'_' || byte.is_ascii_lowercase()));
+        assert!(
+            code.len() <= 40 && code.bytes().all(|byte| byte == b'_' || byte.is_ascii_lowercase())
+        );
     }
 });

@@ -40,10 +40,7 @@ fuzz_target!(|input: (u8, Vec<u8>, u16, u8)| {
     }
     // A byte that no header can carry never arrives.
     let Some(headers) = received(&changed) else { return };
-    let taken = matches!(
-        check(&case.verifier, &headers, &changed, AT),
-        Ok(Verified::Event { .. })
-    );
+    let taken = matches!(check(&case.verifier, &headers, &changed, AT), Ok(Verified::Event { .. }));
     if meaning(case, &changed) != meaning(case, &sent) {
         assert!(!taken, "{}: {sent:?} became {changed:?}", case.name);
     } else if changed == sent {

@@ -89,11 +89,7 @@ impl Store for MemoryStore {
         self.note(Found::default())
     }
 
-    fn feed(
-        &self,
-        _: &EventQuery,
-        _: Option<EventId>,
-    ) -> Result<Option<FeedPage>, StoreError> {
+    fn feed(&self, _: &EventQuery, _: Option<EventId>) -> Result<Option<FeedPage>, StoreError> {
         self.note(None)
     }
 
