@@ -1,9 +1,11 @@
-//! Fetches keys for the ingress, by the same guarded client that delivers.
+//! Fetches keys for the ingress, through the egress and its guard.
 use std::time::Duration;
 
-use crate::egress::{self, Egress};
+use bytes::Bytes;
+use http::{HeaderMap, Method};
+
+use crate::egress::{self, Egress, Reach, SetupError};
 use crate::ingress::{Fetch, Fetching};
-use crate::model::Outcome;
 
 /// Over look-up, connection, TLS and the whole answer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -11,23 +13,29 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const MOST: usize = 256 * 1024;
 
 /// To public addresses only, whatever a name says.
-#[derive(Default)]
-pub(super) struct Fetcher(std::sync::Arc<Egress>);
+pub(super) struct Keys(egress::Fetcher);
 
-impl Fetch for Fetcher {
+impl Keys {
+    pub(super) fn new() -> Result<Self, SetupError> {
+        Egress::default().fetcher("keys", Reach::default(), MOST).map(Self)
+    }
+}
+
+impl Fetch for Keys {
     fn fetch(&self, url: String) -> Fetching {
-        let egress = self.0.clone();
+        let fetcher = self.0.clone();
         Box::pin(async move {
-            let uri = url.parse().map_err(|_| format!("`{url}` is no URL"))?;
-            let options = egress::Options { excerpt: MOST, ..egress::Options::new("keys", uri) };
-            let client = egress.client(options).map_err(|error| error.to_string())?;
-            match client.get(PATIENCE).await {
-                Outcome::Answered { status: 200..=299, excerpt, .. } if excerpt.len() < MOST => {
-                    Ok(excerpt)
-                }
-                Outcome::Answered { status, .. } => Err(format!("{url} answered {status}")),
-                Outcome::Failed { message, .. } => Err(format!("{url}: {message}")),
-                Outcome::Taken => Err(format!("{url} answered without a status")),
+            let asked = egress::Fetch {
+                method: Method::GET,
+                url: url.parse().map_err(|_| format!("`{url}` is no URL"))?,
+                headers: HeaderMap::new(),
+                body: Bytes::new(),
+                timeout: PATIENCE,
+            };
+            match fetcher.fetch(asked).await {
+                Ok(answer) if answer.status.is_success() => Ok(answer.body),
+                Ok(answer) => Err(format!("{url} answered {}", answer.status.as_u16())),
+                Err(error) => Err(format!("{url}: {error}")),
             }
         })
     }

@@ -214,7 +214,7 @@ impl App {
         let keep =
             retention::Options { keep: config.retention.keep, interval: config.retention.interval };
         retention::start(keep, store.clone(), clock.clone(), work);
-        let took = options::ingress(config, hops);
+        let took = options::ingress(config, hops)?;
         let ingress = ingress::Handle::new(took, store.clone(), replies, clock.clone());
         ingress::watch(&ingress, work);
         Ok(Parts {

@@ -271,7 +271,7 @@ fn transport(to: &config::TransportConfig) -> anyhow::Result<egress::Transport> 
     })
 }
 
-pub(super) fn ingress(config: &Config, hops: Arc<Hops>) -> ingress::Options {
+pub(super) fn ingress(config: &Config, hops: Arc<Hops>) -> anyhow::Result<ingress::Options> {
     let proxies = ingress::Proxies {
         trusted: config.ingress.trusted_proxies.clone(),
         told_by: match config.ingress.client_header {
@@ -280,9 +280,10 @@ pub(super) fn ingress(config: &Config, hops: Arc<Hops>) -> ingress::Options {
         },
     };
     let body_timeout = config.ingress.body_timeout;
-    let fetch = Arc::new(super::fetch::Fetcher::default());
+    let keys = super::fetch::Keys::new().context("the client that fetches keys")?;
+    let fetch = Arc::new(keys);
     let hops = Some(hops);
-    ingress::Options { sources: sources(config), proxies, fetch, body_timeout, hops }
+    Ok(ingress::Options { sources: sources(config), proxies, fetch, body_timeout, hops })
 }
 
 pub(super) fn sources(config: &Config) -> ingress::Sources {

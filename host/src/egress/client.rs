@@ -75,19 +75,9 @@ impl Client {
     /// The answer's head decides: whoever says 2xx and then breaks off, or never
     /// comes to an end, has still said it. Its body is only for the log.
     pub async fn send(&self, request: Request) -> Outcome {
-        self.exchange(Method::POST, request).await
-    }
-
-    /// Asks for what is at the URL; the excerpt of the outcome is what came of it.
-    pub async fn get(&self, timeout: Duration) -> Outcome {
-        let (headers, body) = (HeaderMap::new(), Bytes::new());
-        self.exchange(Method::GET, Request { headers, body, timeout }).await
-    }
-
-    async fn exchange(&self, method: Method, request: Request) -> Outcome {
         let deadline = Instant::now() + request.timeout.min(LONGEST);
         let mut message = http::Request::new(Full::new(request.body));
-        *message.method_mut() = method;
+        *message.method_mut() = Method::POST;
         *message.uri_mut() = self.url.clone();
         *message.headers_mut() = request.headers;
         let answer = match tokio::time::timeout_at(deadline, self.http.request(message)).await {
