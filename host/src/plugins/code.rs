@@ -38,6 +38,8 @@ impl Linkers {
 /// A component linked and typed. Shared by all plugins of one file and settings.
 pub(super) struct Code {
     pre: PluginPre<Guest>,
+    /// Where `handle` is, so that a call looks up and checks nothing else.
+    handler: handler::GuestIndices,
     /// The settings, where there is no snapshot and each call must begin with `init`.
     init: Option<String>,
     pub(super) wants_wasi: bool,
@@ -50,8 +52,9 @@ impl Code {
         wants_wasi: bool,
         init: Option<String>,
     ) -> Result<Self> {
-        let pre = linkers.of(wants_wasi).instantiate_pre(component)?;
-        Ok(Self { pre: PluginPre::new(pre)?, init, wants_wasi })
+        let pre = PluginPre::new(linkers.of(wants_wasi).instantiate_pre(component)?)?;
+        let handler = handler::GuestIndices::new(pre.instance_pre())?;
+        Ok(Self { pre, handler, init, wants_wasi })
     }
 
     pub(super) fn engine(&self) -> &Engine {
@@ -111,7 +114,7 @@ pub(super) fn ended(
 /// A guest that is ready for an event.
 pub(super) struct Instance {
     store: Store<Guest>,
-    plugin: Plugin,
+    handler: handler::Guest,
     /// Events that it has handled.
     calls: u32,
 }
@@ -124,7 +127,7 @@ impl Instance {
         mut store: Store<Guest>,
     ) -> std::result::Result<Self, (Error, Store<Guest>)> {
         match begin(code, &mut store).await {
-            Ok(plugin) => Ok(Self { store, plugin, calls: 0 }),
+            Ok(handler) => Ok(Self { store, handler, calls: 0 }),
             Err(error) => Err((error, store)),
         }
     }
@@ -132,8 +135,7 @@ impl Instance {
     pub(super) async fn handle(&mut self, event: &handler::Event) -> Ended {
         self.calls = self.calls.saturating_add(1);
         let body = wasmtime::component::Resource::new_borrow(0);
-        let handler = self.plugin.hookwright_plugin_handler();
-        let answer = handler.call_handle(&mut self.store, event, body).await;
+        let answer = self.handler.call_handle(&mut self.store, event, body).await;
         ended(&mut self.store, answer)
     }
 
@@ -149,12 +151,13 @@ impl Instance {
     }
 }
 
-async fn begin(code: &Code, store: &mut Store<Guest>) -> Result<Plugin> {
-    let plugin = code.pre.instantiate_async(&mut *store).await?;
+async fn begin(code: &Code, store: &mut Store<Guest>) -> Result<handler::Guest> {
+    let instance = code.pre.instance_pre().instantiate_async(&mut *store).await?;
     store.data_mut().meter.start();
     if let Some(config) = &code.init {
+        let plugin = Plugin::new(&mut *store, &instance)?;
         let ready = plugin.hookwright_plugin_lifecycle().call_init(&mut *store, config).await?;
         ready.map_err(|_| Error::msg("`init` refuses settings that it took at load"))?;
     }
-    Ok(plugin)
+    code.handler.load(&mut *store, &instance)
 }

@@ -57,22 +57,31 @@ impl wasmtime::component::HasData for HasBare {
     type Data<'a> = &'a mut Bare;
 }
 
-pub(crate) fn run(plugins: &Path, rounds: usize) -> anyhow::Result<()> {
+/// The plugins that are measured, with their settings.
+const SUBJECTS: [(&str, &str); 4] = [
+    ("pass", "{}"),
+    ("filter", r#"{"drop":[{"field":"/ref","regex":"^refs/(tags|heads/wip-.*)$"}]}"#),
+    ("redact", r#"{"patterns":[{"known":"email"}]}"#),
+    ("thin-github", "{}"),
+];
+
+/// Whether `only` wants any of it: `calls`, or one plugin by its name.
+pub(crate) fn is_wanted(only: Option<&str>) -> bool {
+    only.is_none_or(|only| only == "calls" || SUBJECTS.iter().any(|(name, _)| *name == only))
+}
+
+pub(crate) fn run(plugins: &Path, rounds: usize, only: Option<&str>) -> anyhow::Result<()> {
     let event = event();
     let pass = super::guest("pass");
     let bare = bare(&pass, &event)?;
     let yard = tempfile::tempdir()?;
     std::fs::write(yard.path().join("pass.wasm"), &pass)?;
-    let mut subjects: Vec<(&str, &str)> = vec![("pass", "{}")];
-    for (name, config) in [
-        ("filter", r#"{"drop":[{"field":"/ref","regex":"^refs/(tags|heads/wip-.*)$"}]}"#),
-        ("redact", r#"{"patterns":[{"known":"email"}]}"#),
-        ("thin-github", "{}"),
-    ] {
+    let mut subjects = SUBJECTS.to_vec();
+    subjects.retain(|(name, _)| only.is_none_or(|only| only == "calls" || only == *name));
+    for (name, _) in subjects.iter().filter(|(name, _)| *name != "pass") {
         let file = format!("{name}.wasm");
         std::fs::copy(plugins.join(&file), yard.path().join(&file))
             .with_context(|| format!("no {file}: run `make plugins`"))?;
-        subjects.push((name, config));
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let host = runtime.block_on(open(yard.path(), &subjects))?;

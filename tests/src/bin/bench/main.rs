@@ -65,8 +65,8 @@ fn main() -> anyhow::Result<()> {
         return neighbour::run(options.rounds);
     }
     let wanted = |part: &str| options.only.as_deref().is_none_or(|title| title == part);
-    if wanted("calls") {
-        calls::run(&options.plugins, options.rounds)?;
+    if calls::is_wanted(options.only.as_deref()) {
+        calls::run(&options.plugins, options.rounds, options.only.as_deref())?;
     }
     if wanted("commits") {
         commit::run(options.rounds)?;
