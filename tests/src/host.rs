@@ -94,6 +94,7 @@ impl HostBuilder {
             ingress: None,
             admin: None,
             log: Arc::default(),
+            output: Arc::default(),
             client: Client::default(),
         };
         host.launch().await;
@@ -109,6 +110,7 @@ pub struct Host {
     ingress: Option<SocketAddr>,
     admin: Option<SocketAddr>,
     log: Arc<Mutex<String>>,
+    output: Arc<Mutex<Vec<String>>>,
     pub client: Client,
 }
 
@@ -125,7 +127,7 @@ impl Host {
             .expect("the host starts");
         let stdout = child.stdout.take().expect("a piped output");
         let stderr = child.stderr.take().expect("a piped output");
-        let log = self.log.clone();
+        let (log, output) = (self.log.clone(), self.output.clone());
         std::thread::spawn(move || {
             for line in BufReader::new(stderr).lines().map_while(Result::ok) {
                 let _ = writeln!(log.lock().expect("no holder panics"), "{line}");
@@ -135,7 +137,11 @@ impl Host {
             let mut lines = BufReader::new(stdout).lines();
             let first = lines.next().and_then(Result::ok).unwrap_or_default();
             // The rest is read so that the host never waits for a reader.
-            std::thread::spawn(move || lines.for_each(drop));
+            std::thread::spawn(move || {
+                for line in lines.map_while(Result::ok) {
+                    output.lock().expect("no holder panics").push(line);
+                }
+            });
             first
         });
         let first = first.await.expect("a line of output");
@@ -191,6 +197,11 @@ impl Host {
     /// All that the host logged, over all its starts.
     pub fn log(&self) -> String {
         self.log.lock().expect("no holder panics").clone()
+    }
+
+    /// Lines of its standard output after the first one, over all its starts.
+    pub fn output(&self) -> Vec<String> {
+        self.output.lock().expect("no holder panics").clone()
     }
 
     /// Resident memory in bytes.

@@ -21,17 +21,20 @@ async fn post(host: &Host, count: usize) -> HashSet<String> {
     ids
 }
 
-/// The ids in all files, each line of which is JSON.
+/// The id in a line, which is JSON.
+fn id(line: &str) -> String {
+    let line: Value = serde_json::from_str(line).expect("a line of JSON");
+    line["id"].as_str().expect("an id").to_owned()
+}
+
+/// The ids in all files.
 fn written(folder: &Path) -> Vec<String> {
     let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
     let mut ids = Vec::new();
     for entry in entries {
         let text = std::fs::read_to_string(entry.expect("an entry").path()).expect("text");
         assert!(text.is_empty() || text.ends_with('\n'), "a line without an end");
-        for line in text.lines() {
-            let line: Value = serde_json::from_str(line).expect("a line of JSON");
-            ids.push(line["id"].as_str().expect("an id").to_owned());
-        }
+        ids.extend(text.lines().map(id));
     }
     ids
 }
@@ -64,4 +67,21 @@ async fn every_event_is_in_a_file_after_kills_and_full_files_are_set_aside() {
     let shown = String::from_utf8_lossy(&shown.body).into_owned();
     let taken = "hookwright_delivery_attempts_total{destination=\"archive\",outcome=\"taken\"}";
     assert!(shown.contains(taken), "{shown}");
+}
+
+/// The other kind of lines: for a host whose output somebody else collects.
+#[tokio::test(flavor = "multi_thread")]
+async fn standard_output_gets_a_line_for_each_event_after_the_hosts_own() {
+    let settings = "[sources.shop]\nverify = { scheme = \"none\" }\ndestinations = [\"out\"]\n\
+         [destinations.out]\nstdout = true\n";
+    let host = HostBuilder::new(settings).start().await;
+    let ids = post(&host, 50).await;
+    host.settled(Duration::from_secs(20)).await;
+    let lines = eventually("all lines are there", Duration::from_secs(20), || async {
+        let lines = host.output();
+        (lines.len() >= ids.len()).then_some(lines)
+    })
+    .await;
+    assert_eq!(lines.len(), ids.len(), "no line but the events'");
+    assert_eq!(lines.iter().map(|line| id(line)).collect::<HashSet<_>>(), ids);
 }

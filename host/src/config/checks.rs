@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::alerts::OWN_SOURCES;
-use super::destination::ToConfig;
+use super::destination::{AuthConfig, ToConfig};
 use super::reader::Section;
 use super::settings::Config;
 use super::tree::{Entry, Table, Value};
@@ -140,8 +140,15 @@ fn unused_plugins(s: &Section<'_, '_>, tree: &Table) {
 }
 
 fn ports(s: &Section<'_, '_>, tree: &Table, config: &Config) {
-    for (name, destination) in &config.destinations {
-        let Some(url) = destination.to.url() else { continue };
+    let urls = config.destinations.iter().flat_map(|(name, destination)| {
+        let url = destination.to.url().map(|url| (name, &["url"][..], url));
+        let token = match &destination.auth {
+            Some(AuthConfig::OAuth2 { token_url, .. }) => Some(token_url),
+            _ => None,
+        };
+        url.into_iter().chain(token.map(|url| (name, &["auth", "token_url"][..], url)))
+    });
+    for (name, key, url) in urls {
         let default = if url.scheme_str() == Some("https") { 443 } else { 80 };
         let port = url.port_u16().unwrap_or(default);
         let message = match (&config.delivery.ports, other_protocol(port)) {
@@ -151,11 +158,12 @@ fn ports(s: &Section<'_, '_>, tree: &Table, config: &Config) {
             (None, Some(service)) => format!("port {port} is that of {service}"),
             _ => continue,
         };
-        if let Some(entry) = find(tree, &["destinations", name, "url"]) {
+        if let Some(entry) = find(tree, &[&["destinations", name], key].concat()) {
             let help =
                 "correct the port, or name all that destinations may have in `[delivery] ports`";
             let fault = Fault::new(message, help);
-            s.reader.mistake(&entry.node.origin, &format!("destinations.{name}.url"), fault);
+            let path = format!("destinations.{name}.{}", key.join("."));
+            s.reader.mistake(&entry.node.origin, &path, fault);
         }
     }
 }

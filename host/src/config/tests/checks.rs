@@ -178,6 +178,13 @@ fn of_a_destination() {
             "does not start with",
         ),
         (
+            auth(&format!(
+                "scheme = \"oauth2\", {one}, client_id = \"a\", token_url = \"https://a:6379/t\""
+            )),
+            "auth.token_url",
+            "port 6379 is that of Redis",
+        ),
+        (
             auth(&format!("scheme = \"aws\", {one}, access_key = \"a\", region = \"r\"")),
             "auth.service",
             "missing",

@@ -47,19 +47,25 @@ pub(super) enum Authorizer {
 }
 
 impl Authorizer {
+    /// Keeps the token of settings `before` these, where it is still the right one.
     pub(super) fn new(
         auth: Option<Auth>,
         egress: &Egress,
         name: &str,
         transport: &Transport,
         user_agent: &HeaderValue,
+        before: Option<&Self>,
     ) -> Result<Self, SetupError> {
+        let tokens = match before {
+            Some(Self::Tokens(tokens)) => Some(tokens),
+            _ => None,
+        };
         Ok(match auth {
             None => Self::None,
             Some(Auth::Header(name, value)) => Self::Header(name, value),
             Some(Auth::Aws(aws)) => Self::Aws(aws),
             Some(Auth::OAuth2(options)) => {
-                Self::Tokens(Tokens::new(options, egress, name, transport, user_agent)?)
+                Self::Tokens(Tokens::new(options, egress, name, transport, user_agent, tokens)?)
             }
         })
     }

@@ -98,7 +98,7 @@ impl From<String> for Unmade {
 
 impl Post {
     /// Keeps the client, and with it the open connections, of settings before
-    /// these that lead to the same place in the same way.
+    /// these that lead to the same place in the same way; likewise the token.
     pub(super) fn new(
         name: &str,
         options: PostOptions,
@@ -129,9 +129,10 @@ impl Post {
             None => shared.egress.client(made_of.clone())?,
         };
         let (egress, user_agent) = (shared.egress, shared.user_agent);
-        let transport = &made_of.transport;
+        let (auth, transport) = (options.auth, &made_of.transport);
+        let held = before.map(|before| &before.authorizer);
         Ok(Self {
-            authorizer: Authorizer::new(options.auth, egress, name, transport, user_agent)?,
+            authorizer: Authorizer::new(auth, egress, name, transport, user_agent, held)?,
             client,
             url: options.url,
             signer,

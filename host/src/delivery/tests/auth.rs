@@ -73,6 +73,27 @@ async fn one_token_serves_all_who_wait_and_is_asked_for_once() {
 }
 
 #[tokio::test]
+async fn new_settings_keep_the_token_where_they_ask_for_the_same_one() {
+    let server = server(3_600).await;
+    let receiver = Receiver::start(|_| status(200)).await;
+    let settings = with(oauth2(&server), &receiver);
+    let bench = Bench::start(one(settings.clone()));
+    bench.store.add(deliveries(0..1, "a"));
+    bench.all_delivered("a").await;
+    let faster = DestinationOptions { in_flight: 16, ..settings.clone() };
+    bench.handle.reconfigure(one(faster)).expect("good settings");
+    bench.store.add(deliveries(1..2, "a"));
+    bench.all_delivered("a").await;
+    assert_eq!(server.seen().len(), 1, "the first token is still good");
+    let Auth::OAuth2(mut other) = oauth2(&server) else { unreachable!("it is OAuth2") };
+    other.grant.secret = Secret::new("rotated");
+    bench.handle.reconfigure(one(with(Auth::OAuth2(other), &receiver))).expect("good settings");
+    bench.store.add(deliveries(2..3, "a"));
+    bench.all_delivered("a").await;
+    assert_eq!(shown(&receiver.seen()), ["Bearer t0", "Bearer t0", "Bearer t1"]);
+}
+
+#[tokio::test]
 async fn a_token_that_the_destination_refuses_is_replaced() {
     let server = server(3_600).await;
     let receiver = Receiver::start(|seen| {
