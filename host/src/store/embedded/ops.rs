@@ -16,7 +16,7 @@ pub(super) const OP_WEIGHT: usize = 256;
 
 /// So long an event's row waits for the outcome of its routing and of its deliveries.
 pub(super) const HOLD: Duration = Duration::from_millis(50);
-/// And so long an attempt for a commit that comes anyway.
+/// And so long what nothing follows from, for a commit that comes anyway.
 const LINGER: Duration = Duration::from_millis(10);
 /// Under load all else waits so long for company: one commit for many.
 const CROWD_LINGER: Duration = Duration::from_micros(300);
@@ -178,6 +178,8 @@ impl Op {
         match self {
             Self::Accepted(_) => HOLD,
             Self::Routed(op) if op.handed => HOLD,
+            // Nothing is to be handed on after it.
+            Self::Routed(op) if op.routed.deliveries.is_empty() => LINGER,
             // The next one of its key waits for that.
             Self::Settled(settled) if settled.ordered => Duration::ZERO,
             Self::Settled(_) => LINGER,
