@@ -111,6 +111,8 @@ fn believed() -> Tokens {
 
 /// The status, and how often store and control were asked.
 fn answer(request: Request<Full<Bytes>>, tokens: Tokens) -> (u16, usize) {
+    // Their start asks the store, too.
+    let replays = REPLAYS.clone();
     let count = || STORE.asked() + CONTROL.0.load(Ordering::Relaxed);
     let before = count();
     let service = router(Options {
@@ -118,7 +120,7 @@ fn answer(request: Request<Full<Bytes>>, tokens: Tokens) -> (u16, usize) {
         store: STORE.clone(),
         audit: AUDIT.clone(),
         control: CONTROL.clone(),
-        replays: REPLAYS.clone(),
+        replays,
         clock: Clock::manual(0),
         backups: FOLDER.path().join("backups"),
         metrics: None,
