@@ -125,6 +125,7 @@ fn answer(request: Request<Full<Bytes>>, tokens: Tokens) -> (u16, usize) {
         backups: FOLDER.path().join("backups"),
         metrics: None,
         recent: Recent::default(),
+        log: None,
     });
     let status = run(status(service, request));
     (status, count() - before)

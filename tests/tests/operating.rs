@@ -175,3 +175,39 @@ async fn an_operator_is_told_once_and_told_when_it_is_well_again() {
     let text = String::from_utf8_lossy(&slack.received()[0].body).into_owned();
     assert!(text.contains("*destination.failing/shaky*"), "{text}");
 }
+
+/// Lines of one target more, without a restart; a slip silences nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_logged_changes_while_the_host_runs() {
+    let receiver = Receiver::good().await;
+    let text = format!(
+        "[log]\nlevel = \"warn\"\n{}{}",
+        source("shop", "ci"),
+        destination("ci", &receiver)
+    );
+    let host = HostBuilder::new(&text).start().await;
+    let url = format!("http://{}", host.admin());
+    let hookwright = |args: &[&str]| host.run(&[&["--host", &url], args].concat());
+    assert_eq!(hookwright(&["log"]), (0, "warn\n".to_owned(), String::new()));
+    assert_eq!(status_of(&host, "shop").await, 202);
+    let (code, _, told) = hookwright(&["log", "debgu"]);
+    assert!(code == 1 && told.contains("none of error, warn"), "{told}");
+    assert!(!host.log().contains("accepted"), "{}", host.log());
+
+    let wanted = "warn,hookwright::ingress=debug";
+    assert_eq!(hookwright(&["log", wanted]).1, format!("{wanted}\n"));
+    assert_eq!(status_of(&host, "shop").await, 202);
+    eventually("the line is there", Duration::from_secs(10), || async {
+        host.log().contains("accepted").then_some(())
+    })
+    .await;
+    assert!(!host.log().contains("delivered"), "another target stays as it was");
+    let audit = hookwright(&["audit", "--action", "log"]).1;
+    assert!(audit.contains(wanted), "{audit}");
+
+    change(&host, &text.replace("\"warn\"", "\"error\""));
+    eventually("the settings' level is in force", Duration::from_secs(10), || async {
+        (hookwright(&["log"]).1 == "error\n").then_some(())
+    })
+    .await;
+}

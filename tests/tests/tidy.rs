@@ -26,7 +26,7 @@ const TABLE: &[(&str, u8, &[&str])] = &[
     ("routing", 3, &["store", "plugins", "replies", "tasks"]),
     ("delivery", 3, &["store", "signing", "retry", "egress", "tasks"]),
     ("retention", 3, &["store", "tasks"]),
-    ("admin", 3, &["server", "store", "signing", "tasks"]),
+    ("admin", 3, &["server", "store", "signing", "tasks", "telemetry"]),
     (
         "app",
         4,

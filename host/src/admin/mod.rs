@@ -9,6 +9,7 @@ mod destinations;
 mod events;
 mod feed;
 mod health;
+mod log;
 mod openapi;
 mod params;
 mod plugins;
@@ -32,6 +33,7 @@ use utoipa_axum::routes;
 
 use crate::clock::Clock;
 use crate::store::{AuditLog, Store};
+use crate::telemetry::Levels;
 
 pub use access::{Scope, Token, Tokens};
 pub use control::{
@@ -62,6 +64,8 @@ pub struct Options {
     pub metrics: Option<PrometheusHandle>,
     /// Filled by whoever has the recorder.
     pub recent: Recent,
+    /// None where the process has no log set-up.
+    pub log: Option<Levels>,
 }
 
 type Routes = OpenApiRouter<Options>;
@@ -84,6 +88,7 @@ fn reading() -> Routes {
         .routes(routes!(stats::show))
         .routes(routes!(stats::series))
         .routes(routes!(access::show))
+        .routes(routes!(log::show))
 }
 
 /// What costs a call of the plugins and changes nothing.
@@ -107,6 +112,7 @@ fn changing() -> Routes {
         .routes(routes!(destinations::pause))
         .routes(routes!(destinations::close_breaker))
         .routes(routes!(backup::make))
+        .routes(routes!(log::change))
 }
 
 /// What only an administrator may see.

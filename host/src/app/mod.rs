@@ -30,6 +30,7 @@ use crate::server::{Listener, Tower};
 use crate::signing::hops::Hops;
 use crate::store::{Handoff, Store};
 use crate::tasks::Tasks;
+use crate::telemetry::Levels;
 use crate::{admin, delivery, ingress, retention, server, store};
 
 use handoff::Handoffs;
@@ -49,6 +50,8 @@ pub struct Setup {
     pub settings: Option<Watched>,
     /// Compiles plugins; none: this process.
     pub compiler: Option<Compiler>,
+    /// None where the process has no log set-up.
+    pub log: Option<Levels>,
 }
 
 /// A settings file that is read again when it changes.
@@ -88,6 +91,7 @@ struct Parts {
     listens: SocketAddr,
     tokens: admin::Tokens,
     audit: Arc<store::AuditLog>,
+    log: Option<Levels>,
     clock: Clock,
     /// Of the ingress.
     tls: Option<server::Tls>,
@@ -116,7 +120,8 @@ impl App {
                 let started =
                     Self::start_parts(&config, &work, &clock, store.clone(), &handoffs, plugins);
                 let listens = ingress_listener.address();
-                started.await.map(|parts| Parts { tls: tls.clone(), listens, ..parts })
+                let log = setup.log.clone();
+                started.await.map(|parts| Parts { tls: tls.clone(), listens, log, ..parts })
             }
             Err(error) => Err(error),
         };
@@ -150,6 +155,7 @@ impl App {
             replays: app.parts.replays.clone(),
             metrics: setup.metrics,
             recent,
+            log: setup.log,
         };
         app.serve(&config, ingress_listener, admin_listener, admin);
         if let Some(Watched { path, stamp }) = setup.settings {
@@ -228,6 +234,7 @@ impl App {
             listens: config.ingress.listen,
             tokens: admin::Tokens::new(options::tokens(config)),
             audit: Arc::new(audit),
+            log: None,
             clock: clock.clone(),
             tls: None,
             work: work.clone(),

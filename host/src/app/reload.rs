@@ -147,6 +147,9 @@ async fn try_reload(path: &Path, parts: &Parts) -> anyhow::Result<()> {
     parts.ingress.reconfigure(&options::sources(&new));
     plugins.finish();
     parts.tokens.replace(options::tokens(&new));
+    if let Some(log) = parts.log.as_ref().filter(|_| old.log.level != new.log.level) {
+        log.follow(new.log.level.as_str())?;
+    }
     *parts.config.write() = new;
     Ok(())
 }
@@ -166,7 +169,7 @@ fn fixed_changes(old: &Config, new: &Config) -> Vec<&'static str> {
         ("[engine]", differ(&old.engine, &new.engine)),
         ("host_key", old.host_key != new.host_key),
         ("[delivery]", differ(&old.delivery, &new.delivery)),
-        ("[log]", differ(&old.log, &new.log)),
+        ("[log] format", old.log.format != new.log.format),
     ];
     pairs.into_iter().filter(|(_, changed)| *changed).map(|(key, _)| key).collect()
 }

@@ -35,7 +35,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
-    crate::telemetry::install(crate::telemetry::Format::Text, "warn")?;
+    let log = crate::telemetry::install(crate::telemetry::Format::Text, "warn")?;
     let metrics = crate::metrics::install()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
@@ -47,7 +47,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
         std::fs::write(&path, text).with_context(|| format!("can't write {}", path.display()))?;
         // Nothing is read again on SIGHUP, so that a closed terminal ends the demo.
         let compiler = Some(super::compiler()?);
-        let setup = Setup { metrics: Some(metrics), settings: None, compiler };
+        let setup = Setup { metrics: Some(metrics), settings: None, compiler, log: Some(log) };
         let mut config = super::load(&path)?;
         let app = App::start(config.clone(), setup).await?;
         (config.ingress.listen, config.admin.listen) = (app.ingress_address(), app.admin_address());

@@ -8,6 +8,7 @@ mod destinations;
 mod doctor;
 mod events;
 mod listen;
+mod log;
 mod pages;
 mod paint;
 pub mod plugin;
@@ -98,6 +99,8 @@ enum Command {
     Stats,
     /// Show who changed what and when.
     Audit(audit::Args),
+    /// Show what the running host logs, or change it.
+    Log(log::Args),
     /// Make tokens for the admin API.
     #[command(subcommand)]
     Token(token::Command),
@@ -149,6 +152,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Plugins => plugins::run(&host, json),
         Command::Stats => stats::run(&host, json),
         Command::Audit(args) => audit::run(&host, json, &args),
+        Command::Log(args) => log::run(&host, json, &args),
         Command::Token(command) => token::run(&command, json),
         Command::Listen(args) => listen::run(&host, json, &args),
         Command::Backup(args) => backup::run(&host, json, &args),

@@ -13,7 +13,7 @@ pub(super) fn run(path: &Path) -> anyhow::Result<ExitCode> {
         LogFormat::Text => Format::Text,
         LogFormat::Json => Format::Json,
     };
-    telemetry::install(format, config.log.level.as_str())?;
+    let log = telemetry::install(format, config.log.level.as_str())?;
     for warning in config.warnings.iter() {
         tracing::warn!("{}: {}", warning.key, warning.message);
     }
@@ -25,6 +25,7 @@ pub(super) fn run(path: &Path) -> anyhow::Result<ExitCode> {
             metrics: Some(metrics),
             settings: Some(watched),
             compiler: Some(super::compiler()?),
+            log: Some(log),
         };
         let app = App::start(config, setup).await?;
         // The host serves on where nobody reads what it prints.

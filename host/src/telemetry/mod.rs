@@ -1,6 +1,13 @@
 //! Sets up the process's logs. Every line that concerns an event carries its id.
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::ParseError;
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::reload::Handle;
+
+/// Longer filters are refused, in bytes.
+pub const FILTER_BYTES: usize = 1024;
 
 /// How log lines are written, on standard error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -14,10 +21,58 @@ pub enum Format {
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("`{0}` is no log filter: write a level, or `level,target=level` ({1})")]
-    Filter(String, ParseError),
+    #[error("`{part}` is no part of a log filter ({why}): write a level, or `level,target=level`")]
+    Filter { part: String, why: String },
+    #[error("a log filter has at most {FILTER_BYTES} bytes")]
+    Long,
     #[error("the process has a log set-up already")]
     Twice,
+    #[error("the process's log set-up is gone")]
+    Gone,
+}
+
+/// What is logged, to be changed while the process runs. Clones change the same.
+#[derive(Clone)]
+pub struct Levels(Arc<Inner>);
+
+struct Inner {
+    put: Put,
+    now: Mutex<String>,
+    /// `RUST_LOG` decided, so the settings don't.
+    by_variable: bool,
+}
+
+type Put = Box<dyn Fn(EnvFilter) -> bool + Send + Sync>;
+
+impl Levels {
+    /// The filter in force.
+    pub fn filter(&self) -> String {
+        self.0.now.lock().clone()
+    }
+
+    /// Puts a filter in force: a level, or a list of `target=level` with one. A
+    /// word that is no level is refused, though it might be a target: alone it
+    /// would silence all others.
+    ///
+    /// # Errors
+    /// Where it can't be read; the old one stays.
+    pub fn set(&self, filter: &str) -> Result<(), Error> {
+        let read = read(filter)?;
+        let mut now = self.0.now.lock();
+        if !(self.0.put)(read) {
+            return Err(Error::Gone);
+        }
+        filter.clone_into(&mut now);
+        Ok(())
+    }
+
+    /// The settings have another level. `RUST_LOG` wins over it here, too.
+    ///
+    /// # Errors
+    /// As `set`.
+    pub fn follow(&self, level: &str) -> Result<(), Error> {
+        if self.0.by_variable { Ok(()) } else { self.set(level) }
+    }
 }
 
 /// Installs the process's log set-up. `filter` is a level or a list of
@@ -25,16 +80,72 @@ pub enum Error {
 ///
 /// # Errors
 /// Where the filter can't be read or a set-up exists already.
-pub fn install(format: Format, filter: &str) -> Result<(), Error> {
-    let wanted = std::env::var("RUST_LOG").unwrap_or_else(|_| filter.to_owned());
-    let filter = EnvFilter::try_new(&wanted).map_err(|error| Error::Filter(wanted, error))?;
+pub fn install(format: Format, filter: &str) -> Result<Levels, Error> {
+    let variable = std::env::var("RUST_LOG").ok();
+    let by_variable = variable.is_some();
+    let wanted = variable.unwrap_or_else(|| filter.to_owned());
     let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+        .with_env_filter(read(&wanted)?)
         .with_writer(std::io::stderr)
         .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()));
-    let done = match format {
-        Format::Text => builder.try_init(),
-        Format::Json => builder.json().flatten_event(true).try_init(),
+    let (put, done) = match format {
+        Format::Text => {
+            let builder = builder.with_filter_reloading();
+            (put(builder.reload_handle()), builder.try_init())
+        }
+        Format::Json => {
+            let builder = builder.json().flatten_event(true).with_filter_reloading();
+            (put(builder.reload_handle()), builder.try_init())
+        }
     };
-    done.map_err(|_| Error::Twice)
+    done.map_err(|_| Error::Twice)?;
+    Ok(Levels(Arc::new(Inner { put, now: Mutex::new(wanted), by_variable })))
+}
+
+fn put<S: 'static>(handle: Handle<EnvFilter, S>) -> Put {
+    Box::new(move |filter| handle.reload(filter).is_ok())
+}
+
+fn read(filter: &str) -> Result<EnvFilter, Error> {
+    if filter.len() > FILTER_BYTES {
+        return Err(Error::Long);
+    }
+    for part in filter.split(',') {
+        let wrong = |why: String| Error::Filter { part: part.escape_debug().to_string(), why };
+        let level = part.rsplit_once('=').map_or(part, |(_, level)| level);
+        if level.is_empty() || level.parse::<LevelFilter>().is_err() {
+            let why = "its level is none of error, warn, info, debug, trace and off";
+            return Err(wrong(why.to_owned()));
+        }
+        EnvFilter::try_new(part).map_err(|error| wrong(error.to_string()))?;
+    }
+    EnvFilter::try_new(filter).map_err(|error| Error::Filter {
+        part: filter.escape_debug().to_string(),
+        why: error.to_string(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filter_is_levels_by_target_and_a_slip_is_told() {
+        for good in ["info", "off", "warn,hookwright::delivery=debug", "info,hyper=off"] {
+            assert!(read(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            "debgu",
+            "hookwright",
+            "info,hookwright=loud",
+            "info,,warn",
+            "info, warn",
+            "[=info",
+        ] {
+            let error = read(bad).unwrap_err().to_string();
+            assert!(error.contains("level"), "{bad}: {error}");
+        }
+        assert!(matches!(read(&"a=info,".repeat(200)), Err(Error::Long)));
+    }
 }

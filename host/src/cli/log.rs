@@ -1,0 +1,29 @@
+//! `hookwright log`: what the running host logs, and to change it.
+use std::process::ExitCode;
+
+use serde_json::json;
+
+use super::api::Where;
+use super::events::safe;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// A level, or one with others by target: `info,hookwright::delivery=debug`. It holds until
+    /// the next start, or until the settings have another level. None: only show it.
+    filter: Option<String>,
+}
+
+pub(super) fn run(host: &Where<'_>, as_json: bool, args: &Args) -> anyhow::Result<ExitCode> {
+    let api = host.api()?;
+    let answer = super::block_on(async {
+        match &args.filter {
+            None => api.get("log").await,
+            Some(filter) => api.post("log", &json!({ "filter": filter })).await,
+        }
+    })?;
+    super::print(&match as_json {
+        true => format!("{answer}\n"),
+        false => format!("{}\n", safe(answer["filter"].as_str().unwrap_or_default())),
+    });
+    Ok(ExitCode::SUCCESS)
+}
