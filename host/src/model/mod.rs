@@ -11,6 +11,7 @@ mod replay;
 mod reply;
 mod rules;
 mod state;
+pub mod trace;
 mod verdict;
 
 pub use delivery::{

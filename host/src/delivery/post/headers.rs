@@ -4,7 +4,7 @@ use http::header::{
 };
 
 use super::{Post, Unmade};
-use crate::model::{Delivery, HeaderEdit};
+use crate::model::{Delivery, HeaderEdit, trace};
 
 const ID: HeaderName = HeaderName::from_static("webhook-id");
 const TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
@@ -55,6 +55,7 @@ pub(super) fn build(post: &Post, delivery: &Delivery, at_ms: u64) -> Result<Head
     if let (Some(value), false) = (delivery.event.headers.get(CONTENT_ENCODING), changed) {
         headers.insert(CONTENT_ENCODING, value.clone());
     }
+    trace::pass_on(&delivery.event.headers, &mut headers);
     if let Some(payload) = &delivery.payload {
         let mut changes = payload.headers.iter();
         changes.try_for_each(|change| edit(post, &mut headers, change))?;

@@ -346,6 +346,26 @@ async fn what_waits_at_the_start_is_delivered() {
     assert_eq!(bench.store.read(|rows| rows.count("unknown", DeliveryState::Waiting)), 10);
 }
 
+/// A retry stands under the same parent, in the words of the source.
+#[tokio::test]
+async fn the_sources_trace_goes_on_with_every_attempt() {
+    let receiver = Receiver::start(|seen| status(if seen.number == 0 { 503 } else { 200 })).await;
+    let bench = Bench::start(one(to(&receiver)));
+    let mut traced = delivery(1, "a", "b");
+    let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let event = Arc::make_mut(&mut traced.event);
+    event.headers.insert("traceparent", parent.parse().expect("a value"));
+    event.headers.insert("tracestate", "congo=t61rcWkgMzE".parse().expect("a value"));
+    bench.store.add(vec![traced]);
+    bench.all_delivered("a").await;
+    let seen = receiver.seen();
+    assert_eq!(seen.len(), 2);
+    for seen in seen {
+        assert_eq!(seen.headers["traceparent"], parent);
+        assert_eq!(seen.headers["tracestate"], "congo=t61rcWkgMzE");
+    }
+}
+
 /// Breaks once.
 struct Breaking(AtomicBool);
 

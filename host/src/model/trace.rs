@@ -1,0 +1,117 @@
+//! W3C Trace Context (<https://www.w3.org/TR/trace-context/>): what a source says of the trace that it is in.
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+pub const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
+
+/// Bytes of all `tracestate` headers together that are passed on; what is
+/// longer is not (section 3.3.1.5 asks for at least so many).
+pub const TRACESTATE_BYTES: usize = 512;
+/// Of version 00: version, trace, parent and flags with dashes between.
+const LENGTH: usize = 55;
+
+/// Copies the context, as it came, into headers that have none. One that can't
+/// be read counts as none, and takes its `tracestate` with it.
+pub fn pass_on(from: &HeaderMap, to: &mut HeaderMap) {
+    let mut parents = from.get_all(TRACEPARENT).iter();
+    let (Some(parent), None) = (parents.next(), parents.next()) else { return };
+    if !is_traceparent(parent.as_bytes()) || to.contains_key(TRACEPARENT) {
+        return;
+    }
+    to.insert(TRACEPARENT, parent.clone());
+    let states = from.get_all(TRACESTATE);
+    let bytes: usize = states.iter().map(HeaderValue::len).sum();
+    if bytes <= TRACESTATE_BYTES {
+        to.remove(TRACESTATE);
+        to.extend(states.iter().map(|state| (TRACESTATE, state.clone())));
+    }
+}
+
+/// Whether it names a trace and a parent (section 3.2.2). A version to come may
+/// say more at its end.
+fn is_traceparent(text: &[u8]) -> bool {
+    let Some((known, more)) = text.split_at_checked(LENGTH) else { return false };
+    let mut parts = known.split(|byte| *byte == b'-');
+    let mut hex = |length: usize| {
+        let is_digit = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        parts.next().filter(|part| part.len() == length && part.iter().all(is_digit))
+    };
+    let is_zero = |part: &[u8]| part.iter().all(|byte| *byte == b'0');
+    let (Some(version), Some(trace), Some(parent), Some(_)) = (hex(2), hex(32), hex(16), hex(2))
+    else {
+        return false;
+    };
+    let ends = more.is_empty() || (version != b"00" && more[0] == b'-');
+    version != b"ff" && !is_zero(trace) && !is_zero(parent) && ends
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const GOOD: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+    fn passed(pairs: &[(HeaderName, &str)]) -> HeaderMap {
+        let mut from = HeaderMap::new();
+        for (name, value) in pairs {
+            from.append(name, HeaderValue::from_str(value).unwrap());
+        }
+        let mut to = HeaderMap::new();
+        pass_on(&from, &mut to);
+        to
+    }
+
+    #[test]
+    fn the_specifications_example_goes_on_as_it_came() {
+        let state = "congo=t61rcWkgMzE";
+        let to = passed(&[(TRACEPARENT, GOOD), (TRACESTATE, state), (TRACESTATE, "rojo=1")]);
+        assert_eq!(to[TRACEPARENT], GOOD);
+        assert_eq!(to.get_all(TRACESTATE).iter().collect::<Vec<_>>(), [state, "rojo=1"]);
+    }
+
+    #[test]
+    fn what_can_not_be_read_counts_as_none_and_its_state_too() {
+        let zeros = "0".repeat(32);
+        for bad in [
+            "",
+            &GOOD[..54],
+            &GOOD.to_uppercase(),
+            &format!("{GOOD}-more"),
+            &format!("ff{}", &GOOD[2..]),
+            &format!("00-{zeros}-00f067aa0ba902b7-01"),
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-0g",
+            "00-4bf92f3577b34da6a3ce929d0e0e47360-0f067aa0ba902b7-01",
+        ] {
+            assert!(passed(&[(TRACEPARENT, bad), (TRACESTATE, "a=1")]).is_empty(), "{bad}");
+        }
+        assert!(passed(&[(TRACEPARENT, GOOD), (TRACEPARENT, GOOD)]).is_empty(), "two of them");
+        assert!(passed(&[(TRACESTATE, "a=1")]).is_empty());
+        let later = format!("01{}-more", &GOOD[2..]);
+        assert_eq!(passed(&[(TRACEPARENT, &later)])[TRACEPARENT], later, "a version to come");
+    }
+
+    #[test]
+    fn a_state_without_end_stays_behind() {
+        let long = "a".repeat(TRACESTATE_BYTES + 1);
+        let to = passed(&[(TRACEPARENT, GOOD), (TRACESTATE, &long)]);
+        assert!(to.contains_key(TRACEPARENT) && !to.contains_key(TRACESTATE));
+    }
+
+    proptest! {
+        #[test]
+        fn every_trace_of_version_00_is_read(trace in 1u128.., parent in 1u64.., flags: u8) {
+            let text = format!("00-{trace:032x}-{parent:016x}-{flags:02x}");
+            prop_assert!(is_traceparent(text.as_bytes()));
+        }
+
+        #[test]
+        fn nothing_else_of_that_length_is(text in "[0-9a-fA-F-]{55}") {
+            let parts: Vec<_> = text.split('-').map(str::len).collect();
+            prop_assume!(parts != [2, 32, 16, 2]);
+            prop_assert!(!is_traceparent(text.as_bytes()));
+        }
+    }
+}
