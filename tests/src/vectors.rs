@@ -14,6 +14,9 @@ pub struct Vector {
     /// Seconds since 1970.
     pub at_s: u64,
     pub sent: Sent,
+    /// What its maker reads as kind and as id, where it says so.
+    pub kind: Option<String>,
+    pub id: Option<String>,
 }
 
 /// All of them, those that the providers publish first.
@@ -62,6 +65,8 @@ fn of(json: &serde_json::Value) -> Vector {
             ..PresetScheme::new(preset, [key])
         }),
         at_s: json["at"].as_u64().expect("a time"),
+        kind: text("kind"),
+        id: text("id"),
         sent: Sent {
             headers: headers.collect(),
             query: text("query"),

@@ -31,6 +31,31 @@ fn known_answers_of_every_provider_are_taken() {
     }
 }
 
+/// Shopify's id was once that of the event, which several deliveries have.
+#[test]
+fn regression_kind_and_id_are_where_the_providers_packages_find_them() {
+    let mut found = 0;
+    for vector in vectors::all() {
+        let Verify::Preset(scheme) = &vector.verify else { panic!("a preset") };
+        let headers = received(&vector.sent).expect("headers");
+        let json = serde_json::from_slice(&vector.sent.body).unwrap_or(serde_json::Value::Null);
+        let look = |place: Option<Place>| match place? {
+            Place::Header(names) => {
+                let value = names.iter().find_map(|name| headers.get(*name))?;
+                value.to_str().ok().map(str::to_owned)
+            }
+            Place::Json(pointer) => json.pointer(pointer)?.as_str().map(str::to_owned),
+            Place::Entry(_) => None,
+        };
+        let places = [(&vector.kind, scheme.preset.kind), (&vector.id, scheme.preset.id)];
+        for (known, place) in places.into_iter().filter(|(known, _)| known.is_some()) {
+            assert_eq!(&look(place), known, "{}: {}", vector.scheme, vector.origin);
+            found += 1;
+        }
+    }
+    assert!(found > 8, "{found}");
+}
+
 /// The formats in which deliveries are signed make the same answers.
 #[test]
 fn what_signs_deliveries_makes_the_known_answers() {

@@ -1,7 +1,9 @@
 // Makes sdk.json: requests that the providers' own packages signed, or took as genuine.
-//   npm install && npm run make
+//   npm install --ignore-scripts && npm run make
 // A package that only verifies gets a signature made by its documented formula, and must accept it
-// and refuse another body; the vector then says `accepted by`.
+// and refuse another body; the vector then says `accepted by`. Where a provider has no package, one
+// of a third party takes its place, and the vector says whose. `kind` and `id` are what the package
+// itself reads.
 import { createHmac, createHash, generateKeyPairSync, sign as signRaw } from 'node:crypto';
 import { createRequire } from 'node:module';
 import { readFileSync } from 'node:fs';
@@ -15,6 +17,7 @@ globalThis.Date = class extends RealDate {
 };
 
 const versions = JSON.parse(readFileSync(new URL('package.json', import.meta.url))).dependencies;
+versions['n8n-nodes-base'] = require('n8n-nodes-base/package.json').version;
 const npm = (name) => `npm ${name} ${versions[name]}`;
 const hmac = (secret, text, encoding, hash = 'sha256') => createHmac(hash, secret).update(text).digest(encoding);
 const vectors = [];
@@ -196,6 +199,103 @@ const { hmacValidator } = require('@adyen/api-library');
   const body = JSON.stringify({ live: 'false', notificationItems: [{ NotificationRequestItem: item }] });
   add('adyen', npm('@adyen/api-library'), key, {}, body);
   add('adyen-platform', npm('@adyen/api-library'), key, { hmacsignature: validator.calculateHmac(json, key) }, json);
+}
+
+const { shopifyApi, ApiVersion } = require('@shopify/shopify-api');
+{
+  require('@shopify/shopify-api/adapters/node');
+  const shopify = shopifyApi({
+    apiKey: 'none', apiSecretKey: 'shpss_secret', hostName: 'hooks.example.com', scopes: [],
+    apiVersion: Object.values(ApiVersion)[0], isEmbeddedApp: false, logger: { log: () => {} },
+  });
+  const headers = {
+    'x-shopify-hmac-sha256': hmac('shpss_secret', json, 'base64'), 'x-shopify-topic': 'orders/create',
+    'x-shopify-webhook-id': 'b54557e4-bdd9-4b37-8a5f-bf7d70bcd043', 'x-shopify-event-id': '98880550-7158-44d4-b7cd-2c97c8a091b5',
+    'x-shopify-shop-domain': 'shop.myshopify.com', 'x-shopify-api-version': '2026-10',
+  };
+  let read;
+  const origin = await taken('@shopify/shopify-api', json, async (rawBody) => {
+    const told = await shopify.webhooks.validate({ rawBody, rawRequest: { method: 'POST', url: '/', headers }, rawResponse: {} });
+    if (told.valid) read = told;
+    return told.valid;
+  });
+  // Its topics are written in capitals.
+  const kind = read.topic.toLowerCase().replace('_', '/');
+  add('shopify', origin, 'shpss_secret', headers, json, { kind, id: read.webhookId });
+}
+
+const { validateSignature } = require('twitter-autohook');
+{
+  const headers = { 'x-twitter-webhooks-signature': `sha256=${hmac('consumer', json, 'base64')}` };
+  const origin = await taken('twitter-autohook', json, (body) =>
+    validateSignature(headers, { consumer_secret: 'consumer' }, body));
+  add('x', `${origin}, by X's developer relations`, 'consumer', headers, json);
+}
+
+const { AwsLambdaReceiver } = require('@zoom/rivet/meetings');
+{
+  // It signs what it has read and written again.
+  const body = '{"event":"meeting.started","payload":{"account_id":"1","object":{"topic":"é"}},"event_ts":1764000000123}';
+  const headers = {
+    'x-zm-signature': `v0=${hmac('zoom token', `v0:${AT}:${body}`, 'hex')}`, 'x-zm-request-timestamp': `${AT}`,
+  };
+  let kind;
+  const receiver = new AwsLambdaReceiver({ webhooksSecretToken: 'zoom token' });
+  receiver.init({ eventEmitter: { emit: async (event) => { kind = event; } } });
+  console.debug = () => {};
+  const handle = receiver.start();
+  const origin = await taken('@zoom/rivet', body, async (text) =>
+    (await handle({ body: text, headers, isBase64Encoded: false })).statusCode === 200);
+  add('zoom', origin, 'zoom token', headers, body, { kind });
+}
+
+const { EventSubMiddleware } = await import('@twurple/eventsub-http');
+{
+  const id = 'e76c6bd4-55c9-4987-8304-da1588d8988b';
+  const time = '2025-11-24T16:00:00Z';
+  const signature = `sha256=${hmac('s3cRe7 of Twitch', id + time + json, 'hex')}`;
+  const verify = EventSubMiddleware.prototype._verifyData;
+  const origin = await taken('@twurple/eventsub-http', json, (body) =>
+    verify.call({ _secret: 's3cRe7 of Twitch' }, id, time, body, signature));
+  add('twitch', `${origin}, a third party's`, 's3cRe7 of Twitch', {
+    'twitch-eventsub-message-id': id, 'twitch-eventsub-message-timestamp': time,
+    'twitch-eventsub-message-signature': signature,
+  }, json);
+}
+
+const sha1 = require('octokit-webhooks-sha1');
+add('intercom', `npm @octokit/webhooks-methods ${versions['octokit-webhooks-sha1'].split('@').pop()}, the same scheme`, 'client secret',
+  { 'x-hub-signature': await sha1.sign({ secret: 'client secret', algorithm: 'sha1' }, json) }, json);
+
+const { WebhookVerificationService } = require('@hookflo/tern');
+for (const [platform, header, encoding] of [
+  ['woocommerce', 'x-wc-webhook-signature', 'base64'], ['sentry', 'sentry-hook-signature', 'hex'],
+]) {
+  // It signs what it has read and written again.
+  const body = '{"action":"created","data":{"issue":{"id":"1"}}}';
+  const headers = { [header]: hmac('tern', body, encoding), 'request-id': 'c7e2b8c0a1d24c6f' };
+  const origin = await taken('@hookflo/tern', body, async (text) => {
+    const request = new Request('https://hooks.example.com/', { method: 'POST', headers, body: text });
+    return (await WebhookVerificationService.verify(request, { platform, secret: 'tern' })).isValid;
+  });
+  add(platform, `${origin}, a third party's`, 'tern', headers, body);
+}
+
+for (const [scheme, name, field, headers] of [
+  ['zendesk', 'Zendesk', 'webhookSecret', {
+    'x-zendesk-webhook-signature': hmac('n8n', `2025-11-24T16:00:00Z${json}`, 'base64'),
+    'x-zendesk-webhook-signature-timestamp': '2025-11-24T16:00:00Z',
+  }],
+  ['typeform', 'Typeform', 'webhookSecret', { 'typeform-signature': `sha256=${hmac('n8n', json, 'base64')}` }],
+  ['asana', 'Asana', 'hookSecret', { 'x-hook-signature': hmac('n8n', json, 'hex') }],
+]) {
+  const { verifySignature } = require(`n8n-nodes-base/dist/nodes/${name}/${name}TriggerHelpers.js`);
+  const origin = await taken('n8n-nodes-base', json, (body) => verifySignature.call({
+    getRequestObject: () => ({ rawBody: Buffer.from(body), header: (header) => headers[header] }),
+    getHeaderData: () => headers,
+    getWorkflowStaticData: () => ({ [field]: 'n8n' }),
+  }));
+  add(scheme, `${origin}, a third party's`, 'n8n', headers, json);
 }
 
 process.stdout.write(`${JSON.stringify(vectors, null, 2)}\n`);

@@ -99,6 +99,7 @@ fn zoom_gets_its_token_and_the_hash_of_it() {
     assert_eq!(json["encryptedToken"], ZOOM_TOKEN);
 }
 
+/// npm @zoom/rivet 0.4.0 gives this answer;
 /// printf qgg8vlvZRS6UYooatFL8Aw | openssl dgst -sha256 -hmac "the handshake's secret"
 const ZOOM_TOKEN: &str = "209b79c4da8e6fe9ce5c69fc09098f1d491f79eebabf07dc424744c0123790b9";
 
@@ -138,6 +139,7 @@ fn x_gets_its_token_signed_and_no_forger_gets_a_signature() {
     assert_eq!(refused, Err(Refusal::Malformed));
 }
 
+/// npm twitter-autohook 1.7.2 gives this answer;
 /// printf challenge_string | openssl dgst -sha256 -binary -hmac "the handshake's secret" | base64
 const X_TOKEN: &str = "sha256=0svuXusw5KUQVgH3QpxNOmD7HeKP85j5FRlW7Z6P3q4=";
 
