@@ -24,14 +24,14 @@ pub static BITBUCKET: Preset = Preset {
     ..BASE
 };
 
-/// <https://shopify.dev/docs/apps/build/webhooks/subscribe/https>. The event's
-/// id is what Shopify's page on duplicates compares.
+/// <https://shopify.dev/docs/apps/build/webhooks/verify-deliveries>, which compares deliveries by
+/// the webhook's id: the event's is the same in all subscriptions that it reaches.
 pub static SHOPIFY: Preset = Preset {
     name: "shopify",
     title: "Shopify",
     proof: sha256(one(&["x-shopify-hmac-sha256"], ""), &[Part::Body], Base64),
     kind: Some(Place::Header(&["x-shopify-topic"])),
-    id: Some(Place::Header(&["x-shopify-event-id"])),
+    id: Some(Place::Header(&["x-shopify-webhook-id"])),
     example: "orders/create",
     ..BASE
 };
@@ -137,7 +137,7 @@ pub static INTERCOM: Preset = Preset {
     ..BASE
 };
 
-/// <https://docs.sentry.io/organization/integrations/integration-platform/webhooks/>
+/// <https://docs.sentry.io/integrations/integration-platform/webhooks/>
 pub static SENTRY: Preset = Preset {
     name: "sentry",
     title: "Sentry",
@@ -148,7 +148,7 @@ pub static SENTRY: Preset = Preset {
     ..BASE
 };
 
-/// <https://developer.pagerduty.com/docs/verifying-webhook-signatures>. A
+/// <https://developer.pagerduty.com/docs/verifying-signatures>. A
 /// rotation sends several signatures.
 pub static PAGERDUTY: Preset = Preset {
     name: "pagerduty",
@@ -182,7 +182,8 @@ pub static ASANA: Preset = Preset {
     ..BASE
 };
 
-/// <https://developer.atlassian.com/cloud/jira/platform/webhooks/>
+/// <https://developer.atlassian.com/cloud/jira/platform/webhooks/#secure-admin-webhooks>: those of
+/// an administrator are signed so. The identifier is the same in each retry.
 pub static JIRA: Preset = Preset {
     name: "jira",
     title: "Jira",

@@ -187,12 +187,17 @@ pub static SENDGRID: Preset = Preset {
 
 /// <https://documentation.mailgun.com/docs/mailgun/user-manual/webhooks/securing-webhooks>.
 /// Mailgun signs a time and a token in the body, not the event: the token is
-/// the key for deduplication, so that what was seen can't come again.
+/// the key for deduplication, so that what was seen can't come again. The
+/// tolerance is that of Mailgun's own package for Python.
 pub static MAILGUN: Preset = Preset {
     name: "mailgun",
     title: "Mailgun",
     proof: sha256(in_body("/signature/signature"), &[Part::Time, Part::Id], Hex),
-    time: time(Place::Json("/signature/timestamp"), Unit::Seconds),
+    time: Some(Time {
+        place: Place::Json("/signature/timestamp"),
+        unit: Unit::Seconds,
+        tolerance_s: 900,
+    }),
     kind: Some(Place::Json("/event-data/event")),
     id: Some(Place::Json("/signature/token")),
     example: "delivered",
