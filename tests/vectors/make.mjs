@@ -90,7 +90,6 @@ const stripe = new (Stripe.default ?? Stripe)('sk_none');
   const secret = 'whsec_test_secret';
   const header = stripe.webhooks.generateTestHeaderString({ payload: json, secret, timestamp: AT });
   add('stripe', npm('stripe'), secret, { 'stripe-signature': header }, json);
-  add('calendly', `${npm('stripe')}, the same scheme`, secret, { 'calendly-webhook-signature': header }, json);
 }
 
 const twilio = require('twilio');
@@ -288,6 +287,8 @@ for (const [scheme, name, field, headers] of [
   }],
   ['typeform', 'Typeform', 'webhookSecret', { 'typeform-signature': `sha256=${hmac('n8n', json, 'base64')}` }],
   ['asana', 'Asana', 'hookSecret', { 'x-hook-signature': hmac('n8n', json, 'hex') }],
+  ['calendly', 'Calendly', 'webhookSecret',
+    { 'calendly-webhook-signature': `t=${AT},v1=${hmac('n8n', `${AT}.${json}`, 'hex')}` }],
 ]) {
   const { verifySignature } = require(`n8n-nodes-base/dist/nodes/${name}/${name}TriggerHelpers.js`);
   const origin = await taken('n8n-nodes-base', json, (body) => verifySignature.call({
