@@ -29,7 +29,7 @@ static ROUTER: LazyLock<(Router, Arc<MemoryStore>, tempfile::TempDir)> = LazyLoc
         let store = Arc::new(MemoryStore::default());
         let (replies, clock) = (Replies::default(), Clock::system());
         let tasks = Tasks::new();
-        let router = Router::start(pipelines, plugins, store.clone(), replies, clock, tasks);
+        let router = Router::start(pipelines, plugins, store.clone(), replies, clock, None, tasks);
         (router, store, folder)
     })
 });

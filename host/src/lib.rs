@@ -3,6 +3,7 @@ pub mod clock;
 pub mod metrics;
 pub mod model;
 pub mod telemetry;
+pub mod traces;
 
 pub mod config;
 pub mod replies;

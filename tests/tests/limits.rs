@@ -125,6 +125,8 @@ fn what_no_setting_changes_is_as_the_code_has_it() {
         ("JSON pointers in one look-up", limits::POINTERS as u64),
         ("deliveries of a verdict", limits::DELIVERIES as u64),
         ("keys that a call writes to", limits::STATE_WRITES as u64),
+        ("spans of traces that wait", hookwright::traces::WAITING as u64),
+        ("bytes of `tracestate`", hookwright::model::trace::TRACESTATE_BYTES as u64),
     ] {
         assert_eq!(default(what), grouped(number), "{what}");
     }

@@ -10,6 +10,7 @@ pub mod plugins;
 mod reach;
 mod reload;
 mod stop;
+mod traces;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -198,7 +199,12 @@ impl App {
         let destinations = options::destinations(config)?;
         let key = tokio::task::block_in_place(|| host_key::load(config))?;
         let hops = Arc::new(Hops::new(&key, config.ingress.max_hops));
-        let sent = options::delivery(config, destinations, hops.clone());
+        let traces = tokio::task::block_in_place(|| traces::start(config.traces.as_ref(), work));
+        let traces = traces.context("[traces] endpoint")?;
+        let sent = delivery::Options {
+            traces: traces.clone(),
+            ..options::delivery(config, destinations, hops.clone())
+        };
         let tasks = work.clone();
         let (rows, time) = (store.clone(), clock.clone());
         let started = tokio::task::block_in_place(|| delivery::start(sent, rows, time, tasks));
@@ -211,6 +217,7 @@ impl App {
             store.clone(),
             replies.clone(),
             clock.clone(),
+            traces,
             work.clone(),
         );
         handoffs.router(router.clone());

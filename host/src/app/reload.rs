@@ -169,6 +169,7 @@ fn fixed_changes(old: &Config, new: &Config) -> Vec<&'static str> {
         ("[engine]", differ(&old.engine, &new.engine)),
         ("host_key", old.host_key != new.host_key),
         ("[delivery]", differ(&old.delivery, &new.delivery)),
+        ("[traces]", differ(&old.traces, &new.traces)),
         ("[log] format", old.log.format != new.log.format),
     ];
     pairs.into_iter().filter(|(_, changed)| *changed).map(|(key, _)| key).collect()

@@ -25,6 +25,7 @@ mod source;
 mod sources;
 #[cfg(test)]
 mod tests;
+mod traces;
 mod tree;
 mod unit;
 mod validate;
@@ -49,6 +50,7 @@ pub use plugin::{CandidateConfig, OnFailure, PluginConfig, PluginLimits, Quarant
 pub use settings::{Config, reference, sample};
 pub use source::{DedupeConfig, DedupeKey, Selector, SourceConfig};
 pub use sources::{ReadFile, Sources};
+pub use traces::TracesConfig;
 pub use unit::{Rate, parse_duration, parse_size, print_duration};
 pub use validate::{OnInvalid, ValidateConfig};
 pub use written::Written;

@@ -18,6 +18,7 @@ use super::reader::{Reader, Section};
 use super::secret::SecretRef;
 use super::source::SourceConfig;
 use super::sources::Sources;
+use super::traces::TracesConfig;
 use super::tree::{Origin, Table};
 use super::unit::Fault;
 use super::written::Written;
@@ -42,6 +43,8 @@ pub struct Config {
     /// None: one that is made and kept in `data_dir`.
     pub host_key: Option<Secret>,
     pub alerts: AlertsConfig,
+    /// None: no spans.
+    pub traces: Option<TracesConfig>,
     pub sources: BTreeMap<Name, SourceConfig>,
     pub destinations: BTreeMap<Name, DestinationConfig>,
     pub plugins: BTreeMap<Name, PluginConfig>,
@@ -132,6 +135,11 @@ impl Config {
                 "alerts",
                 "Whom the host tells when something goes wrong. Alerts are events of the source `hookwright` (`hookwright-slack`, `hookwright-pagerduty`), kept, signed and tried again as all are.",
                 |inner| AlertsConfig::read(inner, &destinations),
+            ),
+            traces: s.optional_section(
+                "traces",
+                "Spans for an OpenTelemetry collector: receipt, plugins and attempts of an event.",
+                TracesConfig::read,
             ),
             sources: s.named("sources", "Who may post, at `/in/NAME`.", |inner| {
                 SourceConfig::read(inner, &plugins, &destinations, public_url.as_deref())

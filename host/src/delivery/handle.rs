@@ -61,12 +61,14 @@ pub fn start(
         looks: Semaphore::new(LOOKS),
         stop,
         cut: Default::default(),
+        traces: options.traces.clone(),
     };
     let maker = Maker {
         egress: Egress::new(options.resolver),
         excerpt: options.excerpt,
         user_agent: options.user_agent,
         hops: options.hops,
+        traces: options.traces,
     };
     let parts = Parts {
         shared: Arc::new(shared),

@@ -21,6 +21,7 @@ use crate::clock::{Clock, millis};
 use crate::model::{Delivery, Name, Outcome};
 use crate::store::{Condition, Store};
 use crate::tasks::Tasks;
+use crate::traces::Spans;
 
 /// After the store failed.
 pub(super) const STORE_PAUSE_MS: u64 = 1_000;
@@ -39,6 +40,7 @@ pub(super) struct Shared {
     pub(super) stop: CancellationToken,
     /// No attempts at all.
     pub(super) cut: CancellationToken,
+    pub(super) traces: Option<Arc<Spans>>,
 }
 
 pub(super) struct Lane {

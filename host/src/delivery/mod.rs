@@ -43,6 +43,7 @@ use crate::model::Name;
 use crate::retry::Policy;
 use crate::signing::hops::Hops;
 use crate::store::StoreError;
+use crate::traces::Spans;
 
 /// Everything that delivery needs to know.
 pub struct Options {
@@ -58,6 +59,8 @@ pub struct Options {
     pub resolver: Arc<dyn Resolver>,
     /// Tells how often an event has come back. Default: nothing does.
     pub hops: Option<Arc<Hops>>,
+    /// Takes the spans of attempts. Default: nothing does.
+    pub traces: Option<Arc<Spans>>,
 }
 
 impl Default for Options {
@@ -69,6 +72,7 @@ impl Default for Options {
             user_agent: HeaderValue::from_static(concat!("hookwright/", env!("CARGO_PKG_VERSION"))),
             resolver: Arc::new(SystemResolver),
             hops: None,
+            traces: None,
         }
     }
 }

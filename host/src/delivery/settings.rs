@@ -14,6 +14,7 @@ use crate::egress::Egress;
 use crate::model::Name;
 use crate::retry::Policy;
 use crate::signing::hops::Hops;
+use crate::traces::Spans;
 
 pub(super) struct Settings {
     pub(super) kind: Arc<dyn Kind>,
@@ -33,6 +34,7 @@ pub(super) struct Maker {
     pub(super) excerpt: usize,
     pub(super) user_agent: HeaderValue,
     pub(super) hops: Option<Arc<Hops>>,
+    pub(super) traces: Option<Arc<Spans>>,
 }
 
 impl Maker {
@@ -50,6 +52,8 @@ impl Maker {
             excerpt: self.excerpt,
             user_agent: &self.user_agent,
             hops: self.hops.as_ref(),
+            // A request with many events is under none of them.
+            traces: self.traces.as_ref().filter(|_| options.batch.is_none()),
         };
         let before = before.and_then(|before| before.post.as_deref());
         let (kind, post): (Arc<dyn Kind>, _) = match options.to {

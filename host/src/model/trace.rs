@@ -10,15 +10,31 @@ pub const TRACESTATE_BYTES: usize = 512;
 /// Of version 00: version, trace, parent and flags with dashes between.
 const LENGTH: usize = 55;
 
+/// What the source stands under in its trace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Parent {
+    pub trace: u128,
+    pub span: u64,
+    /// Whether the source takes its spans.
+    pub sampled: bool,
+}
+
+/// What the headers say; none where they say nothing that can be read.
+pub fn parent(headers: &HeaderMap) -> Option<Parent> {
+    let mut parents = headers.get_all(TRACEPARENT).iter();
+    match (parents.next(), parents.next()) {
+        (Some(only), None) => read(only.as_bytes()),
+        _ => None,
+    }
+}
+
 /// Copies the context, as it came, into headers that have none. One that can't
 /// be read counts as none, and takes its `tracestate` with it.
 pub fn pass_on(from: &HeaderMap, to: &mut HeaderMap) {
-    let mut parents = from.get_all(TRACEPARENT).iter();
-    let (Some(parent), None) = (parents.next(), parents.next()) else { return };
-    if !is_traceparent(parent.as_bytes()) || to.contains_key(TRACEPARENT) {
+    if parent(from).is_none() || to.contains_key(TRACEPARENT) {
         return;
     }
-    to.insert(TRACEPARENT, parent.clone());
+    to.extend(from.get(TRACEPARENT).map(|parent| (TRACEPARENT, parent.clone())));
     let states = from.get_all(TRACESTATE);
     let bytes: usize = states.iter().map(HeaderValue::len).sum();
     if bytes <= TRACESTATE_BYTES {
@@ -27,22 +43,23 @@ pub fn pass_on(from: &HeaderMap, to: &mut HeaderMap) {
     }
 }
 
-/// Whether it names a trace and a parent (section 3.2.2). A version to come may
-/// say more at its end.
-fn is_traceparent(text: &[u8]) -> bool {
-    let Some((known, more)) = text.split_at_checked(LENGTH) else { return false };
+/// A trace and a parent, neither of them zero (section 3.2.2). A version to come
+/// may say more at its end.
+fn read(text: &[u8]) -> Option<Parent> {
+    let (known, more) = text.split_at_checked(LENGTH)?;
     let mut parts = known.split(|byte| *byte == b'-');
     let mut hex = |length: usize| {
-        let is_digit = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-        parts.next().filter(|part| part.len() == length && part.iter().all(is_digit))
+        let part = parts.next().filter(|part| part.len() == length)?;
+        part.iter().try_fold(0u128, |number, byte| match byte {
+            b'0'..=b'9' => Some(number << 4 | u128::from(byte - b'0')),
+            b'a'..=b'f' => Some(number << 4 | u128::from(byte - b'a' + 10)),
+            _ => None,
+        })
     };
-    let is_zero = |part: &[u8]| part.iter().all(|byte| *byte == b'0');
-    let (Some(version), Some(trace), Some(parent), Some(_)) = (hex(2), hex(32), hex(16), hex(2))
-    else {
-        return false;
-    };
-    let ends = more.is_empty() || (version != b"00" && more[0] == b'-');
-    version != b"ff" && !is_zero(trace) && !is_zero(parent) && ends
+    let (version, trace, span, flags) = (hex(2)?, hex(32)?, hex(16)?, hex(2)?);
+    let ends = more.is_empty() || (version > 0 && more[0] == b'-');
+    let good = version != 0xff && trace > 0 && span > 0 && ends;
+    good.then_some(Parent { trace, span: span as u64, sampled: flags & 1 == 1 })
 }
 
 #[cfg(test)]
@@ -104,14 +121,15 @@ mod tests {
         #[test]
         fn every_trace_of_version_00_is_read(trace in 1u128.., parent in 1u64.., flags: u8) {
             let text = format!("00-{trace:032x}-{parent:016x}-{flags:02x}");
-            prop_assert!(is_traceparent(text.as_bytes()));
+            let sampled = flags % 2 == 1;
+            prop_assert_eq!(read(text.as_bytes()), Some(Parent { trace, span: parent, sampled }));
         }
 
         #[test]
         fn nothing_else_of_that_length_is(text in "[0-9a-fA-F-]{55}") {
             let parts: Vec<_> = text.split('-').map(str::len).collect();
             prop_assume!(parts != [2, 32, 16, 2]);
-            prop_assert!(!is_traceparent(text.as_bytes()));
+            prop_assert!(read(text.as_bytes()).is_none());
         }
     }
 }

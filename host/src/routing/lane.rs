@@ -237,6 +237,10 @@ impl Lane {
         if pipeline.answers && !replay {
             self.parts.replies.give(event.id, ruled.reply);
         }
+        if let Some(traces) = &self.parts.traces {
+            let now_us = self.parts.clock.now_ms().saturating_mul(1_000);
+            traces.routed(event, !replay && tries == 0, &ruled.routed.rulings, now_us);
+        }
         (ruled.routed, ruled.changes)
     }
 

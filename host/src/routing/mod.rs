@@ -21,6 +21,7 @@ use crate::plugins::Plugins;
 use crate::replies::Replies;
 use crate::store::{Routed, Store};
 use crate::tasks::Tasks;
+use crate::traces::Spans;
 
 use lane::Lane;
 
@@ -143,6 +144,7 @@ struct Parts {
     store: Arc<dyn Store>,
     replies: Replies,
     clock: Clock,
+    traces: Option<Arc<Spans>>,
     runtime: tokio::runtime::Handle,
 }
 
@@ -162,11 +164,12 @@ impl Router {
         store: Arc<dyn Store>,
         replies: Replies,
         clock: Clock,
+        traces: Option<Arc<Spans>>,
         tasks: Tasks,
     ) -> Self {
         let runtime = tokio::runtime::Handle::current();
         let router = Self {
-            parts: Arc::new(Parts { plugins, store, replies, clock, runtime }),
+            parts: Arc::new(Parts { plugins, store, replies, clock, traces, runtime }),
             lanes: Arc::default(),
             tasks,
         };

@@ -75,6 +75,7 @@ impl Bench {
             store.clone(),
             Replies::default(),
             clock,
+            None,
             tasks.clone(),
         );
         let _ = handoff.0.set(router);

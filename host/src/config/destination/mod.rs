@@ -21,7 +21,7 @@ pub use auth::AuthConfig;
 pub use lane::{BatchConfig, BatchFormat, BreakerConfig, LaneConfig, Order};
 pub use lines::FileConfig;
 pub use transport::{AllowPrivate, ClientTlsConfig, ProxyConfig, TimeoutsConfig, TransportConfig};
-use url::Url;
+pub(super) use url::Url;
 
 /// Where deliveries go.
 #[derive(Debug, Clone)]

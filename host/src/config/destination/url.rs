@@ -46,7 +46,7 @@ fn host(url: &Uri) -> (Option<IpAddr>, bool) {
 }
 
 /// A URL may carry a password: no message quotes it, and one with an `@` is not shown.
-pub(super) struct Url;
+pub(in crate::config) struct Url;
 
 impl Kind for Url {
     type Value = Uri;

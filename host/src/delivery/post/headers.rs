@@ -56,6 +56,9 @@ pub(super) fn build(post: &Post, delivery: &Delivery, at_ms: u64) -> Result<Head
         headers.insert(CONTENT_ENCODING, value.clone());
     }
     trace::pass_on(&delivery.event.headers, &mut headers);
+    if let Some(traces) = &post.traces {
+        traces.pass_on(delivery, &mut headers);
+    }
     if let Some(payload) = &delivery.payload {
         let mut changes = payload.headers.iter();
         changes.try_for_each(|change| edit(post, &mut headers, change))?;

@@ -20,6 +20,7 @@ use crate::egress::{self, Client, Egress, Request, Transport};
 use crate::model::{Cause, Delivery, Outcome};
 use crate::signing::hops::Hops;
 use crate::signing::{Sign, Signer};
+use crate::traces::Spans;
 
 /// A destination that is posted to, as the settings have it.
 #[derive(Debug, Clone)]
@@ -65,6 +66,7 @@ pub(super) struct Post {
     owned: Vec<HeaderName>,
     user_agent: HeaderValue,
     hops: Option<Arc<Hops>>,
+    traces: Option<Arc<Spans>>,
     timeout: Duration,
 }
 
@@ -74,6 +76,7 @@ pub(super) struct Shared<'s> {
     pub(super) excerpt: usize,
     pub(super) user_agent: &'s HeaderValue,
     pub(super) hops: Option<&'s Arc<Hops>>,
+    pub(super) traces: Option<&'s Arc<Spans>>,
 }
 
 /// Why a request was not made.
@@ -140,6 +143,7 @@ impl Post {
             owned,
             user_agent: user_agent.clone(),
             hops: shared.hops.cloned(),
+            traces: shared.traces.cloned(),
             timeout: options.timeout,
             made_of,
         })
