@@ -15,7 +15,11 @@ use crate::telemetry::Levels;
 pub(super) struct Filter {
     /// A level (`error`, `warn`, `info`, `debug`, `trace`, `off`), or one with
     /// others by target: `info,hookwright::delivery=debug`.
-    #[schema(min_length = 1, max_length = 1024)]
+    // Spans and fields may stand in a filter, too; the document does not promise them.
+    #[schema(
+        max_length = 1024,
+        pattern = "^([a-z_][a-z0-9_]*(::[a-z_][a-z0-9_]*)*=)?(error|warn|info|debug|trace|off)(,([a-z_][a-z0-9_]*(::[a-z_][a-z0-9_]*)*=)?(error|warn|info|debug|trace|off))*$"
+    )]
     filter: String,
 }
 

@@ -5,6 +5,9 @@
 //! answer) and every hundredth takes a second. Both get the same events. An
 //! event goes to ten destinations, one of them among the dead; whoever posts it
 //! waits for those that are healthy in both hosts, and only those count.
+//!
+//! As fast as they can, the posters fill the machine, and what the others cost in
+//! processor time shows, too; at a `--rate` below that only what they hold up.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "it prints its results")]
 
 use std::collections::HashMap;
@@ -38,11 +41,14 @@ struct Options {
     seconds: f64,
     /// Events that are under way at the same time.
     posters: usize,
+    /// Events a second; 0: as many as there can be.
+    rate: f64,
 }
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let mut options = Options { destinations: 10_000, rounds: 3, seconds: 20.0, posters: 32 };
+    let mut options =
+        Options { destinations: 10_000, rounds: 3, seconds: 20.0, posters: 32, rate: 0.0 };
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
         let value = args.next().with_context(|| format!("{arg} needs a value"))?;
@@ -51,9 +57,10 @@ async fn main() -> anyhow::Result<()> {
             "--rounds" => options.rounds = value.parse()?,
             "--seconds" => options.seconds = value.parse()?,
             "--posters" => options.posters = value.parse()?,
+            "--rate" => options.rate = value.parse()?,
             other => anyhow::bail!(
-                "unknown argument `{other}`; there are --destinations N, --rounds N, --seconds N \
-                 and --posters N"
+                "unknown argument `{other}`; there are --destinations N, --rounds N, --seconds N, \
+                 --posters N and --rate N"
             ),
         }
     }
@@ -183,7 +190,10 @@ async fn run(
     board: &Arc<Board>,
     seconds: f64,
 ) -> anyhow::Result<()> {
-    let until = Instant::now() + Duration::from_secs_f64(seconds);
+    let start = Instant::now();
+    let until = start + Duration::from_secs_f64(seconds);
+    // Zero seconds where there is no rate.
+    let gap = Duration::try_from_secs_f64(options.rate.recip()).unwrap_or_default();
     let sources = options.destinations / FAN_OUT;
     let next = Arc::new(AtomicUsize::new(0));
     let mut posters = tokio::task::JoinSet::new();
@@ -192,10 +202,15 @@ async fn run(
         posters.spawn(async move {
             while Instant::now() < until {
                 // A step that is prime to the count visits all of them.
-                let source = next.fetch_add(1, Ordering::Relaxed) * 7 % sources;
+                let turn = next.fetch_add(1, Ordering::Relaxed);
+                let source = turn * 7 % sources;
+                let due = start + gap * u32::try_from(turn)?;
+                tokio::time::sleep_until(due).await;
+                // An event that is late to be posted has waited, too.
+                let began = if gap.is_zero() { Instant::now() } else { due };
                 let own = source * FAN_OUT..(source + 1) * FAN_OUT;
                 let healthy = own.filter(|number| matches!(kind(*number), Kind::Healthy)).count();
-                let (number, came) = board.expect(healthy);
+                let (number, came) = board.expect(healthy, began);
                 let path = format!("/in/s{source}");
                 let answer = host.client.post(host.ingress(), &path, &[], number.to_string());
                 ensure!(answer.await?.status == 202, "an event was refused");
@@ -224,10 +239,10 @@ struct Open {
 }
 
 impl Board {
-    fn expect(&self, left: usize) -> (u64, oneshot::Receiver<()>) {
+    fn expect(&self, left: usize, began: Instant) -> (u64, oneshot::Receiver<()>) {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let (done, came) = oneshot::channel();
-        let open = Open { began: Instant::now(), left, done };
+        let open = Open { began, left, done };
         self.open.lock().expect("no holder panics").insert(number, open);
         (number, came)
     }
