@@ -5,7 +5,7 @@ PLUGINS := $(patsubst plugins/%/Cargo.toml,%,$(wildcard plugins/*/Cargo.toml))
 DENY_VERSION := 0.20.2
 SCHEMATHESIS_VERSION := 4.32.5
 
-.PHONY: help run test check bench flood fleet precision plugins deb setup setup-tests languages clean
+.PHONY: help run test check bench flood fleet precision plugins deb setup setup-tests languages costs clean
 help: ## Show what there is.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
@@ -55,6 +55,11 @@ setup-tests:
 languages: setup $(HOST) ## Test plugins in JavaScript, Python and C by their real tools.
 	@./.ci/languages
 	$(CARGO) test -p hookwright-tests --test languages
+
+costs: setup plugins ## Measure what plugins cost by language, and 100 at once; write it into the guide.
+	@./.ci/languages
+	$(CARGO) build --release -p hookwright
+	$(CARGO) run --release -p hookwright-tests --bin bench -- --plugins target/plugins/built --languages --write
 
 .PHONY: $(HOST)
 $(HOST):

@@ -25,6 +25,17 @@ pub fn artifact(name: &str) -> PathBuf {
     file
 }
 
+/// Resident memory in bytes of a process, by its number or as `self`.
+///
+/// # Panics
+/// Where it does not run.
+pub fn resident(process: &str) -> u64 {
+    let text = std::fs::read_to_string(format!("/proc/{process}/statm"));
+    let text = text.expect("a running process");
+    let pages: u64 = text.split(' ').nth(1).and_then(|pages| pages.parse().ok()).unwrap_or(0);
+    pages * 4_096
+}
+
 /// The folder of the built plugins.
 ///
 /// # Panics
@@ -206,10 +217,7 @@ impl Host {
 
     /// Resident memory in bytes.
     pub fn resident(&self) -> u64 {
-        let path = format!("/proc/{}/statm", self.pid());
-        let text = std::fs::read_to_string(path).expect("a running process");
-        let pages: u64 = text.split(' ').nth(1).and_then(|pages| pages.parse().ok()).unwrap_or(0);
-        pages * 4_096
+        resident(&self.pid().to_string())
     }
 
     /// `kill -9`.

@@ -6,18 +6,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use hookwright_tests::{HostBuilder, Receiver, artifact, eventually};
+use hookwright_tests::{HostBuilder, Receiver, eventually, example, with_tools};
 use tempfile::TempDir;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").into()
-}
-
-/// What `.ci/languages` installs.
-fn tool(path: &str) -> PathBuf {
-    let tool = root().join("target/tools").join(path);
-    assert!(tool.exists(), "{} is missing: run `make languages`", tool.display());
-    tool
 }
 
 fn run(command: &mut Command) -> String {
@@ -40,21 +33,13 @@ impl Desk {
     }
 
     fn hookwright(&self, folder: &Path, args: &[&str]) -> String {
-        let mut command = Command::new(artifact("hookwright"));
-        command.args(args).current_dir(folder).env("XDG_CACHE_HOME", self.folder.path());
-        if self.language == "python" {
-            command.env("HOOKWRIGHT_COMPONENTIZE_PY", tool("python/bin/componentize-py"));
-        }
-        run(&mut command)
+        let mut command = with_tools(self.language, folder);
+        run(command.args(args).env("XDG_CACHE_HOME", self.folder.path()))
     }
 
     /// Builds a project without WASI and runs its cases; answers the component's file.
     fn build(&self, name: &str, cases: &str) -> PathBuf {
         let project = self.folder.path().join(name);
-        if self.language == "js" {
-            let modules = project.join("node_modules");
-            std::os::unix::fs::symlink(tool("js/node_modules"), modules).expect("a link");
-        }
         let built = self.hookwright(&project, &["plugin", "build"]);
         assert!(built.contains(&format!("{name}.wasm")) && !built.contains("wasi:"), "{built}");
         let tested = self.hookwright(&project, &["plugin", "test"]);
@@ -69,9 +54,7 @@ impl Desk {
     }
 
     async fn example_goes_the_whole_way(&self) {
-        let project = self.folder.path().join("large-orders");
-        let example = root().join(format!("plugins/examples-{}/large-orders", self.language));
-        run(Command::new("cp").arg("-r").arg(&example).arg(&project));
+        let project = example(self.language, self.folder.path());
         let contract = |path: PathBuf| std::fs::read_to_string(path).expect("the contract");
         let (copy, original) = (project.join("wit/types.wit"), root().join("wit/v0.1/types.wit"));
         assert_eq!(contract(copy), contract(original));

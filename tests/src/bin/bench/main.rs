@@ -7,6 +7,7 @@
 mod bare;
 mod calls;
 mod commit;
+mod languages;
 mod load;
 mod memory;
 mod neighbour;
@@ -25,6 +26,9 @@ struct Options {
     changed: Option<u64>,
     only: Option<String>,
     neighbour: bool,
+    languages: bool,
+    /// Into the guide, instead of printing.
+    write: bool,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -37,21 +41,26 @@ fn main() -> anyhow::Result<()> {
         changed: None,
         only: None,
         neighbour: false,
+        languages: false,
+        write: false,
     };
     while let Some(arg) = args.next() {
         let mut value = || args.next().ok_or_else(|| anyhow::anyhow!("{arg} needs a value"));
         match arg.as_str() {
             "serve-bare" => return bare::serve(None),
             "serve-forward" => return bare::serve(Some(value()?.parse()?)),
+            "load-plugins" => return languages::load(value()?.as_ref(), &value()?),
             "--plugins" => options.plugins = value()?.into(),
             "--rounds" => options.rounds = value()?.parse()?,
             "--events" => options.events = value()?.parse()?,
             "--neighbour" => options.neighbour = true,
+            "--languages" => options.languages = true,
+            "--write" => options.write = true,
             "--only" => options.only = Some(value()?),
             "--memory" => options.memory_events = value()?.parse()?,
             "--schemes" => options.changed = Some(value()?.parse()?),
             other => anyhow::bail!(
-                "unknown argument `{other}`; there are --plugins DIR, --rounds N, --events N, --only TITLE, --memory N, --neighbour, --schemes CHANGED"
+                "unknown argument `{other}`; there are --plugins DIR, --rounds N, --events N, --only TITLE, --memory N, --neighbour, --languages [--write], --schemes CHANGED"
             ),
         }
     }
@@ -60,6 +69,9 @@ fn main() -> anyhow::Result<()> {
     }
     if let Some(changed) = options.changed {
         return schemes::run(options.rounds, changed);
+    }
+    if options.languages {
+        return languages::run(&options.plugins, options.rounds, options.write);
     }
     if options.neighbour {
         return neighbour::run(options.rounds);
