@@ -215,3 +215,15 @@ async fn what_is_logged_changes_while_the_host_runs() {
     })
     .await;
 }
+
+/// Found by a review: what the settings' filter may not be kept the host from starting.
+#[tokio::test(flavor = "multi_thread")]
+async fn regression_the_host_starts_with_any_rust_log_that_others_take() {
+    for text in ["", "hookwright", "[span]=info"] {
+        let host = HostBuilder::new("").env("RUST_LOG", text).start().await;
+        let url = format!("http://{}", host.admin());
+        let shown = host.run(&["--host", &url, "log"]).1;
+        let wanted = if text.is_empty() { "info" } else { text };
+        assert_eq!(shown, format!("{wanted}\n"));
+    }
+}

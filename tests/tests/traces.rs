@@ -95,6 +95,9 @@ async fn one_event_is_one_trace_from_the_source_to_the_receiver() {
     }
     let got = collector.received();
     assert!(got.iter().all(|got| got.header("x-key") == "k"), "the collector's own header");
+    assert_eq!(sent.len(), 2, "the first attempt failed");
+    let traced = ci.received().into_iter().filter(|got| got.header("webhook-id") == id);
+    assert!(traced.into_iter().all(|got| got.header("tracestate") == "congo=t61rcWkgMzE"));
     // The other source took no spans, and its receiver hears as much.
     let other = ci.received();
     let other = other.iter().find(|got| got.header("webhook-id") != id).expect("the first event");
@@ -120,4 +123,20 @@ async fn nothing_waits_for_a_collector_that_is_away() {
     })
     .await;
     assert_eq!(host.log().matches("takes no spans").count(), 1, "{}", host.log());
+}
+
+/// Found by a review: the exporter waited for its request, and the host for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn regression_a_collector_that_never_answers_does_not_hold_up_the_end() {
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let collector = format!("http://{}/v1/traces", silent.local_addr().expect("an address"));
+    let ci = Receiver::good().await;
+    let text = settings(&collector, "100%", &ci);
+    let mut host = HostBuilder::new(&text).plugin("filter").start().await;
+    for _ in 0..400 {
+        post(&host, &[]).await;
+    }
+    host.settled(Duration::from_secs(20)).await;
+    let (_first, _) = silent.accept().await.expect("the exporter asks");
+    assert_eq!(host.terminate().await, Some(0), "{}", host.log());
 }

@@ -21,7 +21,7 @@ const BATCH: usize = 512;
 const GATHER: Duration = Duration::from_secs(1);
 /// For one request.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// And for the last one, when the host stops.
+/// And for all that are left, when the host stops.
 const LAST: Duration = Duration::from_secs(2);
 
 struct Exporter {
@@ -51,60 +51,79 @@ pub(super) fn start(
     headers.values_mut().for_each(|value| value.set_sensitive(true));
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     let (taken, spans) = Spans::new(config.sample);
-    let stop = tasks.stopping();
     let mut exporter = Exporter { client, headers, spans, failing: false };
+    let stop = tasks.stopping();
     tasks.spawn("traces", async move {
-        loop {
-            let mut batch = Vec::with_capacity(BATCH);
-            let first = tokio::select! {
-                () = stop.cancelled() => None,
-                first = exporter.spans.recv() => first,
-            };
-            let Some(first) = first else { break };
-            batch.push(first);
-            tokio::select! {
-                () = stop.cancelled() => {}
-                () = tokio::time::sleep(GATHER) => {}
-            }
-            while exporter.fill(&mut batch) {
-                exporter.send(&batch, PATIENCE).await;
-                batch.clear();
-            }
+        tokio::select! {
+            () = stop.cancelled() => {}
+            never = exporter.run() => match never {},
         }
-        let mut batch = Vec::new();
-        if exporter.fill(&mut batch) {
-            exporter.send(&batch, LAST).await;
+        if tokio::time::timeout(LAST, exporter.flush()).await.is_err() {
+            tracing::warn!("the collector of `traces` did not take the last spans in time");
         }
     });
     Ok(Some(taken))
 }
 
 impl Exporter {
-    /// Adds what waits. False where there is nothing to send.
-    fn fill(&mut self, batch: &mut Vec<Span>) -> bool {
-        while batch.len() < BATCH
-            && let Ok(span) = self.spans.try_recv()
-        {
-            batch.push(span);
+    async fn run(&mut self) -> std::convert::Infallible {
+        loop {
+            tokio::time::sleep(GATHER).await;
+            self.flush().await;
         }
-        !batch.is_empty()
+    }
+
+    async fn flush(&mut self) {
+        loop {
+            let mut batch = Vec::new();
+            while batch.len() < BATCH
+                && let Ok(span) = self.spans.try_recv()
+            {
+                batch.push(span);
+            }
+            if batch.is_empty() {
+                return;
+            }
+            self.send(&batch).await;
+        }
     }
 
     /// Once: what a collector does not take is lost, and counted.
-    async fn send(&mut self, batch: &[Span], timeout: Duration) {
+    async fn send(&mut self, batch: &[Span]) {
+        // Counted also where the host stops meanwhile.
+        let mut sent = Sent { count: batch.len() as u64, result: "failed" };
         let body = Bytes::from(document(batch).to_string());
         let headers = self.headers.clone();
-        let outcome = self.client.send(egress::Request { headers, body, timeout }).await;
-        let failure = match outcome {
+        let request = egress::Request { headers, body, timeout: PATIENCE };
+        let failure = match self.client.send(request).await {
             Outcome::Answered { status: 200..=299, .. } | Outcome::Taken => None,
             Outcome::Answered { status, .. } => Some(format!("it answered {status}")),
             Outcome::Failed { message, .. } => Some(message),
         };
-        let result = if failure.is_some() { "failed" } else { "exported" };
-        counter!(TRACE_SPANS, "result" => result).increment(batch.len() as u64);
+        if failure.is_none() {
+            sent.result = "exported";
+        }
         if let (Some(error), false) = (&failure, self.failing) {
             tracing::warn!(error, "the collector of `traces` takes no spans; they are dropped");
         }
         self.failing = failure.is_some();
+    }
+}
+
+impl Drop for Exporter {
+    fn drop(&mut self) {
+        counter!(TRACE_SPANS, "result" => "dropped").increment(self.spans.len() as u64);
+    }
+}
+
+/// Spans of one request; counted when it is over, however that is.
+struct Sent {
+    count: u64,
+    result: &'static str,
+}
+
+impl Drop for Sent {
+    fn drop(&mut self) {
+        counter!(TRACE_SPANS, "result" => self.result).increment(self.count);
     }
 }

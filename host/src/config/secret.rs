@@ -204,7 +204,7 @@ fn resolve(at: &At<'_, '_>, reference: Reference<'_>) -> Option<Vec<u8>> {
 pub(super) struct Headers;
 
 /// What the host writes itself.
-const OWNED: [&str; 12] = [
+const OWNED: [&str; 14] = [
     "connection",
     "content-length",
     "content-type",
@@ -213,6 +213,8 @@ const OWNED: [&str; 12] = [
     "keep-alive",
     "proxy-connection",
     "te",
+    "traceparent",
+    "tracestate",
     "trailer",
     "transfer-encoding",
     "upgrade",

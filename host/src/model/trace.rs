@@ -28,17 +28,16 @@ pub fn parent(headers: &HeaderMap) -> Option<Parent> {
     }
 }
 
-/// Copies the context, as it came, into headers that have none. One that can't
-/// be read counts as none, and takes its `tracestate` with it.
+/// Adds the context as it came. One that can't be read counts as none, and takes
+/// its `tracestate` with it.
 pub fn pass_on(from: &HeaderMap, to: &mut HeaderMap) {
-    if parent(from).is_none() || to.contains_key(TRACEPARENT) {
+    if parent(from).is_none() {
         return;
     }
     to.extend(from.get(TRACEPARENT).map(|parent| (TRACEPARENT, parent.clone())));
     let states = from.get_all(TRACESTATE);
     let bytes: usize = states.iter().map(HeaderValue::len).sum();
     if bytes <= TRACESTATE_BYTES {
-        to.remove(TRACESTATE);
         to.extend(states.iter().map(|state| (TRACESTATE, state.clone())));
     }
 }

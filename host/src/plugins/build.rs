@@ -229,15 +229,7 @@ pub(super) async fn probe(
         headers,
         body: Bytes::from_static(b"{}"),
     };
-    let asked = Call {
-        event: &event,
-        body: &event.body,
-        content_type: event.content_type(),
-        kind: &event.kind,
-        attributes: &[],
-        replay: false,
-        dry: false,
-    };
+    let asked = Call::about(&event);
     let plugin = name(plugin)?;
     let pace = Pace::default();
     let setup = Setup { code, plugin: &plugin, limits, headers: &[], means, pace: &pace };

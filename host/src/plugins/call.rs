@@ -37,6 +37,19 @@ pub struct Call<'a> {
 }
 
 impl<'a> Call<'a> {
+    /// About an event as it came.
+    pub fn about(event: &'a Event) -> Self {
+        Self {
+            event,
+            body: &event.body,
+            content_type: event.content_type(),
+            kind: &event.kind,
+            attributes: &[],
+            replay: false,
+            dry: false,
+        }
+    }
+
     /// About an event with what the plugins before have changed.
     pub fn after(
         event: &'a Event,
@@ -44,14 +57,14 @@ impl<'a> Call<'a> {
         attributes: &'a [(String, String)],
         replay: bool,
     ) -> Self {
+        let came = Self::about(event);
         Self {
-            event,
-            body: changed.body.as_ref().unwrap_or(&event.body),
-            content_type: changed.content_type.as_deref().unwrap_or_else(|| event.content_type()),
-            kind: changed.kind.as_deref().unwrap_or(&event.kind),
+            body: changed.body.as_ref().unwrap_or(came.body),
+            content_type: changed.content_type.as_deref().unwrap_or(came.content_type),
+            kind: changed.kind.as_deref().unwrap_or(came.kind),
             attributes,
             replay,
-            dry: false,
+            ..came
         }
     }
 }

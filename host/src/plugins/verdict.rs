@@ -79,6 +79,8 @@ const FORBIDDEN: &[&str] = &[
     "keep-alive",
     "set-cookie",
     "te",
+    "traceparent",
+    "tracestate",
     "trailer",
     "transfer-encoding",
     "upgrade",

@@ -81,11 +81,14 @@ impl Levels {
 /// # Errors
 /// Where the filter can't be read or a set-up exists already.
 pub fn install(format: Format, filter: &str) -> Result<Levels, Error> {
-    let variable = std::env::var("RUST_LOG").ok();
+    // Empty is as unset: containers set variables that have no value.
+    let variable = std::env::var("RUST_LOG").ok().filter(|text| !text.trim().is_empty());
     let by_variable = variable.is_some();
     let wanted = variable.unwrap_or_else(|| filter.to_owned());
+    // The variable means what it means to every program.
+    let first = if by_variable { known(&wanted) } else { read(&wanted) };
     let builder = tracing_subscriber::fmt()
-        .with_env_filter(read(&wanted)?)
+        .with_env_filter(first?)
         .with_writer(std::io::stderr)
         .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()));
     let (put, done) = match format {
@@ -111,14 +114,16 @@ fn read(filter: &str) -> Result<EnvFilter, Error> {
         return Err(Error::Long);
     }
     for part in filter.split(',') {
-        let wrong = |why: String| Error::Filter { part: part.escape_debug().to_string(), why };
         let level = part.rsplit_once('=').map_or(part, |(_, level)| level);
         if level.is_empty() || level.parse::<LevelFilter>().is_err() {
-            let why = "its level is none of error, warn, info, debug, trace and off";
-            return Err(wrong(why.to_owned()));
+            let why = "its level is none of error, warn, info, debug, trace and off".to_owned();
+            return Err(Error::Filter { part: part.escape_debug().to_string(), why });
         }
-        EnvFilter::try_new(part).map_err(|error| wrong(error.to_string()))?;
     }
+    known(filter)
+}
+
+fn known(filter: &str) -> Result<EnvFilter, Error> {
     EnvFilter::try_new(filter).map_err(|error| Error::Filter {
         part: filter.escape_debug().to_string(),
         why: error.to_string(),

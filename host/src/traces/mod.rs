@@ -83,13 +83,12 @@ impl Spans {
         if let Some(Parent { trace, span, sampled }) = trace::parent(&event.headers) {
             return sampled.then_some(Place { event, trace, parent: Some(span) });
         }
-        if self.percent == 0 {
+        if percentile(event) >= self.percent {
             return None;
         }
         let hash = hash(event, b"trace");
         let trace = u128::from_be_bytes(hash[..16].try_into().expect("sixteen bytes"));
-        let part = u64::from_be_bytes(hash[16..24].try_into().expect("eight bytes")) % 100;
-        (part < self.percent.into()).then_some(Place { event, trace, parent: None })
+        Some(Place { event, trace, parent: None })
     }
 
     /// An event went through its plugins until now, `now_us` since 1970. The
@@ -102,7 +101,7 @@ impl Spans {
             let received_us = event.received_ms().saturating_mul(1_000);
             self.push(Span {
                 parent: place.parent,
-                attributes: [place.about(), vec![method()]].concat(),
+                attributes: place.about(),
                 ..place.span(
                     (b"event", &[]),
                     format!("receive {}", event.source),
@@ -119,13 +118,15 @@ impl Spans {
             attributes.push(("hookwright.verdict", text(verdict(&ruling.decision))));
             let digest = ruling.digest.map(|digest| Value::Text(digest.to_string()));
             attributes.extend(digest.map(|digest| ("hookwright.plugin.digest", digest)));
-            let error = match &ruling.decision {
-                Decision::Fail(why) | Decision::Reject(why) | Decision::Retry(why) => Some(why),
-                _ => None,
-            };
+            // Its author's own words may hold what is in the body.
+            let failed = matches!(
+                ruling.decision,
+                Decision::Fail(_) | Decision::Reject(_) | Decision::Retry(_)
+            );
             self.push(Span {
                 attributes,
-                error: error.cloned(),
+                error: failed
+                    .then(|| format!("the plugin's verdict: {}", verdict(&ruling.decision))),
                 ..place.span(
                     (b"plugin", &round),
                     format!("plugin {}", ruling.plugin),
@@ -146,7 +147,8 @@ impl Spans {
         attributes.push(("hookwright.attempt", Value::Number(attempt.number.into())));
         let error = match &attempt.outcome {
             Outcome::Answered { status, .. } => {
-                attributes.push(method());
+                let method = Value::Text("POST".to_owned());
+                attributes.push(("http.request.method", method));
                 attributes.push(("http.response.status_code", Value::Number((*status).into())));
                 (!good).then(|| format!("answered {status}"))
             }
@@ -219,12 +221,16 @@ impl Place<'_> {
     }
 }
 
-fn method() -> (&'static str, Value) {
-    ("http.request.method", Value::Text("POST".to_owned()))
-}
-
 fn of_attempt(destination: &Name, number: u32) -> Vec<u8> {
     [destination.as_str().as_bytes(), b" ", &number.to_be_bytes()].concat()
+}
+
+/// 0 to 99, evenly and always the same for an event (the finalizer of SplitMix64).
+fn percentile(event: &Event) -> u32 {
+    let mut mixed = event.id.row().cast_unsigned() ^ event.id.node();
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    ((mixed ^ (mixed >> 31)) % 100) as u32
 }
 
 fn hash(event: &Event, of: &[u8]) -> [u8; 32] {

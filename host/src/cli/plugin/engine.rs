@@ -86,16 +86,8 @@ impl Engine {
     }
 
     pub(super) async fn call(&self, plugin: &Name, case: &Case) -> Answer {
-        let event = &case.event;
-        let asked = Call {
-            event,
-            body: &event.body,
-            content_type: event.content_type(),
-            kind: &event.kind,
-            attributes: &case.attributes,
-            replay: case.replay,
-            dry: false,
-        };
+        let came = Call::about(&case.event);
+        let asked = Call { attributes: &case.attributes, replay: case.replay, ..came };
         self.ask(plugin, &asked).await
     }
 

@@ -28,6 +28,8 @@ pub(super) fn is_ours(name: &HeaderName) -> bool {
                 | "upgrade"
                 | "expect"
                 | "te"
+                | "traceparent"
+                | "tracestate"
                 | "trailer"
                 | "user-agent"
         )

@@ -114,15 +114,7 @@ async fn ask(plugins: &Plugins, plugin: &str, event: &Event) -> Answer {
 }
 
 async fn ask_pinned(pinned: &Pinned, event: &Event) -> Answer {
-    let asked = Call {
-        event,
-        body: &event.body,
-        content_type: event.content_type(),
-        kind: &event.kind,
-        attributes: &[],
-        replay: false,
-        dry: false,
-    };
+    let asked = Call::about(event);
     pinned.call(0, &asked).await
 }
 

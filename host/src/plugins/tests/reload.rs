@@ -64,15 +64,7 @@ async fn a_pinned_version_outlives_the_swap() {
     yard.put("p.wasm", &guest!("guests/drop.wat"));
     plugins.load_all().await[0].result.as_ref().unwrap();
     let event = event(1, "{}");
-    let asked = Call {
-        event: &event,
-        body: &event.body,
-        content_type: "",
-        kind: "",
-        attributes: &[],
-        replay: true,
-        dry: false,
-    };
+    let asked = Call { replay: true, ..Call::about(&event) };
     assert_eq!(pinned.call(0, &asked).await.result, Ok(Verdict::Pass));
     assert_eq!(ask(&plugins, "p", &event).await.result, Ok(Verdict::Drop("second".into())));
 }

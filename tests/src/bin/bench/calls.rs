@@ -134,15 +134,7 @@ async fn open(dir: &Path, subjects: &[(&str, &str)]) -> anyhow::Result<Plugins> 
 
 async fn timed(plugins: &Plugins, name: &str, event: &Event) -> anyhow::Result<Duration> {
     let names = [name.parse().expect("a name")];
-    let call = Call {
-        event,
-        body: &event.body,
-        content_type: event.content_type(),
-        kind: &event.kind,
-        attributes: &[],
-        replay: false,
-        dry: false,
-    };
+    let call = Call::about(event);
     let begin = Instant::now();
     for _ in 0..CALLS {
         let answer = plugins.pin(&names).call(0, &call).await;

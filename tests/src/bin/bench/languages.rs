@@ -217,15 +217,7 @@ fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
 async fn call_us(plugins: &Plugins) -> anyhow::Result<f64> {
     let names: [Name; 1] = ["plugin".parse()?];
     let event = Event { body: Bytes::from_static(ORDER), ..super::calls::event() };
-    let call = Call {
-        event: &event,
-        body: &event.body,
-        content_type: event.content_type(),
-        kind: &event.kind,
-        attributes: &[],
-        replay: false,
-        dry: false,
-    };
+    let call = Call::about(&event);
     let mut calls = 0_u32;
     let begin = Instant::now();
     while begin.elapsed() < ROUND {

@@ -87,15 +87,7 @@ async fn times(plugins: &Plugins) -> Vec<f64> {
 }
 
 async fn ask(plugins: &Plugins, names: &[Name], event: &hookwright::model::Event) {
-    let call = Call {
-        event,
-        body: &event.body,
-        content_type: event.content_type(),
-        kind: &event.kind,
-        attributes: &[],
-        replay: false,
-        dry: false,
-    };
+    let call = Call::about(event);
     plugins.pin(names).call(0, &call).await;
 }
 
