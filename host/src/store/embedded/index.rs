@@ -15,7 +15,8 @@ use rusqlite::{Connection, ErrorCode};
 
 use super::apply::Applier;
 use super::counts::{Counts, Delta};
-use super::ops::{Accepted, Asked, HOLD, OP_WEIGHT, Op, Queue, RoutedOp, Trouble, Weight};
+use super::ops::{Accepted, Asked, HOLD, OP_WEIGHT, Op, RoutedOp};
+use super::queue::{Queue, Trouble, Weight};
 use super::record::Origin;
 use super::segment::{Locator, Position, Segments};
 use crate::clock::Clock;

@@ -22,6 +22,7 @@ mod open;
 mod ops;
 mod purge;
 mod query;
+mod queue;
 mod reads;
 mod record;
 mod recovery;
@@ -50,8 +51,9 @@ pub use open::{Options, open};
 
 use self::counts::Counts;
 use self::journal::Job;
-use self::ops::{Asked, Op, Reply, Trouble};
+use self::ops::{Asked, Op, Reply};
 use self::query::Readers;
+use self::queue::Trouble;
 use self::segment::Segments;
 use super::{
     AppendError, AppendFuture, Backlog, Backup, Condition, DueCursor, DuePage, EventDetail,
@@ -66,7 +68,7 @@ pub(crate) struct Embedded {
     dir: PathBuf,
     clock: Clock,
     queue: Arc<journal::Queue>,
-    index: Arc<ops::Queue>,
+    index: Arc<queue::Queue>,
     checkpoints: Arc<checkpoint::Checkpoints>,
     segments: Arc<Segments>,
     counts: Arc<Counts>,

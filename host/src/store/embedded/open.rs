@@ -9,7 +9,7 @@ use super::counts::Counts;
 use super::disk::{Disk, OsDisk};
 use super::error::OpenError;
 use super::query::Readers;
-use super::{Embedded, index, journal, lock, ops, recovery, schema, space, writer};
+use super::{Embedded, index, journal, lock, queue, recovery, schema, space, writer};
 use crate::clock::Clock;
 use crate::store::{Handoff, Store};
 
@@ -85,7 +85,7 @@ pub(super) fn open_embedded(
     let counts = Arc::new(Counts::default());
     counts.load(&recovered.conn).map_err(&failed)?;
     let checkpoints = Arc::new(Checkpoints::default());
-    let index = Arc::new(ops::Queue::new(recovered.last_row));
+    let index = Arc::new(queue::Queue::new(recovered.last_row));
     let queue = Arc::new(journal::Queue::new(options.queue_bytes, options.queue_records));
     let segments = recovered.segments;
     let copying = checkpoint::start(&dir, Arc::clone(&checkpoints)).map_err(&failed)?;

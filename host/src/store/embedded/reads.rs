@@ -1,6 +1,7 @@
 //! Reads: each sees all that was handed in before it, unless the index can't be written.
-use super::ops::{Asked, Op, Trouble};
+use super::ops::{Asked, Op};
 use super::query::{self, LostRecords};
+use super::queue::Trouble;
 use super::{Embedded, listing, replays, schema, search, state};
 use crate::metrics::STORE_BYTES;
 use crate::model::{EventId, Name, ReplayJob, StateRow};

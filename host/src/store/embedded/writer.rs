@@ -16,7 +16,7 @@ use super::dedupe::Dedupe;
 use super::disk::{Disk, is_full};
 use super::error::refusal;
 use super::journal::{Batch, Job, Queue};
-use super::ops;
+use super::queue;
 use super::record::Kind;
 use super::scan::Scan;
 use super::schema;
@@ -40,7 +40,7 @@ const BUFFER: usize = 1 << 20;
 pub(super) struct Context {
     pub(super) dir: PathBuf,
     pub(super) queue: Arc<Queue>,
-    pub(super) index: Arc<ops::Queue>,
+    pub(super) index: Arc<queue::Queue>,
     pub(super) segments: Arc<Segments>,
     pub(super) disk: Arc<dyn Disk>,
     pub(super) handoff: Arc<dyn Handoff>,
