@@ -153,5 +153,5 @@ pub struct QuarantineStatus {
     pub why: String,
     pub since_ms: u64,
     /// The first event after that is a probe.
-    pub next_probe_ms: u64,
+    pub next_probe_ms: Option<u64>,
 }

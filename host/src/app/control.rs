@@ -100,7 +100,9 @@ impl Control for Parts {
             grants: status.grants,
             quarantine: status.quarantined.map(|quarantined| QuarantineStatus {
                 since_ms: now_ms.saturating_sub(millis(quarantined.lasts)),
-                next_probe_ms: now_ms.saturating_add(millis(quarantined.next_probe)),
+                next_probe_ms: quarantined
+                    .next_probe
+                    .map(|wait| now_ms.saturating_add(millis(wait))),
                 why: quarantined.why,
             }),
             candidate: status.candidate.map(candidate),

@@ -24,7 +24,7 @@ use parking_lot::RwLock;
 
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::plugins::{Compiler, GateError, LoadError, Plugins, State};
+use crate::plugins::{Compiler, GateError, Hands, LoadError, Plugins, State};
 use crate::replies::Replies;
 use crate::routing::Router;
 use crate::server::{Listener, Tower};
@@ -324,6 +324,8 @@ async fn open_plugins(
     let kept = kept.context("reading the plugins' state panicked")?;
     let state = State::new(clock.clone(), kept.context("the plugins' state")?);
     let mut options = options::engine(config, compiler, state);
+    let hands = Hands::open(&config.data_dir, clock.now_ms()).context("events in hand")?;
+    options.hands = Some(Arc::new(hands));
     options.fetch = Some(Arc::new(outside::Outside::new().context("requests of plugins")?));
     Ok(Plugins::open(options, options::specs(config))?)
 }

@@ -43,6 +43,8 @@ pub const CANDIDATE_CALLS: &str = "hookwright_plugin_candidate_calls_total";
 pub const CANDIDATE_STOPS: &str = "hookwright_plugin_candidate_stops_total";
 /// Plugin instances in use now.
 pub const INSTANCES: &str = "hookwright_plugin_instances";
+/// Events parked since the host died again and again while a plugin had them in hand.
+pub const POISON_EVENTS: &str = "hookwright_poison_events_total";
 /// Loads of plugin versions, by `plugin` and `result`.
 pub const PLUGIN_LOADS: &str = "hookwright_plugin_loads_total";
 /// Attempts, by `destination` and `outcome` (`2xx`, `4xx`, `timeout` and so on).
@@ -144,6 +146,7 @@ pub const COUNTERS: &[(&str, &str)] = &[
     (PLUGIN_QUARANTINES, "Quarantines begun, by plugin."),
     (CANDIDATE_CALLS, "Calls of candidates, by plugin, digest and outcome."),
     (CANDIDATE_STOPS, "Canaries stopped, by plugin."),
+    (POISON_EVENTS, "Events parked since the host died with them in a plugin's hands."),
     (PLUGIN_LOADS, "Loads of plugin versions, by plugin and result."),
     (ATTEMPTS, "Attempts, by destination and outcome."),
     (DELIVERIES, "Deliveries that ended, by destination and state."),

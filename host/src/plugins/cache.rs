@@ -1,7 +1,7 @@
 //! Native code kept from one start to the next, in a directory that nobody else can write to.
 use std::fs::{self, DirBuilder, File};
-use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -11,7 +11,12 @@ use sha2::{Digest as _, Sha256};
 use super::report::Report;
 use crate::model::Digest;
 
-const MAGIC: &[u8; 8] = b"HWcache2";
+/// An entry: native code, from the first byte on, so that the file can be mapped;
+/// the head as JSON; its size; a checksum; and this.
+const MAGIC: &[u8; 8] = b"HWcache3";
+/// Bytes of what follows the head.
+const TAIL: usize = 4 + 32 + MAGIC.len();
+const CHUNK: usize = 256 << 10;
 const SUFFIX: &str = "native";
 const ENTRY_BYTES: u64 = 1 << 30;
 /// Entries that were not read for so long are deleted.
@@ -75,47 +80,47 @@ impl Cache {
         self.0.join(format!("{}.{SUFFIX}", hex::encode(key.0)))
     }
 
-    /// What is kept; none where there is nothing or what is there is damaged.
-    pub(super) fn load(&self, key: &Key) -> Option<(Report, Vec<u8>)> {
+    /// What is kept, and the file that begins with its native code; none where
+    /// there is nothing or what is there is damaged.
+    pub(super) fn load(&self, key: &Key) -> Option<(Report, PathBuf)> {
         let path = self.path(key);
         // What is a link, or may have been written by others, is not ours.
         let file = File::options().read(true).custom_flags(libc::O_NOFOLLOW).open(&path).ok()?;
         let meta = file.metadata().ok()?;
         let ours = meta.is_file() && meta.uid() == user() && meta.mode() & 0o022 == 0;
-        let mut bytes = Vec::new();
-        if ours {
-            (&file).take(ENTRY_BYTES).read_to_end(&mut bytes).ok()?;
-        }
-        let Some(entry) = parse(bytes, key) else {
+        let Some(report) = ours.then(|| check(&file, meta.len(), key)).flatten() else {
             tracing::warn!(path = %path.display(), "a damaged cache entry; compiling again");
             return None;
         };
         // Only how long it was unused depends on this.
         let _ = file.set_modified(SystemTime::now());
-        Some(entry)
+        Some((report, path))
     }
 
-    /// Replaces what is kept, whole or not at all.
-    pub(super) fn store(&self, key: &Key, report: &Report, native: &[u8]) -> io::Result<()> {
+    /// Replaces what is kept, whole or not at all. Answers the file that
+    /// begins with the native code.
+    pub(super) fn store(&self, key: &Key, report: &Report, native: &[u8]) -> io::Result<PathBuf> {
         let head = serde_json::to_vec(&Head { report: report.clone(), size: native.len() as u64 })?;
         let size = u32::try_from(head.len()).map_err(io::Error::other)?;
-        let sum = sum(key, &head, native);
+        let mut sum = begin_sum(key);
+        sum.update(native);
+        sum.update(&head);
         let path = self.path(key);
         let draft = path.with_extension(format!("{:016x}.tmp", crate::clock::random_u64()));
         let written = (|| {
             let mut options = File::options();
             let mut file = options.write(true).create_new(true).mode(0o600).open(&draft)?;
-            file.write_all(MAGIC)?;
-            file.write_all(&sum)?;
-            file.write_all(&size.to_le_bytes())?;
-            file.write_all(&head)?;
             file.write_all(native)?;
+            file.write_all(&head)?;
+            file.write_all(&size.to_le_bytes())?;
+            file.write_all(&sum.finalize())?;
+            file.write_all(MAGIC)?;
             fs::rename(&draft, &path)
         })();
         if written.is_err() {
             let _ = fs::remove_file(&draft);
         }
-        written
+        written.map(|()| path)
     }
 
     /// Deletes what was not used for 90 days, and what a crash left half written.
@@ -134,12 +139,8 @@ impl Cache {
 }
 
 /// Over the key too: an entry under another one's name is a damaged one.
-fn sum(key: &Key, head: &[u8], native: &[u8]) -> [u8; 32] {
-    let mut sha = Sha256::new();
-    sha.update(key.0);
-    sha.update(head);
-    sha.update(native);
-    sha.finalize().into()
+fn begin_sum(key: &Key) -> Sha256 {
+    Sha256::new().chain_update(key.0)
 }
 
 fn user() -> u32 {
@@ -147,21 +148,33 @@ fn user() -> u32 {
     unsafe { libc::geteuid() }
 }
 
-fn parse(mut bytes: Vec<u8>, key: &Key) -> Option<(Report, Vec<u8>)> {
-    let rest = bytes.strip_prefix(MAGIC)?;
-    let (wanted, rest) = rest.split_first_chunk::<32>()?;
-    let (size, rest) = rest.split_first_chunk::<4>()?;
-    let (head, native) = rest.split_at_checked(u32::from_le_bytes(*size) as usize)?;
-    if sum(key, head, native) != *wanted {
+/// The report of a whole entry of that key. The native code is read, but not
+/// kept: it will be mapped.
+fn check(file: &File, size: u64, key: &Key) -> Option<Report> {
+    let mut tail = [0; TAIL];
+    let before_tail = size.checked_sub(TAIL as u64).filter(|_| size <= ENTRY_BYTES)?;
+    file.read_exact_at(&mut tail, before_tail).ok()?;
+    let (head_size, rest) = tail.split_first_chunk::<4>()?;
+    let wanted = rest.strip_suffix(MAGIC)?;
+    let head_size = u64::from(u32::from_le_bytes(*head_size));
+    let native = before_tail.checked_sub(head_size)?;
+    let mut sum = begin_sum(key);
+    let mut chunk = vec![0; usize::try_from(native).ok()?.min(CHUNK)];
+    let mut at = 0;
+    while at < native {
+        let next = usize::try_from(native - at).ok()?.min(chunk.len());
+        file.read_exact_at(&mut chunk[..next], at).ok()?;
+        sum.update(&chunk[..next]);
+        at += next as u64;
+    }
+    let mut head = vec![0; usize::try_from(head_size).ok()?];
+    file.read_exact_at(&mut head, native).ok()?;
+    sum.update(&head);
+    if sum.finalize()[..] != *wanted {
         return None;
     }
-    let head: Head = serde_json::from_slice(head).ok()?;
-    if head.size != native.len() as u64 {
-        return None;
-    }
-    let start = bytes.len() - native.len();
-    bytes.drain(..start);
-    Some((head.report, bytes))
+    let head: Head = serde_json::from_slice(&head).ok()?;
+    (head.size == native).then_some(head.report)
 }
 
 #[cfg(test)]

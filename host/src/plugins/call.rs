@@ -22,6 +22,18 @@ use super::warm::Pool;
 use super::{Limits, wasi::Wasi};
 use crate::model::{Decision, Digest, Event, EventId, Name, Payload, Reply};
 
+/// What comes of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Aim {
+    /// It decides about its event.
+    #[default]
+    Decide,
+    /// It is compared with another version's, and counted.
+    Shadow,
+    /// A person looks at it: nothing else knows of it.
+    Preview,
+}
+
 /// What a plugin is asked about: the event, as the plugins before left it.
 #[derive(Debug, Clone, Copy)]
 pub struct Call<'a> {
@@ -32,8 +44,8 @@ pub struct Call<'a> {
     pub attributes: &'a [(String, String)],
     /// A person asked for the event to be handled again.
     pub replay: bool,
-    /// Nothing comes of it, so nothing may leave the host for it either.
-    pub dry: bool,
+    /// Only where it decides may anything leave the host for it.
+    pub aim: Aim,
 }
 
 impl<'a> Call<'a> {
@@ -46,7 +58,7 @@ impl<'a> Call<'a> {
             kind: &event.kind,
             attributes: &[],
             replay: false,
-            dry: false,
+            aim: Aim::Decide,
         }
     }
 
@@ -173,7 +185,10 @@ impl Begin {
             code: setup.code.clone(),
             limits: *setup.limits,
             log: log.clone(),
-            means: if call.dry { setup.means.offline() } else { setup.means.clone() },
+            means: match call.aim {
+                Aim::Decide => setup.means.clone(),
+                Aim::Shadow | Aim::Preview => setup.means.offline(),
+            },
             body: call.body.clone(),
             id: call.event.id,
             received_ms: call.event.received_ms(),

@@ -38,8 +38,8 @@ pub struct Quarantined {
     pub why: String,
     /// How long it lasts already.
     pub lasts: Duration,
-    /// Until the next probe; zero where the next event is one.
-    pub next_probe: Duration,
+    /// Until the next probe; zero where the next event is one, none where there is no next.
+    pub next_probe: Option<Duration>,
 }
 
 /// What a call made of its version's health.
@@ -104,7 +104,7 @@ impl Health {
             Breaker::Quarantined(ward) => Some(Quarantined {
                 why: ward.why.clone(),
                 lasts: now.saturating_duration_since(ward.since),
-                next_probe: ward.due.saturating_duration_since(now),
+                next_probe: Some(ward.due.saturating_duration_since(now)),
             }),
         }
     }
@@ -306,7 +306,7 @@ mod tests {
         let health = Health::new(Quarantine::default());
         calls(&health, 20, &bad());
         assert!(health.admit().is_err());
-        assert_eq!(health.quarantined().unwrap().next_probe, Duration::from_secs(10));
+        assert_eq!(health.quarantined().unwrap().next_probe, Some(Duration::from_secs(10)));
         advance(Duration::from_secs(10)).await;
         let probe = health.admit().unwrap();
         assert!(health.admit().is_err(), "one probe at a time");
@@ -329,10 +329,10 @@ mod tests {
         let health = Health::new(Quarantine::default());
         calls(&health, 20, &bad());
         for _ in 0..50 {
-            advance(health.quarantined().unwrap().next_probe).await;
+            advance(health.quarantined().unwrap().next_probe.unwrap()).await;
             calls(&health, 1, &bad());
         }
-        assert_eq!(health.quarantined().unwrap().next_probe, LONGEST);
+        assert_eq!(health.quarantined().unwrap().next_probe, Some(LONGEST));
         assert!(health.quarantined().unwrap().lasts > LONGEST);
     }
 

@@ -6,6 +6,7 @@ use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
+use sha2::{Digest as _, Sha256};
 use tokio::sync::Semaphore;
 use wasmtime::Engine;
 use wasmtime::component::Component;
@@ -20,12 +21,12 @@ use super::http::{Fetch, Reach};
 use super::kv::{Space, State};
 use super::limits::COMPONENT_BYTES;
 use super::report::{Report, Shape};
-use super::slow::Lane;
 use super::spec::Spec;
-use super::version::Version;
+use super::version::{Floor, Version};
 use super::warm::{self, Pool};
 use super::{engine, watch};
 use crate::clock::Clock;
+use crate::model::Digest;
 
 /// Why a plugin's file gave no version.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -38,12 +39,16 @@ pub enum LoadError {
     Gate(#[from] GateError),
 }
 
+/// Components that are compiled at a time: each takes much memory.
+const COMPILES: usize = 2;
+
 pub(super) struct Loader {
     dir: PathBuf,
-    engine: Engine,
-    linkers: Linkers,
+    forge: Arc<Forge>,
     compatibility: [u8; 32],
     compiler: Compiler,
+    /// Places to compile in.
+    compiling: Semaphore,
     cache: Arc<Cache>,
     clock: Clock,
     state: State,
@@ -57,8 +62,43 @@ pub(super) struct Loader {
 /// A file as it was read.
 pub(super) struct Candidate {
     pub(super) mark: watch::Mark,
-    pub(super) shape: Shape,
+    pub(super) digest: Digest,
     wasm: Bytes,
+}
+
+/// Where native code is.
+enum Native {
+    /// At the start of that file of the cache.
+    Kept(PathBuf),
+    Bytes(Vec<u8>),
+}
+
+/// What makes native code ready to be called.
+struct Forge {
+    engine: Engine,
+    linkers: Linkers,
+}
+
+impl Forge {
+    fn ready(
+        &self,
+        report: &Report,
+        native: &Native,
+        config_json: String,
+    ) -> wasmtime::Result<Arc<Code>> {
+        // SAFETY: the bytes come from our own compiler, either from its pipe
+        // or from a directory that only this user can write to, with a checksum.
+        // Files there are replaced and deleted, but never written to.
+        let component = unsafe {
+            match native {
+                Native::Kept(file) => Component::deserialize_file(&self.engine, file),
+                Native::Bytes(bytes) => Component::deserialize(&self.engine, bytes),
+            }
+        }?;
+        let init = report.snapshot_size.is_none().then_some(config_json);
+        let wants_wasi = gate::wants_wasi(&report.shape.imports);
+        Ok(Arc::new(Code::new(&self.linkers, &component, wants_wasi, init)?))
+    }
 }
 
 impl Loader {
@@ -69,10 +109,10 @@ impl Loader {
     ) -> wasmtime::Result<Self> {
         Ok(Self {
             dir: options.dir.clone(),
-            linkers: Linkers::new(&engine)?,
             compatibility: engine::compatibility(&engine),
-            engine,
+            forge: Arc::new(Forge { linkers: Linkers::new(&engine)?, engine }),
             compiler: options.compiler.clone(),
+            compiling: Semaphore::new(COMPILES),
             cache: Arc::new(cache),
             clock: options.clock.clone(),
             state: options.state.clone(),
@@ -95,7 +135,7 @@ impl Loader {
         tokio::task::spawn_blocking(move || cache.prune());
     }
 
-    /// Reads and inspects a plugin's file. The mark is given in any case, so
+    /// Reads a plugin's file. The mark is given in any case, so
     /// that a bad file is not read again before it changes.
     pub(super) async fn read(
         &self,
@@ -118,22 +158,25 @@ impl Loader {
         spec: &Arc<Spec>,
         new: Candidate,
         apart: bool,
-        lane: &Lane,
+        floor: &Floor,
     ) -> Result<Version, GateError> {
-        gate::check_imports(&new.shape.imports, &spec.grants)?;
-        gate::check_warm(&new.shape.imports, spec.warm.is_some())?;
-        let key = Key::new(&new.shape.digest, &spec.config_json, &self.compatibility);
+        let key = Key::new(&new.digest, &spec.config_json, &self.compatibility);
         let (code, report) = match self.kept(&key, spec).await {
             Some(kept) => kept,
             None => self.compile(&key, spec, new.wasm).await?,
         };
+        // What is kept may have been compiled for a plugin with other grants.
+        gate::check_imports(&report.shape.imports, &spec.grants)?;
+        gate::check_warm(&report.shape.imports, spec.warm.is_some())?;
         // Its limits may have changed since the gate saw it.
         let probed = build::means(&report.shape, &spec.name, &spec.grants);
-        build::probe(&code, &spec.name, &spec.limits, &probed, lane).await?;
+        build::probe(&code, &spec.name, &spec.limits, &probed, &floor.lane).await?;
         self.share(key, &code);
         let now_ms = self.clock.now_ms();
         let means = self.means(spec, &report.shape, apart);
-        Ok(Version::new(spec.clone(), Arc::new(report), code, means, now_ms))
+        let digest = report.shape.digest;
+        let condemned = floor.hands().and_then(|hands| hands.condemned(&spec.name, digest));
+        Ok(Version::new(spec.clone(), Arc::new(report), code, means, now_ms, condemned))
     }
 
     fn means(&self, spec: &Spec, shape: &Shape, apart: bool) -> Means {
@@ -151,14 +194,19 @@ impl Loader {
     }
 
     async fn kept(&self, key: &Key, spec: &Spec) -> Option<(Arc<Code>, Report)> {
-        let (cache, wanted) = (self.cache.clone(), *key);
-        let found = tokio::task::spawn_blocking(move || cache.load(&wanted)).await.ok()?;
-        let (report, native) = found?;
-        if let Some(code) = self.shared.lock().get(key).and_then(Weak::upgrade) {
-            return Some((code, report));
-        }
-        match self.ready(&report, &native, spec) {
-            Ok(code) => Some((code, report)),
+        let (forge, cache, wanted) = (self.forge.clone(), self.cache.clone(), *key);
+        let shared = self.shared.lock().get(key).and_then(Weak::upgrade);
+        let config = spec.config_json.clone();
+        let found = tokio::task::spawn_blocking(move || {
+            let (report, file) = cache.load(&wanted)?;
+            let code = match shared {
+                Some(code) => Ok(code),
+                None => forge.ready(&report, &Native::Kept(file), config),
+            };
+            Some(code.map(|code| (code, report)))
+        });
+        match found.await.ok()?? {
+            Ok(kept) => Some(kept),
             Err(error) => {
                 tracing::warn!(plugin = %spec.name, %error, "a cache entry does not load; compiling again");
                 None
@@ -172,25 +220,23 @@ impl Loader {
         spec: &Spec,
         wasm: Bytes,
     ) -> Result<(Arc<Code>, Report), GateError> {
+        let failed = |what: &dyn std::fmt::Display| GateError::Compile(what.to_string());
+        let _turn = self.compiling.acquire().await;
         let Built { report, native } = self.compiler.build(Job::new(spec), wasm).await?;
-        let code = self.ready(&report, &native, spec).map_err(|error| {
-            GateError::Compile(format!("the native code does not load: {error:#}"))
-        })?;
-        let (cache, key, kept) = (self.cache.clone(), *key, report.clone());
-        let stored = tokio::task::spawn_blocking(move || cache.store(&key, &kept, &native)).await;
-        if let Ok(Err(error)) = stored {
-            tracing::warn!(plugin = %spec.name, %error, "the native code is not kept; the next start compiles again");
-        }
-        Ok((code, report))
-    }
-
-    fn ready(&self, report: &Report, native: &[u8], spec: &Spec) -> wasmtime::Result<Arc<Code>> {
-        // SAFETY: the bytes come from our own compiler, either from its pipe
-        // or from a directory that only this user can write to, with a checksum.
-        let component = unsafe { Component::deserialize(&self.engine, native) }?;
-        let init = report.snapshot_size.is_none().then(|| spec.config_json.clone());
-        let wants_wasi = gate::wants_wasi(&report.shape.imports);
-        Ok(Arc::new(Code::new(&self.linkers, &component, wants_wasi, init)?))
+        let (forge, cache, key) = (self.forge.clone(), self.cache.clone(), *key);
+        let (plugin, config) = (spec.name.clone(), spec.config_json.clone());
+        let ready = tokio::task::spawn_blocking(move || {
+            let native = match cache.store(&key, &report, &native) {
+                Ok(file) => Native::Kept(file),
+                Err(error) => {
+                    tracing::warn!(%plugin, %error, "the native code is not kept; the next start compiles again");
+                    Native::Bytes(native)
+                }
+            };
+            forge.ready(&report, &native, config).map(|code| (code, report))
+        });
+        let ready = ready.await.map_err(|error| failed(&error))?;
+        ready.map_err(|error| failed(&format_args!("the native code does not load: {error:#}")))
     }
 
     fn share(&self, key: Key, code: &Arc<Code>) {
@@ -212,6 +258,6 @@ fn read(path: &Path, mark: Option<watch::Mark>) -> Result<Candidate, LoadError> 
     let file = std::fs::File::open(path).map_err(unreadable)?;
     let mut wasm = Vec::new();
     file.take(COMPONENT_BYTES + 1).read_to_end(&mut wasm).map_err(unreadable)?;
-    let shape = gate::inspect(&wasm)?;
-    Ok(Candidate { mark, shape, wasm: wasm.into() })
+    let digest = Digest::new(Sha256::digest(&wasm).into());
+    Ok(Candidate { mark, digest, wasm: wasm.into() })
 }

@@ -1,7 +1,7 @@
 //! Plugin versions of one moment, and who of them is asked about an event.
 use std::sync::Arc;
 
-use super::call::{Answer, Call};
+use super::call::{Aim, Answer, Call};
 use super::entry::Entry;
 use super::fault::Fault;
 use super::registry::Inner;
@@ -73,10 +73,13 @@ impl Pinned {
         if new.digest() == version.digest() || trial.is_stopped() {
             return self.ask(entry, version, asked).await;
         }
+        let counts = asked.aim != Aim::Preview;
         let plugin = &entry.spec.name;
         if trial.mode.picks(asked.event.id) {
             let answer = self.ask(entry, new, asked).await;
-            trial.canary(plugin, new.digest(), &answer.result);
+            if counts {
+                trial.canary(plugin, new.digest(), &answer.result);
+            }
             let fault = match &answer.result {
                 Ok(_) | Err(Fault::Retry(_) | Fault::Reject(_)) => return answer,
                 Err(fault) => format!("candidate {}: {fault}", new.digest().short()),
@@ -89,6 +92,7 @@ impl Pinned {
         }
         let answer = self.ask(entry, version, asked).await;
         match trial.mode {
+            _ if !counts => {}
             Mode::Canary(_) => trial.incumbent(&answer.result),
             Mode::Shadow => self.shadow(entry, new, trial, asked, &answer),
         }
@@ -123,7 +127,7 @@ impl Pinned {
                 kind: &kind,
                 attributes: &attributes,
                 replay,
-                dry: true,
+                aim: Aim::Shadow,
             };
             let mut answer = new.call(&inner.floor, &slots, &asked).await;
             // Into a state of its own.

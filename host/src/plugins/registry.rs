@@ -9,6 +9,7 @@ use futures_util::{StreamExt as _, stream};
 use super::cache::{Cache, CacheError};
 use super::engine::{self, Purpose};
 use super::entry::{Entry, Status, announce};
+use super::hands::Suspicion;
 use super::kv::State;
 use super::loader::{LoadError, Loader};
 use super::pinned::{Pin, Pinned};
@@ -19,14 +20,17 @@ use super::trial::Mode;
 use super::version::Floor;
 use super::warm::PLACES;
 use super::watch::Mark;
-use crate::model::Name;
+use crate::model::{EventId, Name};
 
-/// Components that are compiled at a time.
-const LOADS: usize = 2;
 /// Component instances of the pool beyond those of calls: probes, and what waits for a call.
 const SPARE: u32 = 8 + PLACES;
 /// One plugin has at most that part of all instances.
 const SHARE: usize = 4;
+
+/// Plugins that are loaded at a time.
+fn at_a_time() -> usize {
+    std::thread::available_parallelism().map_or(2, usize::from).max(2)
+}
 
 /// Why the plugins could not be set up.
 #[derive(Debug, thiserror::Error)]
@@ -141,7 +145,7 @@ impl Plugins {
         let table: Table = specs.into_iter().flat_map(|spec| Entry::of(spec, share)).collect();
         Ok(Self(Arc::new(Inner {
             table: ArcSwap::from_pointee(table),
-            floor: Floor::new(lane, slots),
+            floor: Floor::new(lane, slots, options.hands),
             loader,
             changing: tokio::sync::Mutex::default(),
             share,
@@ -194,7 +198,7 @@ impl Plugins {
             announce(&entry, &result);
             LoadReport { plugin: entry.spec.name.clone(), result: result.map(|(report, _)| report) }
         });
-        stream::iter(loads).buffer_unordered(LOADS).collect().await
+        stream::iter(loads).buffer_unordered(at_a_time()).collect().await
     }
 
     /// Loads what is new or changed in new settings, all or none. Nothing is in
@@ -216,7 +220,7 @@ impl Plugins {
             let result = if changed { self.0.try_file(&mut entry).await.map(drop) } else { Ok(()) };
             (entry, result)
         });
-        let tried: Vec<_> = stream::iter(tries).buffer_unordered(LOADS).collect().await;
+        let tried: Vec<_> = stream::iter(tries).buffer_unordered(at_a_time()).collect().await;
         let (mut table, mut failed) = (Table::default(), Vec::new());
         for (entry, result) in tried {
             match result {
@@ -234,6 +238,22 @@ impl Plugins {
     /// What plugins with the grant `kv` keep.
     pub fn state(&self) -> &State {
         self.0.loader.state()
+    }
+
+    /// Whether the event may go through its plugins, after the host died with it in hand.
+    pub async fn suspicion(&self, event: EventId) -> Suspicion {
+        match self.0.floor.hands() {
+            Some(hands) => hands.suspicion(event).await,
+            None => Suspicion::None,
+        }
+    }
+
+    /// To be called where the host ends in an orderly way: nothing that plugins
+    /// had in hand is under suspicion then.
+    pub fn close(&self) {
+        if let Some(hands) = self.0.floor.hands() {
+            hands.close();
+        }
     }
 
     /// Watches the plugins directory until it is dropped.
@@ -276,14 +296,14 @@ impl Inner {
         entry.tried = mark;
         let result = match candidate {
             Ok(new) => match &entry.version {
-                Some(version) if version.digest() == new.shape.digest => {
+                Some(version) if version.digest() == new.digest => {
                     Ok((version.report.clone(), false))
                 }
                 _ => {
                     entry.tried = Some(new.mark);
                     let apart =
                         entry.trial.as_ref().is_some_and(|trial| trial.mode == Mode::Shadow);
-                    let loaded = self.loader.load(&entry.spec, new, apart, &self.floor.lane).await;
+                    let loaded = self.loader.load(&entry.spec, new, apart, &self.floor).await;
                     loaded.map_err(LoadError::Gate).map(|version| {
                         let report = version.report.clone();
                         entry.set_version(version);

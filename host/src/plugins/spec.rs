@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::compile::Compiler;
+use super::hands::Hands;
 use super::health::Quarantine;
 use super::http::Fetch;
 use super::kv::State;
@@ -35,6 +36,8 @@ pub struct Options {
     pub state: State,
     /// Sends what plugins with a grant `http:HOST` ask for; none: nothing is sent.
     pub fetch: Option<Arc<dyn Fetch>>,
+    /// Marks what plugins have in hand; none: the death of the process blames nobody.
+    pub hands: Option<Arc<Hands>>,
 }
 
 impl Options {
@@ -50,6 +53,7 @@ impl Options {
             clock: Clock::system(),
             state: State::new(Clock::system(), Vec::new()),
             fetch: None,
+            hands: None,
         }
     }
 }

@@ -4,10 +4,12 @@ use std::sync::Arc;
 use ::metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 use http::HeaderName;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 
-use super::call::{self, Answer, Call, Means, Setup};
+use super::call::{self, Aim, Answer, Call, Means, Setup};
 use super::code::Code;
 use super::fault::Fault;
+use super::hands::{Hand, Hands};
 use super::health::{Change, Health, Quarantined};
 use super::report::Report;
 use super::slow::{Lane, Pace};
@@ -21,12 +23,15 @@ use crate::model::Digest;
 pub(super) struct Version {
     pub(super) report: Arc<Report>,
     pub(super) loaded_at_ms: u64,
+    loaded: Instant,
     spec: Arc<Spec>,
     code: Arc<Code>,
     means: Means,
     pace: Pace,
     headers: Vec<HeaderName>,
     health: Health,
+    /// Why it gets no events at all.
+    condemned: Option<String>,
     metrics: Metrics,
 }
 
@@ -36,18 +41,26 @@ pub(super) struct Floor {
     /// Instances at a time, over all plugins.
     slots: Arc<Semaphore>,
     in_use: Gauge,
+    /// None outside a host.
+    hands: Option<Arc<Hands>>,
 }
 
 /// The right to one instance; given back when it is dropped.
 pub(super) struct Seat {
     in_use: Gauge,
+    hand: Option<Hand>,
     _own: Option<OwnedSemaphorePermit>,
     _shared: Option<OwnedSemaphorePermit>,
 }
 
 impl Floor {
-    pub(super) fn new(lane: Lane, instances: usize) -> Self {
-        Self { lane, slots: Arc::new(Semaphore::new(instances)), in_use: gauge!(INSTANCES) }
+    pub(super) fn new(lane: Lane, instances: usize, hands: Option<Arc<Hands>>) -> Self {
+        let slots = Arc::new(Semaphore::new(instances));
+        Self { lane, slots, in_use: gauge!(INSTANCES), hands }
+    }
+
+    pub(super) fn hands(&self) -> Option<&Arc<Hands>> {
+        self.hands.as_ref()
     }
 
     /// Waits while the plugin, or all plugins together, have as many calls
@@ -57,7 +70,7 @@ impl Floor {
         let own = own.clone().acquire_owned().await.ok();
         let shared = self.slots.clone().acquire_owned().await.ok();
         self.in_use.increment(1);
-        Seat { in_use: self.in_use.clone(), _own: own, _shared: shared }
+        Seat { in_use: self.in_use.clone(), hand: None, _own: own, _shared: shared }
     }
 }
 
@@ -74,20 +87,28 @@ impl Version {
         code: Arc<Code>,
         means: Means,
         loaded_at_ms: u64,
+        condemned: Option<String>,
     ) -> Self {
         // The settings' check refuses what is no header name.
         let headers = spec.headers.iter().filter_map(|name| name.parse().ok()).collect();
         let metrics = Metrics::new(spec.name.as_str(), &report.shape.digest.short());
         let health = Health::new(spec.quarantine);
+        if let Some(why) = &condemned {
+            let (plugin, digest) = (spec.name.as_str(), report.shape.digest.short());
+            tracing::error!(plugin, digest, why, "the plugin's version gets no events");
+            metrics.in_quarantine.increment(1);
+        }
         Self {
             report,
             loaded_at_ms,
+            loaded: Instant::now(),
             spec,
             code,
             means,
             pace: Pace::default(),
             headers,
             health,
+            condemned,
             metrics,
         }
     }
@@ -97,7 +118,12 @@ impl Version {
     }
 
     pub(super) fn quarantined(&self) -> Option<Quarantined> {
-        self.health.quarantined()
+        let condemned = self.condemned.as_ref().map(|why| Quarantined {
+            why: why.clone(),
+            lasts: self.loaded.elapsed(),
+            next_probe: None,
+        });
+        condemned.or_else(|| self.health.quarantined())
     }
 
     /// Asks the plugin about an event, once there is a seat, unless it is quarantined.
@@ -107,11 +133,35 @@ impl Version {
         own: &Arc<Semaphore>,
         asked: &Call<'_>,
     ) -> Answer {
-        let admission = match self.health.admit() {
+        if asked.aim == Aim::Preview {
+            return match self.quarantined() {
+                Some(Quarantined { why, .. }) => self.left_alone(why),
+                None => self.ask(floor, own, asked).await,
+            };
+        }
+        let condemned = self.condemned.clone().map_or(Ok(()), Err);
+        let admission = match condemned.and_then(|()| self.health.admit()) {
             Ok(admission) => admission,
-            Err(why) => return self.left_alone(why),
+            Err(why) => {
+                self.metrics.quarantined.increment(1);
+                return self.left_alone(why);
+            }
         };
-        let seat = floor.seat(own).await;
+        let answer = self.ask(floor, own, asked).await;
+        if let Some(change) = admission.settle(&answer.result) {
+            self.announce(&change);
+        }
+        self.metrics.record(&answer);
+        answer
+    }
+
+    async fn ask(&self, floor: &Floor, own: &Arc<Semaphore>, asked: &Call<'_>) -> Answer {
+        let mut seat = floor.seat(own).await;
+        if asked.aim != Aim::Preview
+            && let Some(hands) = &floor.hands
+        {
+            seat.hand = hands.take(asked.event, &self.spec.name, self.digest());
+        }
         let setup = Setup {
             code: &self.code,
             plugin: &self.spec.name,
@@ -122,15 +172,10 @@ impl Version {
         };
         let mut answer = call::call(&setup, &floor.lane, asked, Some(seat)).await;
         answer.digest = Some(self.digest());
-        if let Some(change) = admission.settle(&answer.result) {
-            self.announce(&change);
-        }
-        self.metrics.record(&answer);
         answer
     }
 
     fn left_alone(&self, why: String) -> Answer {
-        self.metrics.quarantined.increment(1);
         Answer::without_call(Some(self.digest()), Fault::Quarantined(why))
     }
 
@@ -157,7 +202,7 @@ impl Version {
 
 impl Drop for Version {
     fn drop(&mut self) {
-        if self.health.quarantined().is_some() {
+        if self.quarantined().is_some() {
             self.metrics.in_quarantine.decrement(1);
         }
     }

@@ -19,7 +19,7 @@ use super::pipeline::{self, Job};
 use super::work::Work;
 use super::{Parts, Pipeline};
 use crate::model::{Event, EventState, Name};
-use crate::plugins::Changes;
+use crate::plugins::{Changes, Suspicion};
 use crate::store::{DueCursor, Routed, StoreError, UnroutedPage};
 use crate::tasks::Tasks;
 
@@ -227,12 +227,20 @@ impl Lane {
     async fn rule(&self, event: &Arc<Event>, replay: bool, tries: u32) -> (Routed, Vec<Changes>) {
         let pipeline = self.pipeline.load_full();
         let turn = pipeline::Turn { replay, tries, ..pipeline::Turn::default() };
-        let work = pipeline::run(&pipeline, &self.parts, event, turn);
+        let work = async {
+            let _alone = match self.parts.plugins.suspicion(event.id).await {
+                Suspicion::None => None,
+                Suspicion::Alone(alone) => Some(alone),
+                Suspicion::Guilty(why) => return pipeline::parked(event.clone(), why).into(),
+            };
+            pipeline::run(&pipeline, &self.parts, event, turn).await
+        };
         // A panic is a defect of ours. It must end neither the events beside
         // this one nor come back with it for ever.
         let ruled = AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|_| {
             tracing::error!(event = %event.id, source = %self.source, "routing panicked");
-            pipeline::broken(event.clone()).into()
+            let why = "the host panicked over it: a defect of Hookwright".to_owned();
+            pipeline::parked(event.clone(), why).into()
         });
         if pipeline.answers && !replay {
             self.parts.replies.give(event.id, ruled.reply);

@@ -17,7 +17,7 @@ use arc_swap::ArcSwap;
 
 use crate::clock::{Clock, millis};
 use crate::model::{Event, Name, Rules};
-use crate::plugins::Plugins;
+use crate::plugins::{Aim, Plugins};
 use crate::replies::Replies;
 use crate::store::{Routed, Store};
 use crate::tasks::Tasks;
@@ -209,7 +209,7 @@ impl Router {
     /// would keep is forgotten. None where the source has no pipeline.
     pub async fn preview(&self, event: &Arc<Event>) -> Option<Routed> {
         let pipeline = self.lanes.load().get(&event.source)?.pipeline();
-        let turn = pipeline::Turn { replay: true, dry: true, tries: 0 };
+        let turn = pipeline::Turn { replay: true, aim: Aim::Preview, tries: 0 };
         let pipeline::Outcome { routed, changes, reply: _ } =
             pipeline::run(&pipeline, &self.parts, event, turn).await;
         drop(changes);

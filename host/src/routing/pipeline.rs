@@ -6,7 +6,7 @@ use super::lane::Place;
 use super::{OnFailure, Parts, Pipeline};
 use crate::clock::millis;
 use crate::model::{Delivery, Event, EventState, Name, Payload, Reply, Ruling};
-use crate::plugins::{Answer, Call, Changes, Fault, Target, Verdict};
+use crate::plugins::{Aim, Answer, Call, Changes, Fault, Target, Verdict};
 use crate::store::Routed;
 
 /// How often a plugin may ask for another try before its `on_failure` decides.
@@ -61,8 +61,7 @@ impl From<Routed> for Outcome {
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Turn {
     pub(super) replay: bool,
-    /// A preview.
-    pub(super) dry: bool,
+    pub(super) aim: Aim,
     /// Before this one.
     pub(super) tries: u32,
 }
@@ -71,7 +70,7 @@ pub(super) async fn run(
     pipeline: &Pipeline,
     parts: &Parts,
     event: &Arc<Event>,
-    Turn { replay, dry, tries }: Turn,
+    Turn { replay, aim, tries }: Turn,
 ) -> Outcome {
     let (mut changes, mut reply) = (Vec::new(), None);
     let mut draft = Draft::default();
@@ -86,7 +85,7 @@ pub(super) async fn run(
     // All versions at once: a swap falls between two events, not into one.
     let pinned = parts.plugins.pin(&pipeline.plugins);
     for (place, step) in pipeline.steps.iter().enumerate() {
-        let call = Call { dry, ..Call::after(event, &draft.payload, &draft.attributes, replay) };
+        let call = Call { aim, ..Call::after(event, &draft.payload, &draft.attributes, replay) };
         let mut answer = pinned.call(place, &call).await;
         rulings.push(ruling(&step.plugin, &answer));
         if answer.result.is_ok() {
@@ -117,12 +116,12 @@ pub(super) async fn run(
     Outcome { routed: Routed { first: !replay, ..routed }, changes, reply }
 }
 
-/// What becomes of an event that the host itself could not route.
-pub(super) fn broken(event: Arc<Event>) -> Routed {
+/// What becomes of an event that the host itself does not route.
+pub(super) fn parked(event: Arc<Event>, reason: String) -> Routed {
     Routed {
         event,
         state: EventState::Parked,
-        reason: Some("the host panicked over it: a defect of Hookwright".to_owned()),
+        reason: Some(reason),
         rulings: Vec::new(),
         deliveries: Vec::new(),
         first: false,

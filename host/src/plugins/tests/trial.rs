@@ -1,6 +1,6 @@
 //! Candidates with real components: shadows that decide nothing, canaries that decide for some.
 use super::*;
-use crate::plugins::{Candidate, Mode, Tally, Verdict, inspect};
+use crate::plugins::{Aim, Call, Candidate, Mode, Tally, Verdict, inspect};
 
 fn with(mode: Mode) -> Spec {
     Spec { candidate: Some(Candidate { file: "p-2.wasm".into(), mode }), ..spec("p") }
@@ -143,4 +143,23 @@ async fn a_candidate_that_does_not_load_leaves_the_old_one_and_says_why() {
     plugins.prepare(vec![spec("p")]).await.unwrap().finish();
     assert_eq!(ask(&plugins, "p", &event(1, "{}")).await.result, Ok(Verdict::Pass));
     assert!(plugins.status()[0].candidate.is_none());
+}
+
+/// A preview is nobody's call: it counts for no trial and no quarantine.
+#[tokio::test]
+async fn regression_previews_do_not_count() {
+    let (old, new) = (guest!("hostile/trap.wat"), guest!("guests/drop.wat"));
+    for mode in [Mode::Shadow, Mode::Canary(50)] {
+        let (_yard, plugins) = on_trial(with(mode), &old, &new).await;
+        let pinned = plugins.pin(&["p".parse().unwrap()]);
+        for number in 0..60 {
+            let event = event(number, "{}");
+            let preview = Call { aim: Aim::Preview, ..Call::about(&event) };
+            let answer = pinned.call(0, &preview).await;
+            let decides = if mode.picks(event.id) { &new } else { &old };
+            assert_eq!(answer.digest, Some(inspect(decides).unwrap().digest));
+        }
+        assert_eq!(tally(&plugins), Tally::default());
+        assert_eq!(plugins.status()[0].quarantined, None);
+    }
 }

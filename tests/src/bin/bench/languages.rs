@@ -48,15 +48,25 @@ struct Yard<'a> {
     config: &'a str,
 }
 
-pub(crate) fn run(built: &Path, rounds: usize, write: bool) -> anyhow::Result<()> {
+/// `only` is one language's title, or "many"; the guide's table has them all.
+pub(crate) fn run(
+    built: &Path,
+    rounds: usize,
+    write: bool,
+    only: Option<&str>,
+) -> anyhow::Result<()> {
+    anyhow::ensure!(!write || only.is_none(), "--write makes the whole table: leave --only out");
+    let wanted = |part: &str| only.is_none_or(|title| title == part);
     let mut table = String::from(
         "| language | component | native code | compile | load from cache | memory | a call, fresh | a call, warm |\n|---|---|---|---|---|---|---|---|\n",
     );
-    for language in &LANGUAGES {
+    for language in LANGUAGES.iter().filter(|language| wanted(language.title)) {
         let wasm = language.component(built)?;
         table.push_str(&row(language, &wasm, rounds)?);
     }
-    table.push_str(&many(&RUST.component(built)?, rounds)?);
+    if wanted("many") {
+        table.push_str(&many(&RUST.component(built)?, rounds)?);
+    }
     if write {
         return into_guide(&table);
     }

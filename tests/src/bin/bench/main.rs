@@ -71,7 +71,12 @@ fn main() -> anyhow::Result<()> {
         return schemes::run(options.rounds, changed);
     }
     if options.languages {
-        return languages::run(&options.plugins, options.rounds, options.write);
+        return languages::run(
+            &options.plugins,
+            options.rounds,
+            options.write,
+            options.only.as_deref(),
+        );
     }
     if options.neighbour {
         return neighbour::run(options.rounds);

@@ -26,7 +26,7 @@ function one_card(one) {
   return h("section.card.stack", { "data-name": one.name },
     h("div.card-head", {}, h("h2.break", {}, one.name), state(one)),
     one.summary ? h("p.soft.small", {}, one.summary) : null,
-    one.quarantine ? h("p.note.bad.break", {}, one.quarantine.why, ", since ", moment(one.quarantine.since_ms, true), "; next try ", moment(one.quarantine.next_probe_ms, true)) : null,
+    one.quarantine ? h("p.note.bad.break", {}, one.quarantine.why, ", since ", moment(one.quarantine.since_ms, true), one.quarantine.next_probe_ms ? ["; next try ", moment(one.quarantine.next_probe_ms, true)] : null) : null,
     one.error ? h("p.note.bad.break", {}, one.error) : null,
     h("dl.facts", {},
       h("dt", {}, "Version"), h("dd", {}, one.version ?? "–", one.digest ? [" ", h("code", { title: one.digest }, short(one.digest))] : null),

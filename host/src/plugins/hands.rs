@@ -1,0 +1,312 @@
+//! Which events plugins had in hand when the host died, so that none kills it again and again.
+//!
+//! An event that was in the store when the host died is routed again at the
+//! next start, and may be what killed it. From such a start on, calls about
+//! events of before are marked in a file for as long as they last. What is
+//! marked when the host dies once more is a suspect and goes through its
+//! plugins alone; one that is marked at another death is parked.
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use ::metrics::counter;
+use parking_lot::Mutex;
+use tokio::sync::OwnedMutexGuard;
+
+use super::strikes::{Mark, Standing, Strikes};
+use crate::metrics::POISON_EVENTS;
+use crate::model::{Digest, Event, EventId, Name};
+
+/// It is there while the host runs, and after it died.
+const MARKS: &str = "in-hand";
+const STRIKES: &str = "strikes.json";
+/// Bytes of a mark: an event, the start of a digest and a plugin's name, and room.
+const MARK: usize = 128;
+
+/// The marks of this run, and what those of the runs before came to.
+pub struct Hands {
+    dir: PathBuf,
+    marks: File,
+    free: Mutex<Free>,
+    /// Events that came before that, in milliseconds since 1970, are marked; 0
+    /// after an orderly end, so that nothing costs anything then.
+    watch_to_ms: u64,
+    strikes: Mutex<Strikes>,
+    /// Whether there are suspects; where there are none, an event costs one look at this.
+    suspects: AtomicBool,
+    alone: Arc<tokio::sync::Mutex<()>>,
+}
+
+/// Places in the file that hold no mark.
+#[derive(Default)]
+struct Free {
+    given_back: Vec<u32>,
+    next: u32,
+}
+
+/// The marks can't be kept.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "{path} can't be read or written: {source}; it must belong to the user that runs Hookwright"
+)]
+pub struct HandsError {
+    path: PathBuf,
+    source: io::Error,
+}
+
+/// One call, marked while this lives.
+pub(super) struct Hand {
+    hands: Arc<Hands>,
+    place: u32,
+}
+
+/// What is to be done with an event before it goes through its plugins.
+pub enum Suspicion {
+    None,
+    /// It goes alone, and is free once it is through.
+    Alone(Alone),
+    /// It is parked, for this reason.
+    Guilty(String),
+}
+
+/// A suspect's turn.
+pub struct Alone {
+    hands: Arc<Hands>,
+    event: EventId,
+    _turn: OwnedMutexGuard<()>,
+}
+
+impl Drop for Alone {
+    fn drop(&mut self) {
+        self.hands.forget(self.event);
+    }
+}
+
+impl Hands {
+    /// Reads what the last run left in the data directory, and begins this one.
+    ///
+    /// # Errors
+    /// Where the files can't be read or written.
+    pub fn open(dir: &Path, now_ms: u64) -> Result<Self, HandsError> {
+        let failed = |name: &str| {
+            let path = dir.join(name);
+            move |source| HandsError { path, source }
+        };
+        let left = read(&dir.join(MARKS)).map_err(failed(MARKS))?;
+        let mut strikes = Strikes::default();
+        if let Some(left) = &left {
+            let kept = read(&dir.join(STRIKES)).map_err(failed(STRIKES))?.unwrap_or_default();
+            // What can't be understood tells nothing.
+            strikes = serde_json::from_slice(&kept).unwrap_or_default();
+            let lines = String::from_utf8_lossy(left);
+            strikes.blame(&lines.lines().filter_map(Mark::read).collect::<Vec<_>>());
+            write(dir, &strikes).map_err(failed(STRIKES))?;
+        }
+        for (event, plugin, strikes) in strikes.suspects() {
+            tracing::warn!(event, plugin, strikes, "the host died with this event in hand");
+        }
+        let suspects = AtomicBool::new(strikes.suspects().next().is_some());
+        let marks = File::create(dir.join(MARKS)).map_err(failed(MARKS))?;
+        Ok(Self {
+            dir: dir.into(),
+            marks,
+            free: Mutex::default(),
+            watch_to_ms: left.map_or(0, |_| now_ms),
+            strikes: Mutex::new(strikes),
+            suspects,
+            alone: Arc::default(),
+        })
+    }
+
+    /// After an orderly end there is nothing to remember.
+    pub(super) fn close(&self) {
+        for name in [STRIKES, MARKS] {
+            let _ = fs::remove_file(self.dir.join(name));
+        }
+    }
+
+    /// Marks a call that is about to begin, where its event is of before.
+    pub(super) fn take(
+        self: &Arc<Self>,
+        event: &Event,
+        plugin: &Name,
+        digest: Digest,
+    ) -> Option<Hand> {
+        if event.received_ms() >= self.watch_to_ms {
+            return None;
+        }
+        let place = self.free.lock().take();
+        let hand = Hand { hands: self.clone(), place };
+        self.mark(place, &format!("{} {}", event.id, version(plugin, digest)));
+        Some(hand)
+    }
+
+    fn mark(&self, place: u32, text: &str) {
+        let line = format!("{text:<width$.width$}\n", width = MARK - 1);
+        let written = self.marks.write_all_at(line.as_bytes(), u64::from(place) * MARK as u64);
+        if let Err(error) = written {
+            let path = self.dir.join(MARKS);
+            tracing::warn!(path = %path.display(), %error, "a plugin's call is not marked");
+        }
+    }
+
+    /// How the event stands, and its turn where it must go alone.
+    pub(super) async fn suspicion(self: &Arc<Self>, event: EventId) -> Suspicion {
+        if !self.suspects.load(Ordering::Relaxed) {
+            return Suspicion::None;
+        }
+        let standing = self.strikes.lock().standing(&event.to_string());
+        match standing {
+            Standing::Free => Suspicion::None,
+            Standing::Suspect => {
+                let _turn = self.alone.clone().lock_owned().await;
+                Suspicion::Alone(Alone { hands: self.clone(), event, _turn })
+            }
+            Standing::Guilty(why) => {
+                tracing::error!(%event, why, "a poison event is parked");
+                counter!(POISON_EVENTS).increment(1);
+                // A person who replays it gives it all its tries again.
+                self.forget(event);
+                Suspicion::Guilty(why)
+            }
+        }
+    }
+
+    /// Why a plugin's version gets no more events.
+    pub(super) fn condemned(&self, plugin: &Name, digest: Digest) -> Option<String> {
+        self.strikes.lock().condemned(&version(plugin, digest))
+    }
+
+    fn forget(&self, event: EventId) {
+        let mut strikes = self.strikes.lock();
+        if !strikes.forget(&event.to_string()) {
+            return;
+        }
+        self.suspects.store(strikes.suspects().next().is_some(), Ordering::Relaxed);
+        if let Err(error) = write(&self.dir, &strikes) {
+            let path = self.dir.join(STRIKES);
+            tracing::warn!(path = %path.display(), %error, "an event stays under suspicion");
+        }
+    }
+}
+
+impl Drop for Hand {
+    fn drop(&mut self) {
+        self.hands.mark(self.place, "");
+        self.hands.free.lock().given_back.push(self.place);
+    }
+}
+
+impl Free {
+    fn take(&mut self) -> u32 {
+        self.given_back.pop().unwrap_or_else(|| {
+            self.next += 1;
+            self.next - 1
+        })
+    }
+}
+
+fn version(plugin: &Name, digest: Digest) -> String {
+    format!("{} {plugin}", digest.short())
+}
+
+/// None where there is no such file.
+fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// No sync: the death of a process takes nothing of a file with it.
+fn write(dir: &Path, strikes: &Strikes) -> io::Result<()> {
+    let draft = dir.join(format!("{STRIKES}.tmp"));
+    fs::write(&draft, serde_json::to_vec(strikes)?)?;
+    fs::rename(draft, dir.join(STRIKES))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::EventId;
+
+    fn event(number: i64) -> Event {
+        Event {
+            id: EventId::new(number, 7),
+            source: "shop".parse().unwrap(),
+            kind: "".into(),
+            headers: http::HeaderMap::new(),
+            body: bytes::Bytes::new(),
+        }
+    }
+
+    fn open(dir: &tempfile::TempDir) -> Arc<Hands> {
+        Arc::new(Hands::open(dir.path(), u64::MAX).unwrap())
+    }
+
+    fn take(hands: &Arc<Hands>, number: i64) -> Option<Hand> {
+        hands.take(&event(number), &"p".parse().unwrap(), Digest::new([1; 32]))
+    }
+
+    #[tokio::test]
+    async fn an_event_that_is_in_hand_at_two_deaths_is_guilty_and_then_free_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let hands = open(&dir);
+        assert!(take(&hands, 1).is_none(), "nothing is marked before a death");
+        let hands = open(&dir);
+        let (one, two) = (take(&hands, 1).unwrap(), take(&hands, 2).unwrap());
+        drop(two);
+        assert!(take(&hands, 3).is_some_and(|three| three.place == 1), "the place is free again");
+        std::mem::forget(one);
+        let hands = open(&dir);
+        assert!(matches!(hands.suspicion(event(2).id).await, Suspicion::None));
+        let Suspicion::Alone(alone) = hands.suspicion(event(1).id).await else { panic!() };
+        std::mem::forget((take(&hands, 1), alone));
+        let hands = open(&dir);
+        let Suspicion::Guilty(why) = hands.suspicion(event(1).id).await else { panic!() };
+        assert!(why.ends_with("the plugin 010101010101 p had it in hand"), "{why}");
+        assert!(matches!(hands.suspicion(event(1).id).await, Suspicion::None), "a replay");
+        assert!(matches!(open(&dir).suspicion(event(1).id).await, Suspicion::None));
+    }
+
+    #[tokio::test]
+    async fn one_that_goes_through_is_free_and_an_orderly_end_forgets_all() {
+        let dir = tempfile::tempdir().unwrap();
+        open(&dir);
+        std::mem::forget(take(&open(&dir), 1).unwrap());
+        let hands = open(&dir);
+        drop(hands.suspicion(event(1).id).await);
+        assert!(matches!(hands.suspicion(event(1).id).await, Suspicion::None));
+        std::mem::forget(take(&hands, 2).unwrap());
+        open(&dir).close();
+        let hands = open(&dir);
+        assert!(matches!(hands.suspicion(event(2).id).await, Suspicion::None));
+        assert!(take(&hands, 2).is_none());
+    }
+
+    #[tokio::test]
+    async fn suspects_go_one_at_a_time() {
+        let dir = tempfile::tempdir().unwrap();
+        open(&dir);
+        let hands = open(&dir);
+        std::mem::forget([take(&hands, 1), take(&hands, 2)]);
+        let hands = open(&dir);
+        let first = hands.suspicion(event(1).id).await;
+        let mut second = Box::pin(hands.suspicion(event(2).id));
+        assert!(futures_util::poll!(&mut second).is_pending());
+        drop(first);
+        assert!(matches!(second.await, Suspicion::Alone(_)));
+    }
+
+    #[test]
+    fn files_that_make_no_sense_keep_nothing_from_starting() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join(MARKS), [0xff; 300]).unwrap();
+        fs::write(dir.path().join(STRIKES), "{").unwrap();
+        open(&dir);
+    }
+}
