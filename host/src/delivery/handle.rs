@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
+use super::flushes::Flushes;
 use super::lane::{Lane, Shared};
 use super::settings::{Maker, Settings};
 use super::status::Status;
@@ -53,15 +54,16 @@ pub fn start(
 ) -> Result<Handle, StartError> {
     let stop = tasks.stopping().child_token();
     let shared = Shared {
-        store,
-        clock,
-        tasks,
         attempts: TaskTracker::new(),
         runtime: tokio::runtime::Handle::current(),
+        flushes: Flushes::new(store.clone(), tasks.clone()),
         looks: Semaphore::new(LOOKS),
         stop,
         cut: Default::default(),
         traces: options.traces.clone(),
+        store,
+        clock,
+        tasks,
     };
     let maker = Maker {
         egress: Egress::new(options.resolver),

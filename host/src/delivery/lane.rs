@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::attempt;
+use super::flushes::Flushes;
 use super::health::{Change, Health, Sign, Ticket};
 use super::inner::Inner;
 use super::meter::Meter;
@@ -36,6 +37,7 @@ pub(super) struct Shared {
     /// Looks at the rows at the same time, over all lanes: ten thousand of them
     /// must not take every thread for blocking work.
     pub(super) looks: Semaphore,
+    pub(super) flushes: Flushes,
     /// No new attempts.
     pub(super) stop: CancellationToken,
     /// No attempts at all.
@@ -173,12 +175,11 @@ impl Lane {
 
     async fn look(self: Arc<Self>, look: Look) {
         let lane = Arc::clone(&self);
+        let flushed = if look.flush { self.shared.flushes.flush().await } else { Ok(()) };
         let Ok(_permit) = self.shared.looks.acquire().await else { return };
         let read = tokio::task::spawn_blocking(move || {
+            flushed?;
             let Shared { store, clock, .. } = &*lane.shared;
-            if look.flush {
-                store.flush()?;
-            }
             let now_ms = clock.now_ms();
             store.due(&lane.name, now_ms, None, look.limit).map(|page| (page, now_ms))
         });

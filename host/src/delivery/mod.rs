@@ -6,6 +6,7 @@
 mod attempt;
 mod batch;
 mod file;
+mod flushes;
 mod handle;
 mod health;
 mod inner;

@@ -66,6 +66,7 @@ pub(super) struct FakeStore {
     /// Reads that fail before they work again.
     pub(super) failures: AtomicUsize,
     pub(super) looks: AtomicUsize,
+    pub(super) flushes: AtomicUsize,
 }
 
 impl FakeStore {
@@ -107,6 +108,7 @@ impl FakeStore {
             writer,
             failures: AtomicUsize::new(0),
             looks: AtomicUsize::new(0),
+            flushes: AtomicUsize::new(0),
         }
     }
 
@@ -228,6 +230,7 @@ impl Store for FakeStore {
     }
 
     fn flush(&self) -> Result<(), StoreError> {
+        self.flushes.fetch_add(1, Ordering::SeqCst);
         if self.writer.is_some() {
             let (done, waiting) = mpsc::channel();
             self.command(Command::Flush(done));
