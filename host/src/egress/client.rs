@@ -6,16 +6,20 @@ use bytes::{Bytes, BytesMut};
 use http::header::RETRY_AFTER;
 use http::{HeaderMap, Method, Uri};
 use http_body::Body;
-use http_body_util::{BodyExt, Full};
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper_util::client::legacy;
+use hyper_util::client::legacy::connect::{CaptureConnection, Connected, capture_connection};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use super::body::Payload;
 use super::connector::Connector;
 use super::failure::{classify, failed};
 use super::guard::Guard;
 use super::resolver::Resolver;
+use super::stream::Cut;
 use super::tls::Tls;
 use super::{Options, SetupError};
 use crate::model::{Cause, Outcome};
@@ -43,9 +47,10 @@ pub struct Request {
 /// Cheap to clone; clones share one pool of connections.
 #[derive(Clone)]
 pub struct Client {
-    http: legacy::Client<Connector, Full<Bytes>>,
+    http: legacy::Client<Connector, Payload>,
     url: Uri,
     excerpt: usize,
+    first_byte: Option<Duration>,
 }
 
 impl Client {
@@ -66,7 +71,8 @@ impl Client {
             .http2_max_header_list_size(HEAD_BYTES as u32)
             .http2_initial_stream_window_size(DRAIN_BYTES as u32)
             .build(connector);
-        Ok(Self { http, url: options.url, excerpt: options.excerpt })
+        let first_byte = options.transport.phases.first_byte;
+        Ok(Self { http, url: options.url, excerpt: options.excerpt, first_byte })
     }
 
     /// Sends it once. Never fails otherwise than by its outcome, never follows a
@@ -76,11 +82,30 @@ impl Client {
     /// comes to an end, has still said it. Its body is only for the log.
     pub async fn send(&self, request: Request) -> Outcome {
         let deadline = Instant::now() + request.timeout.min(LONGEST);
-        let mut message = http::Request::new(Full::new(request.body));
+        let (body, taken) = match self.first_byte {
+            None => (Payload::new(request.body), None),
+            Some(time) => {
+                let (body, taken) = Payload::watched(request.body);
+                (body, Some((taken, time)))
+            }
+        };
+        let mut message = http::Request::new(body);
         *message.method_mut() = Method::POST;
         *message.uri_mut() = self.url.clone();
         *message.headers_mut() = request.headers;
-        let answer = match tokio::time::timeout_at(deadline, self.http.request(message)).await {
+        let answer = match taken {
+            None => tokio::time::timeout_at(deadline, self.http.request(message)).await,
+            Some((taken, time)) => {
+                let silence = silence(capture_connection(&mut message), taken, time);
+                let answer = tokio::time::timeout_at(deadline, self.http.request(message));
+                tokio::select! {
+                    biased;
+                    answer = answer => answer,
+                    cut = silence => return failed(Cause::Timeout, &cut.to_string()),
+                }
+            }
+        };
+        let answer = match answer {
             Ok(Ok(answer)) => answer,
             Ok(Err(error)) => return classify(&error),
             Err(_) => {
@@ -98,6 +123,22 @@ impl Client {
         }
         Outcome::Answered { status: head.status.as_u16(), retry_after_s, excerpt: excerpt.freeze() }
     }
+}
+
+/// Ends where no answer begins within the time after the request. Over HTTP/2
+/// only: there answers overlap, so the connection can't tell; over HTTP/1.1 it does.
+async fn silence(
+    connection: CaptureConnection,
+    taken: oneshot::Receiver<()>,
+    time: Duration,
+) -> Cut {
+    let all_taken = taken.await.is_ok();
+    let is_h2 = connection.connection_metadata().as_ref().is_some_and(Connected::is_negotiated_h2);
+    if !(all_taken && is_h2) {
+        return std::future::pending().await;
+    }
+    tokio::time::sleep(time).await;
+    Cut::Silent(time)
 }
 
 /// Stops at the end, at an error, or where reading on costs more than a new connection.

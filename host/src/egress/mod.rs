@@ -1,5 +1,6 @@
 //! The HTTP client: one deadline, bounded reads, no redirects, no private addresses.
 mod addresses;
+mod body;
 mod client;
 mod connector;
 mod failure;
@@ -99,7 +100,7 @@ pub struct Phases {
     /// The TLS handshake. Default: what is left of the 30 s.
     pub tls: Option<Duration>,
     /// From the last byte of the request that was written to the first of the
-    /// answer. HTTP/1.1 only. Default: as long as the deadline lets it.
+    /// answer, over HTTP/2 to its head. Default: as long as the deadline lets it.
     pub first_byte: Option<Duration>,
 }
 

@@ -18,7 +18,7 @@ pub(super) struct Bounds {
     /// The most that is read between two writes: heads, interim answers and
     /// what of the body is read.
     pub(super) read: usize,
-    /// From a write to the next read.
+    /// From a write to the next read. Over HTTP/2 the client sees to it.
     pub(super) first_byte: Option<Duration>,
 }
 

@@ -129,7 +129,7 @@ impl TransportConfig {
                 tls: time("tls", "The TLS handshake.", "30s with `connect`"),
                 first_byte: time(
                     "first_byte",
-                    "From the request's last byte to the answer's first. HTTP/1.1 only.",
+                    "From the request's last byte to the answer's first; over HTTP/2 to its head.",
                     "as `timeout`",
                 ),
             }

@@ -113,8 +113,12 @@ async fn both_versions() -> SocketAddr {
                 let stream = acceptor.accept(stream).await.expect("TLS");
                 let service = service_fn(|request: http::Request<hyper::body::Incoming>| async {
                     let version = format!("{:?}", request.version());
+                    let silent = request.uri().path() == "/silent";
                     let body = request.into_body().collect().await.expect("a body").to_bytes();
                     let text = format!("{version} {}", body.len());
+                    if silent {
+                        return std::future::pending().await;
+                    }
                     Ok::<_, Infallible>(http::Response::new(Full::new(Bytes::from(text))))
                 });
                 let server = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new());
@@ -138,4 +142,22 @@ async fn http2_is_spoken_with_who_knows_it_and_several_requests_share_a_connecti
     options.transport.http2 = false;
     let one = Egress::default().client(options).expect("good settings");
     assert_eq!(one.send(request(AMPLE)).await, answered(200, "HTTP/1.1 11"));
+}
+
+/// "A time-out per phase": over HTTP/2 too, for each request by itself.
+#[tokio::test]
+async fn over_http2_silence_ends_one_request_and_not_the_connection() {
+    let address = both_versions().await;
+    let brief = Duration::from_millis(150);
+    let client = |path: &str| {
+        let mut options = options(&format!("https://{address}{path}"));
+        options.transport.tls = trusting();
+        options.transport.phases.first_byte = Some(brief);
+        Egress::default().client(options).expect("good settings")
+    };
+    let outcome = client("/silent").send(request(AMPLE)).await;
+    assert_eq!(cause(&outcome), Cause::Timeout);
+    assert!(format!("{outcome:?}").contains("no byte of the answer within 150ms"), "{outcome:?}");
+    let large = Request { body: vec![b'x'; 3 << 20].into(), ..request(AMPLE) };
+    assert_eq!(client("/").send(large).await, answered(200, "HTTP/2.0 3145728"));
 }
