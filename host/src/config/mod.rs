@@ -46,7 +46,9 @@ pub use host::{
     RetentionConfig, StoreConfig, TlsConfig,
 };
 pub use mistake::{Excerpt, Mistake, Mistakes, Place};
-pub use plugin::{CandidateConfig, OnFailure, PluginConfig, PluginLimits, QuarantineConfig};
+pub use plugin::{
+    CandidateConfig, OnFailure, PluginConfig, PluginLimits, QuarantineConfig, parse_grant,
+};
 pub use settings::{Config, reference, sample};
 pub use source::{DedupeConfig, DedupeKey, Selector, SourceConfig};
 pub use sources::{ReadFile, Sources};

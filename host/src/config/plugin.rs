@@ -93,6 +93,14 @@ fn grant(text: &str) -> Result<String, Fault> {
     }
 }
 
+/// A grant, `http:api.example.com` for example, for the commands' own files.
+///
+/// # Errors
+/// What is wrong, and what to write instead.
+pub fn parse_grant(text: &str) -> Result<String, String> {
+    grant(text).map_err(|fault| format!("{}; {}", fault.message, fault.help))
+}
+
 /// A name or an address, and perhaps a port.
 fn is_host(text: &str) -> bool {
     let authority = text.parse::<http::uri::Authority>();

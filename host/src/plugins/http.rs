@@ -60,7 +60,7 @@ const HEADERS: usize = 64;
 #[derive(Clone)]
 pub(super) struct Reach {
     hosts: Arc<[Host]>,
-    /// None where nothing is sent: for a shadow, a preview, or on an author's machine.
+    /// None where nobody answers: for a shadow, a preview, or on an author's machine.
     fetch: Option<Arc<dyn Fetch>>,
 }
 
@@ -106,6 +106,31 @@ pub fn check_grant(grant: &str) -> std::result::Result<(), &'static str> {
     Host::of(grant).map(drop).ok_or("no host stands behind `http:`")
 }
 
+/// A URL that a plugin with these grants may ask.
+///
+/// # Errors
+/// Where it may not, with the reason that the plugin would be told.
+pub fn check_url(grants: &[String], url: &str) -> std::result::Result<Uri, String> {
+    let hosts: Vec<Host> = grants.iter().filter_map(|grant| Host::of(grant)).collect();
+    granted(&hosts, url).map(|(url, _)| url)
+}
+
+fn granted<'h>(hosts: &'h [Host], url: &str) -> std::result::Result<(Uri, &'h Host), String> {
+    let shown = escape(url, 200);
+    let url: Uri = url.parse().map_err(|_| format!("`{shown}` is no URL"))?;
+    if !matches!(url.scheme_str(), Some("http" | "https")) {
+        return Err(format!("`{shown}` begins neither with `https://` nor with `http://`"));
+    }
+    if url.authority().is_some_and(|authority| authority.as_str().contains('@')) {
+        return Err("a URL may not hold a user or password".into());
+    }
+    let Some(host) = hosts.iter().find(|host| host.allows(&url)) else {
+        let host = url.authority().map(ToString::to_string).unwrap_or_default();
+        return Err(format!("no grant for `{}`", escape(&host, 200)));
+    };
+    Ok((url, host))
+}
+
 impl Reach {
     /// None without such a grant.
     pub(super) fn of(grants: &[String], fetch: Option<Arc<dyn Fetch>>) -> Option<Self> {
@@ -119,18 +144,7 @@ impl Reach {
     }
 
     fn prepare(&self, request: contract::Request) -> std::result::Result<Outgoing, String> {
-        let shown = escape(&request.url, 200);
-        let url: Uri = request.url.parse().map_err(|_| format!("`{shown}` is no URL"))?;
-        if !matches!(url.scheme_str(), Some("http" | "https")) {
-            return Err(format!("`{shown}` begins neither with `https://` nor with `http://`"));
-        }
-        if url.authority().is_some_and(|authority| authority.as_str().contains('@')) {
-            return Err("a URL may not hold a user or password".into());
-        }
-        let Some(host) = self.hosts.iter().find(|host| host.allows(&url)) else {
-            let host = url.authority().map(ToString::to_string).unwrap_or_default();
-            return Err(format!("no grant for `{}`", escape(&host, 200)));
-        };
+        let (url, host) = granted(&self.hosts, &request.url)?;
         let method = match request.method {
             contract::Method::Get => Method::GET,
             contract::Method::Post => Method::POST,

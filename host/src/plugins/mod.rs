@@ -44,7 +44,7 @@ pub use fault::Fault;
 pub use gate::{GateError, inspect};
 pub use hands::{Alone, Hands, HandsError, Suspicion};
 pub use health::{Quarantine, Quarantined};
-pub use http::{Fetch, FetchError, Fetching, Incoming, Outgoing, check_grant};
+pub use http::{Fetch, FetchError, Fetching, Incoming, Outgoing, check_grant, check_url};
 pub use kv::{Changes, State};
 pub use limits::{HTTP_BODY, Limits};
 pub use loader::LoadError;

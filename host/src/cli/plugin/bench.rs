@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, bail};
 use serde_json::{Value, json};
 use toml::Table;
 
-use super::cases::{Case, Outcome};
+use super::cases::{self, Case, Outcome};
 use super::engine::{Engine, granted};
 use crate::model::Name;
 use crate::plugins::Spec;
@@ -75,7 +75,7 @@ pub(super) fn run(args: &BenchArgs, as_json: bool) -> Result<ExitCode> {
 
 fn case(args: &BenchArgs) -> Result<Case> {
     match &args.case {
-        Some(file) => Case::read(file, &Table::new()),
+        Some(file) => cases::read_one(file),
         None => {
             let text = format!(
                 "[event]\nsource = \"github\"\nkind = \"push\"\n\
@@ -94,7 +94,7 @@ async fn measure(
     case: &Case,
     time: Duration,
 ) -> Result<(Outcome, [Measured; 2])> {
-    let engine = Engine::load(folder.to_owned(), specs, Vec::new()).await?;
+    let engine = Engine::load(folder.to_owned(), specs, Vec::new(), None).await?;
     for name in names {
         if let Some(error) = engine.trouble(name) {
             bail!("the component does not load: {error}");

@@ -1,6 +1,7 @@
 //! The engine that serves, for one component on an author's machine.
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use tempfile::TempDir;
@@ -9,7 +10,7 @@ use super::cases::Case;
 use super::inspect::wants;
 use crate::clock::Clock;
 use crate::model::{Digest, Name, StateRow};
-use crate::plugins::{Answer, Call, LoadError, Options, Plugins, Spec, State, inspect};
+use crate::plugins::{Answer, Call, Fetch, LoadError, Options, Plugins, Spec, State, inspect};
 
 /// Plugins made of one component, loaded as a host loads them.
 pub(super) struct Engine {
@@ -21,6 +22,7 @@ pub(super) struct Engine {
 
 impl Engine {
     /// Loads the component once for each spec; what a spec says of its file does not count.
+    /// One without grants gets what the component asks for.
     ///
     /// # Errors
     /// When the engine does not start. A plugin that does not load is told by [`Engine::trouble`].
@@ -28,18 +30,22 @@ impl Engine {
         component: &Path,
         mut specs: Vec<Spec>,
         state: Vec<StateRow>,
+        fetch: Arc<dyn Fetch>,
     ) -> Result<Self> {
         let shown = component.display();
         let file = component.file_name().with_context(|| format!("{shown} is no file"))?;
         let grants = granted(component)?;
         for spec in &mut specs {
-            (spec.file, spec.grants) = (file.into(), grants.clone());
+            spec.file = file.into();
+            if spec.grants.is_empty() {
+                spec.grants.clone_from(&grants);
+            }
         }
         let dir = component.parent().unwrap_or(Path::new("")).to_owned();
-        Self::load(dir, specs, state).await
+        Self::load(dir, specs, state, Some(fetch)).await
     }
 
-    /// Loads plugins from a folder.
+    /// Loads plugins from a folder. Without `fetch` their requests are refused.
     ///
     /// # Errors
     /// As [`Engine::open`].
@@ -47,6 +53,7 @@ impl Engine {
         dir: PathBuf,
         mut specs: Vec<Spec>,
         state: Vec<StateRow>,
+        fetch: Option<Arc<dyn Fetch>>,
     ) -> Result<Self> {
         for spec in &mut specs {
             // Each event counts here, however many failed before it.
@@ -67,6 +74,7 @@ impl Engine {
         }
         let mut options = Options::new(dir, folder, super::super::compiler()?);
         options.state = State::new(Clock::system(), state);
+        options.fetch = fetch;
         let plugins = Plugins::open(options, specs)?;
         let reports = plugins.load_all().await;
         let failed = reports

@@ -122,7 +122,7 @@ impl<'c> Trial<'c> {
         let file = file.with_context(|| format!("can't read {}", args.file.display()))?;
         let config_json = args.settings.clone().unwrap_or_else(|| own.config_json.clone());
         specs.push(Spec { name: candidate.clone(), file, config_json, ..own.clone() });
-        let engine = Engine::load(config.plugins_dir.clone(), specs, Vec::new()).await?;
+        let engine = Engine::load(config.plugins_dir.clone(), specs, Vec::new(), None).await?;
         if let Some(error) = engine.trouble(&candidate) {
             bail!("the candidate does not load: {error}");
         }

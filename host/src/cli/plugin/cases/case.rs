@@ -10,9 +10,10 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use serde::Deserialize;
 use toml::Table;
 
+use super::exchange::{self, Exchange};
 use super::outcome::{Changes, Delivery, Outcome};
 use super::state::{self, State};
-use crate::config::{parse_duration, parse_size};
+use crate::config::{parse_duration, parse_grant, parse_size};
 use crate::model::{Event, EventId, HeaderEdit, Name};
 use crate::plugins::{Limits, Spec};
 
@@ -35,6 +36,10 @@ pub(crate) struct Case {
     pub(super) config_json: String,
     /// What the plugin kept before.
     pub(super) state: State,
+    /// What it may use; none where the case leaves that to the component.
+    grants: Vec<String>,
+    /// What it asks other hosts, and what they answer.
+    pub(super) http: Vec<Exchange>,
     pub(super) expected: Option<Expected>,
 }
 
@@ -49,6 +54,8 @@ pub(super) struct Expected {
 #[serde(deny_unknown_fields)]
 struct File {
     #[serde(default)]
+    grants: Vec<String>,
+    #[serde(default)]
     event: EventPart,
     #[serde(default)]
     settings: Table,
@@ -56,6 +63,8 @@ struct File {
     limits: LimitsPart,
     #[serde(default)]
     state: BTreeMap<String, toml::Value>,
+    #[serde(default)]
+    http: Vec<exchange::Part>,
     expect: Option<Expect>,
 }
 
@@ -84,7 +93,7 @@ struct LimitsPart {
 
 #[derive(Deserialize)]
 #[serde(untagged, expecting = "a text, { file = \"…\" } or { base64 = \"…\" }")]
-enum Body {
+pub(super) enum Body {
     Text(String),
     File { file: PathBuf },
     Base64 { base64: String },
@@ -172,6 +181,8 @@ impl Case {
         let part: File = Table::try_into(merged(defaults, own))?;
         let folder = file.parent().unwrap_or(Path::new("."));
         let expected = part.expect.map(|expect| expect.read(folder)).transpose();
+        let grants = part.grants.iter().map(|text| parse_grant(text).map_err(anyhow::Error::msg));
+        let grants: Vec<String> = grants.collect::<Result<_>>().context("grants")?;
         let config = serde_json::to_value(&part.settings).context("[settings]")?;
         Ok(Self {
             name: file.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
@@ -182,15 +193,24 @@ impl Case {
             limits: part.limits.read().context("[limits]")?,
             config_json: config.to_string(),
             state: state::read(part.state).context("[state]")?,
+            http: exchange::read(part.http, &grants, folder)?,
+            grants,
             expected: expected.context("[expect]")?,
         })
+    }
+
+    /// What the text of a case expects, whatever else stands in it.
+    pub(super) fn expectation(file: &Path, text: &str) -> Result<Option<Expected>> {
+        let part: File = toml::from_str(text)?;
+        let folder = file.parent().unwrap_or(Path::new("."));
+        part.expect.map(|expect| expect.read(folder)).transpose().context("[expect]")
     }
 
     /// The plugin as the case wants it. It sees each header of the event.
     pub(crate) fn spec(&self, name: Name, file: PathBuf) -> Spec {
         let headers = self.event.headers.keys().map(ToString::to_string).collect();
-        let config_json = self.config_json.clone();
-        Spec { file, config_json, headers, limits: self.limits, ..Spec::new(name) }
+        let (config_json, grants) = (self.config_json.clone(), self.grants.clone());
+        Spec { file, config_json, headers, grants, limits: self.limits, ..Spec::new(name) }
     }
 }
 
@@ -238,7 +258,7 @@ impl EventPart {
 
 impl Body {
     /// A text over several lines ends with a newline that is the file's, not the body's.
-    fn read(self, folder: &Path) -> Result<Bytes> {
+    pub(super) fn read(self, folder: &Path) -> Result<Bytes> {
         match self {
             Self::Text(text) => {
                 let text = match text.strip_suffix('\n') {

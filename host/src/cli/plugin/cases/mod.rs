@@ -1,6 +1,8 @@
 //! `hookwright plugin test`: cases, each an event with the verdict that is expected, through the engine that serves.
+mod canned;
 mod case;
 mod difference;
+mod exchange;
 mod json_text;
 mod outcome;
 mod record;
@@ -9,6 +11,7 @@ mod state;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
@@ -23,13 +26,16 @@ pub(super) use case::Case;
 pub(super) use difference::difference;
 pub(super) use outcome::Outcome;
 
+use canned::Canned;
 use state::State;
 
 /// Runs a plugin's cases through the host's own engine, with its limits, and
 /// shows where a verdict is another one than expected.
 ///
 /// A case is a file of TOML in the folder `cases`: `[event]`, `[settings]`,
-/// `[limits]` and `[expect]`. What all cases share stands in `defaults.toml`.
+/// `[limits]`, `[[http]]` and `[expect]`. What all cases share stands in
+/// `defaults.toml`. Nothing is sent: what the plugin asks other hosts, the
+/// tables `[[http]]` answer.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct TestArgs {
     /// The project, or a folder of cases
@@ -55,6 +61,8 @@ struct Ran {
     result: Mark,
     /// In a few words.
     got: String,
+    /// What was not as expected of its requests to other hosts.
+    requests: Vec<String>,
     difference: Option<String>,
     took: Duration,
     memory: Option<u64>,
@@ -149,8 +157,21 @@ fn read(folder: &Path) -> Result<Vec<Case>> {
         .filter(|path| path.extension().is_some_and(|end| end == "toml"))
         .collect();
     files.sort();
+    files.retain(|file| file.file_name() != Some(case::DEFAULTS.as_ref()));
+    let defaults = defaults(folder)?;
+    files.iter().map(|file| Case::read(file, &defaults)).collect()
+}
+
+/// One case, with what its folder's cases share.
+///
+/// # Errors
+/// As [`Case::read`].
+pub(super) fn read_one(file: &Path) -> Result<Case> {
+    Case::read(file, &defaults(file.parent().unwrap_or(Path::new("")))?)
+}
+
+fn defaults(folder: &Path) -> Result<Table> {
     let shared = folder.join(case::DEFAULTS);
-    files.retain(|file| *file != shared);
     let defaults: Table = match std::fs::read_to_string(&shared) {
         Ok(text) => text.parse().with_context(|| shared.display().to_string())?,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Table::new(),
@@ -158,17 +179,22 @@ fn read(folder: &Path) -> Result<Vec<Case>> {
             return Err(error).with_context(|| format!("can't read {}", shared.display()));
         }
     };
-    files.iter().map(|file| Case::read(file, &defaults)).collect()
+    if defaults.contains_key("http") {
+        // Each must be asked for, and hardly by all cases alike.
+        bail!("{}: [[http]] stands in the case that asks: move it there", shared.display());
+    }
+    Ok(defaults)
 }
 
 /// What tells one loading of the component from another.
-type Wanted = (String, Vec<String>, [u128; 4], State);
+type Wanted = (String, Vec<String>, Vec<String>, [u128; 4], State);
 
 fn wanted(spec: &Spec, case: &Case) -> Wanted {
     let limits = &spec.limits;
     let numbers =
         [limits.time.as_nanos(), limits.memory.into(), limits.output.into(), limits.log.into()];
-    (spec.config_json.clone(), spec.headers.clone(), numbers, case.state.clone())
+    let (headers, grants) = (spec.headers.clone(), spec.grants.clone());
+    (spec.config_json.clone(), headers, grants, numbers, case.state.clone())
 }
 
 async fn run_all(component: &Path, cases: &[Case], record: bool) -> Result<Vec<Ran>> {
@@ -182,25 +208,36 @@ async fn run_all(component: &Path, cases: &[Case], record: bool) -> Result<Vec<R
             spec
         });
     }
-    let engine = Engine::open(component, specs.values().cloned().collect(), rows).await?;
+    let canned = Arc::new(Canned::default());
+    let all_specs = specs.values().cloned().collect();
+    let engine = Engine::open(component, all_specs, rows, canned.clone()).await?;
     let mut all = Vec::with_capacity(cases.len());
     for case in cases {
         let spec = &specs[&wanted(&case.spec("case".parse()?, PathBuf::new()), case)];
-        all.push(run_one(&engine, spec, case, record).await?);
+        all.push(run_one(&engine, &canned, spec, case, record).await?);
     }
     Ok(all)
 }
 
-async fn run_one(engine: &Engine, spec: &Spec, case: &Case, record: bool) -> Result<Ran> {
+async fn run_one(
+    engine: &Engine,
+    canned: &Canned,
+    spec: &Spec,
+    case: &Case,
+    record: bool,
+) -> Result<Ran> {
     let mut ran = Ran {
         name: case.name.clone(),
         result: Mark::Open,
         got: String::new(),
+        requests: Vec::new(),
         difference: None,
         took: Duration::ZERO,
         memory: None,
         log: Vec::new(),
     };
+    let exact = case.expected.as_ref().is_some_and(|expected| expected.exact);
+    canned.begin(&case.http, exact);
     let got = match engine.trouble(&spec.name) {
         Some(LoadError::Gate(GateError::Config(issues))) => {
             let lines = issues.iter().map(|issue| format!("{}: {}", issue.path, issue.message));
@@ -215,13 +252,15 @@ async fn run_one(engine: &Engine, spec: &Spec, case: &Case, record: bool) -> Res
             Outcome { state, ..Outcome::of(&answer.result) }
         }
     };
-    ran.got = got.short();
-    let exact = case.expected.as_ref().is_some_and(|expected| expected.exact);
+    (ran.got, ran.requests) = (got.short(), canned.end());
     if let Some(expected) = &case.expected {
         ran.difference = difference(&expected.outcome, &got, exact, ["expected", "got"]);
         ran.result = if ran.difference.is_some() { Mark::Differs } else { Mark::Pass };
     }
-    if record && ran.result != Mark::Pass {
+    if !ran.requests.is_empty() {
+        // What it decides without the answers that it needs is nothing to record.
+        ran.result = Mark::Differs;
+    } else if record && ran.result != Mark::Pass {
         record::write(&case.file, &got, exact)?;
         ran.result = Mark::Recorded;
     }
@@ -245,7 +284,8 @@ fn page(all: &[Ran]) -> String {
         if ran.result.is_good() {
             continue;
         }
-        let lines = ran.difference.iter().flat_map(|text| text.lines());
+        let texts = ran.requests.iter().chain(&ran.difference);
+        let lines = texts.flat_map(|text| text.lines());
         lines.for_each(|line| out.push_str(&format!("    {}\n", safe(line))));
         ran.log.iter().for_each(|line| out.push_str(&format!("    log: {}\n", safe(line))));
     }
@@ -255,7 +295,7 @@ fn page(all: &[Ran]) -> String {
     let parts = parts.iter().filter(|(count, _)| *count > 0);
     let parts: Vec<_> = parts.map(|(count, mark)| format!("{count} {}", mark.word())).collect();
     out.push_str(&format!("{}\n", parts.join(", ")));
-    if count(Mark::Differs) + count(Mark::Open) > 0 {
+    if all.iter().any(|ran| !ran.result.is_good() && ran.requests.is_empty()) {
         out.push_str("where it is as it should be: hookwright plugin test --record, then look at the change\n");
     }
     out
@@ -267,6 +307,7 @@ fn as_value(all: &[Ran]) -> Value {
             "case": ran.name,
             "result": ran.result.word(),
             "verdict": ran.got,
+            "requests": ran.requests,
             "difference": ran.difference,
             "took_us": u64::try_from(ran.took.as_micros()).unwrap_or(u64::MAX),
             "memory": ran.memory,

@@ -217,11 +217,11 @@ pub(super) fn write_body(body: &[u8], bodies: Bodies) -> String {
 }
 
 /// A basic string of TOML.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     toml::Value::from(text).to_string()
 }
 
-fn quoted_key(name: &str) -> String {
+pub(super) fn quoted_key(name: &str) -> String {
     let bare = !name.is_empty()
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
     // JSON's quotes are TOML's for a key.

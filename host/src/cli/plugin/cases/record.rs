@@ -17,9 +17,8 @@ pub(super) fn write(file: &Path, got: &Outcome, exact: bool) -> Result<()> {
     let text = std::fs::read_to_string(file).with_context(|| format!("can't read {shown}"))?;
     let new = replaced(&text, got, exact).with_context(|| shown.to_string())?;
     // What is written must be read back as what was got.
-    let case = Case::parse(file, &new, &Table::new()).with_context(|| shown.to_string())?;
-    let same =
-        case.expected.is_some_and(|read| difference(&read.outcome, got, exact, ["", ""]).is_none());
+    let read = Case::expectation(file, &new).with_context(|| shown.to_string())?;
+    let same = read.is_some_and(|read| difference(&read.outcome, got, exact, ["", ""]).is_none());
     ensure!(same, "{shown}: the expectation can't be written so that it is read back");
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
     let mut fresh = tempfile::NamedTempFile::new_in(folder.unwrap_or(Path::new(".")))?;
