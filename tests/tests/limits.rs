@@ -130,6 +130,8 @@ fn what_no_setting_changes_is_as_the_code_has_it() {
     ] {
         assert_eq!(default(what), grouped(number), "{what}");
     }
+    let answer = hookwright::traces::ANSWER_BYTES >> 10;
+    assert_eq!(default("bytes of a collector's answer"), format!("{answer} KiB"));
     assert_eq!(default("`init`"), format!("{} s", limits::INIT_TIME.as_secs()));
     assert_eq!(default("size of a component"), format!("{} MiB", limits::COMPONENT_BYTES >> 20));
     let keys = grouped(limits::STATE_KEYS as u64);

@@ -1,6 +1,6 @@
 //! Hands spans to a collector: OTLP over HTTP, in JSON, in batches, beside everything else.
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
@@ -8,12 +8,13 @@ use http::{HeaderMap, HeaderValue};
 use metrics::counter;
 use tokio::sync::mpsc::Receiver;
 
+use crate::clock::random_u64;
 use crate::config::TracesConfig;
 use crate::egress::{self, Client, Egress, SetupError, Transport};
 use crate::metrics::TRACE_SPANS;
 use crate::model::Outcome;
 use crate::tasks::Tasks;
-use crate::traces::{Span, Spans, document};
+use crate::traces::{ANSWER_BYTES, Complaint, Resource, Span, Spans, complaint, document};
 
 /// Spans in one request.
 const BATCH: usize = 512;
@@ -24,12 +25,19 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// And for all that are left, when the host stops.
 const LAST: Duration = Duration::from_secs(2);
 
+/// Complaints are told so often at most.
+const PAUSE: Duration = Duration::from_secs(60);
+/// Of a collector's own words, in characters.
+const WORDS: usize = 300;
+
 struct Exporter {
     client: Client,
     headers: HeaderMap,
+    resource: Resource,
     spans: Receiver<Span>,
     /// The last request failed, which was told.
     failing: bool,
+    complaints: Complaints,
 }
 
 /// None where no collector is named.
@@ -45,13 +53,22 @@ pub(super) fn start(
     let client = Egress::default().client(egress::Options {
         transport: Transport::to_any_address(),
         in_flight: 1,
+        excerpt: ANSWER_BYTES,
         ..egress::Options::new("traces", config.endpoint.clone())
     })?;
     let mut headers: HeaderMap = config.headers.iter().cloned().collect();
     headers.values_mut().for_each(|value| value.set_sensitive(true));
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     let (taken, spans) = Spans::new(config.sample);
-    let mut exporter = Exporter { client, headers, spans, failing: false };
+    let instance = u128::from(random_u64()) << 64 | u128::from(random_u64());
+    let mut exporter = Exporter {
+        client,
+        headers,
+        resource: Resource::new(config.service.clone(), instance),
+        spans,
+        failing: false,
+        complaints: Complaints::default(),
+    };
     let stop = tasks.stopping();
     tasks.spawn("traces", async move {
         tokio::select! {
@@ -91,18 +108,27 @@ impl Exporter {
     /// Once: what a collector does not take is lost, and counted.
     async fn send(&mut self, batch: &[Span]) {
         // Counted also where the host stops meanwhile.
-        let mut sent = Sent { count: batch.len() as u64, result: "failed" };
-        let body = Bytes::from(document(batch).to_string());
+        let mut sent = Sent { count: batch.len() as u64, rejected: None };
+        let body = Bytes::from(document(&self.resource, batch).to_string());
         let headers = self.headers.clone();
         let request = egress::Request { headers, body, timeout: PATIENCE };
         let failure = match self.client.send(request).await {
-            Outcome::Answered { status: 200..=299, .. } | Outcome::Taken => None,
+            Outcome::Answered { status: 200..=299, excerpt, .. } => {
+                let complaint = complaint(&excerpt);
+                let rejected = complaint.as_ref().map_or(0, |complaint| complaint.rejected);
+                sent.rejected = Some(rejected.min(sent.count));
+                if let Some(complaint) = complaint {
+                    self.complaints.tell(Instant::now(), &complaint);
+                }
+                None
+            }
+            Outcome::Taken => {
+                sent.rejected = Some(0);
+                None
+            }
             Outcome::Answered { status, .. } => Some(format!("it answered {status}")),
             Outcome::Failed { message, .. } => Some(message),
         };
-        if failure.is_none() {
-            sent.result = "exported";
-        }
         if let (Some(error), false) = (&failure, self.failing) {
             tracing::warn!(error, "the collector of `traces` takes no spans; they are dropped");
         }
@@ -116,14 +142,73 @@ impl Drop for Exporter {
     }
 }
 
+/// When a collector's complaints were told, and what was not since.
+#[derive(Default)]
+struct Complaints {
+    told: Option<Instant>,
+    rejected: u64,
+}
+
+impl Complaints {
+    fn tell(&mut self, now: Instant, complaint: &Complaint) {
+        let Some(rejected) = self.due(now, complaint.rejected) else { return };
+        let words: String = complaint.message.chars().take(WORDS).collect();
+        tracing::warn!(
+            rejected,
+            says = ?words,
+            "the collector of `traces` complains; spans that it rejected are lost"
+        );
+    }
+
+    /// Spans rejected since it was told last, where it is time again.
+    fn due(&mut self, now: Instant, rejected: u64) -> Option<u64> {
+        self.rejected = self.rejected.saturating_add(rejected);
+        if self.told.is_some_and(|told| now.saturating_duration_since(told) < PAUSE) {
+            return None;
+        }
+        self.told = Some(now);
+        Some(std::mem::take(&mut self.rejected))
+    }
+}
+
 /// Spans of one request; counted when it is over, however that is.
 struct Sent {
     count: u64,
-    result: &'static str,
+    /// Of those; none where it took none.
+    rejected: Option<u64>,
 }
 
 impl Drop for Sent {
     fn drop(&mut self) {
-        counter!(TRACE_SPANS, "result" => self.result).increment(self.count);
+        let count = |result: &'static str, spans: u64| {
+            if spans > 0 {
+                counter!(TRACE_SPANS, "result" => result).increment(spans);
+            }
+        };
+        match self.rejected {
+            None => count("failed", self.count),
+            Some(rejected) => {
+                count("exported", self.count.saturating_sub(rejected));
+                count("rejected", rejected);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn complaints_are_told_once_a_minute_and_counted_between() {
+        let (mut complaints, start) = (Complaints::default(), Instant::now());
+        let mut due = |seconds: u64, rejected: u64| {
+            complaints.due(start + Duration::from_secs(seconds), rejected)
+        };
+        assert_eq!(due(0, 3), Some(3));
+        assert_eq!([due(1, 2), due(59, 1)], [None, None]);
+        assert_eq!(due(60, 4), Some(7));
+        assert_eq!(due(61, 0), None);
+        assert_eq!(due(200, 0), Some(0));
     }
 }

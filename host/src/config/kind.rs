@@ -9,7 +9,7 @@ use http::HeaderName;
 use super::reader::At;
 use super::tree::Value;
 use super::unit::{self, Fault, Rate, quote};
-use crate::model::{Name, listed, nearest};
+use crate::model::{Name, Share, listed, nearest};
 
 pub(super) trait Kind {
     type Value;
@@ -111,6 +111,37 @@ fn public_url(text: &str) -> Result<String, Fault> {
         return Ok(text.to_owned());
     }
     Err(Fault::new(format!("{} is no public URL", quote(text)), help))
+}
+
+/// A part of all, finer than a whole percentage.
+pub(super) struct Part;
+
+impl Kind for Part {
+    type Value = Share;
+
+    fn name(&self) -> String {
+        "percentage or number".to_owned()
+    }
+
+    fn read(&self, at: &At<'_, '_>) -> Option<Share> {
+        at.public();
+        let share = match &at.node.value {
+            // The shortest decimal that is this number: what was written.
+            Value::Number(number) if number.fract() == 0.0 => unit::share(&format!("{number}.0")),
+            Value::Number(number) => unit::share(&number.to_string()),
+            Value::Integer(number) => {
+                let message = format!("`{} = {number}` has no unit", at.key);
+                Err(Fault::new(message, format!("write `{} = \"{number}%\"`", at.key)))
+            }
+            _ => {
+                let Some(text) = at.node.text() else {
+                    return mismatch(at, "a percentage", "\"0.1%\"");
+                };
+                unit::share(text)
+            }
+        };
+        share.or_else(|fault| at.wrong(fault).ok_or(())).ok()
+    }
 }
 
 /// A whole number that fits `T`.

@@ -2,6 +2,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::model::Share;
+
 /// Why a text is no such value, and what to write instead. Neither shows more
 /// than the text itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,6 +100,37 @@ pub(super) fn percent(text: &str) -> Result<u32, Fault> {
     number.filter(|number| *number <= 100).ok_or_else(|| {
         Fault::new(format!("{} is no percentage", quote(text)), "write a whole one, as in `50%`")
     })
+}
+
+/// Decimals of a percentage that is a [`Share`].
+const DECIMALS: usize = 6;
+
+/// `0%` to `100%`, with up to six decimals, or the same as a part of one: `0.001` is `0.1%`.
+pub(super) fn share(text: &str) -> Result<Share, Fault> {
+    let millionths = match text.strip_suffix('%') {
+        Some(number) => decimal(number.trim(), DECIMALS),
+        // `1` may mean either.
+        None if text.contains('.') => decimal(text.trim(), DECIMALS + 2),
+        None => {
+            let message = format!("{} has no unit", quote(text));
+            return Err(Fault::new(message, "write it with `%`, as in `5%` or `0.1%`"));
+        }
+    };
+    millionths.and_then(Share::new).ok_or_else(|| {
+        let help = "write a percentage with at most six decimals, as in `5%` or `0.1%`, or a number from 0.0 to 1.0";
+        Fault::new(format!("{} is no share", quote(text)), help)
+    })
+}
+
+/// The number times ten to the power of `places`; none where it has more decimals.
+fn decimal(text: &str, places: usize) -> Option<u32> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let fine = fraction.trim_end_matches('0');
+    if !digits(whole) || !digits(fraction) || fine.len() > places {
+        return None;
+    }
+    format!("{whole}{fine:0<places$}").parse().ok()
 }
 
 /// `50/s`, `3000/m`, `10/h`, `500/d`.
@@ -236,6 +269,33 @@ mod tests {
     }
 
     #[test]
+    fn a_share_is_read_to_the_last_decimal() {
+        let parts = |text| share(text).map_err(|fault| fault.help);
+        for (text, millionths) in [
+            ("0%", 0),
+            ("0.1%", 100_000),
+            ("0.001", 100_000),
+            ("0.000001%", 1),
+            ("0.00000001", 1),
+            ("12.345678%", 12_345_678),
+            ("0.50%", 500_000),
+            ("007.0000000000%", 7_000_000),
+            ("100%", 100_000_000),
+            ("1.0", 100_000_000),
+        ] {
+            assert_eq!(parts(text).ok(), Share::new(millionths), "{text}");
+        }
+        let too_fine = ["0.0000001%", "0.000000001"];
+        let no_number =
+            ["", "%", ".", ".5%", "5.%", "-1%", "+1%", "1e-3%", "1_0%", "0.1.1%", "NaN.0"];
+        let too_much = ["100.000001%", "1.00000001", "99999999999%"];
+        for bad in too_fine.iter().chain(&no_number).chain(&too_much) {
+            assert!(share(bad).is_err(), "{bad}");
+        }
+        assert_eq!(share("1").expect_err("either").help, "write it with `%`, as in `5%` or `0.1%`");
+    }
+
+    #[test]
     fn a_quoted_text_cannot_reach_the_terminal() {
         assert_eq!(quote("a\u{1b}[31m"), "`a\\u{1b}[31m`");
         assert_eq!(quote(&"x".repeat(99)).chars().count(), 63);
@@ -261,7 +321,7 @@ mod tests {
 
         #[test]
         fn any_text_is_a_value_or_a_fault(text in "\\PC{0,12}") {
-            let _ = (duration(&text), size(&text), rate(&text));
+            let _ = (duration(&text), size(&text), rate(&text), share(&text));
         }
     }
 }

@@ -86,7 +86,8 @@ fn settle(lane: &Arc<Lane>, settings: &Settings, delivery: &Delivery, made: &Mad
     let (at_ms, took_us) = (*at_ms, micros(*took));
     let attempt = Attempt { number, at_ms, took_us, outcome: outcome.clone() };
     if let Some(traces) = &lane.shared.traces {
-        traces.attempted(delivery, &attempt, matches!(next, Next::Delivered));
+        let server = settings.kind.server();
+        traces.attempted(delivery, &attempt, server, matches!(next, Next::Delivered));
     }
     let ordered = delivery.order_key.is_some();
     lane.shared.store.settled(Settled { key: delivery.key(), attempt, next, ordered });

@@ -3,6 +3,7 @@ use std::future::Future;
 use std::pin::Pin;
 
 use crate::model::{Delivery, Outcome};
+use crate::traces::Server;
 
 pub(super) type Sending<'s> = Pin<Box<dyn Future<Output = Outcome> + Send + 's>>;
 
@@ -14,4 +15,9 @@ pub(super) trait Kind: Send + Sync {
     /// it. Never fails otherwise than by its outcome, and ends by itself. May be
     /// dropped at any point: the delivery is sent again then.
     fn send<'s>(&'s self, delivery: &'s Delivery, at_ms: u64) -> Sending<'s>;
+
+    /// Where it connects to, for traces; none where it does not.
+    fn server(&self) -> Option<&Server> {
+        None
+    }
 }

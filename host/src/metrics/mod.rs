@@ -86,7 +86,7 @@ pub const STORE_FREE_BYTES: &str = "hookwright_store_free_bytes";
 pub const PURGED: &str = "hookwright_store_purged_events_total";
 /// Background tasks that panicked, by `task`.
 pub const TASK_PANICS: &str = "hookwright_task_panics_total";
-/// Spans of traces, by `result`: exported, failed, dropped.
+/// Spans of traces, by `result`: exported, rejected, failed, dropped.
 pub const TRACE_SPANS: &str = "hookwright_trace_spans_total";
 /// Reloads of the settings, by `result`.
 pub const RELOADS: &str = "hookwright_settings_reloads_total";
@@ -155,7 +155,7 @@ pub const COUNTERS: &[(&str, &str)] = &[
     (STORE_ERRORS, "Failed writes of the store, by part."),
     (PURGED, "Events dropped by retention."),
     (TASK_PANICS, "Background tasks that panicked, by task."),
-    (TRACE_SPANS, "Spans of traces, by result: exported, failed, dropped."),
+    (TRACE_SPANS, "Spans of traces, by result: exported, rejected, failed, dropped."),
     (RELOADS, "Reloads of the settings, by result."),
     (CERTIFICATE_RELOADS, "Reloads of the ingress's certificate, by result."),
 ];

@@ -6,19 +6,21 @@ mod otlp;
 
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue, Uri};
 use metrics::{Counter, counter};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::mpsc;
 
-pub use otlp::document;
+pub use otlp::{Complaint, Resource, complaint, document};
 
 use crate::metrics::TRACE_SPANS;
 use crate::model::trace::{self, Parent, TRACEPARENT};
-use crate::model::{Attempt, Decision, Delivery, Event, Name, Outcome, Ruling};
+use crate::model::{Attempt, Decision, Delivery, Event, Name, Outcome, Ruling, Share};
 
 /// Spans that wait to be exported; what comes beyond is dropped and counted.
 pub const WAITING: usize = 8_192;
+/// What is read of a collector's answer; a longer one counts as without complaint.
+pub const ANSWER_BYTES: usize = 16 * 1024;
 
 /// What part the host has in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,9 +59,30 @@ pub struct Span {
 /// trace is taken is followed.
 pub struct Spans {
     queue: mpsc::Sender<Span>,
-    /// Of a hundred events without a trace of their own.
-    percent: u32,
+    /// Of the events without a trace of their own.
+    share: Share,
     dropped: Counter,
+}
+
+/// Where attempts go to. Nothing else of a URL is told: the rest may hold secrets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Server {
+    /// A host name, or an address without brackets.
+    pub address: String,
+    pub port: u16,
+}
+
+impl Server {
+    /// None where the URL names no host, or no port and a scheme without one.
+    pub fn of(url: &Uri) -> Option<Self> {
+        let default = match url.scheme_str() {
+            Some("https") => Some(443),
+            Some("http") => Some(80),
+            _ => None,
+        };
+        let address = url.host()?.trim_matches(['[', ']']).to_owned();
+        Some(Self { address, port: url.port_u16().or(default)? })
+    }
 }
 
 /// An event's place in its trace.
@@ -72,10 +95,10 @@ struct Place<'e> {
 
 impl Spans {
     /// With where they come out.
-    pub fn new(percent: u32) -> (Arc<Self>, mpsc::Receiver<Span>) {
+    pub fn new(share: Share) -> (Arc<Self>, mpsc::Receiver<Span>) {
         let (queue, spans) = mpsc::channel(WAITING);
         let dropped = counter!(TRACE_SPANS, "result" => "dropped");
-        (Arc::new(Self { queue, percent, dropped }), spans)
+        (Arc::new(Self { queue, share, dropped }), spans)
     }
 
     /// None where its spans are not taken.
@@ -83,7 +106,7 @@ impl Spans {
         if let Some(Parent { trace, span, sampled }) = trace::parent(&event.headers) {
             return sampled.then_some(Place { event, trace, parent: Some(span) });
         }
-        if percentile(event) >= self.percent {
+        if !self.share.holds(spread(event)) {
             return None;
         }
         let hash = hash(event, b"trace");
@@ -138,23 +161,38 @@ impl Spans {
         }
     }
 
-    /// An attempt has ended.
-    pub fn attempted(&self, delivery: &Delivery, attempt: &Attempt, good: bool) {
+    /// An attempt has ended; at `server`, where the destination is one.
+    pub fn attempted(
+        &self,
+        delivery: &Delivery,
+        attempt: &Attempt,
+        server: Option<&Server>,
+        good: bool,
+    ) {
         let Some(place) = self.place(&delivery.event) else { return };
         let mut attributes = place.about();
         let destination = Value::Text(delivery.destination.to_string());
         attributes.push(("hookwright.destination", destination));
         attributes.push(("hookwright.attempt", Value::Number(attempt.number.into())));
+        if let Some(Server { address, port }) = server {
+            attributes.push(("http.request.method", Value::Text("POST".to_owned())));
+            attributes.push(("server.address", Value::Text(address.clone())));
+            attributes.push(("server.port", Value::Number((*port).into())));
+        }
         let error = match &attempt.outcome {
             Outcome::Answered { status, .. } => {
-                let method = Value::Text("POST".to_owned());
-                attributes.push(("http.request.method", method));
                 attributes.push(("http.response.status_code", Value::Number((*status).into())));
-                (!good).then(|| format!("answered {status}"))
+                (!good).then(|| (status.to_string(), format!("answered {status}")))
             }
-            Outcome::Failed { message, .. } => Some(message.clone()),
+            Outcome::Failed { cause, message } => {
+                Some((cause.as_str().to_owned(), message.clone()))
+            }
             Outcome::Taken => None,
         };
+        let error = error.map(|(kind, message)| {
+            attributes.push(("error.type", Value::Text(kind)));
+            message
+        });
         let times = (attempt.at_ms.saturating_mul(1_000), attempt.took_us);
         let key = of_attempt(&delivery.destination, attempt.number);
         let name = format!("deliver {}", delivery.destination);
@@ -225,12 +263,12 @@ fn of_attempt(destination: &Name, number: u32) -> Vec<u8> {
     [destination.as_str().as_bytes(), b" ", &number.to_be_bytes()].concat()
 }
 
-/// 0 to 99, evenly and always the same for an event (the finalizer of SplitMix64).
-fn percentile(event: &Event) -> u32 {
+/// Evenly over all of 64 bits, and always the same for an event (the finalizer of SplitMix64).
+fn spread(event: &Event) -> u64 {
     let mut mixed = event.id.row().cast_unsigned() ^ event.id.node();
     mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    ((mixed ^ (mixed >> 31)) % 100) as u32
+    mixed ^ (mixed >> 31)
 }
 
 fn hash(event: &Event, of: &[u8]) -> [u8; 32] {

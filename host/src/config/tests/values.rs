@@ -9,7 +9,7 @@ use super::super::{
     OnFailure, Rate, Selector, ToConfig, TransportConfig,
 };
 use super::{STANDARD, good, parse_with, sources};
-use crate::model::Cause;
+use crate::model::{Cause, Share};
 use crate::retry::{End, Never, Policy};
 use crate::signing::{Algorithm, Encoding, Key, Verify};
 
@@ -338,4 +338,31 @@ fn a_tolerance_is_the_schemes_own_unless_set() {
     };
     assert_eq!((tolerance("stripe", ""), tolerance("twitch", "")), (300, 600));
     assert_eq!(tolerance("stripe", ", tolerance = \"1m\""), 60);
+}
+
+#[test]
+fn a_share_of_traces_is_exact_however_it_is_written() {
+    let text = |sample: &str| {
+        format!("[traces]\nendpoint = \"http://127.0.0.1:4318/v1/traces\"\n{sample}\n")
+    };
+    let share = |millionths: u32| Share::new(millionths).expect("a share");
+    let traces = |sample: &str| good(&text(sample)).traces.expect("traces");
+    assert_eq!(traces("").sample, share(1_000_000));
+    assert_eq!(traces("").service, "hookwright");
+    for (written, millionths) in
+        [("\"0.1%\"", 100_000), ("0.001", 100_000), ("1e-7", 10), ("1.0", 100_000_000), ("0.0", 0)]
+    {
+        assert_eq!(traces(&format!("sample = {written}")).sample, share(millionths), "{written}");
+    }
+    let env =
+        [("HOOKWRIGHT__TRACES__SAMPLE", "0.001"), ("HOOKWRIGHT__TRACES__SERVICE", "hooks-eu")];
+    let config = parse_with(&text(""), &sources(&env, &[])).unwrap_or_else(|all| panic!("{all}"));
+    let traces = config.traces.expect("traces");
+    assert_eq!((traces.sample, traces.service.as_str()), (share(100_000), "hooks-eu"));
+    for bad in ["1", "1.5", "-0.1", "nan", "inf", "true", "1e-9", "\"101%\"", "\"0.0000001%\""] {
+        assert_eq!(super::bad(&text(&format!("sample = {bad}"))).len(), 1, "{bad}");
+    }
+    for bad in ["\"\"", "\" \"", "\"a\\nb\"", "1"] {
+        assert_eq!(super::bad(&text(&format!("service = {bad}"))).len(), 1, "{bad}");
+    }
 }

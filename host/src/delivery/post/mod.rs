@@ -20,7 +20,7 @@ use crate::egress::{self, Client, Egress, Request, Transport};
 use crate::model::{Cause, Delivery, Outcome};
 use crate::signing::hops::Hops;
 use crate::signing::{Sign, Signer};
-use crate::traces::Spans;
+use crate::traces::{Server, Spans};
 
 /// A destination that is posted to, as the settings have it.
 #[derive(Debug, Clone)]
@@ -59,6 +59,7 @@ pub(super) struct Post {
     /// What the client was made of.
     made_of: egress::Options,
     url: Uri,
+    server: Option<Server>,
     signer: Signer,
     authorizer: Authorizer,
     headers: HeaderMap,
@@ -137,6 +138,7 @@ impl Post {
         Ok(Self {
             authorizer: Authorizer::new(auth, egress, name, transport, user_agent, held)?,
             client,
+            server: Server::of(&options.url),
             url: options.url,
             signer,
             headers,
@@ -176,5 +178,9 @@ impl Kind for Post {
             let posted = self.post(delivery, at_ms).await;
             posted.unwrap_or_else(|Unmade { cause, message }| Outcome::Failed { cause, message })
         })
+    }
+
+    fn server(&self) -> Option<&Server> {
+        self.server.as_ref()
     }
 }
