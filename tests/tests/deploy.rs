@@ -139,6 +139,41 @@ fn its_settings_have_no_mistakes() {
     }
 }
 
+/// Every member of the workspace and every file that the Dockerfile names goes in; builds, history
+/// and what else lies about stay out.
+#[test]
+fn the_image_is_built_from_the_sources_alone() {
+    let top = deploy("..");
+    let list = std::fs::read_to_string(top.join(".dockerignore")).expect("a list");
+    let lines: Vec<&str> = list.lines().filter(|line| !line.starts_with('#')).collect();
+    assert_eq!(lines[0], "*", "nothing goes in that is not named");
+    let allowed: Vec<&str> = lines.iter().filter_map(|line| line.strip_prefix('!')).collect();
+    for path in &allowed {
+        assert!(top.join(path).exists(), "there is no {path}");
+    }
+    for build in ["target", "node_modules"] {
+        assert!(lines.contains(&format!("**/{build}").as_str()), "{build} is let in");
+    }
+    let manifest = std::fs::read_to_string(top.join("Cargo.toml")).expect("a manifest");
+    let members = manifest.lines().find(|line| line.starts_with("members")).expect("members");
+    let members = members.split('"').skip(1).step_by(2);
+    let dockerfile = read("docker/Dockerfile");
+    let copied = dockerfile.split_whitespace().filter(|word| word.starts_with("deploy/"));
+    // The first is the command that the comment at the top tells.
+    let copied = copied.filter(|word| !word.ends_with("Dockerfile"));
+    for path in members.chain(copied).chain(["Cargo.toml", "Cargo.lock", "wit"]) {
+        let within = |allowed: &&str| Path::new(path).starts_with(allowed);
+        assert!(allowed.iter().any(within), ".dockerignore keeps {path} out");
+    }
+}
+
+/// Whether a shell can read it: to run it takes root and a quarter of an hour.
+#[test]
+fn the_script_that_tries_the_image_is_one() {
+    let read = Command::new("sh").arg("-n").arg(deploy("docker/try")).output().expect("a shell");
+    assert!(read.status.success(), "{}", String::from_utf8_lossy(&read.stderr));
+}
+
 /// As `make deb` makes it, but without compressing, which would take a minute.
 #[test]
 fn the_debian_package_holds_a_host_that_runs() {
