@@ -147,6 +147,11 @@ async fn destinations_sources_plugins_stats_and_audit() {
     assert!(out.contains("filter  in force  0.1.0"), "{out}");
     let out = run(&["stats"]);
     assert!(out.contains("events kept   1 ("), "{out}");
+    assert_eq!(run(&["ready"]), "ready\n");
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr();
+    let nobody = format!("http://{}", nobody.expect("bound"));
+    let (code, _, err) = host.run(&["--host", &nobody, "ready"]);
+    assert!(code == 1 && err.contains("can't reach the host"), "{err}");
     let out = run(&["audit", "--action", "disable"]);
     assert!(out.contains("local  200  POST /destinations/ci/disable"), "{out}");
     assert_eq!(out.lines().count(), 1, "{out}");

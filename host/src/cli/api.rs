@@ -20,6 +20,8 @@ use crate::signing::Secret;
 
 /// How long a command waits for the host's answer to begin.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// And for whether it is ready: what asks, asks again.
+const BRIEF: Duration = Duration::from_secs(5);
 /// And for one that copies gigabytes.
 const LONG: Duration = Duration::from_secs(4 * 3_600);
 
@@ -159,12 +161,7 @@ impl Api {
         }
         let text = body.map(Value::to_string).unwrap_or_default();
         let request = request.header("content-type", "application/json").body(text.into())?;
-        let asked = tokio::time::timeout(patience, self.client.request(request)).await;
-        let answer = asked
-            .with_context(|| format!("no answer from {} within {patience:?}", self.base))?
-            .with_context(|| {
-                format!("can't reach the host at {}: is `hookwright serve` running?", self.base)
-            })?;
+        let answer = self.reach(request, patience).await?;
         if answer.status().is_success() {
             return Ok(answer);
         }
@@ -173,6 +170,25 @@ impl Api {
         let problem: Value = serde_json::from_slice(&bytes).unwrap_or_default();
         let detail = problem["detail"].as_str().unwrap_or("the host refused").to_owned();
         Err(Refused { status, detail }.into())
+    }
+
+    /// Whether the host takes events. Asks for no token.
+    pub(super) async fn is_ready(&self) -> anyhow::Result<bool> {
+        let request = Request::get(format!("{}/readyz", self.base)).body(Full::default())?;
+        Ok(self.reach(request, BRIEF).await?.status().is_success())
+    }
+
+    async fn reach(
+        &self,
+        request: Request<Full<Bytes>>,
+        patience: Duration,
+    ) -> anyhow::Result<http::Response<Incoming>> {
+        let asked = tokio::time::timeout(patience, self.client.request(request)).await;
+        asked
+            .with_context(|| format!("no answer from {} within {patience:?}", self.base))?
+            .with_context(|| {
+                format!("can't reach the host at {}: is `hookwright serve` running?", self.base)
+            })
     }
 }
 

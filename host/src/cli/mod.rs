@@ -13,6 +13,7 @@ mod pages;
 mod paint;
 pub mod plugin;
 mod plugins;
+mod ready;
 mod rejected;
 mod replay;
 mod replays;
@@ -97,6 +98,8 @@ enum Command {
     Plugins,
     /// The host in figures: backlog, rates, lag.
     Stats,
+    /// Tell whether the host takes events: exit code 0 where it does. Needs no token.
+    Ready,
     /// Show who changed what and when.
     Audit(audit::Args),
     /// Show what the running host logs, or change it.
@@ -151,6 +154,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Sources(args) => sources::run(&host, json, &args),
         Command::Plugins => plugins::run(&host, json),
         Command::Stats => stats::run(&host, json),
+        Command::Ready => ready::run(&host, json),
         Command::Audit(args) => audit::run(&host, json, &args),
         Command::Log(args) => log::run(&host, json, &args),
         Command::Token(command) => token::run(&command, json),
