@@ -52,7 +52,7 @@ setup: ## Install what is missing (Debian: by apt-get).
 setup-tests:
 	@./.ci/setup tests
 
-languages: setup $(HOST) ## Test plugins in JavaScript, Python and C by their real tools.
+languages: setup $(HOST) ## Test plugins in JavaScript, TypeScript, Python and C by their real tools.
 	@./.ci/languages
 	$(CARGO) test -p hookwright-tests --test languages
 

@@ -22,7 +22,8 @@ fn tool(path: &str) -> PathBuf {
 /// Where they are not installed, with the command that installs them.
 pub fn with_tools(language: &str, folder: &Path) -> Command {
     let modules = folder.join("node_modules");
-    if language == "js" && folder.join("package.json").exists() && !modules.exists() {
+    if matches!(language, "js" | "ts") && folder.join("package.json").exists() && !modules.exists()
+    {
         std::os::unix::fs::symlink(tool("js/node_modules"), modules).expect("a link");
     }
     let mut command = Command::new(artifact("hookwright"));

@@ -93,6 +93,9 @@ async fn every_command_runs() {
             | ["hookwright", "plugin", "inspect" | "bench" | "replay", ..]
             | ["hookwright", "plugin", "check", "plugins-built/only-pushes.wasm"]
             | ["cp", "plugins-built/only-pushes.wasm", "../plugins/"] => {}
+            // `languages.rs` runs the project; its tools are those of `make languages`.
+            ["hookwright", "plugin", "new", "only-pushes", "--lang", "ts"] | ["npm", "install"] => {
+            }
             ["hookwright", "tail", ..] => tail(&host, &words[1..]).await,
             // `listen.rs` runs this.
             ["hookwright", "listen", "--forward", ..] => {}

@@ -16,8 +16,9 @@ use super::workspace::{Plugin, Workspace, group};
 /// below the MiB that a pool keeps resident.
 const FLAGS: &str = "-Clink-arg=-zstack-size=131072";
 
-/// Builds plugins: a cargo project, or one of JavaScript (package.json) or Python
-/// (pyproject.toml) with the tool that its README names.
+/// Builds plugins: a cargo project, or one of JavaScript (package.json), TypeScript
+/// (a plugin.ts beside it), Python (pyproject.toml) or C (plugin.toml) with the tool
+/// that its README names.
 ///
 /// For Rust it uses the active toolchain with the target wasm32-wasip2 or
 /// wasm32-unknown-unknown, or one with the standard library's source

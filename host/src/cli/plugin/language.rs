@@ -5,8 +5,8 @@ use std::process::Command;
 use anyhow::{Context as _, Result, bail};
 use serde::Deserialize;
 
-use super::c;
 use super::toolchain::clean;
+use super::{c, typescript};
 
 /// The versions that this Hookwright is tested with; a project may pin another.
 pub(super) const COMPONENTIZE_PY: &str = "0.25.1";
@@ -25,6 +25,8 @@ pub(crate) enum Language {
     Rust,
     /// JavaScript, by componentize-js
     Js,
+    /// TypeScript, by tsc and componentize-js
+    Ts,
     /// Python, by componentize-py
     Python,
     /// C, by clang
@@ -35,11 +37,14 @@ pub(crate) enum Language {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Tool {
     ComponentizeJs,
+    /// The TypeScript compiler, then componentize-js.
+    Tsc,
     ComponentizePy,
     Clang,
 }
 
-/// The one file that tells a project's tool and holds its name.
+/// The one file that tells a project's tool and holds its name; beside package.json a plugin.ts
+/// tells JavaScript and TypeScript apart.
 const MARKS: [(&str, Tool); 3] = [
     ("package.json", Tool::ComponentizeJs),
     ("pyproject.toml", Tool::ComponentizePy),
@@ -102,7 +107,7 @@ fn read(tool: Tool, text: &str) -> Result<(String, Option<String>)> {
             let all: PluginToml = toml::from_str(text)?;
             (all.name, all.world)
         }
-        Tool::ComponentizeJs => {
+        Tool::ComponentizeJs | Tool::Tsc => {
             let all: PackageJson = serde_json::from_str(text)?;
             (all.name, world(all.hookwright))
         }
@@ -120,16 +125,18 @@ impl Project {
         }
         let mark = MARKS.iter().find(|(file, _)| folder.join(file).is_file());
         let Some((file, tool)) = mark else { return Ok(None) };
+        let typed = *tool == Tool::ComponentizeJs && folder.join(typescript::SOURCE).is_file();
+        let tool = if typed { Tool::Tsc } else { *tool };
         let path = folder.join(file);
         let shown = path.display();
         let text = std::fs::read_to_string(&path).with_context(|| format!("can't read {shown}"))?;
-        let (name, world) = read(*tool, &text).with_context(|| shown.to_string())?;
+        let (name, world) = read(tool, &text).with_context(|| shown.to_string())?;
         let name: crate::model::Name =
             name.parse().with_context(|| format!("the name in {shown}"))?;
         Ok(Some(Self {
             name: name.to_string(),
             folder: folder.canonicalize()?,
-            tool: *tool,
+            tool,
             world: world.unwrap_or_else(|| WORLD.to_owned()),
         }))
     }
@@ -140,7 +147,11 @@ impl Project {
     /// When the tool is missing, with the command that installs it, or when it fails.
     pub(super) fn build(&self, out: &Path) -> Result<String> {
         let (mut command, tool) = match self.tool {
-            Tool::ComponentizeJs => self.javascript(out)?,
+            Tool::ComponentizeJs => self.javascript("./plugin.js", out)?,
+            Tool::Tsc => {
+                let module = typescript::compile(&self.folder, &self.world)?;
+                self.javascript(&module, out)?
+            }
             Tool::ComponentizePy => self.python(out)?,
             Tool::Clang => c::compiler(&self.folder, &self.world, out)?,
         };
@@ -148,7 +159,7 @@ impl Project {
         if !done.success() {
             bail!("{tool} makes no component of {}; see above", self.name);
         }
-        Ok(tool)
+        Ok(if self.tool == Tool::Tsc { format!("tsc and {tool}") } else { tool })
     }
 
     fn python(&self, out: &Path) -> Result<(Command, String)> {
@@ -169,20 +180,27 @@ impl Project {
         Ok((command, tool.display().to_string()))
     }
 
-    fn javascript(&self, out: &Path) -> Result<(Command, String)> {
-        if on_path("node").is_none() {
-            bail!(
-                "node is missing: install Node.js 20 or newer (Debian: apt-get install nodejs npm)"
-            );
-        }
+    fn javascript(&self, module: &str, out: &Path) -> Result<(Command, String)> {
+        node_is_there()?;
         if !self.folder.join("node_modules/@bytecodealliance/componentize-js").is_dir() {
             bail!("componentize-js is missing: run `npm install` in {}", self.folder.display());
         }
         let mut command = clean(Path::new("node"), &self.folder);
-        let arguments = ["--input-type=module", "-e", BUILD_JS, "./plugin.js", "wit", &self.world];
+        let arguments = ["--input-type=module", "-e", BUILD_JS, module, "wit", &self.world];
         command.args(arguments).arg(out);
         Ok((command, "componentize-js".to_owned()))
     }
+}
+
+/// What the tools of JavaScript and TypeScript run on.
+///
+/// # Errors
+/// Where it is missing, with the command that installs it.
+pub(super) fn node_is_there() -> Result<()> {
+    if on_path("node").is_none() {
+        bail!("node is missing: install Node.js 20 or newer (Debian: apt-get install nodejs npm)");
+    }
+    Ok(())
 }
 
 /// The program of that name on the path.
@@ -213,6 +231,9 @@ mod tests {
         assert_eq!(project.world, "w");
         write("package.json", "{\"name\": \"a\"}");
         assert_eq!(found().unwrap().unwrap().world, WORLD);
+        assert_eq!(found().unwrap().unwrap().tool, Tool::ComponentizeJs);
+        write("plugin.ts", "");
+        assert_eq!(found().unwrap().unwrap().tool, Tool::Tsc);
         write("package.json", "{\"name\": \"../x\"}");
         let error = format!("{:#}", found().unwrap_err());
         assert!(error.contains("package.json"), "{error}");

@@ -5,6 +5,7 @@ mod c;
 mod cases;
 mod check;
 mod component;
+mod declarations;
 mod engine;
 mod history;
 mod inspect;
@@ -15,6 +16,7 @@ mod sdk;
 mod settings_page;
 mod tally;
 mod toolchain;
+mod typescript;
 mod workspace;
 
 use std::path::Path;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 
 use super::language::{COMPONENTIZE_JS, COMPONENTIZE_PY, CONTRACT, Language, WORLD};
-use super::{c, sdk};
+use super::{c, sdk, typescript};
 use crate::model::Name;
 
 macro_rules! template {
@@ -26,6 +26,14 @@ const JS: [(&str, &str); 5] = [
     ("plugin.js", template!("js/plugin.js")),
     ("README.md", template!("js/README.md")),
     (".gitignore", template!("js/gitignore")),
+    ("cases/defaults.toml", template!("cases/slow.toml")),
+];
+const TS: [(&str, &str); 6] = [
+    ("package.json", template!("ts/package.json")),
+    ("tsconfig.json", template!("ts/tsconfig.json")),
+    ("plugin.ts", template!("ts/plugin.ts")),
+    ("README.md", template!("ts/README.md")),
+    (".gitignore", template!("ts/gitignore")),
     ("cases/defaults.toml", template!("cases/slow.toml")),
 ];
 const PYTHON: [(&str, &str); 5] = [
@@ -81,6 +89,7 @@ pub(super) fn run(args: &NewArgs) -> Result<()> {
     let (files, componentize, first): (&[(&str, &str)], _, _) = match args.lang {
         Language::Rust => (&RUST, "", "cargo test".to_owned()),
         Language::Js => (&JS, COMPONENTIZE_JS, "npm install".to_owned()),
+        Language::Ts => (&TS, COMPONENTIZE_JS, "npm install".to_owned()),
         Language::Python => {
             let pip = format!(".venv/bin/pip install componentize-py=={COMPONENTIZE_PY}");
             (&PYTHON, COMPONENTIZE_PY, format!("python3 -m venv .venv && {pip}"))
@@ -89,7 +98,8 @@ pub(super) fn run(args: &NewArgs) -> Result<()> {
     };
     for (path, text) in files.iter().chain(&CASES) {
         let text = text.replace("{{name}}", &name).replace("{{crate}}", &name.replace('-', "_"));
-        write(&folder.join(path), &text.replace("{{componentize}}", componentize))?;
+        let text = text.replace("{{componentize}}", componentize);
+        write(&folder.join(path), &text.replace("{{typescript}}", typescript::TYPESCRIPT))?;
     }
     if args.lang == Language::Rust {
         for (path, text) in sdk::files()? {
@@ -98,9 +108,11 @@ pub(super) fn run(args: &NewArgs) -> Result<()> {
     } else {
         write(&folder.join("wit/types.wit"), CONTRACT)?;
     }
-    if args.lang == Language::C {
-        // So that an editor knows the names before the first build.
-        c::bindings(&folder, WORLD)?;
+    // So that an editor knows the names before the first build.
+    match args.lang {
+        Language::C => c::bindings(&folder, WORLD)?,
+        Language::Ts => typescript::bindings(&folder, WORLD)?,
+        Language::Rust | Language::Js | Language::Python => {}
     }
     let folder = folder.display();
     writeln!(
@@ -145,6 +157,7 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let all = [
             (Language::Js, "package.json"),
+            (Language::Ts, "bindings/plugin.d.ts"),
             (Language::Python, "plugin.py"),
             (Language::C, "bindings/plugin.h"),
         ];
