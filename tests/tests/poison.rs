@@ -79,6 +79,40 @@ async fn an_event_that_kills_the_host_three_times_is_parked() {
     host.settled(DEADLINE).await;
 }
 
+/// Two of them do not protect each other: what is known of one is not forgotten
+/// before its row says that it is parked.
+#[tokio::test(flavor = "multi_thread")]
+async fn regression_two_events_that_kill_the_host_are_both_parked() {
+    let sink = Receiver::good().await;
+    let mut host = start(&sink).await;
+    let both = [post(&host, "bad").await, post(&host, "bad").await];
+    let mut deaths = 0;
+    loop {
+        let killed = eventually("one is in hand, or both are parked", DEADLINE, || async {
+            let page = host.client.get(host.admin(), "/metrics").await.ok()?;
+            let idle =
+                String::from_utf8_lossy(&page.body).contains("\nhookwright_plugin_instances 0\n");
+            let mut parked = true;
+            for id in &both {
+                parked &= host.api(&format!("events/{id}")).await.ok()?["state"] == "parked";
+            }
+            (!idle || parked).then_some(!parked)
+        })
+        .await;
+        if !killed {
+            break;
+        }
+        host.kill();
+        deaths += 1;
+        assert!(deaths <= 6, "they go on killing the host");
+        host.launch().await;
+    }
+    for id in &both {
+        let reason = shown(&host, id, "parked").await["reason"].to_string();
+        assert!(reason.contains("the host died"), "{reason}");
+    }
+}
+
 /// "Strikes by plugin": a version that kills the host with one event after the
 /// other gets no more of them, until another takes its place or a person stops
 /// the host in an orderly way.

@@ -118,11 +118,16 @@ impl App {
         let compiler = setup.compiler.unwrap_or(Compiler::InProcess);
         let started = match open_plugins(&config, compiler, store.clone(), &clock).await {
             Ok(plugins) => {
+                let opened = plugins.clone();
                 let started =
                     Self::start_parts(&config, &work, &clock, store.clone(), &handoffs, plugins);
                 let listens = ingress_listener.address();
                 let log = setup.log.clone();
-                started.await.map(|parts| Parts { tls: tls.clone(), listens, log, ..parts })
+                let started = started.await;
+                if started.is_err() {
+                    opened.undo();
+                }
+                started.map(|parts| Parts { tls: tls.clone(), listens, log, ..parts })
             }
             Err(error) => Err(error),
         };
@@ -320,14 +325,27 @@ async fn open_plugins(
     store: Arc<dyn Store>,
     clock: &Clock,
 ) -> anyhow::Result<Plugins> {
-    let kept = tokio::task::spawn_blocking(move || store.state()).await;
-    let kept = kept.context("reading the plugins' state panicked")?;
-    let state = State::new(clock.clone(), kept.context("the plugins' state")?);
-    let mut options = options::engine(config, compiler, state);
-    let hands = Hands::open(&config.data_dir, clock.now_ms()).context("events in hand")?;
-    options.hands = Some(Arc::new(hands));
-    options.fetch = Some(Arc::new(outside::Outside::new().context("requests of plugins")?));
-    Ok(Plugins::open(options, options::specs(config))?)
+    let (folder, now_ms) = (config.data_dir.clone(), clock.now_ms());
+    let read = tokio::task::spawn_blocking(move || {
+        let kept = store.state().context("the plugins' state")?;
+        // The clock may have stepped back since the newest event came.
+        let newest = store::EventQuery { limit: 1, ..store::EventQuery::default() };
+        let newest = store.events(&newest).context("the newest event")?;
+        let newest_ms = newest.first().map_or(0, |event| event.id.millis());
+        let hands = Hands::open(&folder, now_ms.max(newest_ms.saturating_add(1)));
+        anyhow::Ok((kept, Arc::new(hands.context("events in hand")?)))
+    });
+    let (kept, hands) = read.await.context("reading what plugins left panicked")??;
+    let opened = outside::Outside::new().context("requests of plugins").and_then(|fetch| {
+        let mut options = options::engine(config, compiler, State::new(clock.clone(), kept));
+        options.hands = Some(hands.clone());
+        options.fetch = Some(Arc::new(fetch));
+        Ok(Plugins::open(options, options::specs(config))?)
+    });
+    if opened.is_err() {
+        hands.undo();
+    }
+    opened
 }
 
 async fn open_store(

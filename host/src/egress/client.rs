@@ -128,12 +128,16 @@ impl Client {
 /// Ends where no answer begins within the time after the request. Over HTTP/2
 /// only: there answers overlap, so the connection can't tell; over HTTP/1.1 it does.
 async fn silence(
-    connection: CaptureConnection,
+    mut connection: CaptureConnection,
     taken: oneshot::Receiver<()>,
     time: Duration,
 ) -> Cut {
     let all_taken = taken.await.is_ok();
-    let is_h2 = connection.connection_metadata().as_ref().is_some_and(Connected::is_negotiated_h2);
+    // An empty body is taken before there is a connection.
+    let is_h2 = {
+        let metadata = connection.wait_for_connection_metadata().await;
+        metadata.as_ref().is_some_and(Connected::is_negotiated_h2)
+    };
     if !(all_taken && is_h2) {
         return std::future::pending().await;
     }

@@ -162,9 +162,16 @@ pub(super) struct Means {
 }
 
 impl Means {
-    /// Without a way out of the host.
-    fn offline(&self) -> Self {
-        Self { reach: self.reach.as_ref().map(Reach::offline), ..self.clone() }
+    /// Without a way out of the host; a preview has no part in instances that are kept either.
+    fn aimed(&self, aim: Aim) -> Self {
+        let own = self.clone();
+        match aim {
+            Aim::Decide => own,
+            Aim::Shadow => Self { reach: own.reach.as_ref().map(Reach::offline), ..own },
+            Aim::Preview => {
+                Self { reach: own.reach.as_ref().map(Reach::offline), pool: None, ..own }
+            }
+        }
     }
 }
 
@@ -174,6 +181,7 @@ pub(super) struct Begin {
     pub(super) limits: Limits,
     pub(super) log: Arc<Log>,
     means: Means,
+    aim: Aim,
     body: Bytes,
     id: EventId,
     received_ms: u64,
@@ -185,10 +193,8 @@ impl Begin {
             code: setup.code.clone(),
             limits: *setup.limits,
             log: log.clone(),
-            means: match call.aim {
-                Aim::Decide => setup.means.clone(),
-                Aim::Shadow | Aim::Preview => setup.means.offline(),
-            },
+            means: setup.means.aimed(call.aim),
+            aim: call.aim,
             body: call.body.clone(),
             id: call.event.id,
             received_ms: call.event.received_ms(),
@@ -202,7 +208,8 @@ impl Begin {
             guest.wasi = Some(Box::new(Wasi::new(self.received_ms, seed, &self.log)));
         }
         let means = &self.means;
-        guest.changes = means.space.clone().map(|space| Box::new(Changes::new(space)));
+        let apart = self.aim == Aim::Preview;
+        guest.changes = means.space.clone().map(|space| Box::new(Changes::new(space, apart)));
         guest.reach = means.reach.clone();
         guest.replies = means.responds.then_some(None);
         guest
@@ -238,9 +245,10 @@ pub(super) async fn call(
         Err(panic @ Overrun::Panic) => Err(Fault::Host(panic.to_string())),
     };
     let (digest, took) = (None, started.elapsed());
-    setup
-        .pace
-        .note(took, result.as_ref().err().is_some_and(|fault: &Fault| fault.limit().is_some()));
+    if call.aim != Aim::Preview {
+        let stopped = result.as_ref().err().and_then(Fault::limit).is_some();
+        setup.pace.note(took, stopped);
+    }
     Answer { digest, took, memory, log: lines, result, changes, reply, requests }
 }
 

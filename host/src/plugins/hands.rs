@@ -38,6 +38,8 @@ pub struct Hands {
     /// Whether there are suspects; where there are none, an event costs one look at this.
     suspects: AtomicBool,
     alone: Arc<tokio::sync::Mutex<()>>,
+    /// The end was orderly.
+    closed: AtomicBool,
 }
 
 /// Places in the file that hold no mark.
@@ -63,30 +65,32 @@ pub(super) struct Hand {
     place: u32,
 }
 
-/// What is to be done with an event before it goes through its plugins.
-pub enum Suspicion {
-    None,
-    /// It goes alone, and is free once it is through.
-    Alone(Alone),
-    /// It is parked, for this reason.
-    Guilty(String),
-}
-
-/// A suspect's turn.
-pub struct Alone {
+/// An event that was in hand when the host died, and its turn: suspects go one
+/// at a time. It stays one until it is told otherwise.
+pub struct Suspect {
     hands: Arc<Hands>,
     event: EventId,
+    guilty: Option<String>,
     _turn: OwnedMutexGuard<()>,
 }
 
-impl Drop for Alone {
-    fn drop(&mut self) {
+impl Suspect {
+    /// Why it may not go through its plugins again.
+    pub fn guilty(&self) -> Option<&str> {
+        self.guilty.as_deref()
+    }
+
+    /// Its routing has ended and is in its row: earlier than that, it could kill
+    /// again and nothing would be known of the times before. A person who
+    /// replays it gives it all its tries again. Blocks.
+    pub fn clear(self) {
         self.hands.forget(self.event);
     }
 }
 
 impl Hands {
     /// Reads what the last run left in the data directory, and begins this one.
+    /// Events that came before `now_ms` are those of before.
     ///
     /// # Errors
     /// Where the files can't be read or written.
@@ -97,6 +101,10 @@ impl Hands {
         };
         let left = read(&dir.join(MARKS)).map_err(failed(MARKS))?;
         let mut strikes = Strikes::default();
+        if left.is_none() {
+            // Of an end that was orderly, but for what came after it.
+            let _ = fs::remove_file(dir.join(STRIKES));
+        }
         if let Some(left) = &left {
             let kept = read(&dir.join(STRIKES)).map_err(failed(STRIKES))?.unwrap_or_default();
             // What can't be understood tells nothing.
@@ -118,13 +126,22 @@ impl Hands {
             strikes: Mutex::new(strikes),
             suspects,
             alone: Arc::default(),
+            closed: AtomicBool::new(false),
         })
     }
 
     /// After an orderly end there is nothing to remember.
     pub(super) fn close(&self) {
+        self.closed.store(true, Ordering::SeqCst);
         for name in [STRIKES, MARKS] {
             let _ = fs::remove_file(self.dir.join(name));
+        }
+    }
+
+    /// The host did not start, so it did not die either.
+    pub fn undo(&self) {
+        if self.watch_to_ms == 0 {
+            self.close();
         }
     }
 
@@ -153,25 +170,29 @@ impl Hands {
         }
     }
 
-    /// How the event stands, and its turn where it must go alone.
-    pub(super) async fn suspicion(self: &Arc<Self>, event: EventId) -> Suspicion {
-        if !self.suspects.load(Ordering::Relaxed) {
-            return Suspicion::None;
+    /// Waits for its turn where the event is a suspect.
+    pub(super) async fn suspect(self: &Arc<Self>, event: EventId) -> Option<Suspect> {
+        let guilty = match self.standing(event) {
+            Standing::Free => return None,
+            Standing::Suspect => None,
+            Standing::Guilty(why) => Some(why),
+        };
+        let _turn = self.alone.clone().lock_owned().await;
+        if let Some(why) = &guilty {
+            tracing::error!(%event, why, "a poison event is parked");
+            counter!(POISON_EVENTS).increment(1);
         }
-        let standing = self.strikes.lock().standing(&event.to_string());
-        match standing {
-            Standing::Free => Suspicion::None,
-            Standing::Suspect => {
-                let _turn = self.alone.clone().lock_owned().await;
-                Suspicion::Alone(Alone { hands: self.clone(), event, _turn })
-            }
-            Standing::Guilty(why) => {
-                tracing::error!(%event, why, "a poison event is parked");
-                counter!(POISON_EVENTS).increment(1);
-                // A person who replays it gives it all its tries again.
-                self.forget(event);
-                Suspicion::Guilty(why)
-            }
+        Some(Suspect { hands: self.clone(), event, guilty, _turn })
+    }
+
+    pub(super) fn is_suspect(&self, event: EventId) -> bool {
+        self.standing(event) != Standing::Free
+    }
+
+    fn standing(&self, event: EventId) -> Standing {
+        match self.suspects.load(Ordering::Relaxed) {
+            false => Standing::Free,
+            true => self.strikes.lock().standing(&event.to_string()),
         }
     }
 
@@ -180,12 +201,17 @@ impl Hands {
         self.strikes.lock().condemned(&version(plugin, digest))
     }
 
+    /// One at a time: whoever calls it has the suspects' turn.
     fn forget(&self, event: EventId) {
-        let mut strikes = self.strikes.lock();
-        if !strikes.forget(&event.to_string()) {
+        let strikes = {
+            let mut strikes = self.strikes.lock();
+            strikes.forget(&event.to_string());
+            self.suspects.store(strikes.suspects().next().is_some(), Ordering::Relaxed);
+            strikes.clone()
+        };
+        if self.closed.load(Ordering::SeqCst) {
             return;
         }
-        self.suspects.store(strikes.suspects().next().is_some(), Ordering::Relaxed);
         if let Err(error) = write(&self.dir, &strikes) {
             let path = self.dir.join(STRIKES);
             tracing::warn!(path = %path.display(), %error, "an event stays under suspicion");
@@ -263,29 +289,62 @@ mod tests {
         assert!(take(&hands, 3).is_some_and(|three| three.place == 1), "the place is free again");
         std::mem::forget(one);
         let hands = open(&dir);
-        assert!(matches!(hands.suspicion(event(2).id).await, Suspicion::None));
-        let Suspicion::Alone(alone) = hands.suspicion(event(1).id).await else { panic!() };
-        std::mem::forget((take(&hands, 1), alone));
+        assert!(hands.suspect(event(2).id).await.is_none());
+        let suspect = hands.suspect(event(1).id).await.unwrap();
+        assert_eq!(suspect.guilty(), None);
+        std::mem::forget((take(&hands, 1), suspect));
         let hands = open(&dir);
-        let Suspicion::Guilty(why) = hands.suspicion(event(1).id).await else { panic!() };
+        let suspect = hands.suspect(event(1).id).await.unwrap();
+        let why = suspect.guilty().unwrap();
         assert!(why.ends_with("the plugin 010101010101 p had it in hand"), "{why}");
-        assert!(matches!(hands.suspicion(event(1).id).await, Suspicion::None), "a replay");
-        assert!(matches!(open(&dir).suspicion(event(1).id).await, Suspicion::None));
+        suspect.clear();
+        assert!(hands.suspect(event(1).id).await.is_none(), "a replay");
+        assert!(open(&dir).suspect(event(1).id).await.is_none());
+    }
+
+    #[tokio::test]
+    async fn regression_what_is_not_in_its_row_yet_stays_a_suspect() {
+        let dir = tempfile::tempdir().unwrap();
+        open(&dir);
+        std::mem::forget(take(&open(&dir), 1));
+        let hands = open(&dir);
+        drop(hands.suspect(event(1).id).await);
+        assert!(hands.is_suspect(event(1).id), "it asked for another try, say");
+        std::mem::forget(take(&hands, 1));
+        let hands = open(&dir);
+        drop(hands.suspect(event(1).id).await);
+        assert!(open(&dir).suspect(event(1).id).await.unwrap().guilty().is_some());
     }
 
     #[tokio::test]
     async fn one_that_goes_through_is_free_and_an_orderly_end_forgets_all() {
         let dir = tempfile::tempdir().unwrap();
         open(&dir);
-        std::mem::forget(take(&open(&dir), 1).unwrap());
+        std::mem::forget([take(&open(&dir), 1), take(&open(&dir), 2)]);
+        std::mem::forget(take(&open(&dir), 1));
         let hands = open(&dir);
-        drop(hands.suspicion(event(1).id).await);
-        assert!(matches!(hands.suspicion(event(1).id).await, Suspicion::None));
-        std::mem::forget(take(&hands, 2).unwrap());
-        open(&dir).close();
+        hands.suspect(event(1).id).await.unwrap().clear();
+        assert!(hands.suspect(event(1).id).await.is_none());
+        std::mem::forget(take(&hands, 2));
         let hands = open(&dir);
-        assert!(matches!(hands.suspicion(event(2).id).await, Suspicion::None));
+        let late = hands.suspect(event(2).id).await.unwrap();
+        hands.close();
+        late.clear();
+        assert!(!dir.path().join(STRIKES).exists() && !dir.path().join(MARKS).exists());
+        let hands = open(&dir);
+        assert!(hands.suspect(event(2).id).await.is_none());
         assert!(take(&hands, 2).is_none());
+    }
+
+    #[test]
+    fn a_start_that_failed_is_no_death() {
+        let dir = tempfile::tempdir().unwrap();
+        open(&dir).undo();
+        assert!(take(&open(&dir), 1).is_none());
+        let hands = open(&dir);
+        std::mem::forget(take(&hands, 1));
+        hands.undo();
+        assert!(open(&dir).is_suspect(event(1).id), "but it forgives none");
     }
 
     #[tokio::test]
@@ -295,11 +354,11 @@ mod tests {
         let hands = open(&dir);
         std::mem::forget([take(&hands, 1), take(&hands, 2)]);
         let hands = open(&dir);
-        let first = hands.suspicion(event(1).id).await;
-        let mut second = Box::pin(hands.suspicion(event(2).id));
+        let first = hands.suspect(event(1).id).await;
+        let mut second = Box::pin(hands.suspect(event(2).id));
         assert!(futures_util::poll!(&mut second).is_pending());
         drop(first);
-        assert!(matches!(second.await, Suspicion::Alone(_)));
+        assert!(second.await.is_some());
     }
 
     #[test]

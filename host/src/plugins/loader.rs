@@ -86,18 +86,33 @@ impl Forge {
         native: &Native,
         config_json: String,
     ) -> wasmtime::Result<Arc<Code>> {
-        // SAFETY: the bytes come from our own compiler, either from its pipe
-        // or from a directory that only this user can write to, with a checksum.
-        // Files there are replaced and deleted, but never written to.
-        let component = unsafe {
-            match native {
-                Native::Kept(file) => Component::deserialize_file(&self.engine, file),
-                Native::Bytes(bytes) => Component::deserialize(&self.engine, bytes),
-            }
-        }?;
+        let component = match native {
+            Native::Kept(file) => self.mapped(file, report.native_size)?,
+            Native::Bytes(bytes) => self.copied(bytes)?,
+        };
         let init = report.snapshot_size.is_none().then_some(config_json);
         let wants_wasi = gate::wants_wasi(&report.shape.imports);
         Ok(Arc::new(Code::new(&self.linkers, &component, wants_wasi, init)?))
+    }
+
+    fn mapped(&self, file: &Path, size: u64) -> wasmtime::Result<Component> {
+        // SAFETY: the bytes come from our own compiler, and from a directory that
+        // only this user can write to, with a checksum. Files there are replaced
+        // and deleted, but never written to.
+        let mapped = unsafe { Component::deserialize_file(&self.engine, file) };
+        mapped.or_else(|error| {
+            // On a file system without `exec` code can't be mapped, but copied.
+            let mut bytes = Vec::new();
+            std::fs::File::open(file)?.take(size).read_to_end(&mut bytes)?;
+            let copied = self.copied(&bytes)?;
+            tracing::debug!(file = %file.display(), %error, "native code is copied, not mapped");
+            Ok(copied)
+        })
+    }
+
+    fn copied(&self, bytes: &[u8]) -> wasmtime::Result<Component> {
+        // SAFETY: as above, or straight from the compiler's pipe.
+        unsafe { Component::deserialize(&self.engine, bytes) }
     }
 }
 

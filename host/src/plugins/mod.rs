@@ -42,7 +42,7 @@ pub use compile::{Compiler, compile_child_main};
 pub use entry::{CandidateStatus, Status};
 pub use fault::Fault;
 pub use gate::{GateError, inspect};
-pub use hands::{Alone, Hands, HandsError, Suspicion};
+pub use hands::{Hands, HandsError, Suspect};
 pub use health::{Quarantine, Quarantined};
 pub use http::{Fetch, FetchError, Fetching, Incoming, Outgoing, check_grant, check_url};
 pub use kv::{Changes, State};

@@ -109,7 +109,10 @@ impl Pinned {
         old: &Answer,
     ) {
         let plugin = entry.spec.name.clone();
-        let Some(place) = trial.place() else {
+        // It would go on after its event's turn is over.
+        let suspect =
+            self.inner.floor.hands().is_some_and(|hands| hands.is_suspect(asked.event.id));
+        let Some(place) = trial.place().filter(|_| !suspect) else {
             trial.skipped(&plugin, new.digest());
             return;
         };

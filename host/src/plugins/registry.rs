@@ -9,7 +9,7 @@ use futures_util::{StreamExt as _, stream};
 use super::cache::{Cache, CacheError};
 use super::engine::{self, Purpose};
 use super::entry::{Entry, Status, announce};
-use super::hands::Suspicion;
+use super::hands::Suspect;
 use super::kv::State;
 use super::loader::{LoadError, Loader};
 use super::pinned::{Pin, Pinned};
@@ -240,11 +240,15 @@ impl Plugins {
         self.0.loader.state()
     }
 
-    /// Whether the event may go through its plugins, after the host died with it in hand.
-    pub async fn suspicion(&self, event: EventId) -> Suspicion {
-        match self.0.floor.hands() {
-            Some(hands) => hands.suspicion(event).await,
-            None => Suspicion::None,
+    /// Where the host died with the event in hand: waits for its turn.
+    pub async fn suspect(&self, event: EventId) -> Option<Suspect> {
+        self.0.floor.hands()?.suspect(event).await
+    }
+
+    /// To be called where the host did not start after all.
+    pub fn undo(&self) {
+        if let Some(hands) = self.0.floor.hands() {
+            hands.undo();
         }
     }
 

@@ -32,7 +32,7 @@ pub(super) struct Strikes {
     plugins: BTreeMap<String, Blame>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Suspect {
     plugin: String,
     strikes: u32,
@@ -54,29 +54,27 @@ pub(super) enum Standing {
 }
 
 impl Strikes {
-    /// Counts a death of the host. Suspects go alone, so where one of them was
-    /// in hand it is to blame, and what was beside it is not.
+    /// Counts a death of the host: a strike for each event that was in hand,
+    /// since any of them may be the cause, those that are new to it too. A
+    /// plugin has one where nothing else was in hand.
     pub(super) fn blame(&mut self, marks: &[Mark]) {
-        let known: Vec<&Mark> =
-            marks.iter().filter(|mark| self.events.contains_key(&mark.event)).collect();
-        let blamed = if known.is_empty() { marks.iter().collect() } else { known };
-        let alone = blamed.iter().all(|mark| mark.event == blamed[0].event);
-        let mut counted = BTreeSet::new();
-        for mark in blamed {
-            // Two versions may have it in hand, one of them as a shadow.
-            if !counted.insert(&mark.event) {
-                continue;
-            }
-            let suspect = self.events.entry(mark.event.clone());
-            let suspect = suspect.or_insert_with(|| Suspect { plugin: String::new(), strikes: 0 });
-            suspect.plugin.clone_from(&mark.plugin);
-            suspect.strikes = suspect.strikes.saturating_add(1);
-            if alone {
-                let blame = self.plugins.entry(mark.plugin.clone()).or_default();
-                blame.strikes = blame.strikes.saturating_add(1);
-                blame.events.insert(mark.event.clone());
-            }
+        let mut hands: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+        for mark in marks {
+            // Two versions may have one event in hand, one of them as a shadow.
+            hands.entry(&mark.event).or_default().insert(&mark.plugin);
         }
+        for (event, plugins) in &hands {
+            let suspect = self.events.entry((*event).to_owned()).or_default();
+            suspect.plugin = plugins.iter().copied().collect::<Vec<_>>().join(" or ");
+            suspect.strikes = suspect.strikes.saturating_add(1);
+        }
+        let Some(first) = marks.first().filter(|first| marks.iter().all(|mark| mark == *first))
+        else {
+            return;
+        };
+        let blame = self.plugins.entry(first.plugin.clone()).or_default();
+        blame.strikes = blame.strikes.saturating_add(1);
+        blame.events.insert(first.event.clone());
     }
 
     pub(super) fn standing(&self, event: &str) -> Standing {
@@ -131,6 +129,25 @@ mod tests {
     }
 
     #[test]
+    fn regression_newcomers_beside_a_suspect_are_suspects_too_and_no_plugin_pays_for_another() {
+        let mut strikes = Strikes::default();
+        died(&mut strikes, &["slow-1", "slow-2"]);
+        died(&mut strikes, &["slow-1", "killer"]);
+        assert_eq!(strikes.standing("killer"), Standing::Suspect, "it goes alone from now on");
+        assert_eq!(strikes.standing("slow-2"), Standing::Suspect);
+        for _ in 0..9 {
+            died(&mut strikes, &["slow-2", "new"]);
+        }
+        assert_eq!(strikes.condemned("0123456789ab p"), None, "it was never alone");
+        let two = ["0123456789ab p", "ba9876543210 q"]
+            .map(|plugin| Mark { event: "both".into(), plugin: plugin.into() });
+        (0..9).for_each(|_| strikes.blame(&two));
+        assert_eq!(strikes.condemned("ba9876543210 q"), None, "it may have been the other");
+        let Standing::Guilty(why) = strikes.standing("both") else { panic!("{strikes:?}") };
+        assert!(why.contains("0123456789ab p or ba9876543210 q had it in hand"), "{why}");
+    }
+
+    #[test]
     fn of_a_crowd_each_is_a_suspect_and_the_one_that_goes_on_killing_is_guilty() {
         let mut strikes = Strikes::default();
         died(&mut strikes, &["a", "b", "c"]);
@@ -138,8 +155,7 @@ mod tests {
             assert_eq!(strikes.standing(event), Standing::Suspect);
         }
         assert!(strikes.forget("a"), "it went through");
-        died(&mut strikes, &["new", "b"]);
-        assert_eq!(strikes.standing("new"), Standing::Free, "a suspect was beside it");
+        died(&mut strikes, &["b"]);
         let Standing::Guilty(why) = strikes.standing("b") else { panic!("{strikes:?}") };
         assert_eq!(why, "the host died 2 times while the plugin 0123456789ab p had it in hand");
         assert_eq!(strikes.standing("c"), Standing::Suspect);

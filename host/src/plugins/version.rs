@@ -59,6 +59,7 @@ impl Floor {
         Self { lane, slots, in_use: gauge!(INSTANCES), hands }
     }
 
+    /// Who knows what plugins have in hand.
     pub(super) fn hands(&self) -> Option<&Arc<Hands>> {
         self.hands.as_ref()
     }

@@ -19,7 +19,7 @@ use super::pipeline::{self, Job};
 use super::work::Work;
 use super::{Parts, Pipeline};
 use crate::model::{Event, EventState, Name};
-use crate::plugins::{Changes, Suspicion};
+use crate::plugins::{Changes, Suspect};
 use crate::store::{DueCursor, Routed, StoreError, UnroutedPage};
 use crate::tasks::Tasks;
 
@@ -200,11 +200,13 @@ impl Lane {
     async fn route_in_turn(&self, job: Job) -> bool {
         let Job { place, replay, mut tries } = job;
         loop {
-            let (routed, changes) = self.rule(&place.event, replay, tries).await;
+            let (routed, changes, suspect) = self.judge(&place.event, replay, tries).await;
             if routed.state != EventState::Accepted {
                 self.conclude(routed, changes);
+                self.clear(suspect).await;
                 return true;
             }
+            drop(suspect);
             tries = routed.tries;
             tokio::select! {
                 () = self.stopping.cancelled() => return false,
@@ -215,25 +217,59 @@ impl Lane {
 
     async fn route(self: Arc<Self>, job: Job) {
         let Job { place, replay, tries } = job;
-        let (routed, changes) = self.rule(&place.event, replay, tries).await;
+        let (routed, changes, suspect) = self.judge(&place.event, replay, tries).await;
         let waits = routed.state == EventState::Accepted;
         self.conclude(routed, changes);
+        if !waits {
+            self.clear(suspect).await;
+        }
         drop(place);
         if waits {
             self.stir();
         }
     }
 
-    async fn rule(&self, event: &Arc<Event>, replay: bool, tries: u32) -> (Routed, Vec<Changes>) {
+    /// With the turn of a suspect, which lasts until its row says what became of it.
+    async fn judge(
+        &self,
+        event: &Arc<Event>,
+        replay: bool,
+        tries: u32,
+    ) -> (Routed, Vec<Changes>, Option<Suspect>) {
+        let suspect = self.parts.plugins.suspect(event.id).await;
+        let guilty = suspect.as_ref().and_then(Suspect::guilty);
+        let (routed, changes) = self.rule(event, replay, tries, guilty).await;
+        (routed, changes, suspect)
+    }
+
+    async fn clear(&self, suspect: Option<Suspect>) {
+        let Some(suspect) = suspect else { return };
+        let store = self.parts.store.clone();
+        let cleared = tokio::task::spawn_blocking(move || {
+            // Not in its row: it stays a suspect.
+            if store.flush().is_ok() {
+                suspect.clear();
+            }
+        });
+        if let Err(panic) = cleared.await {
+            tracing::error!(source = %self.source, %panic, "a suspect is not cleared");
+        }
+    }
+
+    async fn rule(
+        &self,
+        event: &Arc<Event>,
+        replay: bool,
+        tries: u32,
+        guilty: Option<&str>,
+    ) -> (Routed, Vec<Changes>) {
         let pipeline = self.pipeline.load_full();
         let turn = pipeline::Turn { replay, tries, ..pipeline::Turn::default() };
         let work = async {
-            let _alone = match self.parts.plugins.suspicion(event.id).await {
-                Suspicion::None => None,
-                Suspicion::Alone(alone) => Some(alone),
-                Suspicion::Guilty(why) => return pipeline::parked(event.clone(), why).into(),
-            };
-            pipeline::run(&pipeline, &self.parts, event, turn).await
+            match guilty {
+                Some(why) => pipeline::parked(event.clone(), why.to_owned()).into(),
+                None => pipeline::run(&pipeline, &self.parts, event, turn).await,
+            }
         };
         // A panic is a defect of ours. It must end neither the events beside
         // this one nor come back with it for ever.

@@ -155,9 +155,13 @@ async fn over_http2_silence_ends_one_request_and_not_the_connection() {
         options.transport.phases.first_byte = Some(brief);
         Egress::default().client(options).expect("good settings")
     };
-    let outcome = client("/silent").send(request(AMPLE)).await;
-    assert_eq!(cause(&outcome), Cause::Timeout);
-    assert!(format!("{outcome:?}").contains("no byte of the answer within 150ms"), "{outcome:?}");
+    for body in [Bytes::new(), Bytes::from_static(b"x")] {
+        let asked = Request { body, ..request(AMPLE) };
+        let outcome = client("/silent").send(asked).await;
+        assert_eq!(cause(&outcome), Cause::Timeout);
+        let told = format!("{outcome:?}");
+        assert!(told.contains("no byte of the answer within 150ms"), "{told}");
+    }
     let large = Request { body: vec![b'x'; 3 << 20].into(), ..request(AMPLE) };
     assert_eq!(client("/").send(large).await, answered(200, "HTTP/2.0 3145728"));
 }

@@ -56,6 +56,7 @@ pub struct Changes {
     bytes: usize,
     keys: usize,
     used: bool,
+    apart: bool,
 }
 
 enum Change {
@@ -115,8 +116,9 @@ impl Space {
 }
 
 impl Changes {
-    pub(super) fn new(space: Arc<Space>) -> Self {
-        Self { space, own: BTreeMap::new(), bytes: 0, keys: 0, used: false }
+    /// Of a call that stands `apart` nothing shows to others, its counts neither.
+    pub(super) fn new(space: Arc<Space>, apart: bool) -> Self {
+        Self { space, own: BTreeMap::new(), bytes: 0, keys: 0, used: false, apart }
     }
 
     /// Whether the call asked for anything.
@@ -212,6 +214,9 @@ impl Changes {
         if !self.own.contains_key(key) {
             self.reserve(key, 8, now_ms)?;
         }
+        if self.apart {
+            return self.count_apart(key, by, ttl_ms.map(|ttl| now_ms.saturating_add(ttl)));
+        }
         let mut shelf = self.space.shelf.lock();
         shelf.rounds += 1;
         let round = shelf.rounds;
@@ -238,6 +243,22 @@ impl Changes {
                 self.own.insert(key.into(), Change::Count { by, round: slot.round });
             }
         }
+        Ok(total)
+    }
+
+    /// As if it had read the number and put the next one.
+    fn count_apart(&mut self, key: &str, by: i64, expires_ms: Option<u64>) -> Result<i64, Refused> {
+        let now_ms = self.space.clock.now_ms();
+        let before = match self.space.shelf.lock().slot(key, now_ms) {
+            Some(Slot { value: Some(StateValue::Bytes(_)), .. }) => return Err(Refused::NoNumber),
+            Some(Slot { value: Some(StateValue::Number(number)), pending, .. }) => {
+                number.checked_add(*pending)
+            }
+            Some(Slot { value: None, pending, .. }) => Some(*pending),
+            None => Some(0),
+        };
+        let total = before.and_then(|before| before.checked_add(by)).ok_or(Refused::NoNumber)?;
+        self.put(key, Some(StateValue::Number(total)), expires_ms);
         Ok(total)
     }
 

@@ -16,7 +16,7 @@ fn state() -> (State, Clock, Arc<Space>) {
 }
 
 fn call(space: &Arc<Space>) -> Changes {
-    Changes::new(space.clone())
+    Changes::new(space.clone(), false)
 }
 
 fn bytes(text: &'static str) -> Bytes {
@@ -226,4 +226,18 @@ proptest! {
             prop_assert_eq!((shelf.bytes, shelf.reserved, shelf.slots.len()), (held, 0, model.len()));
         }
     }
+}
+
+#[test]
+fn regression_a_preview_counts_for_itself_alone() {
+    let (_state, _clock, space) = state();
+    let mut real = Changes::new(space.clone(), false);
+    assert_eq!(real.increment("n", 2, None), Ok(2));
+    let mut preview = Changes::new(space.clone(), true);
+    assert_eq!(preview.increment("n", 5, None), Ok(7));
+    assert_eq!(preview.increment("n", 1, None), Ok(8));
+    assert_eq!(preview.writes(), [("n".to_owned(), Some(StateValue::Number(8)))]);
+    assert_eq!(real.increment("n", 1, None), Ok(3), "nobody else sees it");
+    drop(preview);
+    assert_eq!(real.increment("n", 1, None), Ok(4));
 }

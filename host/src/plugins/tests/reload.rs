@@ -132,9 +132,15 @@ async fn a_poisoned_cache_is_compiled_anew() {
     };
     let [entry] = entries().try_into().unwrap();
     let whole = std::fs::read(&entry).unwrap();
-    let mut flipped = whole.clone();
-    *flipped.last_mut().unwrap() ^= 1;
-    for damaged in [&whole[..whole.len() / 2], &flipped, b""] {
+    // The native code, its head, the checksum and the mark at the end.
+    let places = [0, whole.len() / 2, whole.len() - 100, whole.len() - 20, whole.len() - 1];
+    let flipped = places.map(|place| {
+        let mut flipped = whole.clone();
+        flipped[place] ^= 1;
+        flipped
+    });
+    let cut = [whole[..whole.len() / 2].to_vec(), Vec::new()];
+    for damaged in flipped.iter().chain(&cut) {
         std::fs::write(&entry, damaged).unwrap();
         let plugins = yard.open(vec![spec("p")]);
         plugins.load_all().await[0].result.as_ref().unwrap();
