@@ -164,14 +164,14 @@ pub(super) struct Means {
 impl Means {
     /// Without a way out of the host; a preview has no part in instances that are kept either.
     fn aimed(&self, aim: Aim) -> Self {
-        let own = self.clone();
-        match aim {
-            Aim::Decide => own,
-            Aim::Shadow => Self { reach: own.reach.as_ref().map(Reach::offline), ..own },
-            Aim::Preview => {
-                Self { reach: own.reach.as_ref().map(Reach::offline), pool: None, ..own }
-            }
+        let mut means = self.clone();
+        if aim != Aim::Decide {
+            means.reach = self.reach.as_ref().map(Reach::offline);
         }
+        if aim == Aim::Preview {
+            means.pool = None;
+        }
+        means
     }
 }
 

@@ -16,6 +16,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::pipeline::{self, Job};
+use super::suspect;
 use super::work::Work;
 use super::{Parts, Pipeline};
 use crate::model::{Event, EventState, Name};
@@ -203,7 +204,7 @@ impl Lane {
             let (routed, changes, suspect) = self.judge(&place.event, replay, tries).await;
             if routed.state != EventState::Accepted {
                 self.conclude(routed, changes);
-                self.clear(suspect).await;
+                suspect::clear(suspect, &self.parts.store).await;
                 return true;
             }
             drop(suspect);
@@ -221,7 +222,7 @@ impl Lane {
         let waits = routed.state == EventState::Accepted;
         self.conclude(routed, changes);
         if !waits {
-            self.clear(suspect).await;
+            suspect::clear(suspect, &self.parts.store).await;
         }
         drop(place);
         if waits {
@@ -237,40 +238,17 @@ impl Lane {
         tries: u32,
     ) -> (Routed, Vec<Changes>, Option<Suspect>) {
         let suspect = self.parts.plugins.suspect(event.id).await;
-        let guilty = suspect.as_ref().and_then(Suspect::guilty);
-        let (routed, changes) = self.rule(event, replay, tries, guilty).await;
+        let (routed, changes) = match suspect.as_ref().and_then(Suspect::guilty) {
+            Some(why) => (pipeline::parked(event.clone(), why.to_owned()), Vec::new()),
+            None => self.rule(event, replay, tries).await,
+        };
         (routed, changes, suspect)
     }
 
-    async fn clear(&self, suspect: Option<Suspect>) {
-        let Some(suspect) = suspect else { return };
-        let store = self.parts.store.clone();
-        let cleared = tokio::task::spawn_blocking(move || {
-            // Not in its row: it stays a suspect.
-            if store.flush().is_ok() {
-                suspect.clear();
-            }
-        });
-        if let Err(panic) = cleared.await {
-            tracing::error!(source = %self.source, %panic, "a suspect is not cleared");
-        }
-    }
-
-    async fn rule(
-        &self,
-        event: &Arc<Event>,
-        replay: bool,
-        tries: u32,
-        guilty: Option<&str>,
-    ) -> (Routed, Vec<Changes>) {
+    async fn rule(&self, event: &Arc<Event>, replay: bool, tries: u32) -> (Routed, Vec<Changes>) {
         let pipeline = self.pipeline.load_full();
         let turn = pipeline::Turn { replay, tries, ..pipeline::Turn::default() };
-        let work = async {
-            match guilty {
-                Some(why) => pipeline::parked(event.clone(), why.to_owned()).into(),
-                None => pipeline::run(&pipeline, &self.parts, event, turn).await,
-            }
-        };
+        let work = pipeline::run(&pipeline, &self.parts, event, turn);
         // A panic is a defect of ours. It must end neither the events beside
         // this one nor come back with it for ever.
         let ruled = AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|_| {

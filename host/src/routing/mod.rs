@@ -4,6 +4,7 @@
 //! itself. What does not fit into a lane's memory is read from the rows later.
 mod lane;
 mod pipeline;
+mod suspect;
 mod work;
 
 #[cfg(test)]

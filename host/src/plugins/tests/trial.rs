@@ -1,6 +1,6 @@
 //! Candidates with real components: shadows that decide nothing, canaries that decide for some.
 use super::*;
-use crate::plugins::{Aim, Call, Candidate, Mode, Tally, Verdict, inspect};
+use crate::plugins::{Aim, Call, Candidate, Hands, Mode, Tally, Verdict, inspect};
 
 fn with(mode: Mode) -> Spec {
     Spec { candidate: Some(Candidate { file: "p-2.wasm".into(), mode }), ..spec("p") }
@@ -162,4 +162,23 @@ async fn regression_previews_do_not_count() {
         assert_eq!(tally(&plugins), Tally::default());
         assert_eq!(plugins.status()[0].quarantined, None);
     }
+}
+
+/// A shadow would outlast its event's turn, and what it does to the host would be nobody's.
+#[tokio::test]
+async fn regression_a_suspect_has_no_shadow() {
+    let yard = Yard::new();
+    yard.put("p.wasm", &guest!("guests/pass.wat"));
+    yard.put("p-2.wasm", &guest!("guests/drop.wat"));
+    let (suspect, other) = (event(1, "{}"), event(2, "{}"));
+    let mark = format!("{} 0123456789ab p\n", suspect.id);
+    std::fs::write(yard.dir.path().join("in-hand"), mark).unwrap();
+    let hands = Hands::open(yard.dir.path(), u64::MAX).unwrap();
+    let options = Options { hands: Some(hands.into()), ..yard.options() };
+    let plugins = Plugins::open(options, vec![with(Mode::Shadow)]).unwrap();
+    plugins.load_all().await;
+    assert_eq!(ask(&plugins, "p", &suspect).await.result, Ok(Verdict::Pass));
+    assert_eq!(tally(&plugins).skipped, 1);
+    assert_eq!(ask(&plugins, "p", &other).await.result, Ok(Verdict::Pass));
+    eventually("the other is compared", || tally(&plugins).different == 1).await;
 }
