@@ -5,7 +5,7 @@ PLUGINS := $(patsubst plugins/%/Cargo.toml,%,$(wildcard plugins/*/Cargo.toml))
 DENY_VERSION := 0.20.2
 SCHEMATHESIS_VERSION := 4.32.5
 
-.PHONY: help run test check bench flood fleet precision plugins deb setup setup-tests languages costs clean
+.PHONY: help run test check bench flood fleet precision plugins deb setup setup-tests languages costs findings clean
 help: ## Show what there is.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
@@ -64,6 +64,12 @@ costs: setup plugins ## Measure what plugins cost by language, and 100 at once; 
 .PHONY: $(HOST)
 $(HOST):
 	$(CARGO) build -p hookwright
+
+findings: ## Check that other software still behaves as findings/ says; needs the package registries.
+	@mkdir -p target; failed=0; for script in findings/*.sh; do \
+	  [ -e "$$script" ] || continue; printf '%s: ' "$$script"; \
+	  if "$$script" > target/finding.log 2>&1; then tail -n 1 target/finding.log; \
+	  else failed=1; echo 'not as stated:'; cat target/finding.log; fi; done; exit $$failed
 
 clean: ## Remove what was built.
 	$(CARGO) clean
