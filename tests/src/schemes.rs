@@ -171,6 +171,7 @@ fn jwt(number: u8) -> (JwtScheme, Sign) {
             keys: JwtKeys::Set(keys),
             issuer,
             audience,
+            claims: Vec::new(),
             tolerance: Duration::from_secs(60),
         },
         sign,

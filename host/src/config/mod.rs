@@ -8,6 +8,7 @@ mod admin;
 mod alerts;
 mod answer;
 mod checks;
+mod claims;
 mod destination;
 mod host;
 mod kind;

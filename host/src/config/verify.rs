@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use http::HeaderName;
 
+use super::claims::{Claims, warn_of_anybody};
 use super::kind::{Choice, DURATION, HEADER, List, Text};
 use super::reader::Section;
 use super::secret::{self, Dated, Jwks};
 use super::tree::Value;
 use super::unit::{Fault, quote};
 use crate::signing::{
-    Algorithm, ApiKeyPlace, ApiKeyScheme, CertifiedScheme, Credential, Encoding, Handshake,
+    Algorithm, ApiKeyPlace, ApiKeyScheme, CertifiedScheme, Claim, Credential, Encoding, Handshake,
     HmacScheme, Issuer, Jwk, JwtKeys, JwtScheme, KeyForm, Preset, PresetScheme, Secret, Verify,
     presets,
 };
@@ -159,7 +160,8 @@ impl Scheme {
         let own: &[&str] = match self {
             Self::None => return vec!["scheme"],
             Self::Jwt => {
-                return vec!["scheme", "jwks", "jwks_url", "issuer", "audience", "tolerance"];
+                return ["scheme", "jwks", "jwks_url", "issuer", "audience", "claims", "tolerance"]
+                    .to_vec();
             }
             Self::Sns => return vec!["scheme", "topics", "tolerance"],
             Self::PayPal => return vec!["scheme", "webhook_id", "tolerance"],
@@ -191,6 +193,7 @@ struct Written {
     webhook_id: Option<String>,
     issuer: Option<String>,
     audience: Option<String>,
+    claims: Option<Vec<Claim>>,
 }
 
 /// The scheme is known even where the rest is wrong: other defaults depend on
@@ -229,6 +232,8 @@ pub(super) fn read(s: &Section<'_, '_>, url: Option<&str>) -> (Option<Scheme>, O
     let issuer = s.key("issuer", CLAIM, doc).optional("any");
     let doc = "`jwt`: must be among the token's `aud`.";
     let audience = s.key("audience", CLAIM, doc).optional("required for `jwt`");
+    let doc = "`jwt`: what else must be in the token, `{ email = \"…\" }`: a text, a number, `true` or `false`, or a list of alternatives. A name that begins with `/` is a JSON pointer into the claims. Where the issuer makes tokens for anybody, as Google and GitHub do, say here who may post.";
+    let claims = s.key("claims", Claims, doc).optional("none");
     let Some(scheme) = scheme else { return (None, None) };
     s.only(&scheme.keys(), &format!("scheme `{}`", scheme.as_str()));
     let written = Written {
@@ -246,6 +251,7 @@ pub(super) fn read(s: &Section<'_, '_>, url: Option<&str>) -> (Option<Scheme>, O
         webhook_id,
         issuer,
         audience,
+        claims,
     };
     (Some(scheme), verify(s, scheme, written, url))
 }
@@ -325,9 +331,20 @@ fn jwt(s: &Section<'_, '_>, written: Written) -> Option<Verify> {
         }
     };
     s.missing("audience", "add `audience = \"…\"`, the name by which the issuer knows this source");
-    let Written { issuer, audience, tolerance, .. } = written;
+    let Written { issuer, audience, claims, tolerance, .. } = written;
+    let keys = keys?;
+    let url = match &keys {
+        JwtKeys::Url(url) => Some(url.as_str()),
+        JwtKeys::Set(_) => None,
+    };
+    // Claims with a mistake in them were told of.
+    let told = claims.is_none() && s.entry("claims").is_some();
+    let claims = claims.unwrap_or_default();
+    if !told {
+        warn_of_anybody(s, issuer.as_deref(), url, &claims);
+    }
     let tolerance = tolerance.unwrap_or(Duration::from_secs(60));
-    Some(Verify::Jwt(JwtScheme { keys: keys?, issuer, audience: audience?, tolerance }))
+    Some(Verify::Jwt(JwtScheme { keys, issuer, audience: audience?, claims, tolerance }))
 }
 
 fn preset(

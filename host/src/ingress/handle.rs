@@ -218,7 +218,7 @@ impl Inner {
             }
         };
         drop(body);
-        let (kind, dedupe, plain) = match self.judge(source, &head, &bytes, now).await {
+        let (kind, dedupe, plain) = match self.judge(source, &head, &bytes, (client, now)).await {
             Ok(Judged::Event { kind, dedupe, plain }) => (kind, dedupe, plain),
             Ok(Judged::Handshake(answer)) => return Ok(Received::Handshake(answer)),
             Err(refused) => {
@@ -258,7 +258,7 @@ impl Inner {
         source: &Source,
         head: &Parts,
         body: &Bytes,
-        now: Instant,
+        (client, now): (Client, Instant),
     ) -> Result<Judged, Refused> {
         let request = signing::Request {
             method: &head.method,
@@ -267,11 +267,11 @@ impl Inner {
             body,
         };
         let (now_s, fetch) = (self.clock.now_ms() / 1000, self.fetch.as_ref());
-        match source.verify(&request, now_s, fetch, now).await? {
+        match source.verify(&request, now_s, (fetch, client.address), now).await? {
             Verified::Event { .. } => {}
             Verified::Handshake(answer) => return Ok(Judged::Handshake(answer)),
             Verified::Confirm(url) => {
-                fetch.fetch(url).await.map_err(Refused::NotConfirmed)?;
+                source.confirm(url, fetch, now).await?;
                 return Ok(Judged::Handshake(Answer::empty(StatusCode::OK)));
             }
         }

@@ -1,16 +1,25 @@
 //! Keys that a source's scheme has at a URL: fetched once, kept for a while, and not asked for too often.
+use std::collections::HashMap;
 use std::future::Future;
+use std::net::IpAddr;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
+use self::cache::{Cache, Entry};
 use super::Rate;
+use super::addresses::Addresses;
 use super::rate::Bucket;
-use crate::signing::{Fetched, Verifier};
+use crate::signing::{Fetched, Verifier, Wanted};
+
+mod cache;
+#[cfg(test)]
+mod tests;
 
 pub type Fetching = Pin<Box<dyn Future<Output = Result<Bytes, String>> + Send>>;
 
@@ -30,185 +39,179 @@ impl Fetch for NoFetch {
     }
 }
 
-/// URLs that are remembered; a provider has few at a time.
-const KNOWN: usize = 16;
 /// Where it failed it is not tried again for so long.
 const FAILED: Duration = Duration::from_secs(30);
-/// What was fetched once is better than nothing for so long.
+/// Old keys serve for so long after a fetch was due and failed.
 const STALE: Duration = Duration::from_secs(24 * 3_600);
-/// Fetches of one source: whoever posts can name URLs of the provider.
-const LOOKS: Rate = Rate { per_s: 0.5, burst: 10 };
+/// Between two fetches of a set of keys because a token names a key that is not in it.
+const AGAIN: Duration = Duration::from_secs(60);
+/// Fetches of URLs that no verified request has named yet: of one address, and of a source.
+const LOOKS_OF_ADDRESS: Rate = Rate { per_s: 1.0 / 30.0, burst: 3 };
+const LOOKS: Rate = Rate { per_s: 2.0, burst: 40 };
+/// The same at one time.
+const AT_ONCE: usize = 8;
 
-/// One source's.
+/// The cache of one source's fetched keys. Strangers can name URLs in requests that nothing
+/// proves yet: what they name has a budget of its own, and never takes the place of keys by
+/// which a request was verified.
 pub(super) struct Keys {
-    known: Mutex<Vec<Known>>,
-    /// One fetch at a time; those that wait find what it brought.
-    fetching: tokio::sync::Mutex<()>,
+    cache: Mutex<Cache>,
+    /// One fetch of a URL at a time; those that wait find what it brought.
+    flights: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
     looks: Bucket,
-}
-
-struct Known {
-    url: String,
-    keys: Option<Arc<Fetched>>,
-    fetched: Instant,
-    /// When the next fetch is due.
-    due: Instant,
+    /// Made with the first look: most sources never have one.
+    addresses: OnceLock<Addresses>,
+    at_once: Semaphore,
 }
 
 impl Default for Keys {
     fn default() -> Self {
         Self {
-            known: Mutex::default(),
-            fetching: tokio::sync::Mutex::default(),
+            cache: Mutex::default(),
+            flights: Mutex::default(),
             looks: Bucket::new(LOOKS),
+            addresses: OnceLock::new(),
+            at_once: Semaphore::new(AT_ONCE),
         }
     }
+}
+
+/// Who asks, with what, and when.
+#[derive(Clone, Copy)]
+pub(super) struct Asker<'a> {
+    pub(super) verifier: &'a Verifier,
+    pub(super) fetch: &'a dyn Fetch,
+    pub(super) address: IpAddr,
+    pub(super) now: Instant,
 }
 
 impl Keys {
     /// None where they can't be had now.
-    pub(super) async fn get(
-        &self,
-        url: &str,
-        verifier: &Verifier,
-        fetch: &dyn Fetch,
-        now: Instant,
-    ) -> Option<Arc<Fetched>> {
-        if let Some(known) = self.at_hand(url, now) {
+    pub(super) async fn get(&self, wanted: &Wanted<'_>, asker: Asker<'_>) -> Option<Arc<Fetched>> {
+        if let Some(known) = self.at_hand(wanted, asker.now) {
             return known;
         }
-        let _one = self.fetching.lock().await;
+        let flight = Flight::of(self, &wanted.url);
+        let _one = flight.lock.lock().await;
         // Whoever held the lock may have brought it.
-        if let Some(known) = self.at_hand(url, now) {
+        if let Some(known) = self.at_hand(wanted, asker.now) {
             return known;
         }
-        if self.looks.take(now).is_err() {
-            return self.old(url, now);
-        }
-        let read = match fetch.fetch(url.to_owned()).await {
-            Ok(bytes) => verifier.read(&bytes).ok_or_else(|| "there are no keys in it".to_owned()),
+        let Ok(_permit) = self.leave(wanted, asker).await else { return self.old(wanted, asker) };
+        let url = wanted.url.clone().into_owned();
+        let read = match asker.fetch.fetch(url.clone()).await {
+            Ok(bytes) => {
+                asker.verifier.read(&bytes).ok_or_else(|| "there are no keys in it".to_owned())
+            }
             Err(error) => Err(error),
         };
         match read {
             Ok(keys) => {
-                let keys = Some(Arc::new(keys));
-                let due = now + verifier.age();
-                self.keep(Known { url: url.to_owned(), keys: keys.clone(), fetched: now, due });
-                keys
+                let keys = Arc::new(keys);
+                let due = asker.now + asker.verifier.age();
+                let entry = Entry { url, keys: keys.clone(), fetched: asker.now, due };
+                self.cache.lock().keep(entry, wanted.named);
+                Some(keys)
             }
             Err(error) => {
                 tracing::warn!(url, error, "keys could not be fetched");
-                let old = self.old(url, now);
-                let fetched = self.fetched(url).unwrap_or(now);
-                let due = now + FAILED;
-                self.keep(Known { url: url.to_owned(), keys: old.clone(), fetched, due });
-                old
+                self.cache.lock().failed(&url, asker.now + FAILED);
+                self.old(wanted, asker)
             }
         }
     }
 
-    /// What is known of the URL, where no fetch is due.
-    fn at_hand(&self, url: &str, now: Instant) -> Option<Option<Arc<Fetched>>> {
-        let mut known = self.known.lock();
-        let place = known.iter().position(|one| one.url == url && now < one.due)?;
-        // The last one used is the last to go.
-        let one = known.remove(place);
-        let keys = one.keys.clone();
-        known.push(one);
-        Some(keys)
+    /// A request was verified by what is at the URL: strangers can't push it out any more.
+    pub(super) fn proved(&self, url: &str) {
+        self.cache.lock().prove(url);
     }
 
-    fn old(&self, url: &str, now: Instant) -> Option<Arc<Fetched>> {
-        let known = self.known.lock();
-        let one = known.iter().find(|one| one.url == url)?;
-        (now.saturating_duration_since(one.fetched) < STALE).then(|| one.keys.clone()).flatten()
-    }
-
-    fn fetched(&self, url: &str) -> Option<Instant> {
-        self.known.lock().iter().find(|one| one.url == url).map(|one| one.fetched)
-    }
-
-    fn keep(&self, new: Known) {
-        let mut known = self.known.lock();
-        known.retain(|one| one.url != new.url);
-        if known.len() >= KNOWN {
-            known.remove(0);
+    /// Fetches a URL that a verified request wants to be fetched: once, however often the
+    /// same request comes.
+    ///
+    /// # Errors
+    /// It failed, now or a moment ago.
+    pub(super) async fn confirm(
+        &self,
+        url: String,
+        fetch: &dyn Fetch,
+        now: Instant,
+    ) -> Result<(), String> {
+        let flight = Flight::of(self, &url);
+        let _one = flight.lock.lock().await;
+        match self.cache.lock().confirmed(&url, now) {
+            Some(true) => return Ok(()),
+            Some(false) => return Err("it failed a moment ago".to_owned()),
+            None => {}
         }
-        known.push(new);
+        let fetched = fetch.fetch(url.clone()).await;
+        let mut cache = self.cache.lock();
+        match &fetched {
+            Ok(_) => cache.confirm(&url),
+            Err(_) => cache.failed(&url, now + FAILED),
+        }
+        fetched.map(drop)
+    }
+
+    /// What is known of the URL, where no fetch is due.
+    fn at_hand(&self, wanted: &Wanted<'_>, now: Instant) -> Option<Option<Arc<Fetched>>> {
+        let mut cache = self.cache.lock();
+        if let Some(entry) = cache.find(&wanted.url) {
+            let lacking = wanted.key_id.as_deref().is_some_and(|id| !entry.keys.has(id));
+            let again = lacking && now >= entry.fetched + AGAIN;
+            if now < entry.due && !again {
+                return Some(Some(entry.keys.clone()));
+            }
+        }
+        let failed = cache.has_failed(&wanted.url, now);
+        let keys = cache.find(&wanted.url).map(|entry| entry.keys.clone());
+        failed.then_some(keys)
+    }
+
+    /// Leave for one fetch. What the settings name, or what has proved a request before, always
+    /// has it: it is fetched when it is due, and not more often.
+    async fn leave(
+        &self,
+        wanted: &Wanted<'_>,
+        asker: Asker<'_>,
+    ) -> Result<Option<SemaphorePermit<'_>>, ()> {
+        if !wanted.named || self.cache.lock().is_proved(&wanted.url) {
+            return Ok(None);
+        }
+        let addresses = self.addresses.get_or_init(|| Addresses::new(LOOKS_OF_ADDRESS));
+        addresses.take(asker.address, asker.now).map_err(drop)?;
+        self.looks.take(asker.now).map_err(drop)?;
+        self.at_once.acquire().await.map(Some).map_err(drop)
+    }
+
+    fn old(&self, wanted: &Wanted<'_>, asker: Asker<'_>) -> Option<Arc<Fetched>> {
+        let mut cache = self.cache.lock();
+        let entry = cache.find(&wanted.url)?;
+        let age = asker.now.saturating_duration_since(entry.fetched);
+        (age < asker.verifier.age() + STALE).then(|| entry.keys.clone())
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+/// A place among those that want the same URL.
+struct Flight<'k> {
+    keys: &'k Keys,
+    url: &'k str,
+    lock: Arc<tokio::sync::Mutex<()>>,
+}
 
-    use super::*;
-    use crate::signing::{JwtKeys, JwtScheme, Verify};
-
-    const SET: &str = r#"{"keys": [{"kty": "OKP", "crv": "Ed25519", "kid": "a",
-        "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
-
-    #[derive(Default)]
-    struct Server {
-        asked: AtomicUsize,
-        down: std::sync::atomic::AtomicBool,
+impl<'k> Flight<'k> {
+    fn of(keys: &'k Keys, url: &'k str) -> Self {
+        let lock = keys.flights.lock().entry(url.to_owned()).or_default().clone();
+        Self { keys, url, lock }
     }
+}
 
-    impl Fetch for Server {
-        fn fetch(&self, _: String) -> Fetching {
-            self.asked.fetch_add(1, SeqCst);
-            let down = self.down.load(SeqCst);
-            Box::pin(async move {
-                tokio::task::yield_now().await;
-                if down { Err("it is down".to_owned()) } else { Ok(SET.into()) }
-            })
+impl Drop for Flight<'_> {
+    fn drop(&mut self) {
+        let mut flights = self.keys.flights.lock();
+        // The table's own and this one: nobody else waits.
+        if Arc::strong_count(&self.lock) <= 2 {
+            flights.remove(self.url);
         }
-    }
-
-    fn verifier() -> Verifier {
-        Verifier::new(&Verify::Jwt(JwtScheme {
-            keys: JwtKeys::Url("https://issuer.example/jwks.json".to_owned()),
-            issuer: None,
-            audience: "us".to_owned(),
-            tolerance: Duration::ZERO,
-        }))
-    }
-
-    #[tokio::test]
-    async fn many_who_ask_share_one_fetch_and_the_next_comes_when_it_is_old() {
-        let (keys, server, verifier) = (Keys::default(), Server::default(), verifier());
-        let now = Instant::now();
-        let ask = |at| keys.get("https://issuer.example/jwks.json", &verifier, &server, at);
-        let all = futures_util::future::join_all((0..20).map(|_| ask(now))).await;
-        assert!(all.iter().all(Option::is_some));
-        assert_eq!(server.asked.load(SeqCst), 1);
-        let later = now + verifier.age();
-        assert!(ask(later).await.is_some());
-        assert_eq!(server.asked.load(SeqCst), 2);
-    }
-
-    #[tokio::test]
-    async fn while_the_server_is_down_the_old_keys_serve_for_a_day() {
-        let (keys, server, verifier) = (Keys::default(), Server::default(), verifier());
-        let now = Instant::now();
-        let ask = |at| keys.get("https://issuer.example/jwks.json", &verifier, &server, at);
-        assert!(ask(now).await.is_some());
-        server.down.store(true, SeqCst);
-        let later = now + verifier.age();
-        assert!(ask(later).await.is_some(), "the old ones");
-        assert!(ask(later + Duration::from_secs(1)).await.is_some());
-        assert_eq!(server.asked.load(SeqCst), 2, "it is left alone for a while");
-        assert!(ask(now + STALE + FAILED).await.is_none());
-    }
-
-    #[tokio::test]
-    async fn whoever_names_ever_new_urls_has_few_of_them_fetched() {
-        let (keys, server, verifier) = (Keys::default(), Server::default(), verifier());
-        let now = Instant::now();
-        for n in 0..100 {
-            keys.get(&format!("https://issuer.example/{n}"), &verifier, &server, now).await;
-        }
-        assert_eq!(server.asked.load(SeqCst), 10);
-        assert!(keys.known.lock().len() <= KNOWN);
     }
 }

@@ -1,4 +1,5 @@
 //! One source, its settings made ready for use.
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use super::addresses::Addresses;
 use super::client::Client;
 use super::facts::Facts;
 use super::headers::strip;
-use super::keys::{Fetch, Keys};
+use super::keys::{Asker, Fetch, Keys};
 use super::meters::Meters;
 use super::rate::Bucket;
 use super::refused::{Refused, reasons};
@@ -148,7 +149,7 @@ impl Source {
         &self,
         request: &Request<'_>,
         now_s: u64,
-        fetch: &dyn Fetch,
+        (fetch, address): (&dyn Fetch, IpAddr),
         now: Instant,
     ) -> Result<Verified, Refused> {
         if self.bin {
@@ -161,16 +162,33 @@ impl Source {
                 refusal => Refused::NotVerified { refusal, challenge },
             }
         };
-        let fetched = match self.verifier.wants(request).map_err(refused)? {
+        let wanted = self.verifier.wants(request, now_s).map_err(refused)?;
+        let fetched = match &wanted {
             None => None,
-            Some(url) => self.keys.get(&url, &self.verifier, fetch, now).await,
+            Some(wanted) => {
+                let asker = Asker { verifier: &self.verifier, fetch, address, now };
+                self.keys.get(wanted, asker).await
+            }
         };
         let verified = self.verifier.verify_with(request, now_s, fetched.as_deref());
         let verified = verified.map_err(refused)?;
+        if let Some(wanted) = &wanted {
+            self.keys.proved(&wanted.url);
+        }
         if let Verified::Event { secret: Some(secret) } = verified {
             self.meters.verified(secret);
         }
         Ok(verified)
+    }
+
+    /// Fetches the URL by which a provider wants a subscription to be confirmed.
+    pub(super) async fn confirm(
+        &self,
+        url: String,
+        fetch: &dyn Fetch,
+        now: Instant,
+    ) -> Result<(), Refused> {
+        self.keys.confirm(url, fetch, now).await.map_err(Refused::NotConfirmed)
     }
 
     /// What is kept of a request that is about to be refused.

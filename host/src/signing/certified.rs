@@ -19,16 +19,19 @@ use super::Refusal;
 use super::request::Request;
 use super::scheme::{CertifiedScheme, Issuer};
 use super::time::seconds_of_date;
-use super::verifier::{in_body, single};
+use super::verifier::single;
+use crate::model::pointer;
 
 const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
-/// Longer URLs are none of a provider's.
+/// Longer URLs of a certificate are none of a provider's.
 const MAX_URL: usize = 512;
+/// The same of a confirmation: a token of 300 characters and the topic's name stand in it.
+const MAX_CONFIRM_URL: usize = 2_048;
 
 static TRANSMISSION_ID: HeaderName = HeaderName::from_static("paypal-transmission-id");
 static TRANSMISSION_TIME: HeaderName = HeaderName::from_static("paypal-transmission-time");
 static TRANSMISSION_SIG: HeaderName = HeaderName::from_static("paypal-transmission-sig");
-static CERT_URL: HeaderName = HeaderName::from_static("paypal-cert-url");
+static PAYPAL_CERT_URL: HeaderName = HeaderName::from_static("paypal-cert-url");
 static AUTH_ALGO: HeaderName = HeaderName::from_static("paypal-auth-algo");
 
 /// The public key of a fetched certificate, and when it counts.
@@ -56,37 +59,64 @@ impl CertifiedKey {
     }
 }
 
+/// Where the request says that its certificate is, once all that can be told without the
+/// certificate has been checked.
+///
+/// # Errors
+/// The request is another's, too old, or not of the scheme's form; or it names a place that is
+/// not the provider's.
+pub(super) fn wants<'r>(
+    scheme: &CertifiedScheme,
+    request: &Request<'r>,
+    now_s: u64,
+) -> Result<Cow<'r, str>, Refusal> {
+    let url = match &scheme.issuer {
+        Issuer::Sns { topics } => {
+            let notification = Notification::read(request.body);
+            notification.suits(scheme, topics, now_s)?;
+            let named = notification.get(CERT_URL);
+            // The name in messages of signature version 1 by some SDKs.
+            named.or_else(|_| notification.get(OLD_CERT_URL))?
+        }
+        Issuer::PayPal { .. } => {
+            Transmission::read(request)?.suits(scheme, now_s)?;
+            header(request, &PAYPAL_CERT_URL)?
+        }
+    };
+    scheme.issuer.has_certificate(&url).then_some(url).ok_or(Refusal::Malformed)
+}
+
 impl Issuer {
-    /// Where the request says that its certificate is.
-    ///
-    /// # Errors
-    /// It says nothing, or names a place that is not the provider's.
-    pub(super) fn certificate<'r>(&self, request: &Request<'r>) -> Result<Cow<'r, str>, Refusal> {
-        let url = match self {
-            Self::Sns { .. } => {
-                let named = text(request.body, "/SigningCertURL");
-                // The name in messages of signature version 1 by some SDKs.
-                named.or_else(|_| text(request.body, "/SigningCertUrl"))?
-            }
-            Self::PayPal { .. } => header(request, &CERT_URL)?,
+    /// Whether a certificate of the provider may be at the URL. It can be written in one way
+    /// only, without a query: else one certificate would have any number of URLs.
+    fn has_certificate(&self, url: &str) -> bool {
+        let Some(uri) = self.own(url) else { return false };
+        let name = match self {
+            Self::Sns { .. } => uri.path().strip_prefix('/').and_then(|it| it.strip_suffix(".pem")),
+            Self::PayPal { .. } => uri.path().strip_prefix("/v1/notifications/certs/"),
         };
-        self.is_own(&url, ".pem").then_some(url).ok_or(Refusal::Malformed)
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+        let named = name.is_some_and(|name| !name.is_empty() && name.bytes().all(plain));
+        named && url.len() <= MAX_URL && !url.contains(['?', '#'])
     }
 
-    /// Whether the URL leads to the provider, over TLS and on the usual port.
-    fn is_own(&self, url: &str, end: &str) -> bool {
-        let Ok(uri) = url.parse::<Uri>() else { return false };
-        let host = uri.host().unwrap_or_default().to_ascii_lowercase();
-        let plain = uri.authority().is_some_and(|own| own.as_str().eq_ignore_ascii_case(&host));
-        if uri.scheme_str() != Some("https") || !plain || url.len() > MAX_URL {
-            return false;
-        }
-        match self {
-            Self::Sns { .. } => is_sns(&host) && uri.path().ends_with(end),
-            Self::PayPal { .. } => {
-                matches!(host.as_str(), "api.paypal.com" | "api.sandbox.paypal.com")
-            }
-        }
+    /// Whether SNS confirms a subscription there.
+    fn confirms(&self, url: &str) -> bool {
+        url.len() <= MAX_CONFIRM_URL && self.own(url).is_some_and(|uri| uri.path() == "/")
+    }
+
+    /// The URL, if it leads to the provider, over TLS and on the usual port.
+    fn own(&self, url: &str) -> Option<Uri> {
+        let uri = url.parse::<Uri>().ok()?;
+        let host = uri.host().unwrap_or_default();
+        let plain = uri.authority().is_some_and(|own| own.as_str() == host);
+        // Written otherwise it would be another URL for the same place.
+        let small = url.starts_with("https://") && !host.bytes().any(|it| it.is_ascii_uppercase());
+        let own = match self {
+            Self::Sns { .. } => is_sns(host),
+            Self::PayPal { .. } => matches!(host, "api.paypal.com" | "api.sandbox.paypal.com"),
+        };
+        (plain && small && own).then_some(uri)
     }
 }
 
@@ -124,11 +154,99 @@ pub(super) fn verify(
     }
 }
 
+/// Of a message by SNS: what is looked at.
+const FIELDS: [&str; 12] = [
+    "/Message",
+    "/MessageId",
+    "/Subject",
+    "/SubscribeURL",
+    "/Timestamp",
+    "/Token",
+    "/TopicArn",
+    "/Type",
+    "/SignatureVersion",
+    "/Signature",
+    CERT_URL,
+    OLD_CERT_URL,
+];
+const CERT_URL: &str = "/SigningCertURL";
+const OLD_CERT_URL: &str = "/SigningCertUrl";
+
 /// docs.aws.amazon.com/sns/latest/dg/sns-verify-signature-of-message.html:
 /// names and values, each with a line end, in the order of the names.
 const NOTIFICATION: &[&str] = &["Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type"];
 const CONFIRMATION: &[&str] =
     &["Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type"];
+
+/// A message by SNS: its fields, found in one walk over the body.
+struct Notification<'b>(Vec<Option<Cow<'b, [u8]>>>);
+
+impl<'b> Notification<'b> {
+    fn read(body: &'b [u8]) -> Self {
+        let found = pointer::select(body, &FIELDS);
+        Self(found.into_iter().map(|json| json.and_then(pointer::plain)).collect())
+    }
+
+    fn get(&self, pointer: &str) -> Result<Cow<'b, str>, Refusal> {
+        let place = FIELDS.iter().position(|field| *field == pointer);
+        let value = place.and_then(|place| self.0.get(place)?.clone()).ok_or(Refusal::Missing)?;
+        match value {
+            Cow::Borrowed(bytes) => std::str::from_utf8(bytes).map(Cow::Borrowed),
+            Cow::Owned(bytes) => {
+                String::from_utf8(bytes).map(Cow::Owned).map_err(|e| e.utf8_error())
+            }
+        }
+        .map_err(|_| Refusal::Malformed)
+    }
+
+    /// The names of what is signed.
+    fn signed(&self) -> Result<&'static [&'static str], Refusal> {
+        match &*self.get("/Type")? {
+            "Notification" => Ok(NOTIFICATION),
+            "SubscriptionConfirmation" | "UnsubscribeConfirmation" => Ok(CONFIRMATION),
+            _ => Err(Refusal::Malformed),
+        }
+    }
+
+    fn algorithm(&self) -> Result<&'static RsaParameters, Refusal> {
+        match &*self.get("/SignatureVersion")? {
+            "1" => Ok(&RSA_PKCS1_2048_8192_SHA1_FOR_LEGACY_USE_ONLY),
+            "2" => Ok(&RSA_PKCS1_2048_8192_SHA256),
+            _ => Err(Refusal::Malformed),
+        }
+    }
+
+    fn message(&self) -> Result<String, Refusal> {
+        let mut message = String::new();
+        for name in self.signed()? {
+            match self.get(&format!("/{name}")) {
+                Ok(value) => message.extend([name, "\n", &*value, "\n"]),
+                // The one that need not be there.
+                Err(_) if *name == "Subject" => {}
+                Err(refusal) => return Err(refusal),
+            }
+        }
+        Ok(message)
+    }
+
+    /// Whether it is of one of our topics and of now, if it is genuine.
+    fn suits(
+        &self,
+        scheme: &CertifiedScheme,
+        topics: &[String],
+        now_s: u64,
+    ) -> Result<(), Refusal> {
+        // Anybody can have a topic that posts here, signed as well by AWS.
+        let topic = self.get("/TopicArn")?;
+        if !topics.iter().any(|own| *own == *topic) {
+            return Err(Refusal::Mismatch);
+        }
+        fresh(&self.get("/Timestamp")?, scheme, now_s)?;
+        self.algorithm()?;
+        self.message()?;
+        signature(&self.get("/Signature")?).map(drop)
+    }
+}
 
 fn sns(
     scheme: &CertifiedScheme,
@@ -137,40 +255,41 @@ fn sns(
     request: &Request<'_>,
     now_s: u64,
 ) -> Result<Certified, Refusal> {
-    let field = |name: &str| text(request.body, &format!("/{name}"));
-    let kind = field("Type")?;
-    let names = match &*kind {
-        "Notification" => NOTIFICATION,
-        "SubscriptionConfirmation" | "UnsubscribeConfirmation" => CONFIRMATION,
-        _ => return Err(Refusal::Malformed),
-    };
-    let mut message = String::new();
-    for name in names {
-        match field(name) {
-            Ok(value) => message.extend([name, "\n", &*value, "\n"]),
-            // The one that need not be there.
-            Err(_) if *name == "Subject" => {}
-            Err(refusal) => return Err(refusal),
-        }
-    }
-    let algorithm = match &*field("SignatureVersion")? {
-        "1" => &RSA_PKCS1_2048_8192_SHA1_FOR_LEGACY_USE_ONLY,
-        "2" => &RSA_PKCS1_2048_8192_SHA256,
-        _ => return Err(Refusal::Malformed),
-    };
-    signed(key, algorithm, message.as_bytes(), &field("Signature")?)?;
-    // Anybody can have a topic that posts here, signed as well by AWS.
-    let topic = field("TopicArn")?;
-    if !topics.iter().any(|own| *own == *topic) {
-        return Err(Refusal::Mismatch);
-    }
-    fresh(&field("Timestamp")?, scheme, now_s)?;
-    if kind != "SubscriptionConfirmation" {
+    let notification = Notification::read(request.body);
+    notification.suits(scheme, topics, now_s)?;
+    let message = notification.message()?;
+    signed(key, notification.algorithm()?, message.as_bytes(), &notification.get("/Signature")?)?;
+    if *notification.get("/Type")? != *"SubscriptionConfirmation" {
         return Ok(Certified::Event);
     }
-    let url = field("SubscribeURL")?;
-    let own = scheme.issuer.is_own(&url, "/");
+    let url = notification.get("/SubscribeURL")?;
+    let own = scheme.issuer.confirms(&url);
     own.then(|| Certified::Confirm(url.into_owned())).ok_or(Refusal::Malformed)
+}
+
+/// What PayPal says of a request, in its headers.
+struct Transmission<'r> {
+    id: Cow<'r, str>,
+    time: Cow<'r, str>,
+    signature: Cow<'r, str>,
+}
+
+impl<'r> Transmission<'r> {
+    fn read(request: &Request<'r>) -> Result<Self, Refusal> {
+        if !header(request, &AUTH_ALGO)?.eq_ignore_ascii_case("SHA256withRSA") {
+            return Err(Refusal::Malformed);
+        }
+        Ok(Self {
+            id: header(request, &TRANSMISSION_ID)?,
+            time: header(request, &TRANSMISSION_TIME)?,
+            signature: header(request, &TRANSMISSION_SIG)?,
+        })
+    }
+
+    fn suits(&self, scheme: &CertifiedScheme, now_s: u64) -> Result<(), Refusal> {
+        signature(&self.signature)?;
+        fresh(&self.time, scheme, now_s)
+    }
 }
 
 /// developer.paypal.com/api/rest/webhooks/rest: id, time, webhook id and the
@@ -182,15 +301,12 @@ fn paypal(
     request: &Request<'_>,
     now_s: u64,
 ) -> Result<(), Refusal> {
-    let (id, time) = (header(request, &TRANSMISSION_ID)?, header(request, &TRANSMISSION_TIME)?);
-    if !header(request, &AUTH_ALGO)?.eq_ignore_ascii_case("SHA256withRSA") {
-        return Err(Refusal::Malformed);
-    }
+    let transmission = Transmission::read(request)?;
+    transmission.suits(scheme, now_s)?;
+    let Transmission { id, time, signature } = transmission;
     let crc = crc32fast::hash(request.body);
     let message = format!("{id}|{time}|{webhook_id}|{crc}");
-    let signature = header(request, &TRANSMISSION_SIG)?;
-    signed(key, &RSA_PKCS1_2048_8192_SHA256, message.as_bytes(), &signature)?;
-    fresh(&time, scheme, now_s)
+    signed(key, &RSA_PKCS1_2048_8192_SHA256, message.as_bytes(), &signature)
 }
 
 fn signed(
@@ -199,24 +315,21 @@ fn signed(
     message: &[u8],
     signature: &str,
 ) -> Result<(), Refusal> {
-    let signature = STANDARD.decode(signature).map_err(|_| Refusal::Malformed)?;
+    let signature = self::signature(signature)?;
     let verified = UnparsedPublicKey::new(algorithm, &key.rsa).verify(message, &signature);
     verified.map_err(|_| Refusal::Mismatch)
+}
+
+/// Decodes it. RSA's is as long as the key: 2048 to 8192 bits.
+fn signature(text: &str) -> Result<Vec<u8>, Refusal> {
+    let bytes = STANDARD.decode(text).map_err(|_| Refusal::Malformed)?;
+    if (256..=1024).contains(&bytes.len()) { Ok(bytes) } else { Err(Refusal::Malformed) }
 }
 
 fn fresh(time: &str, scheme: &CertifiedScheme, now_s: u64) -> Result<(), Refusal> {
     let at = seconds_of_date(time).ok_or(Refusal::Malformed)?;
     let far = now_s.abs_diff(at) > scheme.tolerance.as_secs();
     if far { Err(Refusal::Stale) } else { Ok(()) }
-}
-
-fn text<'b>(body: &'b [u8], pointer: &str) -> Result<Cow<'b, str>, Refusal> {
-    let value = in_body(body, pointer).ok_or(Refusal::Missing)?;
-    match value {
-        Cow::Borrowed(bytes) => std::str::from_utf8(bytes).map(Cow::Borrowed),
-        Cow::Owned(bytes) => String::from_utf8(bytes).map(Cow::Owned).map_err(|e| e.utf8_error()),
-    }
-    .map_err(|_| Refusal::Malformed)
 }
 
 fn header<'r>(request: &Request<'r>, name: &HeaderName) -> Result<Cow<'r, str>, Refusal> {

@@ -8,9 +8,11 @@ use ring::signature::{
     UnparsedPublicKey,
 };
 use serde::Deserialize;
+use serde_json::Value;
 
-use super::Refusal;
 use super::scheme::{JwtKeys, JwtScheme};
+use super::token::authorization;
+use super::{Refusal, Request};
 
 /// Bytes of a token; more is no token of any provider.
 const MAX_TOKEN: usize = 16 * 1024;
@@ -97,6 +99,13 @@ fn usable(member: Member) -> Option<Jwk> {
     Some(Jwk { id: member.kid, key })
 }
 
+impl Jwk {
+    /// Whether a token that names this key may be signed by it.
+    pub(super) fn is_named(&self, id: &str) -> bool {
+        self.id.as_deref().is_none_or(|own| own == id)
+    }
+}
+
 impl PublicKey {
     /// The one algorithm that goes with the key: a token can't choose.
     fn algorithm(&self) -> &'static str {
@@ -141,6 +150,33 @@ struct Claims {
     #[serde(default)]
     iss: Option<String>,
     aud: Audience,
+    /// All but those above.
+    #[serde(flatten)]
+    others: Value,
+}
+
+/// A claim that a token must have: what the settings demand beside issuer and audience.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Claim {
+    /// Its name; with a `/` first, a JSON pointer into the claims.
+    pub name: String,
+    /// One of these: a text, a number or a boolean, never a list.
+    pub any_of: Vec<Value>,
+}
+
+impl Claim {
+    /// Where the token has a list, one of its members is enough.
+    fn holds(&self, claims: &Value) -> bool {
+        let found = match self.name.starts_with('/') {
+            true => claims.pointer(&self.name),
+            false => claims.get(&self.name),
+        };
+        match found {
+            Some(Value::Array(all)) => all.iter().any(|one| self.any_of.contains(one)),
+            Some(one) => self.any_of.contains(one),
+            None => false,
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -159,39 +195,71 @@ impl Audience {
     }
 }
 
-/// The place of the key that signed the token, in the set.
-pub(super) fn verify(
-    scheme: &JwtScheme,
-    keys: &[Jwk],
-    token: &[u8],
-    now_s: u64,
-) -> Result<usize, Refusal> {
-    let text = std::str::from_utf8(token).map_err(|_| Refusal::Malformed)?;
-    if text.len() > MAX_TOKEN {
-        return Err(Refusal::Malformed);
-    }
-    let (signed, signature) = text.rsplit_once('.').ok_or(Refusal::Malformed)?;
-    let (header, claims) = signed.split_once('.').ok_or(Refusal::Malformed)?;
-    let decoded = |part: &str| URL_SAFE_NO_PAD.decode(part).map_err(|_| Refusal::Malformed);
-    let (header, claims, signature) = (decoded(header)?, decoded(claims)?, decoded(signature)?);
-    let header: Header = serde_json::from_slice(&header).map_err(|_| Refusal::Malformed)?;
-    if header.crit.is_some() {
-        return Err(Refusal::Malformed);
-    }
-    let fits = |jwk: &Jwk| {
-        let named = header.kid.is_none() || jwk.id.is_none() || jwk.id == header.kid;
-        named && jwk.key.algorithm() == header.alg
-    };
-    let signed_by = |jwk: &Jwk| fits(jwk) && jwk.key.verifies(signed.as_bytes(), &signature);
-    let key = keys.iter().position(signed_by).ok_or(Refusal::Mismatch)?;
+/// A token as it came: read, and not proved yet.
+pub(super) struct Token<'t> {
+    /// What is signed, as it came.
+    signed: &'t str,
+    header: Header,
+    claims: Claims,
+    signature: Vec<u8>,
+}
 
-    let claims: Claims = serde_json::from_slice(&claims).map_err(|_| Refusal::Malformed)?;
-    let (now, leeway) = (now_s as f64, scheme.tolerance.as_secs() as f64);
-    if now >= claims.exp + leeway || claims.nbf.is_some_and(|from| now + leeway < from) {
-        return Err(Refusal::Stale);
+impl<'t> Token<'t> {
+    /// The request's bearer token.
+    pub(super) fn of(request: &Request<'t>) -> Result<Self, Refusal> {
+        let token = authorization(request, "bearer")?.ok_or(Refusal::Missing)?;
+        let text = std::str::from_utf8(token).map_err(|_| Refusal::Malformed)?;
+        if text.len() > MAX_TOKEN {
+            return Err(Refusal::Malformed);
+        }
+        let (signed, signature) = text.rsplit_once('.').ok_or(Refusal::Malformed)?;
+        let (header, claims) = signed.split_once('.').ok_or(Refusal::Malformed)?;
+        let decoded = |part: &str| URL_SAFE_NO_PAD.decode(part).map_err(|_| Refusal::Malformed);
+        let (header, claims, signature) = (decoded(header)?, decoded(claims)?, decoded(signature)?);
+        let header: Header = serde_json::from_slice(&header).map_err(|_| Refusal::Malformed)?;
+        if header.crit.is_some() {
+            return Err(Refusal::Malformed);
+        }
+        let claims = serde_json::from_slice(&claims).map_err(|_| Refusal::Malformed)?;
+        Ok(Self { signed, header, claims, signature })
     }
-    let issued = scheme.issuer.is_none() || scheme.issuer == claims.iss;
-    if issued && claims.aud.has(&scheme.audience) { Ok(key) } else { Err(Refusal::Mismatch) }
+
+    /// The name of the key that it says it is signed by.
+    pub(super) fn key_id(&self) -> Option<&str> {
+        self.header.kid.as_deref()
+    }
+
+    /// Whether it counts now and is for us, if it is genuine.
+    pub(super) fn suits(&self, scheme: &JwtScheme, now_s: u64) -> Result<(), Refusal> {
+        let claims = &self.claims;
+        let (now, leeway) = (now_s as f64, scheme.tolerance.as_secs() as f64);
+        if now >= claims.exp + leeway || claims.nbf.is_some_and(|from| now + leeway < from) {
+            return Err(Refusal::Stale);
+        }
+        let issued = scheme.issuer.is_none() || scheme.issuer == claims.iss;
+        let demanded = |claim: &Claim| claim.holds(&claims.others);
+        let ours = issued && claims.aud.has(&scheme.audience);
+        let all = ours && scheme.claims.iter().all(demanded);
+        all.then_some(()).ok_or(Refusal::Mismatch)
+    }
+
+    /// The place of the key that signed it, in the set.
+    pub(super) fn verify(
+        &self,
+        scheme: &JwtScheme,
+        keys: &[Jwk],
+        now_s: u64,
+    ) -> Result<usize, Refusal> {
+        self.suits(scheme, now_s)?;
+        let kid = &self.header.kid;
+        let fits = |jwk: &Jwk| {
+            let named = kid.is_none() || jwk.id.is_none() || jwk.id == *kid;
+            named && jwk.key.algorithm() == self.header.alg
+        };
+        let signed_by =
+            |jwk: &Jwk| fits(jwk) && jwk.key.verifies(self.signed.as_bytes(), &self.signature);
+        keys.iter().position(signed_by).ok_or(Refusal::Mismatch)
+    }
 }
 
 /// A token by the first key of the set, for a minute.
@@ -203,9 +271,12 @@ pub(super) fn token(
     let JwtKeys::Set(keys) = &scheme.keys else { return None };
     let jwk = keys.first()?;
     let header = serde_json::json!({ "alg": jwk.key.algorithm(), "kid": jwk.id });
-    let claims = serde_json::json!({
+    let mut claims = serde_json::json!({
         "iss": scheme.issuer, "aud": scheme.audience, "exp": at_s.saturating_add(60),
     });
+    for claim in &scheme.claims {
+        claims[&claim.name] = claim.any_of.first().cloned().unwrap_or_default();
+    }
     let encode = |text: &[u8]| URL_SAFE_NO_PAD.encode(text);
     let signed = format!(
         "{}.{}",

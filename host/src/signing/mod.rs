@@ -33,8 +33,8 @@ mod tests;
 pub use authorization::{basic, bearer, plain};
 pub use aws::{Aws, BadCredentials};
 pub use credential::{Credential, Ed25519Key, Key, KeyError, KeyForm, SigningKey, standard_key};
-pub use fetched::Fetched;
-pub use jwt::{Jwk, JwksError, jwks};
+pub use fetched::{Fetched, Wanted};
+pub use jwt::{Claim, Jwk, JwksError, jwks};
 pub use oauth::{Grant, Token, TokenError, token_refusal};
 pub use preset::{
     Handshake, Part, Place, Preset, Proof, Signature, Signed, Time, TokenPlace, Unit,

@@ -1,7 +1,7 @@
 //! The schemes by which sources sign, as the settings name them.
 use std::time::Duration;
 
-use super::{Credential, Handshake, Jwk, Preset, Secret, presets};
+use super::{Claim, Credential, Handshake, Jwk, Preset, Secret, presets};
 
 /// How a source proves that a request is its own. Several secrets: any one of
 /// them may match, so that a new one can come before the old one goes.
@@ -89,6 +89,8 @@ pub struct JwtScheme {
     pub issuer: Option<String>,
     /// Must be among the token's `aud`: a token for somebody else is not for us.
     pub audience: String,
+    /// All of these must be in the token, too: who among those that the issuer makes tokens for.
+    pub claims: Vec<Claim>,
     /// For `exp` and `nbf`.
     pub tolerance: Duration,
 }

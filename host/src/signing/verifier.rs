@@ -11,7 +11,7 @@ use super::keyed::Keys;
 use super::message::{self, Message};
 use super::request::{Answer, Request};
 use super::time::seconds_of_date;
-use super::token::{Token, authorization};
+use super::token::Token;
 use super::{
     CertifiedScheme, Encoding, HmacScheme, JwtKeys, JwtScheme, Part, Place, PresetScheme, Proof,
     Unit, Verify,
@@ -133,13 +133,13 @@ impl Verifier {
             Check::Signed(signed) => signed.find(request, now_s)?,
             Check::Token(token) => token.find(request, now_s)?,
             Check::Jwt(scheme) => {
-                let token = authorization(request, "bearer")?.ok_or(Refusal::Missing)?;
+                let token = jwt::Token::of(request)?;
                 let keys = match (&scheme.keys, fetched) {
                     (JwtKeys::Set(keys), _) => keys,
                     (JwtKeys::Url(_), Some(Fetched(Material::Set(keys)))) => keys,
                     (JwtKeys::Url(_), _) => return Err(Refusal::NoKeys),
                 };
-                let place = jwt::verify(scheme, keys, token, now_s)?;
+                let place = token.verify(scheme, keys, now_s)?;
                 // Places in a set that changes by itself mean nothing.
                 if matches!(scheme.keys, JwtKeys::Set(_)) { place } else { 0 }
             }

@@ -292,3 +292,67 @@ fn of_a_schema() {
     let rules = &config.sources["s"].validate.as_ref().expect("validate").rules;
     assert_eq!(rules.kinds.keys().collect::<Vec<_>>(), ["paid", "x y"]);
 }
+
+/// Google's and GitHub's tokens say no more than that somebody has an account there.
+#[test]
+fn regression_tokens_of_a_public_issuer_without_a_claim_on_who_are_warned_of() {
+    let warned = |rest: &str| {
+        let source = format!("verify = {{ scheme = \"jwt\", audience = \"a\", {rest} }}");
+        let config = super::good(&format!("[sources.s]\n{source}"));
+        let all = config.warnings.iter().map(|one| format!("{}: {}", one.key, one.help));
+        all.filter(|text| text.contains("claims")).collect::<Vec<_>>()
+    };
+    let google = "jwks_url = \"https://www.googleapis.com/oauth2/v3/certs\"";
+    for rest in [
+        google.to_owned(),
+        "jwks_url = \"https://keys.example.com/\", issuer = \"https://accounts.google.com\""
+            .to_owned(),
+        "jwks_url = \"https://token.actions.githubusercontent.com/.well-known/jwks\"".to_owned(),
+        format!("{google}, claims = {{ email_verified = true }}"),
+        format!("{google}, claims = {{}}"),
+    ] {
+        let told = warned(&rest);
+        assert!(told.len() == 1 && told[0].starts_with("sources.s.verify"), "{rest}: {told:?}");
+    }
+    for rest in [
+        "jwks_url = \"https://issuer.example.com/keys\"".to_owned(),
+        format!("{google}, claims = {{ email = \"a@b\" }}"),
+        format!("{google}, claims = {{ sub = [\"1\", \"2\"], email_verified = true }}"),
+    ] {
+        assert_eq!(warned(&rest), [] as [String; 0], "{rest}");
+    }
+}
+
+#[test]
+fn regression_claims_are_texts_numbers_flags_or_lists_of_them() {
+    let claims = |text: &str| {
+        format!(
+            "verify = {{ scheme = \"jwt\", audience = \"a\", jwks_url = \"https://i.example/k\", claims = {text} }}"
+        )
+    };
+    let config = super::good(&format!(
+        "[sources.s]\n{}",
+        claims("{ email = [\"a@b\", \"c@d\"], level = 2, ok = true, \"/a/b\" = \"x\" }")
+    ));
+    let crate::signing::Verify::Jwt(scheme) = &config.sources["s"].verify else { panic!() };
+    assert_eq!(scheme.claims.len(), 4);
+    let email = scheme.claims.iter().find(|claim| claim.name == "email").unwrap();
+    assert_eq!(email.any_of, ["a@b", "c@d"]);
+    each(
+        "sources.s",
+        &[
+            (claims("\"email\""), "verify.claims", "expected a table"),
+            (claims("{ email = [] }"), "verify.claims.email", "is empty"),
+            (claims("{ email = \"\" }"), "verify.claims.email", "is empty"),
+            (claims("{ email = { a = 1 } }"), "verify.claims.email", "expected a text"),
+            (claims("{ email = [\"a\", []] }"), "verify.claims.email[1]", "expected a text"),
+            (claims("{ iss = \"a\" }"), "verify.claims.iss", "demanded"),
+            (claims("{ \"/a~\" = \"a\" }"), "verify.claims./a~", "no JSON pointer"),
+            (
+                "verify = { scheme = \"none\", claims = { email = \"a\" } }".to_owned(),
+                "verify.claims",
+                "no meaning with scheme `none`",
+            ),
+        ],
+    );
+}

@@ -79,7 +79,7 @@ fn a_certificate_from_elsewhere_is_not_wanted() {
         let body = body.replace(from, url);
         let headers = HeaderMap::new();
         let request = Request::post(&headers, body.as_bytes());
-        sns().wants(&request).map(|url| url.map(std::borrow::Cow::into_owned))
+        sns().wants(&request, NOW).map(|wanted| wanted.map(|wanted| wanted.url.into_owned()))
     };
     for good in [
         "https://sns.us-east-1.amazonaws.com/SimpleNotificationService-1.pem",
@@ -97,6 +97,15 @@ fn a_certificate_from_elsewhere_is_not_wanted() {
         "https://sns.a.b.amazonaws.com/a.pem",
         "https://sns..amazonaws.com/a.pem",
         "https://sns.us-east-1.amazonaws.com/a.txt",
+        // One certificate has one URL, so that nobody fills the cache with others for it.
+        "https://sns.us-east-1.amazonaws.com/a.pem?b=1",
+        "https://sns.us-east-1.amazonaws.com/a.pem?b=.pem",
+        "https://sns.us-east-1.amazonaws.com/a.pem#b.pem",
+        "https://sns.us-east-1.amazonaws.com//a.pem",
+        "https://sns.us-east-1.amazonaws.com/b/../a.pem",
+        "https://sns.us-east-1.amazonaws.com/%61.pem",
+        "https://SNS.us-east-1.amazonaws.com/a.pem",
+        "HTTPS://sns.us-east-1.amazonaws.com/a.pem",
         "https://169.254.169.254/a.pem",
         "/a.pem",
         "",
@@ -124,7 +133,7 @@ fn paypal_signs_id_time_webhook_and_checksum() {
         }
         change(&mut headers);
         let request = Request::post(&headers, body.as_bytes());
-        verifier.wants(&request)?;
+        verifier.wants(&request, NOW)?;
         verifier.verify_with(&request, NOW, Some(&fetched(&verifier)))
     };
     let nothing = |_: &mut HeaderMap| {};
@@ -147,5 +156,31 @@ fn what_is_no_certificate_with_an_rsa_key_is_of_no_use() {
     for text in [&b""[..], b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", b"{}"]
     {
         assert!(sns().read(text).is_none());
+    }
+}
+
+/// Strangers' messages cost a fetch each, and the own topic's were answered 503 then.
+#[test]
+fn regression_what_can_not_be_the_sources_own_costs_no_fetch() {
+    let vectors = vectors();
+    let body = vectors["notification-1"].as_str().unwrap();
+    let wants = |body: &str, now_s: u64| {
+        let headers = HeaderMap::new();
+        sns().wants(&Request::post(&headers, body.as_bytes()), now_s).map(|it| it.is_some())
+    };
+    assert_eq!(wants(body, NOW), Ok(true));
+    let foreign = body.replace(TOPIC, "arn:aws:sns:eu-west-1:999999999999:orders");
+    assert_eq!(wants(&foreign, NOW), Err(Refusal::Mismatch), "a foreign topic");
+    assert_eq!(wants(body, NOW + 3_601), Err(Refusal::Stale));
+    for (from, to, refusal) in [
+        ("\"SignatureVersion\": \"1\"", "\"SignatureVersion\": \"3\"", Refusal::Malformed),
+        ("\"Signature\": \"", "\"Signature\": \"!", Refusal::Malformed),
+        ("\"Signature\": \"", "\"Signature\": \"AAAA\", \"x\": \"", Refusal::Malformed),
+        ("\"MessageId\"", "\"id\"", Refusal::Missing),
+        ("\"Notification\"", "\"Other\"", Refusal::Malformed),
+    ] {
+        let changed = body.replacen(from, to, 1);
+        assert_ne!(changed, body);
+        assert_eq!(wants(&changed, NOW), Err(refusal), "{from} → {to}");
     }
 }

@@ -22,6 +22,7 @@ fn scheme() -> JwtScheme {
         keys: JwtKeys::Set(set()),
         issuer: Some("https://issuer.example".to_owned()),
         audience: "hookwright".to_owned(),
+        claims: Vec::new(),
         tolerance: Duration::from_secs(60),
     }
 }
@@ -54,7 +55,8 @@ fn a_set_at_a_url_serves_once_it_is_fetched() {
     let verifier = Verifier::new(&Verify::Jwt(scheme));
     let headers = headers(&[("authorization", &format!("Bearer {}", good(1)))]);
     let request = Request::post(&headers, b"{}");
-    assert_eq!(verifier.wants(&request).unwrap().as_deref(), Some(url.as_str()));
+    let wanted = verifier.wants(&request, AT).unwrap().expect("a set");
+    assert_eq!((&*wanted.url, wanted.named), (url.as_str(), false));
     assert_eq!(verifier.verify(&request, AT), Err(Refusal::NoKeys));
     let fetched = verifier.read(vectors()["jwks"].to_string().as_bytes()).unwrap();
     assert_eq!(verifier.verify_with(&request, AT, Some(&fetched)), with(0));
@@ -133,4 +135,63 @@ fn claims_are_read_strictly_once_the_signature_holds() {
     );
     let verifier = Verifier::new(&Verify::Jwt(scheme.clone()));
     assert_eq!(verify(&verifier, &kit::map(&sent.unwrap()), b"{}", AT), with(0));
+}
+
+/// Google makes a token with any audience for whoever has a service account: any of them passed.
+#[test]
+fn regression_claims_say_who_among_those_that_an_issuer_makes_tokens_for() {
+    use ring::signature::{Ed25519KeyPair, KeyPair};
+    let pair = Ed25519KeyPair::from_seed_unchecked(&[6; 32]).unwrap();
+    let x = URL_SAFE_NO_PAD.encode(pair.public_key());
+    let set = json!({ "keys": [{ "kty": "OKP", "crv": "Ed25519", "x": x }] });
+    let keys = jwks(set.to_string().as_bytes()).unwrap();
+    let token = |more: Value| {
+        let mut claims =
+            json!({ "iss": "https://issuer.example", "aud": "hookwright", "exp": AT + 9 });
+        claims.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let encode = |value: Value| URL_SAFE_NO_PAD.encode(value.to_string());
+        let signed = format!("{}.{}", encode(json!({ "alg": "EdDSA" })), encode(claims));
+        let signature = URL_SAFE_NO_PAD.encode(pair.sign(signed.as_bytes()));
+        format!("{signed}.{signature}")
+    };
+    let demanding = |claims: &[(&str, Value)]| JwtScheme {
+        keys: JwtKeys::Set(keys.clone()),
+        claims: claims
+            .iter()
+            .map(|(name, value)| Claim {
+                name: (*name).to_owned(),
+                any_of: value.as_array().cloned().unwrap_or_else(|| vec![value.clone()]),
+            })
+            .collect(),
+        ..scheme()
+    };
+    let ours = json!({ "email": "ours@p.iam.gserviceaccount.com", "email_verified": true,
+        "sub": "1", "level": 2, "groups": ["a", "b"], "at": { "zone": "x" } });
+    for (claims, taken) in [
+        (vec![], true),
+        (vec![("email", json!("ours@p.iam.gserviceaccount.com"))], true),
+        (vec![("email", json!("theirs@p.iam.gserviceaccount.com"))], false),
+        (vec![("email", json!(["a@b", "ours@p.iam.gserviceaccount.com"]))], true),
+        (vec![("email", json!("ours"))], false),
+        (vec![("email_verified", json!(true)), ("sub", json!("1"))], true),
+        (vec![("email_verified", json!("true"))], false),
+        (vec![("email_verified", json!(false))], false),
+        (vec![("sub", json!("1")), ("level", json!(3))], false),
+        (vec![("level", json!([1, 2]))], true),
+        (vec![("groups", json!("b"))], true),
+        (vec![("groups", json!("c"))], false),
+        (vec![("/at/zone", json!("x"))], true),
+        (vec![("/at/zone", json!("y"))], false),
+        (vec![("none", json!("x"))], false),
+    ] {
+        let scheme = demanding(&claims);
+        let expected = if taken { with(0) } else { Err(Refusal::Mismatch) };
+        assert_eq!(asked(&scheme, &token(ours.clone()), AT), expected, "{claims:?}");
+        // Another's token is refused before any key is fetched.
+        let url = JwtScheme { keys: JwtKeys::Url("https://issuer.example/k".into()), ..scheme };
+        let headers = headers(&[("authorization", &format!("Bearer {}", token(ours.clone())))]);
+        let verifier = Verifier::new(&Verify::Jwt(url));
+        let wanted = verifier.wants(&Request::post(&headers, b""), AT);
+        assert_eq!(wanted.is_ok(), taken, "{claims:?}");
+    }
 }
