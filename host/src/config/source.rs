@@ -216,11 +216,16 @@ fn selected(place: Place) -> Option<Selector> {
 fn selector(text: &str) -> Result<Selector, Fault> {
     match text.split_once(':') {
         Some(("header", name)) => header(name).map(Selector::Header),
-        Some(("json", path)) if pointer::is_valid(path) => Ok(Selector::Json(path.to_owned())),
-        Some(("json", path)) => {
-            let message = format!("{} is no JSON pointer", quote(path));
-            Err(Fault::new(message, "write it as `/data/id`: a `/` before each key"))
-        }
+        Some(("json", path)) => match pointer::check(path) {
+            Ok(()) => Ok(Selector::Json(path.to_owned())),
+            Err(pointer::Unfit::Malformed) => {
+                let message = format!("{} is no JSON pointer", quote(path));
+                Err(Fault::new(message, "write it as `/data/id`: a `/` before each key"))
+            }
+            Err(why) => {
+                Err(Fault::new(format!("the JSON pointer is too long: {why}"), "shorten it"))
+            }
+        },
         _ => {
             let help = "write `header:NAME` or `json:/POINTER`";
             Err(Fault::new(format!("{} names no part of a request", quote(text)), help))

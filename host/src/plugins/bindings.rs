@@ -5,10 +5,16 @@ wasmtime::component::bindgen!({
     path: "../wit/v0.1",
     world: "plugin-all",
     imports: {
-        // These may take long on a large body: they give way first.
+        // What walks or copies bytes of the guest's choice gives way as they add up.
         "hookwright:plugin/types.[method]body.read": async | trappable,
         "hookwright:plugin/types.[method]body.select": async | trappable,
         "hookwright:plugin/http.send": async | trappable,
+        "hookwright:plugin/kv.get": async | trappable,
+        "hookwright:plugin/kv.set": async | trappable,
+        "hookwright:plugin/kv.delete": async | trappable,
+        "hookwright:plugin/kv.increment": async | trappable,
+        "hookwright:plugin/log.log": async | trappable,
+        "hookwright:plugin/responder.respond": async | trappable,
         default: trappable,
     },
     exports: { default: async },

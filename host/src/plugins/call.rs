@@ -15,7 +15,7 @@ use super::host::Guest;
 use super::http::Reach;
 use super::kv::{Changes, Space};
 use super::log::Log;
-use super::slow::{Lane, Overrun, Pace};
+use super::slow::{Lane, Overrun, Pace, thread_cpu};
 use super::verdict::{self, Verdict};
 use super::version::Seat;
 use super::warm::Pool;
@@ -272,11 +272,15 @@ async fn run(
     if setup.pace.begins_in_lane() {
         return lane.run(setup.limits.time, Duration::ZERO, task).await;
     }
+    let (limit, before) = (setup.limits.time, thread_cpu());
+    let used = || thread_cpu().saturating_sub(before);
     // Most calls end here. The others go on in the lane, which polls them anew, so nobody waits for this waker.
     let slice = task.as_mut().poll(&mut Context::from_waker(Waker::noop()));
     match slice {
+        // It can't have used more of the processor than went by.
+        Poll::Ready(_) if started.elapsed() > limit && used() > limit => Err(Overrun::Cpu),
         Poll::Ready(ended) => Ok(ended),
-        Poll::Pending => lane.run(setup.limits.time, started.elapsed(), task).await,
+        Poll::Pending => lane.run(limit, used(), task).await,
     }
 }
 

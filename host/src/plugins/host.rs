@@ -9,14 +9,20 @@ use super::bindings::hookwright::plugin::types::{Body, HostBody};
 use super::bindings::hookwright::plugin::{kv, log, types};
 use super::http::Reach;
 use super::kv::{Changes, Refused};
-use super::limits::{HOST_CALLS, Limits, Meter, POINTERS};
+use super::limits::{HOST_CALLS, Limits, Meter, POINTERS, STATE_VALUE};
 use super::log::{Level, Log};
 use super::slow::give_way;
 use super::wasi::Wasi;
-use crate::model::{Reply, pointer};
+use crate::model::Reply;
+use crate::model::pointer::{self, Search, Unfit, Wanted};
 
-/// Bytes that a host call may walk or copy before it gives way: some 5 ms.
+/// Bytes that the host walks or copies for a guest before it gives way, so that the
+/// time is looked at: some 2 ms. Guests that only call need not look themselves.
 const INLINE_WORK: usize = 1 << 20;
+/// What a call into the host costs beside that, in bytes walked.
+const CALL_WORK: usize = 1 << 10;
+/// Bytes that a search walks at a time.
+const STEP: usize = 256 << 10;
 
 /// Stops a guest that calls the host without end.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +51,8 @@ pub(super) struct Guest {
     body: Bytes,
     memory: u64,
     calls_left: u32,
+    /// Bytes walked and copied since it gave way last.
+    work: usize,
 }
 
 impl Guest {
@@ -60,6 +68,7 @@ impl Guest {
             body,
             memory: limits.memory,
             calls_left: HOST_CALLS,
+            work: 0,
         }
     }
 
@@ -69,12 +78,31 @@ impl Guest {
         *self = Self { meter, ..next };
     }
 
+    /// Counts a call into the host that takes no time to speak of.
     pub(super) fn count(&mut self) -> Result<()> {
         match self.calls_left.checked_sub(1) {
             Some(left) => self.calls_left = left,
             None => bail!(TooManyCalls),
         }
+        self.work = self.work.saturating_add(CALL_WORK);
         Ok(())
+    }
+
+    /// Counts a call into the host that hands over so many bytes, and gives way where
+    /// it is due: a guest without loops is never interrupted but here.
+    pub(super) async fn enter(&mut self, bytes: usize) -> Result<()> {
+        self.count()?;
+        self.charge(bytes).await;
+        Ok(())
+    }
+
+    /// To be called before the host walks or copies that many bytes for the guest.
+    async fn charge(&mut self, bytes: usize) {
+        self.work = self.work.saturating_add(bytes);
+        if self.work > INLINE_WORK {
+            self.work = 0;
+            give_way().await;
+        }
     }
 }
 
@@ -94,13 +122,10 @@ impl HostBody for Guest {
     }
 
     async fn read(&mut self, _body: Resource<Body>) -> Result<Vec<u8>> {
-        self.count()?;
         if self.body.len() as u64 > self.memory {
             bail!(TooMuchText);
         }
-        if self.body.len() > INLINE_WORK {
-            give_way().await;
-        }
+        self.enter(self.body.len()).await?;
         Ok(self.body.to_vec())
     }
 
@@ -109,19 +134,36 @@ impl HostBody for Guest {
         _body: Resource<Body>,
         pointers: Vec<String>,
     ) -> Result<Vec<Option<String>>> {
-        self.count()?;
+        self.enter(0).await?;
         if pointers.len() > POINTERS {
             bail!("`select` takes at most {POINTERS} pointers, not {}", pointers.len());
         }
-        if self.body.len().saturating_mul(pointers.len()) > INLINE_WORK {
-            give_way().await;
+        // One that is malformed leads nowhere; that of one that is too long nobody knows.
+        let too_long = |why: &Unfit| *why != Unfit::Malformed;
+        if let Some(why) =
+            pointers.iter().find_map(|one| pointer::check(one).err().filter(too_long))
+        {
+            bail!("`select` can't look up a pointer: {why}");
         }
-        let found = pointer::select(&self.body, &pointers);
+        let (body, wanted) = (self.body.clone(), Wanted::new(&pointers));
+        if !wanted.is_empty() {
+            self.charge(body.len()).await;
+        }
+        let mut search = Search::new(&body, &wanted);
+        while !search.go(STEP) {
+            self.charge(STEP).await;
+        }
+        let found = search.found();
         let bytes: u64 = found.iter().flatten().map(|text| text.len() as u64).sum();
         if bytes > self.memory {
             bail!(TooMuchText);
         }
-        Ok(found.into_iter().map(|text| text.map(str::to_owned)).collect())
+        let mut texts = Vec::with_capacity(found.len());
+        for text in found {
+            self.charge(text.map_or(0, str::len)).await;
+            texts.push(text.map(str::to_owned));
+        }
+        Ok(texts)
     }
 
     fn drop(&mut self, _body: Resource<Body>) -> Result<()> {
@@ -130,8 +172,8 @@ impl HostBody for Guest {
 }
 
 impl log::Host for Guest {
-    fn log(&mut self, level: log::Level, message: String) -> Result<()> {
-        self.count()?;
+    async fn log(&mut self, level: log::Level, message: String) -> Result<()> {
+        self.enter(message.len()).await?;
         let level = match level {
             log::Level::Trace => Level::Trace,
             log::Level::Debug => Level::Debug,
@@ -145,8 +187,8 @@ impl log::Host for Guest {
 }
 
 impl Guest {
-    fn state(&mut self) -> Result<&mut Changes> {
-        self.count()?;
+    async fn state(&mut self, bytes: usize) -> Result<&mut Changes> {
+        self.enter(bytes).await?;
         match &mut self.changes {
             Some(changes) => Ok(changes),
             None => bail!("`kv` is there while an event is handled, not in `describe` or `init`"),
@@ -155,30 +197,31 @@ impl Guest {
 }
 
 impl kv::Host for Guest {
-    fn get(&mut self, key: String) -> Result<Option<Vec<u8>>> {
-        Ok(self.state()?.get(&key).map(Vec::from))
+    async fn get(&mut self, key: String) -> Result<Option<Vec<u8>>> {
+        Ok(self.state(key.len() + STATE_VALUE).await?.get(&key).map(Vec::from))
     }
 
-    fn set(
+    async fn set(
         &mut self,
         key: String,
         value: Vec<u8>,
         ttl_ms: Option<u64>,
     ) -> Result<Result<(), kv::Error>> {
-        Ok(self.state()?.set(&key, value.into(), ttl_ms).map_err(refused))
+        let state = self.state(key.len() + value.len()).await?;
+        Ok(state.set(&key, value.into(), ttl_ms).map_err(refused))
     }
 
-    fn delete(&mut self, key: String) -> Result<Result<(), kv::Error>> {
-        Ok(self.state()?.delete(&key).map_err(refused))
+    async fn delete(&mut self, key: String) -> Result<Result<(), kv::Error>> {
+        Ok(self.state(key.len()).await?.delete(&key).map_err(refused))
     }
 
-    fn increment(
+    async fn increment(
         &mut self,
         key: String,
         by: i64,
         ttl_ms: Option<u64>,
     ) -> Result<Result<i64, kv::Error>> {
-        Ok(self.state()?.increment(&key, by, ttl_ms).map_err(refused))
+        Ok(self.state(key.len()).await?.increment(&key, by, ttl_ms).map_err(refused))
     }
 }
 

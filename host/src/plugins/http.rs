@@ -189,7 +189,7 @@ impl contract::Host for Guest {
         &mut self,
         request: contract::Request,
     ) -> Result<std::result::Result<contract::Response, contract::Error>> {
-        self.count()?;
+        self.enter(request.body.len()).await?;
         let Some(reach) = self.reach.clone() else {
             bail!("`http` is there while an event is handled, not in `describe` or `init`");
         };

@@ -9,8 +9,11 @@ use super::limits::REPLY_BODY;
 use crate::model::Reply;
 
 impl contract::Host for Guest {
-    fn respond(&mut self, answer: contract::Answer) -> Result<std::result::Result<(), String>> {
-        self.count()?;
+    async fn respond(
+        &mut self,
+        answer: contract::Answer,
+    ) -> Result<std::result::Result<(), String>> {
+        self.enter(answer.body.len()).await?;
         let Some(replies) = &mut self.replies else {
             bail!("`responder` is there while an event is handled, not in `describe` or `init`");
         };

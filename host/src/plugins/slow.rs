@@ -87,7 +87,12 @@ pub(super) async fn metered<T>(
 ) -> Result<T, Overrun> {
     let wall = cpu.saturating_mul(WALL_FACTOR);
     let metered = Metered { task: Some(task), used, limit: cpu };
-    tokio::time::timeout(wall, metered).await.unwrap_or(Err(Overrun::Wall))
+    let started = tokio::time::Instant::now();
+    match tokio::time::timeout(wall, metered).await {
+        // The time-out is looked at only where the call is not ready.
+        Ok(ended) if started.elapsed() <= wall => ended,
+        _ => Err(Overrun::Wall),
+    }
 }
 
 /// Leaves the present thread once: a call that gives way goes on in the slow lane.
@@ -135,18 +140,17 @@ impl<T> Future for Metered<'_, T> {
         let before = thread_cpu();
         let polled = task.as_mut().poll(cx);
         self.used = self.used.saturating_add(thread_cpu().saturating_sub(before));
-        match polled {
-            Poll::Ready(value) => Poll::Ready(Ok(value)),
-            Poll::Pending if self.used > self.limit => {
-                self.task = None;
-                Poll::Ready(Err(Overrun::Cpu))
-            }
-            Poll::Pending => Poll::Pending,
+        // Not all that a call does gives way: one that is ready may be late, too.
+        if self.used > self.limit {
+            self.task = None;
+            return Poll::Ready(Err(Overrun::Cpu));
         }
+        polled.map(Ok)
     }
 }
 
-fn thread_cpu() -> Duration {
+/// CPU time of the present thread.
+pub(super) fn thread_cpu() -> Duration {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: `time` lives through the call; the clock exists on every Unix we build for.
     unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut time) };
@@ -199,6 +203,29 @@ mod tests {
         assert_eq!(endless, Err(Overrun::Cpu));
         let short = spin(Duration::from_millis(1));
         assert_eq!(lane.run(Duration::from_secs(5), Duration::ZERO, short).await, Ok("done"));
+    }
+
+    /// The fault: the time was looked at only where a call gave way.
+    #[tokio::test]
+    async fn regression_a_call_that_ends_late_is_late() {
+        let busy = || -> Task<'static, ()> {
+            Box::pin(async {
+                let start = thread_cpu();
+                while thread_cpu().saturating_sub(start) < Duration::from_millis(20) {}
+            })
+        };
+        let limit = |millis| metered(Duration::from_millis(millis), Duration::ZERO, busy());
+        assert_eq!(limit(5).await, Err(Overrun::Cpu));
+        assert_eq!(limit(5_000).await, Ok(()));
+        let before = metered(Duration::from_secs(5), Duration::from_secs(5), busy()).await;
+        assert_eq!(before, Err(Overrun::Cpu), "what was used before counts");
+        // Holds its thread without using the processor.
+        let (_open, nobody) = std::sync::mpsc::channel::<()>();
+        let blocks: Task<'_, ()> = Box::pin(async move {
+            assert!(nobody.recv_timeout(Duration::from_millis(60)).is_err());
+        });
+        let ended = metered(Duration::from_millis(1), Duration::ZERO, blocks).await;
+        assert_eq!(ended, Err(Overrun::Wall));
     }
 
     #[tokio::test]
