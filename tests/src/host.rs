@@ -81,6 +81,11 @@ impl HostBuilder {
         self
     }
 
+    /// The folder that the host will run in.
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.env.push((name.to_owned(), value.to_owned()));
         self

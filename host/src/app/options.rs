@@ -193,6 +193,7 @@ pub(super) fn destination(to: &config::DestinationConfig) -> anyhow::Result<Dest
             max_size: file.max_size,
             max_age: file.max_age,
             keep: file.keep,
+            mode: file.mode,
         })),
     };
     Ok(DestinationOptions {

@@ -22,6 +22,8 @@ use crate::tasks::Tasks;
 
 /// Looks at the rows at the same time.
 const LOOKS: usize = 4;
+/// For destinations to close at the host's end.
+const CLOSE: Duration = Duration::from_secs(1);
 
 type Lanes = HashMap<Name, Arc<Lane>>;
 
@@ -67,6 +69,7 @@ pub fn start(
     };
     let maker = Maker {
         egress: Egress::new(options.resolver),
+        places: Default::default(),
         excerpt: options.excerpt,
         user_agent: options.user_agent,
         hops: options.hops,
@@ -236,15 +239,20 @@ impl Handle {
 
     /// Starts no more attempts and waits for those under way, at most
     /// `deadline`; what is left then is cut off and still waits in its row.
+    /// Then closes the destinations, for which they have 1 s at the most.
     /// False where something was cut off.
     pub async fn drain(&self, deadline: Duration) -> bool {
         let shared = &self.0.shared;
-        self.0.lanes.load().values().for_each(|lane| lane.end());
+        let lanes = self.0.lanes.load_full();
+        lanes.values().for_each(|lane| lane.end());
         shared.attempts.close();
         let in_time = tokio::time::timeout(deadline, shared.attempts.wait()).await.is_ok();
         shared.cut.cancel();
         shared.attempts.wait().await;
-        in_time
+        let kinds = lanes.values().map(|lane| lane.settings().kind.clone());
+        let closing = kinds.map(|kind| async move { kind.close().await });
+        let closed = tokio::time::timeout(CLOSE, futures_util::future::join_all(closing)).await;
+        in_time && closed.is_ok()
     }
 }
 

@@ -6,10 +6,17 @@ use crate::model::{Delivery, Outcome};
 use crate::traces::Server;
 
 pub(super) type Sending<'s> = Pin<Box<dyn Future<Output = Outcome> + Send + 's>>;
+pub(super) type Closing<'s> = Pin<Box<dyn Future<Output = ()> + Send + 's>>;
 
 /// One destination, made from its settings. Everything else is the same for
 /// all kinds and not known here: when to send, how often, in which order, and
 /// what becomes of a failure.
+///
+/// Its life: new settings make a new one, while the one before finishes what it
+/// has begun; so two of one destination may be at work at the same time, and
+/// what they share (connections, the writer of a file) is kept by whoever makes
+/// them. One is dropped after its last attempt; only at the host's end it is
+/// told to close.
 pub(super) trait Kind: Send + Sync {
     /// Connects where it must, sends one delivery once, and says what came of
     /// it. Never fails otherwise than by its outcome, and ends by itself. May be
@@ -19,5 +26,11 @@ pub(super) trait Kind: Send + Sync {
     /// Where it connects to, for traces; none where it does not.
     fn server(&self) -> Option<&Server> {
         None
+    }
+
+    /// No attempt is under way any more. Ends once nothing that an attempt began
+    /// goes on behind it; dropped at the host's deadline.
+    fn close(&self) -> Closing<'_> {
+        Box::pin(std::future::ready(()))
     }
 }

@@ -32,7 +32,7 @@ use std::time::Duration;
 use http::{HeaderValue, Uri};
 
 pub use batch::{Batch, Format};
-pub use file::{FileOptions, LinesOptions};
+pub use file::{FILE_MODE, FileOptions, LinesOptions};
 pub use handle::{Handle, start};
 pub use health::Breaker;
 pub use post::{Auth, OAuth2, PostOptions};

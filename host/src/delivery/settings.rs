@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::HeaderValue;
 
 use super::batch::Batch;
-use super::file::Lines;
+use super::file::{Lines, Places};
 use super::health::Care;
 use super::kind::Kind;
 use super::post::{Post, Shared};
@@ -31,6 +31,7 @@ pub(super) struct Settings {
 /// What all destinations have in common.
 pub(super) struct Maker {
     pub(super) egress: Egress,
+    pub(super) places: Places,
     pub(super) excerpt: usize,
     pub(super) user_agent: HeaderValue,
     pub(super) hops: Option<Arc<Hops>>,
@@ -39,7 +40,8 @@ pub(super) struct Maker {
 
 impl Maker {
     /// Keeps the client, and with it the open connections, of settings before
-    /// these that lead to the same place in the same way.
+    /// these that lead to the same place in the same way; a file or standard
+    /// output keeps its writer.
     pub(super) fn make(
         &self,
         name: &Name,
@@ -57,7 +59,7 @@ impl Maker {
         };
         let before = before.and_then(|before| before.post.as_deref());
         let (kind, post): (Arc<dyn Kind>, _) = match options.to {
-            To::Lines(lines) => (Arc::new(Lines::new(lines)), None),
+            To::Lines(lines) => (Arc::new(Lines::new(lines, &self.places)), None),
             To::Post(post) => {
                 let post = Arc::new(Post::new(name, *post, in_flight, &shared, before)?);
                 (post.clone(), Some(post))

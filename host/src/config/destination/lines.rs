@@ -2,8 +2,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::super::kind::{DURATION, File, SIZE, whole};
+use super::super::kind::{DURATION, File, SIZE, Text, whole};
 use super::super::reader::Section;
+use super::super::unit::{Fault, quote};
 
 /// A file that lines are appended to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +15,25 @@ pub struct FileConfig {
     pub max_age: Option<Duration>,
     /// Full files; none keeps all.
     pub keep: Option<usize>,
+    /// Permissions of a new file.
+    pub mode: u32,
+}
+
+/// Permissions in octal digits, as `chmod` takes them. Whoever makes the file
+/// may read and write it; nobody may run it, and not everybody may write to it.
+const MODE: Text<u32> = Text { name: "mode", example: "\"0640\"", unit: "", parse: mode };
+
+fn mode(text: &str) -> Result<u32, Fault> {
+    let help = "write four octal digits, as `\"0600\"` or `\"0640\"`";
+    let octal = text.len() == 4 && text.bytes().all(|digit| matches!(digit, b'0'..=b'7'));
+    let bits = u32::from_str_radix(text, 8).ok().filter(|_| octal);
+    let bits = bits.ok_or_else(|| Fault::new(format!("{} is not a mode", quote(text)), help))?;
+    if bits & 0o600 != 0o600 || bits & !0o664 != 0 {
+        let message = format!("{} is not a mode for a file of events", quote(text));
+        let help = "its owner reads and writes it, others of its group may, everybody may read it at the most: `\"0600\"` to `\"0664\"`";
+        return Err(Fault::new(message, help));
+    }
+    Ok(bits)
 }
 
 pub(super) fn read(s: &Section<'_, '_>) -> Option<FileConfig> {
@@ -25,5 +45,7 @@ pub(super) fn read(s: &Section<'_, '_>) -> Option<FileConfig> {
     let max_age = s.key("max_age", DURATION, doc).range("1m", "365d").optional("no limit");
     let doc = "How many full files are kept.";
     let keep = s.key("keep", whole(), doc).range("0", "100000").optional("all");
-    Some(FileConfig { path: path?, max_size, max_age, keep })
+    let doc = "Permissions of a new file, whatever the umask: `\"0640\"` lets its group read it. A file that is there already keeps its own.";
+    let mode = s.key("mode", MODE, doc).default("\"0600\"");
+    Some(FileConfig { path: path?, max_size, max_age, keep, mode })
 }

@@ -99,6 +99,7 @@ stdout = true
         max_size: Some(1 << 20),
         max_age: Some(Duration::from_secs(86_400)),
         keep: Some(3),
+        mode: 0o600,
     };
     assert!(matches!(&config.destinations["a"].to, ToConfig::File(file) if *file == expected));
     assert!(matches!(&config.destinations["b"].to, ToConfig::Stdout));

@@ -1,14 +1,27 @@
 //! Files and standard output, the second and third kind of destination: a line of JSON for each delivery.
+mod append;
 mod line;
+mod open;
+mod places;
 mod rotation;
+mod stdout;
 mod writer;
 
+#[cfg(test)]
+mod tests;
+
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::kind::{Kind, Sending};
+use super::kind::{Closing, Kind, Sending};
 use crate::model::{Cause, Delivery, Outcome};
-use writer::{Place, Writer};
+pub(super) use places::Places;
+use writer::Writer;
+
+/// The permissions that a new file gets where the settings say nothing: events
+/// may hold what nobody but the host's own user is to read.
+pub const FILE_MODE: u32 = 0o600;
 
 /// A file that lines are appended to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +33,15 @@ pub struct FileOptions {
     pub max_age: Option<Duration>,
     /// So many files that are full are kept. Default: all.
     pub keep: Option<usize>,
+    /// Permissions of a new file, whatever the process's umask. Default [`FILE_MODE`].
+    pub mode: u32,
+}
+
+impl FileOptions {
+    /// The defaults for a path.
+    pub fn new(path: PathBuf) -> Self {
+        Self { path, max_size: None, max_age: None, keep: None, mode: FILE_MODE }
+    }
 }
 
 /// A destination that lines are written to, as the settings have it.
@@ -31,29 +53,36 @@ pub struct LinesOptions {
     pub timeout: Duration,
 }
 
-/// One of them, at work.
+/// One of them, at work. Two with the same place, as before and after a reload,
+/// share its writer.
 pub(super) struct Lines {
     writer: Writer,
+    file: Option<Arc<FileOptions>>,
     timeout: Duration,
 }
 
 impl Lines {
-    pub(super) fn new(options: LinesOptions) -> Self {
-        let place = options.file.map_or(Place::Stdout, Place::File);
-        Self { writer: Writer::new(place), timeout: options.timeout }
+    pub(super) fn new(options: LinesOptions, places: &Places) -> Self {
+        let file = options.file.map(Arc::new);
+        let writer = places.writer(file.as_deref().map(|file| &*file.path));
+        Self { writer, file, timeout: options.timeout }
     }
 }
 
 impl Kind for Lines {
     fn send<'s>(&'s self, delivery: &'s Delivery, at_ms: u64) -> Sending<'s> {
         Box::pin(async move {
-            let written = self.writer.write(line::of(delivery, at_ms), at_ms);
+            let written = self.writer.write(line::of(delivery, at_ms), self.file.clone(), at_ms);
             match tokio::time::timeout(self.timeout, written).await {
                 Ok(Ok(())) => Outcome::Taken,
                 Ok(Err(message)) => failed(Cause::Write, message.to_string()),
                 Err(_) => failed(Cause::Timeout, format!("not written within {:?}", self.timeout)),
             }
         })
+    }
+
+    fn close(&self) -> Closing<'_> {
+        Box::pin(self.writer.idle())
     }
 }
 

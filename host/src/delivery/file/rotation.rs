@@ -2,6 +2,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::open::sync_folder_of;
 use crate::clock::moment;
 
 /// Moves the file aside, as `NAME-20261125T101500000Z.EXT`, and deletes the oldest
@@ -11,11 +12,8 @@ use crate::clock::moment;
 /// It could not be moved. What can't be deleted is left.
 pub(super) fn rotate(path: &Path, at_ms: u64, keep: Option<usize>) -> io::Result<()> {
     std::fs::rename(path, free_name(path, at_ms)?)?;
-    if let Some(folder) = path.parent() {
-        // The name is as durable as the lines.
-        std::fs::File::open(if folder.as_os_str().is_empty() { Path::new(".") } else { folder })?
-            .sync_all()?;
-    }
+    // The name is as durable as the lines.
+    sync_folder_of(path)?;
     if let Some(keep) = keep {
         let full = full(path)?;
         for old in &full[..full.len().saturating_sub(keep)] {

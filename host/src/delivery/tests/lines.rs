@@ -9,7 +9,7 @@ use crate::delivery::{FileOptions, LinesOptions};
 use crate::model::{Cause, DeliveryState, HeaderEdit, Outcome, Payload};
 
 fn to_file(path: &Path) -> DestinationOptions {
-    let file = FileOptions { path: path.to_owned(), max_size: None, max_age: None, keep: None };
+    let file = FileOptions::new(path.to_owned());
     let lines = LinesOptions { file: Some(file), timeout: Duration::from_secs(10) };
     let policy = Policy {
         base: Duration::from_millis(10),
