@@ -13,7 +13,8 @@ fuzz_target!(|input: (Vec<bool>, u32, [u16; 3], String)| {
     let (shape, depth, lengths, inner) = input;
     let depth = (depth % 300_000) as usize;
     let object = |level: usize| !shape.is_empty() && shape[level % shape.len()];
-    let mut body: String = (0..depth).map(|level| if object(level) { "{\"a\":" } else { "[" }).collect();
+    let mut body: String =
+        (0..depth).map(|level| if object(level) { "{\"a\":" } else { "[" }).collect();
     let start = body.len();
     body.push_str(&inner);
     let end = body.len();

@@ -290,12 +290,7 @@ pub(super) fn ingress(config: &Config, hops: Arc<Hops>) -> anyhow::Result<ingres
 pub(super) fn sources(config: &Config) -> ingress::Sources {
     let options = |source: &config::SourceConfig| ingress::SourceOptions {
         verify: source.verify.clone(),
-        kind: match &source.kind {
-            // No kind stands where an id does.
-            None | Some(Selector::Id) => KindFrom::None,
-            Some(Selector::Header(name)) => KindFrom::Header(name.clone()),
-            Some(Selector::Json(pointer)) => KindFrom::Pointer(pointer.clone()),
-        },
+        kind: source.kind.as_ref().map_or(KindFrom::None, kind),
         dedupe: source
             .dedupe
             .as_ref()
@@ -335,12 +330,31 @@ fn answers(config: &Config, source: &config::SourceConfig) -> bool {
     source.plugins.iter().filter_map(|name| config.plugins.get(name)).any(granted)
 }
 
-fn key(key: &config::DedupeKey) -> KeyFrom {
-    let part = |part: &Selector| match part {
+fn kind(at: &Selector) -> KindFrom {
+    match at {
+        // No kind stands where an id does.
+        Selector::Id => KindFrom::None,
+        Selector::Header(name) => KindFrom::Header(name.clone()),
+        Selector::HeaderIs(name, value) => KindFrom::HeaderIs(name.clone(), value.clone()),
+        Selector::Json(pointer) => KindFrom::Pointer(pointer.clone()),
+        Selector::Form(field) => KindFrom::Form(field.clone()),
+        Selector::CloudEvents => KindFrom::CloudEvents,
+        Selector::First(all) => KindFrom::First(all.iter().map(kind).collect()),
+    }
+}
+
+fn part(at: &Selector) -> KeyFrom {
+    match at {
         Selector::Id => KeyFrom::Id,
-        Selector::Header(name) => KeyFrom::Header(name.clone()),
+        Selector::Header(name) | Selector::HeaderIs(name, _) => KeyFrom::Header(name.clone()),
         Selector::Json(pointer) => KeyFrom::Pointer(pointer.clone()),
-    };
+        Selector::Form(field) => KeyFrom::Form(field.clone()),
+        Selector::CloudEvents => KeyFrom::CloudEvents,
+        Selector::First(all) => KeyFrom::First(all.iter().map(part).collect()),
+    }
+}
+
+fn key(key: &config::DedupeKey) -> KeyFrom {
     match key {
         config::DedupeKey::Body => KeyFrom::Body,
         config::DedupeKey::Parts(parts) => match parts.as_slice() {

@@ -1,7 +1,7 @@
 //! `[sources.NAME]`: who may post, and where it goes.
 use std::time::Duration;
 
-use http::HeaderName;
+use http::{HeaderName, HeaderValue};
 
 use super::access::AccessConfig;
 use super::answer::{self, AnswerConfig};
@@ -12,7 +12,7 @@ use super::unit::{Fault, quote};
 use super::validate::{self, ValidateConfig};
 use super::verify::{self, Scheme};
 use crate::model::{Name, pointer};
-use crate::signing::{Place, Verify};
+use crate::signing::{Place, Proof, Verify};
 
 /// One source. Its URL is `/in/<name>`.
 #[derive(Debug, Clone)]
@@ -39,14 +39,22 @@ pub struct SourceConfig {
     pub max_body: Option<u64>,
 }
 
-/// A part of a request: `header:x-event` or `json:/type`.
+/// A part of a request: `header:x-event`, `json:/type` or `form:event`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Selector {
     Header(HeaderName),
     /// A JSON pointer (RFC 6901) into the body.
     Json(String),
+    /// A field of a form.
+    Form(String),
+    /// Of a CloudEvent: its type, or its source and id together.
+    CloudEvents,
     /// The id of Standard Webhooks, by any of its names.
     Id,
+    /// The header's value, where it is this one.
+    HeaderIs(HeaderName, HeaderValue),
+    /// The first of these that there is.
+    First(Vec<Selector>),
 }
 
 /// Refuse a second event with the same key within the window.
@@ -66,7 +74,7 @@ pub enum DedupeKey {
 }
 
 const KIND: Text<Option<Selector>> = Text {
-    name: "`\"header:NAME\"`, `\"json:/POINTER\"` or `\"none\"`",
+    name: "`\"header:NAME\"`, `\"json:/POINTER\"`, `\"form:FIELD\"`, `\"cloudevents\"` or `\"none\"`",
     example: "\"header:x-event\"",
     unit: "",
     parse: |text| if text == "none" { Ok(None) } else { selector(text).map(Some) },
@@ -74,7 +82,7 @@ const KIND: Text<Option<Selector>> = Text {
 
 /// None stands for the scheme's own id.
 const ONE_KEY: Text<Option<DedupeKey>> = Text {
-    name: "`\"id\"`, `\"hash\"`, `\"header:NAME\"` or `\"json:/POINTER\"`",
+    name: "`\"id\"`, `\"hash\"`, `\"cloudevents\"`, `\"header:NAME\"`, `\"json:/POINTER\"` or `\"form:FIELD\"`",
     example: "\"id\"",
     unit: "",
     parse: |text| match text {
@@ -94,7 +102,7 @@ impl Kind for KeyKind {
     type Value = Option<DedupeKey>;
 
     fn name(&self) -> String {
-        format!("{}, or a list of the last two", ONE_KEY.name)
+        format!("{}, or a list of the last three", ONE_KEY.name)
     }
 
     fn read(&self, at: &At<'_, '_>) -> Option<Self::Value> {
@@ -143,7 +151,7 @@ impl SourceConfig {
         let doc = "Destinations of an event that no plugin dropped or routed.";
         let destinations = Reference { what: "destination", names: destinations };
         let destinations = s.key("destinations", List(destinations), doc).default("[]");
-        let doc = "Where the name of what happened stands: in a header, or in the body by a JSON pointer. By the scheme: see [the table](sources.md).";
+        let doc = "Where the name of what happened stands: in a header, in the body by a JSON pointer, or in a field of a form. `cloudevents` is the `type` of a CloudEvent, in headers or in the body. By the scheme: see [the table](sources.md); where a scheme has no kind of its own, `cloudevents`.";
         let kind = s.key("kind", KIND, doc).optional("by the scheme");
         let doc = "Answer a repeated event with the first one's id and do not handle it again.";
         let dedupe = s.optional_section("dedupe", doc, |inner| dedupe(inner, scheme));
@@ -179,7 +187,7 @@ impl SourceConfig {
 }
 
 fn dedupe(s: &Section<'_, '_>, scheme: Option<Scheme>) -> Option<DedupeConfig> {
-    let doc = "What makes two events the same. `id` is the scheme's own, see [the table](sources.md). `hash` is the whole body, byte for byte. Of a list all must be the same; an event that lacks one is taken as new.";
+    let doc = "What makes two events the same. `id` is the scheme's own, see [the table](sources.md). `cloudevents` is a CloudEvent's `source` and `id`. `hash` is the whole body, byte for byte. Of a list all must be the same; an event that lacks one is taken as new.";
     let key = s.key("key", KeyKind, doc).required();
     let doc = "How long a key is remembered.";
     let window = s.key("window", DURATION, doc).range("1s", "30d").default("24h");
@@ -187,7 +195,7 @@ fn dedupe(s: &Section<'_, '_>, scheme: Option<Scheme>) -> Option<DedupeConfig> {
         (Some(key), _) => return Some(DedupeConfig { key, window }),
         (None, scheme) => {
             let own = scheme.preset().and_then(|preset| preset.id).and_then(selected);
-            let own = own.or_else(|| scheme.own_id().map(|at| Selector::Json(at.to_owned())));
+            let own = own.or_else(|| scheme.own_id());
             if own.is_none() {
                 let message = format!("scheme `{}` has no id of its own", scheme.as_str());
                 let help = "name where it stands, as `header:x-id` or `json:/id`";
@@ -200,8 +208,11 @@ fn dedupe(s: &Section<'_, '_>, scheme: Option<Scheme>) -> Option<DedupeConfig> {
 }
 
 fn default_kind(scheme: Option<Scheme>) -> Option<Selector> {
-    let own = scheme?.own_kind().map(|at| Selector::Json(at.to_owned()));
-    own.or_else(|| scheme?.preset()?.kind.and_then(selected))
+    let scheme = scheme?;
+    let own = scheme.own_kind().or_else(|| scheme.preset()?.kind.and_then(selected));
+    // Those of providers say nothing of anybody else's events.
+    let open = scheme.preset().is_none_or(|preset| matches!(preset.proof, Proof::Token(_)));
+    own.or_else(|| open.then_some(Selector::CloudEvents))
 }
 
 fn selected(place: Place) -> Option<Selector> {
@@ -215,7 +226,10 @@ fn selected(place: Place) -> Option<Selector> {
 
 fn selector(text: &str) -> Result<Selector, Fault> {
     match text.split_once(':') {
+        None if text == "cloudevents" => Ok(Selector::CloudEvents),
         Some(("header", name)) => header(name).map(Selector::Header),
+        Some(("form", "")) => Err(Fault::new("names no field", "write `form:FIELD`")),
+        Some(("form", field)) => Ok(Selector::Form(field.to_owned())),
         Some(("json", path)) => match pointer::check(path) {
             Ok(()) => Ok(Selector::Json(path.to_owned())),
             Err(pointer::Unfit::Malformed) => {
@@ -227,7 +241,7 @@ fn selector(text: &str) -> Result<Selector, Fault> {
             }
         },
         _ => {
-            let help = "write `header:NAME` or `json:/POINTER`";
+            let help = "write `header:NAME`, `json:/POINTER` or `form:FIELD`";
             Err(Fault::new(format!("{} names no part of a request", quote(text)), help))
         }
     }

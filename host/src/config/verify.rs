@@ -8,12 +8,13 @@ use super::claims::{Claims, warn_of_anybody};
 use super::kind::{Choice, DURATION, HEADER, List, Text};
 use super::reader::Section;
 use super::secret::{self, Dated, Jwks};
+use super::source::Selector;
 use super::tree::Value;
 use super::unit::{Fault, quote};
 use crate::signing::{
     Algorithm, ApiKeyPlace, ApiKeyScheme, CertifiedScheme, Claim, Credential, Encoding, Handshake,
     HmacScheme, Issuer, Jwk, JwtKeys, JwtScheme, KeyForm, Preset, PresetScheme, Secret, Verify,
-    presets,
+    presets::{self, CLOUDEVENTS},
 };
 
 #[derive(Debug, Clone, Copy)]
@@ -133,19 +134,21 @@ impl Scheme {
     }
 
     /// Where the kind stands, for a provider that is not in the table.
-    pub(super) fn own_kind(self) -> Option<&'static str> {
+    pub(super) fn own_kind(self) -> Option<Selector> {
         match self {
-            Self::Sns => Some("/Type"),
-            Self::PayPal => Some("/event_type"),
+            Self::Sns => Some(Selector::Json("/Type".to_owned())),
+            Self::PayPal => Some(Selector::Json("/event_type".to_owned())),
+            Self::Preset(preset) if preset.name == CLOUDEVENTS.name => Some(Selector::CloudEvents),
             _ => None,
         }
     }
 
     /// The same of the id.
-    pub(super) fn own_id(self) -> Option<&'static str> {
+    pub(super) fn own_id(self) -> Option<Selector> {
         match self {
-            Self::Sns => Some("/MessageId"),
-            Self::PayPal => Some("/id"),
+            Self::Sns => Some(Selector::Json("/MessageId".to_owned())),
+            Self::PayPal => Some(Selector::Json("/id".to_owned())),
+            Self::Preset(preset) if preset.name == CLOUDEVENTS.name => Some(Selector::CloudEvents),
             _ => None,
         }
     }

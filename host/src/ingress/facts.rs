@@ -2,11 +2,11 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 use sha2::{Digest, Sha256};
 
 use super::{DedupeFrom, KeyFrom, KindFrom};
-use crate::model::pointer;
+use crate::model::{form, pointer};
 use crate::store::Dedupe;
 
 /// Bytes of a kind; the rest is cut.
@@ -14,6 +14,9 @@ const MAX_KIND: usize = 200;
 
 static IDS: [HeaderName; 2] =
     [HeaderName::from_static("webhook-id"), HeaderName::from_static("svix-id")];
+static CE_TYPE: HeaderName = HeaderName::from_static("ce-type");
+static CE_SOURCE: HeaderName = HeaderName::from_static("ce-source");
+static CE_ID: HeaderName = HeaderName::from_static("ce-id");
 
 /// What to look for, settled once.
 #[derive(Debug)]
@@ -28,20 +31,22 @@ pub(super) struct Facts {
 enum Place {
     Id,
     Header(HeaderName),
+    /// One that must have this value.
+    HeaderIs(HeaderName, HeaderValue),
     /// An index into the pointers.
     Pointer(usize),
+    Form(String),
+    CloudEventType,
+    CloudEventId,
     Whole,
+    First(Vec<Place>),
     All(Vec<Place>),
 }
 
 impl Facts {
     pub(super) fn new(kind: &KindFrom, dedupe: Option<&DedupeFrom>) -> Self {
         let mut pointers = Vec::new();
-        let kind = match kind {
-            KindFrom::None => None,
-            KindFrom::Header(name) => Some(Place::Header(name.clone())),
-            KindFrom::Pointer(pointer) => Some(Place::pointer(pointer, &mut pointers)),
-        };
+        let kind = Place::of_kind(kind, &mut pointers);
         let key = dedupe.map(|dedupe| (Place::of_key(&dedupe.key, &mut pointers), dedupe.window));
         Self { kind, key, pointers }
     }
@@ -69,12 +74,31 @@ impl Place {
         Self::Pointer(pointers.len() - 1)
     }
 
+    fn of_kind(kind: &KindFrom, pointers: &mut Vec<String>) -> Option<Self> {
+        Some(match kind {
+            KindFrom::None => return None,
+            KindFrom::Header(name) => Self::Header(name.clone()),
+            KindFrom::HeaderIs(name, value) => Self::HeaderIs(name.clone(), value.clone()),
+            KindFrom::Pointer(pointer) => Self::pointer(pointer, pointers),
+            KindFrom::Form(name) => Self::Form(name.clone()),
+            KindFrom::CloudEvents => Self::CloudEventType,
+            KindFrom::First(places) => Self::First(
+                places.iter().filter_map(|place| Self::of_kind(place, pointers)).collect(),
+            ),
+        })
+    }
+
     fn of_key(key: &KeyFrom, pointers: &mut Vec<String>) -> Self {
         match key {
             KeyFrom::Id => Self::Id,
             KeyFrom::Header(name) => Self::Header(name.clone()),
             KeyFrom::Pointer(pointer) => Self::pointer(pointer, pointers),
+            KeyFrom::Form(name) => Self::Form(name.clone()),
+            KeyFrom::CloudEvents => Self::CloudEventId,
             KeyFrom::Body => Self::Whole,
+            KeyFrom::First(places) => {
+                Self::First(places.iter().map(|place| Self::of_key(place, pointers)).collect())
+            }
             KeyFrom::All(parts) => {
                 Self::All(parts.iter().map(|part| Self::of_key(part, pointers)).collect())
             }
@@ -93,19 +117,61 @@ impl Place {
             Self::Id => IDS.iter().find_map(header),
             Self::Header(name) => header(name),
             Self::Pointer(index) => pointer::plain(found.get(*index).copied().flatten()?),
-            Self::Whole => Some(Cow::Borrowed(body)),
-            // With their lengths, so that no two lists of parts read alike.
-            Self::All(places) => {
-                let mut whole = Vec::new();
-                for place in places {
-                    let part = place.look(headers, body, found)?;
-                    whole.extend_from_slice(&(part.len() as u64).to_be_bytes());
-                    whole.extend_from_slice(&part);
+            Self::HeaderIs(name, wanted) => header(name).filter(|value| **value == *wanted),
+            Self::Form(name) => form::field(headers, body, name).first(),
+            Self::CloudEventType => match Mode::of(headers) {
+                Mode::Binary => header(&CE_TYPE),
+                Mode::Structured => pointer::plain(pointer::at(body, "/type")?),
+                Mode::Batched => pointer::plain(pointer::at(body, "/0/type")?),
+            },
+            Self::CloudEventId => match Mode::of(headers) {
+                Mode::Binary => joined([header(&CE_SOURCE), header(&CE_ID)]),
+                Mode::Structured => {
+                    let found = pointer::select(body, &["/source", "/id"]);
+                    joined(found.into_iter().map(|json| json.and_then(pointer::plain)))
                 }
-                Some(Cow::Owned(whole))
-            }
+                // Several events, each with an id of its own.
+                Mode::Batched => None,
+            },
+            Self::Whole => Some(Cow::Borrowed(body)),
+            Self::First(places) => places.iter().find_map(|it| it.look(headers, body, found)),
+            Self::All(places) => joined(places.iter().map(|it| it.look(headers, body, found))),
         };
         value.filter(|value| !value.is_empty())
+    }
+}
+
+/// All parts with their lengths, so that no two lists of parts read alike.
+fn joined<'e>(parts: impl IntoIterator<Item = Option<Cow<'e, [u8]>>>) -> Option<Cow<'e, [u8]>> {
+    let mut whole = Vec::new();
+    for part in parts {
+        let part = part.filter(|part| !part.is_empty())?;
+        whole.extend_from_slice(&(part.len() as u64).to_be_bytes());
+        whole.extend_from_slice(&part);
+    }
+    Some(Cow::Owned(whole))
+}
+
+/// How a CloudEvent comes (the HTTP binding, section 3): its attributes stand in headers, or
+/// with the data in the body, or a list of such bodies does.
+enum Mode {
+    Binary,
+    Structured,
+    Batched,
+}
+
+impl Mode {
+    fn of(headers: &HeaderMap) -> Self {
+        let value = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
+        let essence = value.and_then(|value| value.split(|byte| *byte == b';').next());
+        let essence = essence.unwrap_or_default().trim_ascii();
+        if essence.eq_ignore_ascii_case(b"application/cloudevents+json") {
+            Self::Structured
+        } else if essence.eq_ignore_ascii_case(b"application/cloudevents-batch+json") {
+            Self::Batched
+        } else {
+            Self::Binary
+        }
     }
 }
 
@@ -134,7 +200,6 @@ fn hash(key: &[u8]) -> [u8; 16] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::HeaderValue;
     use proptest::prelude::*;
 
     fn kind_at(pointer: &str, body: &str) -> String {
@@ -205,6 +270,96 @@ mod tests {
         // The bounds between the parts count.
         assert_ne!(both(r#"{"a":"1","b":"23"}"#), both(r#"{"a":"12","b":"3"}"#));
         assert_eq!(both(r#"{"a":"1"}"#), None, "one is missing: no key");
+    }
+
+    /// A byte order mark, half a surrogate pair or a number beyond all bounds hid kind and key.
+    #[test]
+    fn regression_kind_and_key_are_found_in_all_that_is_json() {
+        let none = HeaderMap::new();
+        let plain = key(KeyFrom::Pointer("/id".into()), &none, r#"{"id":"1"}"#);
+        assert!(plain.is_some());
+        for more in ["1", "1e400", r#""\ud800""#, r#"{"\udc00":[-1e999]}"#] {
+            for start in ["", "\u{feff}"] {
+                let body = format!("{start}{{\"more\":{more},\"type\":\"t\",\"id\":\"1\"}}");
+                assert_eq!(kind_at("/type", &body), "t", "{body}");
+                assert_eq!(key(KeyFrom::Pointer("/id".into()), &none, &body), plain, "{body}");
+            }
+        }
+    }
+
+    #[test]
+    fn regression_a_cloud_event_is_known_in_every_mode() {
+        let of = |content_type: &'static str, more: &[(&'static str, &'static str)], body: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert("content-type", HeaderValue::from_static(content_type));
+            for (name, value) in more {
+                headers.insert(*name, HeaderValue::from_static(value));
+            }
+            let dedupe = DedupeFrom { key: KeyFrom::CloudEvents, window: Duration::from_secs(60) };
+            let facts = Facts::new(&KindFrom::CloudEvents, Some(&dedupe));
+            let (kind, dedupe) = facts.read(&headers, body.as_bytes());
+            (String::from(kind), dedupe.map(|dedupe| dedupe.key))
+        };
+        let body = r#"{"specversion":"1.0","type":"com.example.made","source":"/s","id":"1"}"#;
+        let attributes = [("ce-type", "com.example.made"), ("ce-source", "/s"), ("ce-id", "1")];
+        let (kind, id) = of("application/cloudevents+json; charset=UTF-8", &[], body);
+        assert_eq!((kind.as_str(), id.is_some()), ("com.example.made", true));
+        // The same event in the other mode is the same event.
+        let binary = of("application/json", &attributes, r#"{"type":"of the data"}"#);
+        assert_eq!(binary, (kind.clone(), id));
+        assert_eq!(of("text/plain", &attributes, "x"), (kind.clone(), id));
+        let batch = of("application/cloudevents-batch+json", &[], &format!("[{body},{body}]"));
+        assert_eq!(batch, (kind.clone(), None));
+        assert_eq!(of("application/CloudEvents+JSON", &attributes, "{}"), (String::new(), None));
+        let other = body.replace("\"/s\"", "\"/t\"");
+        assert_ne!(of("application/cloudevents+json", &[], &other), (kind, id));
+    }
+
+    #[test]
+    fn regression_forms_have_a_kind_and_a_key() {
+        let of = |content_type: &'static str, body: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert("content-type", HeaderValue::from_static(content_type));
+            let key = KeyFrom::All(vec![KeyFrom::Form("id".into()), KeyFrom::Form("part".into())]);
+            let dedupe = DedupeFrom { key, window: Duration::from_secs(60) };
+            let kind = KindFrom::First(vec![
+                KindFrom::Pointer("/event".into()),
+                KindFrom::Form("event".into()),
+            ]);
+            let facts = Facts::new(&kind, Some(&dedupe));
+            let (kind, dedupe) = facts.read(&headers, body.as_bytes());
+            (String::from(kind), dedupe.map(|dedupe| dedupe.key))
+        };
+        let form = "application/x-www-form-urlencoded";
+        let (kind, key) = of(form, "id=1&part=%32&event=mail%2Eopened");
+        assert_eq!((kind.as_str(), key.is_some()), ("mail.opened", true));
+        let field = |name: &str, value: &str| {
+            format!("--b\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
+        };
+        let parts = [field("event", "mail.opened"), field("id", "1"), field("part", "2")].concat();
+        let multipart = of("multipart/form-data; boundary=b", &format!("{parts}--b--\r\n"));
+        assert_eq!(multipart, (kind, key));
+        assert_ne!(of(form, "id=12&part=&event=a").1, key);
+        assert_eq!(of(form, "id=1&event=a").1, None, "one is missing: no key");
+        assert_eq!(of("application/json", r#"{"event":"json"}"#).0, "json");
+    }
+
+    #[test]
+    fn regression_one_value_of_a_header_may_be_the_kind_before_another_header() {
+        let kind = KindFrom::First(vec![
+            KindFrom::HeaderIs(
+                HeaderName::from_static("x-sort"),
+                HeaderValue::from_static("revocation"),
+            ),
+            KindFrom::Header(HeaderName::from_static("x-kind")),
+        ]);
+        let facts = Facts::new(&kind, None);
+        let mut headers = HeaderMap::new();
+        headers.insert("x-kind", HeaderValue::from_static("follow"));
+        headers.insert("x-sort", HeaderValue::from_static("notification"));
+        assert_eq!(&*facts.read(&headers, b"").0, "follow");
+        headers.insert("x-sort", HeaderValue::from_static("revocation"));
+        assert_eq!(&*facts.read(&headers, b"").0, "revocation");
     }
 
     proptest! {

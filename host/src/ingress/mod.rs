@@ -179,8 +179,16 @@ impl ClientPins {
 pub enum KindFrom {
     None,
     Header(HeaderName),
+    /// The header's value, where it is this one.
+    HeaderIs(HeaderName, HeaderValue),
     /// A JSON pointer into the body.
     Pointer(String),
+    /// A field of a form.
+    Form(String),
+    /// The `type` of a CloudEvent, in whichever mode it comes.
+    CloudEvents,
+    /// The first of these that there is.
+    First(Vec<KindFrom>),
 }
 
 /// Events with the same key within the window are one event.
@@ -198,8 +206,14 @@ pub enum KeyFrom {
     Header(HeaderName),
     /// A JSON pointer into the body.
     Pointer(String),
+    /// A field of a form.
+    Form(String),
+    /// The `source` and `id` of a CloudEvent, in whichever mode it comes; a batch has none.
+    CloudEvents,
     /// The whole body, byte for byte.
     Body,
+    /// The first of these that there is.
+    First(Vec<KeyFrom>),
     /// All of these together. An event without one of them has no key.
     All(Vec<KeyFrom>),
 }

@@ -1,7 +1,9 @@
 //! What Hookwright speaks of: ids, events, verdicts, deliveries and attempts. Pure data, no I/O.
 mod delivery;
 mod event;
+pub mod form;
 mod id;
+mod lenient;
 mod name;
 mod nearest;
 pub mod pointer;
@@ -20,6 +22,7 @@ pub use delivery::{
 };
 pub use event::{Event, EventState};
 pub use id::{EventId, IdError};
+pub use lenient::read_json;
 pub use name::{Name, NameError};
 pub use nearest::{listed, nearest};
 pub use port::other_protocol;
