@@ -40,6 +40,7 @@ fuzz_target!(|body: Vec<u8>| {
     let (router, store, _) = &*ROUTER;
     let event = Arc::new(Event {
         id: EventId::new(ROW.fetch_add(1, Ordering::Relaxed), 7),
+        received_ms: 0,
         source: name("shop"),
         kind: "push".into(),
         headers: HeaderMap::new(),

@@ -325,14 +325,12 @@ async fn open_plugins(
     store: Arc<dyn Store>,
     clock: &Clock,
 ) -> anyhow::Result<Plugins> {
-    let (folder, now_ms) = (config.data_dir.clone(), clock.now_ms());
+    let folder = config.data_dir.clone();
     let read = tokio::task::spawn_blocking(move || {
         let kept = store.state().context("the plugins' state")?;
-        // The clock may have stepped back since the newest event came.
         let newest = store::EventQuery { limit: 1, ..store::EventQuery::default() };
         let newest = store.events(&newest).context("the newest event")?;
-        let newest_ms = newest.first().map_or(0, |event| event.id.millis());
-        let hands = Hands::open(&folder, now_ms.max(newest_ms.saturating_add(1)));
+        let hands = Hands::open(&folder, newest.first().map_or(0, |event| event.id.row()));
         anyhow::Ok((kept, Arc::new(hands.context("events in hand")?)))
     });
     let (kept, hands) = read.await.context("reading what plugins left panicked")??;

@@ -74,6 +74,7 @@ pub(super) fn join(load: &Load, format: Format) -> Delivery {
     }
     let event = Event {
         id: name(deliveries),
+        received_ms: first.event.received_ms,
         source: first.event.source.clone(),
         kind: "".into(),
         headers,

@@ -9,7 +9,10 @@ use super::{EventId, Name};
 /// and in the deliveries' payloads.
 #[derive(Debug, Clone)]
 pub struct Event {
+    /// Its place in the order of acceptance.
     pub id: EventId,
+    /// When it was accepted as the clock said then, milliseconds since 1970.
+    pub received_ms: u64,
     pub source: Name,
     /// The provider's name for what happened; empty where unknown.
     pub kind: Box<str>,
@@ -30,7 +33,7 @@ impl Event {
 
     /// Milliseconds since 1970.
     pub fn received_ms(&self) -> u64 {
-        self.id.millis()
+        self.received_ms
     }
 }
 

@@ -12,6 +12,10 @@ const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 /// sequence (together the row key, strictly rising within one store), then 64
 /// bits that name the store, so that two stores never give the same id.
 ///
+/// It tells the order of acceptance, not the time: once the clock has been ahead
+/// and is set back, ids go on from the highest. The time is in
+/// [`Event::received_ms`](super::Event).
+///
 /// Written `evt_` and 26 characters; it never holds a `.`, as Standard Webhooks asks.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, utoipa::ToSchema)]
 #[schema(
@@ -41,12 +45,14 @@ impl EventId {
         self.0 as u64
     }
 
-    /// When the event was accepted, in milliseconds since 1970.
+    /// The milliseconds in it: those at which the event was accepted, or later
+    /// where the clock has been ahead before.
     pub fn millis(self) -> u64 {
         (self.0 >> 80) as u64
     }
 
-    /// The first row key that an event accepted at `millis` can have.
+    /// The first row key that an event accepted at `millis` can have; a later
+    /// one where the clock has been ahead.
     pub fn first_row_at(millis: u64) -> i64 {
         (millis.min((1 << 47) - 1) << 16).cast_signed()
     }

@@ -224,6 +224,7 @@ pub(super) async fn probe(
     headers.insert(http::header::CONTENT_TYPE, json);
     let event = Event {
         id: EventId::new(0, 0),
+        received_ms: 0,
         source: name("hookwright")?,
         kind: "hookwright.probe".into(),
         headers,

@@ -31,9 +31,9 @@ pub struct Hands {
     dir: PathBuf,
     marks: File,
     free: Mutex<Free>,
-    /// Events that came before that, in milliseconds since 1970, are marked; 0
-    /// after an orderly end, so that nothing costs anything then.
-    watch_to_ms: u64,
+    /// Events with row keys before that are marked; 0 where there is nothing to
+    /// be found out. Not their times, since clocks are set.
+    watch_to: i64,
     strikes: Mutex<Strikes>,
     /// Whether there are suspects; where there are none, an event costs one look at this.
     suspects: AtomicBool,
@@ -90,11 +90,11 @@ impl Suspect {
 
 impl Hands {
     /// Reads what the last run left in the data directory, and begins this one.
-    /// Events that came before `now_ms` are those of before.
+    /// Events with row keys up to `newest` are those of before.
     ///
     /// # Errors
     /// Where the files can't be read or written.
-    pub fn open(dir: &Path, now_ms: u64) -> Result<Self, HandsError> {
+    pub fn open(dir: &Path, newest: i64) -> Result<Self, HandsError> {
         let failed = |name: &str| {
             let path = dir.join(name);
             move |source| HandsError { path, source }
@@ -122,7 +122,7 @@ impl Hands {
             dir: dir.into(),
             marks,
             free: Mutex::default(),
-            watch_to_ms: left.map_or(0, |_| now_ms),
+            watch_to: left.map_or(0, |_| newest.saturating_add(1)),
             strikes: Mutex::new(strikes),
             suspects,
             alone: Arc::default(),
@@ -140,7 +140,7 @@ impl Hands {
 
     /// The host did not start, so it did not die either.
     pub fn undo(&self) {
-        if self.watch_to_ms == 0 {
+        if self.watch_to == 0 {
             self.close();
         }
     }
@@ -152,7 +152,7 @@ impl Hands {
         plugin: &Name,
         digest: Digest,
     ) -> Option<Hand> {
-        if event.received_ms() >= self.watch_to_ms {
+        if event.id.row() >= self.watch_to {
             return None;
         }
         let place = self.free.lock().take();
@@ -263,6 +263,7 @@ mod tests {
     fn event(number: i64) -> Event {
         Event {
             id: EventId::new(number, 7),
+            received_ms: 0,
             source: "shop".parse().unwrap(),
             kind: "".into(),
             headers: http::HeaderMap::new(),
@@ -271,7 +272,7 @@ mod tests {
     }
 
     fn open(dir: &tempfile::TempDir) -> Arc<Hands> {
-        Arc::new(Hands::open(dir.path(), u64::MAX).unwrap())
+        Arc::new(Hands::open(dir.path(), i64::MAX).unwrap())
     }
 
     fn take(hands: &Arc<Hands>, number: i64) -> Option<Hand> {

@@ -2,9 +2,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use crate::clock::{Clock, millis};
-use crate::store::{Store, StoreError};
+use crate::store::{EventQuery, Store, StoreError};
 use crate::tasks::Tasks;
+
+/// What would drop the newest event too waits for so long: it may be that
+/// nothing came for that long, or that the clock is wrong.
+const HOLD: Duration = Duration::from_secs(24 * 3_600);
+/// Unless it is only so much older than what is kept: a short `keep` is meant.
+const NEWEST_MS: u64 = 24 * 3_600_000;
 
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -18,27 +26,74 @@ pub struct Options {
 pub fn start(options: Options, store: Arc<dyn Store>, clock: Clock, tasks: &Tasks) {
     let stop = tasks.stopping();
     tasks.spawn("retention", async move {
-        let mut ticks = tokio::time::interval(options.interval);
+        let mut purges = Purges { options, store, clock, held: None, told: false };
+        let mut ticks = tokio::time::interval(purges.options.interval);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
-                _ = ticks.tick() => purge(&options, store.clone(), &clock).await,
+                _ = ticks.tick() => purges.purge().await,
             }
         }
     });
 }
 
-async fn purge(options: &Options, store: Arc<dyn Store>, clock: &Clock) {
-    let before_ms = clock.now_ms().saturating_sub(millis(options.keep));
-    let purged = tokio::task::spawn_blocking(move || store.purge(before_ms)).await;
-    match purged {
-        Ok(Ok(purged)) if purged.events > 0 => {
-            let (events, bytes, kept) = (purged.events, purged.bytes, purged.kept);
-            tracing::info!(events, bytes, kept, "purged events older than the retention");
+struct Purges {
+    options: Options,
+    store: Arc<dyn Store>,
+    clock: Clock,
+    /// Since when a purge that would drop everything waits.
+    held: Option<Instant>,
+    /// That the clock is not believed.
+    told: bool,
+}
+
+impl Purges {
+    async fn purge(&mut self) {
+        let sure_ms = self.clock.sure_ms();
+        let jumped_ms = self.clock.now_ms().saturating_sub(sure_ms);
+        if jumped_ms > 0 && !self.told {
+            tracing::warn!(
+                jumped_ms,
+                "the clock has jumped ahead; for a day nothing is dropped for the age that it gives"
+            );
         }
-        Ok(Ok(_) | Err(StoreError::Closed)) => {}
-        Ok(Err(error)) => tracing::warn!(%error, "purge failed; next try at the next interval"),
-        Err(error) => tracing::error!(%error, "purge panicked"),
+        self.told = jumped_ms > 0;
+        let before_ms = sure_ms.saturating_sub(millis(self.options.keep));
+        let store = self.store.clone();
+        let held = self.held.is_none_or(|since| since.elapsed() < HOLD);
+        let purged = tokio::task::spawn_blocking(move || {
+            if held && drops_all(store.as_ref(), before_ms)? {
+                return Ok(None);
+            }
+            store.purge(before_ms).map(Some)
+        });
+        match purged.await {
+            Ok(Ok(None)) => {
+                if self.held.is_none() {
+                    tracing::warn!(
+                        "every event is older than the retention by a day or more; a purge would \
+                         leave none, so it waits for a day in case the clock is wrong"
+                    );
+                    self.held = Some(Instant::now());
+                }
+            }
+            Ok(Ok(Some(purged))) => {
+                self.held = None;
+                let (events, bytes, kept) = (purged.events, purged.bytes, purged.kept);
+                if events > 0 {
+                    tracing::info!(events, bytes, kept, "purged events older than the retention");
+                }
+            }
+            Ok(Err(StoreError::Closed)) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "purge failed; next try at the next interval"),
+            Err(error) => tracing::error!(%error, "purge panicked"),
+        }
     }
+}
+
+/// Whether even the newest event would go, and by far.
+fn drops_all(store: &dyn Store, before_ms: u64) -> Result<bool, StoreError> {
+    let newest = store.events(&EventQuery { limit: 1, ..EventQuery::default() })?;
+    Ok(newest.first().is_some_and(|one| one.received_ms.saturating_add(NEWEST_MS) < before_ms))
 }

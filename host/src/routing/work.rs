@@ -90,6 +90,7 @@ mod tests {
     fn event(row: i64, size: usize) -> Event {
         Event {
             id: EventId::new(row, 7),
+            received_ms: 0,
             source: "shop".parse().unwrap(),
             kind: "".into(),
             headers: http::HeaderMap::new(),

@@ -147,6 +147,9 @@ pub struct Usage {
     /// Bytes on the disk: journal and index.
     pub bytes: u64,
     pub events: u64,
+    /// Events that are still to be routed. Whoever reads the backlog after this
+    /// finds every delivery of all others there.
+    pub accepted: u64,
     /// When the oldest event was accepted, milliseconds since 1970.
     pub oldest_ms: Option<u64>,
 }

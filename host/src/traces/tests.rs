@@ -9,6 +9,7 @@ fn event(row: i64, parent: Option<&str>) -> Event {
     headers.extend(parent.map(|parent| (TRACEPARENT, parent.parse().unwrap())));
     Event {
         id: EventId::new(EventId::first_row_at(1_700_000_000_000) + row, 7),
+        received_ms: 1_700_000_000_000,
         source: "hub".parse().unwrap(),
         kind: "push".into(),
         headers,

@@ -82,6 +82,7 @@ fn recorded(detail: &Value, body: Bytes) -> Result<Recorded> {
     }
     let event = Event {
         id: text("id").parse()?,
+        received_ms: detail["received_ms"].as_u64().unwrap_or_default(),
         source: text("source").parse()?,
         kind: text("kind").into(),
         headers,

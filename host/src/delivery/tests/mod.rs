@@ -41,6 +41,7 @@ pub(super) fn delivery(number: u64, destination: &str, body: impl Into<Bytes>) -
     let row = EventId::first_row_at(START_MS) + i64::try_from(number).expect("small");
     let event = Event {
         id: EventId::new(row, 7),
+        received_ms: START_MS,
         source: name("shop"),
         kind: "".into(),
         headers,

@@ -102,6 +102,7 @@ async fn loaded(spec: Spec, wasm: &[u8]) -> (Yard, Plugins) {
 fn event(number: i64, body: &'static str) -> Event {
     Event {
         id: EventId::new(EventId::first_row_at(1_700_000_000_000) + number, 7),
+        received_ms: 1_700_000_000_000,
         source: name("github"),
         kind: "push".into(),
         headers: HeaderMap::new(),

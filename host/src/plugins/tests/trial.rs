@@ -173,7 +173,7 @@ async fn regression_a_suspect_has_no_shadow() {
     let (suspect, other) = (event(1, "{}"), event(2, "{}"));
     let mark = format!("{} 0123456789ab p\n", suspect.id);
     std::fs::write(yard.dir.path().join("in-hand"), mark).unwrap();
-    let hands = Hands::open(yard.dir.path(), u64::MAX).unwrap();
+    let hands = Hands::open(yard.dir.path(), i64::MAX).unwrap();
     let options = Options { hands: Some(hands.into()), ..yard.options() };
     let plugins = Plugins::open(options, vec![with(Mode::Shadow)]).unwrap();
     plugins.load_all().await;

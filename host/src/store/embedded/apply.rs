@@ -9,6 +9,7 @@ use super::counts::Delta;
 use super::index::{Held, Work};
 use super::names::Names;
 use super::ops::{Accepted, Asked, RoutedOp};
+use super::record::row_ms;
 use super::schema::BEHIND;
 use super::segment::{Locator, Position, Segments};
 use super::settle::is_whole;
@@ -59,7 +60,7 @@ impl<'c> Statements<'c> {
             begin: conn.prepare("BEGIN IMMEDIATE")?,
             commit: conn.prepare("COMMIT")?,
             insert_event: conn.prepare(
-                "INSERT INTO event VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, 0)
+                "INSERT INTO event VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, 0, ?13)
                  ON CONFLICT(id) DO NOTHING",
             )?,
             route_event: conn.prepare(
@@ -247,6 +248,7 @@ impl<'c> Applier<'c> {
             rulings,
             routed.map_or(0, |routed| routed.retry_ms as i64),
             routed.map_or(0, |routed| routed.tries),
+            (event.received_ms != row_ms(row)).then_some(event.received_ms as i64),
         ])?;
         delta.events += inserted as i64;
         if let Some(key) = &accepted.key {

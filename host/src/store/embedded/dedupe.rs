@@ -6,6 +6,9 @@ use rusqlite::{Connection, OptionalExtension, Statement, params};
 use super::record::Key;
 use crate::model::Name;
 
+/// Of all windows that the settings allow, and a day more, milliseconds.
+const LONGEST_MS: u64 = 31 * 24 * 3_600_000;
+
 type Owner = (Name, [u8; 16]);
 
 /// Keys of events that the index has not committed. Bounded by what may wait
@@ -64,6 +67,9 @@ impl<'c> Dedupe<'c> {
     /// The row of the first event with this key, where its window is still
     /// open; else none, and the key now belongs to `row`.
     ///
+    /// A window that ends later than any can was opened while the clock was
+    /// ahead: it is over, or no event with the key would be taken for years.
+    ///
     /// `indexed` is read before the look-up, so a key that left `recent` is
     /// always in what the look-up sees.
     pub(super) fn claim(
@@ -91,6 +97,7 @@ impl<'c> Dedupe<'c> {
         };
         if let Some((first, expires_ms)) = found
             && expires_ms > now_ms
+            && expires_ms <= now_ms.saturating_add(LONGEST_MS)
         {
             return Ok(Some(first));
         }

@@ -273,7 +273,7 @@ impl Thread<'_> {
         let mut patience = FIRST_PATIENCE;
         let mut last_tries = LAST_TRIES;
         let delta = loop {
-            let now_ms = self.context.clock.now_ms();
+            let now_ms = self.context.clock.sure_ms();
             #[cfg(test)]
             self.applier.limit(self.context.queue.full.load(std::sync::atomic::Ordering::SeqCst));
             match self.applier.transaction(&mut work, position, self.events, now_ms) {

@@ -29,9 +29,10 @@ pub(super) enum Job {
         records: Vec<Swept>,
         reply: Reply<Vec<Moved>>,
     },
-    /// A new segment, where the present one holds events up to this row only.
+    /// A new segment, where the present one holds only events of before that
+    /// time, milliseconds since 1970.
     Rotate {
-        before_row: i64,
+        before_ms: u64,
         reply: Reply<()>,
     },
 }

@@ -9,7 +9,7 @@ use super::apply::{payload_at, state_of};
 use super::codec;
 use super::counts::Counts;
 use super::query::locator;
-use super::schema::BEHIND;
+use super::schema::{BEHIND, TIME};
 use super::segment::{Locator, Segments};
 use crate::model::{Attempt, DeliveryState, EventId, EventState, Ruling};
 use crate::store::{DeliveryDetail, DeliveryRow, EventDetail, EventQuery, EventRow, StoreError};
@@ -19,8 +19,18 @@ pub(super) const DELIVERIES: &str = "
 SELECT t.text, d.state, d.due, d.attempts, d.cause FROM delivery d
 CROSS JOIN destination t ON t.id = d.dest WHERE d.event = ?1 ORDER BY d.dest";
 const COLUMNS: &str = "e.id, s.text, k.text, e.state, e.body, e.replays, e.reason, \
-                       e.segment, e.offset, e.length";
+                       e.segment, e.offset, e.length, ifnull(e.received, e.id >> 16)";
 const NAMES: &str = "CROSS JOIN name s ON s.id = e.source CROSS JOIN name k ON k.id = e.kind";
+
+/// The newest event before `until` whose row key lies behind that time's: the
+/// clock was ahead before it came.
+fn newest_skewed(conn: &Connection, query: &EventQuery) -> rusqlite::Result<Option<i64>> {
+    let Some(until) = query.until_ms else { return Ok(None) };
+    let find = "SELECT max(id) FROM event INDEXED BY event_received
+         WHERE received IS NOT NULL AND received < ?1 AND id >= ?2";
+    let until_ms = until.min(i64::MAX as u64) as i64;
+    conn.query_row(find, [until_ms, EventId::first_row_at(until)], |row| row.get(0))
+}
 
 /// How many rows a page has.
 pub(super) fn page(query: &EventQuery) -> usize {
@@ -55,8 +65,9 @@ pub(super) fn statement(
             found => found,
         },
     };
+    let newest_skewed = newest_skewed(conn, query)?;
     let (from, group, row) = if query.delivery == Some(DeliveryState::Dead) {
-        filters.range("x.event", query);
+        filters.range("x.event", query, newest_skewed);
         if let Some(dest) = dest {
             filters.add("x.dest =", dest);
         }
@@ -64,7 +75,7 @@ pub(super) fn statement(
         filters.sql.push_str(" AND x.state = 2");
         (dead, "GROUP BY x.event", "x.event")
     } else {
-        filters.range("e.id", query);
+        filters.range("e.id", query, newest_skewed);
         filters.delivery(dest, query.delivery);
         ("event e", "", "e.id")
     };
@@ -89,12 +100,19 @@ impl Filters {
             .expect("a string takes all");
     }
 
-    fn range(&mut self, row: &str, query: &EventQuery) {
+    /// A row key is never below that of the event's own time, so it bounds the
+    /// walk; what was accepted while the clock was behind itself is told apart
+    /// by its time.
+    fn range(&mut self, row: &str, query: &EventQuery, newest_skewed: Option<i64>) {
+        let small = |ms: u64| ms.min(i64::MAX as u64) as i64;
         if let Some(since) = query.since_ms {
             self.add(&format!("{row} >="), EventId::first_row_at(since));
+            self.add(&format!("{TIME} >="), small(since));
         }
         if let Some(until) = query.until_ms {
-            self.add(&format!("{row} <"), EventId::first_row_at(until));
+            let end = EventId::first_row_at(until);
+            self.add(&format!("{row} <"), newest_skewed.map_or(end, |row| end.max(row + 1)));
+            self.add(&format!("{TIME} <"), small(until));
         }
         if let Some(before) = query.before {
             self.add(&format!("{row} <"), before.row());
@@ -161,7 +179,7 @@ fn event_row(row: &Row<'_>, node: u64) -> rusqlite::Result<EventRow> {
         state: *EventState::ALL
             .get(usize::from(state))
             .ok_or(rusqlite::Error::IntegralValueOutOfRange(3, i64::from(state)))?,
-        received_ms: id.millis(),
+        received_ms: row.get::<_, i64>(10)? as u64,
         body_bytes: row.get::<_, i64>(4)? as u64,
         replays: row.get(5)?,
         reason: row.get(6)?,
@@ -188,7 +206,7 @@ pub(super) fn detail(
 ) -> Result<Option<EventDetail>, StoreError> {
     let sql = format!("SELECT {COLUMNS}, e.rulings FROM event e {NAMES} WHERE e.id = ?1");
     let found = conn.query_row(&sql, [row], |found| {
-        let rulings: Option<Vec<u8>> = found.get(10)?;
+        let rulings: Option<Vec<u8>> = found.get(11)?;
         Ok((event_row(found, segments.node)?, locator(found, 7)?, rulings))
     });
     let Some((mut event, at, rulings)) = found.optional()? else { return Ok(None) };

@@ -183,7 +183,7 @@ impl Store for Embedded {
         // Hand-offs under way first: they hold the lock.
         drop(self.handoff.write());
         // Then through the journal, since payloads go that way.
-        self.ask_journal(|reply| Job::Rotate { before_row: i64::MIN, reply })?;
+        self.ask_journal(|reply| Job::Rotate { before_ms: 0, reply })?;
         self.index.ask(|reply| Asked::Barrier { all: true, reply })
     }
 

@@ -137,6 +137,7 @@ pub(super) fn open_embedded(
         segment_age: options.segment_age,
         linger: options.linger,
         last_row: recovered.last_row,
+        last_ms: recovered.last_ms,
     });
     store.threads.get_mut().journal = Some(writing.map_err(&failed)?);
     store.usage_gauge();

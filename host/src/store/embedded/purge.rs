@@ -14,6 +14,7 @@ use super::journal::Job;
 use super::ops::{Asked, Moved, Swept, SweptOut};
 use super::record::{Kind, Origin};
 use super::scan::Scan;
+use super::schema::TIME;
 use super::segment::{Locator, Segment};
 use super::{Embedded, checkpoint};
 use crate::metrics::PURGED;
@@ -28,13 +29,12 @@ const CARRY_BYTES: u64 = 4 << 20;
 impl Embedded {
     pub(super) fn purge_before(&self, before_ms: u64) -> Result<Purged, StoreError> {
         let _one_at_a_time = self.purging.lock();
-        let before_row = EventId::first_row_at(before_ms);
-        self.ask_journal(|reply| Job::Rotate { before_row, reply })?;
+        self.ask_journal(|reply| Job::Rotate { before_ms, reply })?;
         self.index.ask(|reply| Asked::Barrier { all: true, reply })?;
         let segments = self.segments.list();
         let mut purged = Purged::default();
         for pair in segments.windows(2) {
-            if pair[1].first_row > before_row {
+            if !self.is_before(before_ms, &pair[0], &pair[1])? {
                 break;
             }
             self.drop_segment(&pair[0], &mut purged)?;
@@ -45,6 +45,47 @@ impl Embedded {
         metrics::counter!(PURGED).increment(purged.events);
         self.usage_gauge();
         Ok(purged)
+    }
+
+    /// Whether all events of the segment, whose next one is given, were accepted
+    /// before that time.
+    ///
+    /// The clock may have been wrong. What it called a time that is still to
+    /// come was accepted before the first later event that has a time of the
+    /// past, and stays where there is none. So do copies, which have no time here.
+    fn is_before(
+        &self,
+        before_ms: u64,
+        segment: &Segment,
+        next: &Segment,
+    ) -> Result<bool, StoreError> {
+        let end = next.first_row;
+        if end <= EventId::first_row_at(before_ms) {
+            return Ok(true);
+        }
+        let small = |ms: u64| ms.min(i64::MAX as u64) as i64;
+        let (before, now) = (small(before_ms), small(self.clock.now_ms().max(before_ms)));
+        self.readers.with(|conn| {
+            let mut within = conn.prepare(&format!(
+                "SELECT EXISTS(SELECT 1 FROM event e WHERE e.id >= ?1 AND e.id < ?2
+                 AND {TIME} BETWEEN ?3 AND ?4 ORDER BY e.id DESC)"
+            ))?;
+            let mut within = |from: i64, to: i64| -> rusqlite::Result<bool> {
+                within.query_row([segment.first_row, end, from, to], |row| row.get(0))
+            };
+            if within(before, now)? {
+                return Ok(false);
+            }
+            let has_old = within(0, before.saturating_sub(1))?;
+            if has_old && !within(now.saturating_add(1), i64::MAX)? {
+                return Ok(true);
+            }
+            let later = format!(
+                "SELECT {TIME} FROM event e WHERE e.id >= ?1 AND {TIME} <= ?2 ORDER BY e.id LIMIT 1"
+            );
+            let later = conn.query_row(&later, [end, now], |row| row.get::<_, i64>(0));
+            Ok(later.optional()?.is_some_and(|later| later < before))
+        })
     }
 
     fn drop_segment(&self, segment: &Segment, purged: &mut Purged) -> Result<(), StoreError> {

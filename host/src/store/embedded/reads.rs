@@ -13,8 +13,9 @@ use crate::store::{
 /// So many waiting rows are looked at for the oldest event.
 const OLDEST_AMONG: i64 = 20_000;
 
-const OLDEST: &str = "SELECT min(event) FROM (SELECT event FROM delivery INDEXED BY delivery_due
-     WHERE dest = ?1 AND state = 0 ORDER BY due, event LIMIT ?2)";
+const OLDEST: &str = "SELECT ifnull((SELECT received FROM event WHERE id = oldest), oldest >> 16)
+     FROM (SELECT min(event) AS oldest FROM (SELECT event FROM delivery INDEXED BY delivery_due
+      WHERE dest = ?1 AND state = 0 ORDER BY due, event LIMIT ?2))";
 
 impl Embedded {
     /// Waits until what was handed in is committed; `all` counts events that
@@ -168,7 +169,7 @@ impl Embedded {
             let mut oldest = conn.prepare(OLDEST)?;
             let mut all = Vec::with_capacity(counts.len());
             for (id, count) in counts {
-                let row: Option<i64> = match count.waiting {
+                let oldest: Option<i64> = match count.waiting {
                     0 => None,
                     _ => oldest.query_row([id, OLDEST_AMONG], |row| row.get(0))?,
                 };
@@ -176,7 +177,7 @@ impl Embedded {
                     destination: count.name.into(),
                     waiting: count.waiting.max(0) as u64,
                     dead: count.dead.max(0) as u64,
-                    oldest_ms: row.map(|row| EventId::new(row, 0).millis()),
+                    oldest_ms: oldest.map(i64::cast_unsigned),
                 });
             }
             Ok(all)
@@ -185,7 +186,7 @@ impl Embedded {
 
     pub(super) fn read_state(&self) -> Result<Vec<StateRow>, StoreError> {
         self.settle_reads(false)?;
-        self.readers.with(|conn| state::all(conn, self.clock.now_ms()))
+        self.readers.with(|conn| state::all(conn, self.clock.sure_ms()))
     }
 
     pub(super) fn read_replays(&self) -> Result<Vec<ReplayJob>, StoreError> {
@@ -197,11 +198,15 @@ impl Embedded {
         self.settle_reads(true)?;
         let bytes = self.usage_gauge();
         self.readers.with(|conn| {
-            let read = "SELECT events, (SELECT min(id) FROM event) FROM standing";
-            let (events, oldest): (i64, Option<i64>) =
-                conn.query_row(read, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
-            let oldest_ms = oldest.map(|row| EventId::new(row, 0).millis());
-            Ok(Usage { bytes, events: events.max(0) as u64, oldest_ms })
+            let read = "SELECT events,
+                 (SELECT ifnull(received, id >> 16) FROM event ORDER BY id LIMIT 1),
+                 (SELECT count(*) FROM event INDEXED BY event_accepted WHERE state = 0)
+                 FROM standing";
+            let (events, oldest, accepted): (i64, Option<i64>, i64) =
+                conn.query_row(read, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+            let oldest_ms = oldest.map(i64::cast_unsigned);
+            let (events, accepted) = (events.max(0) as u64, accepted.max(0) as u64);
+            Ok(Usage { bytes, events, accepted, oldest_ms })
         })
     }
 

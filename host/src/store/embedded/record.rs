@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 
 use super::codec::{self, Malformed, Reader, put_bytes};
-use crate::model::{Name, Payload};
+use crate::model::{EventId, Name, Payload};
 
 pub(crate) const HEAD: usize = 9;
 
@@ -35,6 +35,15 @@ impl Kind {
     }
 }
 
+/// Flags of an event's record: what it holds beside the rest.
+const HAS_KEY: u8 = 1;
+const HAS_TIME: u8 = 2;
+
+/// The milliseconds since 1970 in a row key.
+pub(crate) fn row_ms(row: i64) -> u64 {
+    EventId::new(row, 0).millis()
+}
+
 /// The key of a deduplicated event, and when it may be used again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Key {
@@ -46,6 +55,7 @@ pub(crate) struct Key {
 /// An event's record, borrowed for writing.
 pub(crate) struct EventRef<'a> {
     pub(crate) row: i64,
+    pub(crate) received_ms: u64,
     pub(crate) source: &'a Name,
     pub(crate) kind: &'a str,
     pub(crate) headers: &'a HeaderMap,
@@ -56,6 +66,7 @@ pub(crate) struct EventRef<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct EventRecord {
     pub(crate) row: i64,
+    pub(crate) received_ms: u64,
     pub(crate) source: Name,
     pub(crate) kind: Box<str>,
     pub(crate) headers: HeaderMap,
@@ -100,13 +111,16 @@ fn finish(out: &mut Vec<u8>, mark: usize) -> bool {
 pub(crate) fn put_event(out: &mut Vec<u8>, event: &EventRef<'_>) -> bool {
     let mark = start(out, Kind::Event);
     out.extend_from_slice(&event.row.to_le_bytes());
-    match &event.key {
-        None => out.push(0),
-        Some(key) => {
-            out.push(1);
-            out.extend_from_slice(&key.key);
-            out.extend_from_slice(&key.expires_ms.to_le_bytes());
-        }
+    // Written only where the row does not say it: where the clock was ahead before.
+    let apart = event.received_ms != row_ms(event.row);
+    let flag = |has: bool, flag: u8| if has { flag } else { 0 };
+    out.push(flag(event.key.is_some(), HAS_KEY) | flag(apart, HAS_TIME));
+    if let Some(key) = &event.key {
+        out.extend_from_slice(&key.key);
+        out.extend_from_slice(&key.expires_ms.to_le_bytes());
+    }
+    if apart {
+        out.extend_from_slice(&event.received_ms.to_le_bytes());
     }
     put_bytes(out, event.source.as_bytes());
     put_bytes(out, event.kind.as_bytes());
@@ -167,19 +181,26 @@ pub(crate) fn check(head: Head, content: &[u8]) -> Result<(), Malformed> {
 pub(crate) fn event(content: &Bytes) -> Result<EventRecord, Malformed> {
     let mut input = Reader(content);
     let row = i64::from_le_bytes(input.array()?);
-    let key = match input.byte()? {
+    let parts = input.byte()?;
+    if parts & !(HAS_KEY | HAS_TIME) != 0 {
+        return Err(Malformed);
+    }
+    let key = match parts & HAS_KEY {
         0 => None,
-        1 => {
+        _ => {
             let key = input.array()?;
             Some(Key { key, expires_ms: u64::from_le_bytes(input.array()?) })
         }
-        _ => return Err(Malformed),
+    };
+    let received_ms = match parts & HAS_TIME {
+        0 => row_ms(row),
+        _ => u64::from_le_bytes(input.array()?),
     };
     let source = input.text()?.parse().map_err(|_| Malformed)?;
     let kind = input.text()?.into();
     let headers = codec::headers(&mut input)?;
     let body = content.slice(content.len() - input.0.len()..);
-    Ok(EventRecord { row, source, kind, headers, body, key })
+    Ok(EventRecord { row, received_ms, source, kind, headers, body, key })
 }
 
 /// The content of a payload's record: event row, and for a carried one its former place.
@@ -221,14 +242,16 @@ mod tests {
     proptest! {
         #[test]
         fn events_and_back(
-            row in 0..i64::MAX, kind in ".{0,9}", headers in header_map(), body: Vec<u8>,
+            row in 0..i64::MAX, received in prop::option::of(any::<u64>()), kind in ".{0,9}", headers in header_map(), body: Vec<u8>,
             key in prop::option::of((any::<[u8; 16]>(), any::<u64>())),
         ) {
             let key = key.map(|(key, expires_ms)| Key { key, expires_ms });
             let source: Name = "a-source".parse().unwrap();
             let mut out = vec![7; 3];
-            let whole =
-                EventRef { row, source: &source, kind: &kind, headers: &headers, body: &body, key };
+            let received_ms = received.unwrap_or(row_ms(row));
+            let whole = EventRef {
+                row, received_ms, source: &source, kind: &kind, headers: &headers, body: &body, key,
+            };
             prop_assert!(put_event(&mut out, &whole));
             let head = head(&out[3..]).unwrap();
             let content = Bytes::from(out).slice(3 + HEAD..);
@@ -241,6 +264,7 @@ mod tests {
             prop_assert_eq!(order(&read.headers), order(&headers));
             prop_assert_eq!(&*read.kind, kind.as_str());
             prop_assert_eq!((read.row, &read.body[..], read.key), (row, &body[..], key));
+            prop_assert_eq!(read.received_ms, received_ms);
         }
 
         #[test]
@@ -249,7 +273,7 @@ mod tests {
             let headers = HeaderMap::new();
             let mut out = Vec::new();
             let whole = EventRef {
-                row: 1, source: &source, kind: "", headers: &headers, body: b"body", key: None,
+                row: 1, received_ms: 9, source: &source, kind: "", headers: &headers, body: b"body", key: None,
             };
             prop_assert!(put_event(&mut out, &whole));
             let place = place.index(out.len());

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension};
 
 use super::apply::Applier;
 use super::disk::Disk;
@@ -19,7 +19,7 @@ use super::index::{Held, Work};
 use super::ops::Accepted;
 use super::record::{self, Kind};
 use super::scan::{Scan, holds_a_record};
-use super::schema;
+use super::schema::{self, TIME};
 use super::segment::{self, Locator, Position, Segment, Segments};
 use crate::model::{Event, EventId};
 
@@ -32,6 +32,8 @@ pub(super) struct Recovered {
     pub(super) position: Position,
     pub(super) events: i64,
     pub(super) last_row: i64,
+    /// When the newest event was accepted, milliseconds since 1970; 0 where there is none.
+    pub(super) last_ms: u64,
 }
 
 /// The data directory and the journal's in it, mode 0700 where they are made here.
@@ -74,12 +76,15 @@ pub(super) fn recover(dir: &Path, disk: &Arc<dyn Disk>) -> Result<Recovered, Ope
     pass.run()?;
     let (position, events) = (pass.position, pass.events);
     drop(pass);
-    let last: Option<i64> =
-        conn.query_row("SELECT max(id) FROM event", [], |row| row.get(0)).map_err(&failed)?;
+    let newest = format!("SELECT id, {TIME} FROM event e ORDER BY id DESC LIMIT 1");
+    let newest = conn.query_row(&newest, [], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?)));
+    let newest: Option<(i64, i64)> = newest.optional().map_err(&failed)?;
+    let (last, last_ms) = newest.unzip();
     let begun = segments.list().last().map_or(0, |segment| segment.first_row - 1);
     let last_row = last.unwrap_or(0).max(begun);
     disk.sync_dir(dir).map_err(OpenError::io(dir))?;
-    Ok(Recovered { conn, segments, position, events, last_row })
+    let last_ms = last_ms.unwrap_or(0).cast_unsigned();
+    Ok(Recovered { conn, segments, position, events, last_row, last_ms })
 }
 
 fn standing(conn: &Connection) -> rusqlite::Result<(Position, i64)> {
@@ -185,6 +190,7 @@ impl Pass<'_> {
             let record = record::event(content).map_err(garbled)?;
             let event = Event {
                 id: EventId::new(record.row, self.segments.node),
+                received_ms: record.received_ms,
                 source: record.source,
                 kind: record.kind,
                 headers: record.headers,

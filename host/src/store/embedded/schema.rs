@@ -10,7 +10,7 @@ use super::error::OpenError;
 pub(crate) const FORMAT: u32 = STEPS.len() as u32;
 
 /// What makes each format of the one before it.
-const STEPS: &[&str] = &[TABLES, CONDITIONS, ORDER, REPLAYS];
+const STEPS: &[&str] = &[TABLES, CONDITIONS, ORDER, REPLAYS, TIMES];
 
 /// The state of a delivery that waits for an earlier one of its order key. The
 /// others follow `DeliveryState::ALL`.
@@ -74,6 +74,16 @@ CREATE TABLE replay(
   id INTEGER PRIMARY KEY, created INTEGER NOT NULL, wanted TEXT NOT NULL, state INTEGER NOT NULL,
   after INTEGER, looked INTEGER NOT NULL, replayed INTEGER NOT NULL);
 ";
+
+/// When an event was accepted, where its row key does not say it: order and time
+/// are two things once the clock has been ahead. Never later than the row key's.
+const TIMES: &str = "
+ALTER TABLE event ADD COLUMN received INTEGER;
+CREATE INDEX event_received ON event(received) WHERE received IS NOT NULL;
+";
+
+/// When the event `e` was accepted, milliseconds since 1970.
+pub(super) const TIME: &str = "ifnull(e.received, e.id >> 16)";
 
 /// The index's file in the data directory.
 pub(crate) fn file(dir: &Path) -> PathBuf {

@@ -168,6 +168,7 @@ impl Segments {
         let record = decoded.ok_or_else(|| self.damaged(at))?;
         Ok(Event {
             id: EventId::new(row, self.node),
+            received_ms: record.received_ms,
             source: record.source,
             kind: record.kind,
             headers: record.headers,

@@ -92,7 +92,7 @@ impl Writer<'_> {
     pub(super) fn stage(
         &mut self,
         jobs: Vec<Job>,
-        now_ms: u64,
+        (now_ms, sure_ms): (u64, u64),
         mut place: (u32, u64),
     ) -> Vec<Staged> {
         let mut staged = Vec::with_capacity(jobs.len());
@@ -101,16 +101,16 @@ impl Writer<'_> {
         for job in jobs {
             staged.push(match job {
                 Job::Append { event, done } => {
-                    self.stage_event(event, done, (now_ms, indexed), place)
+                    self.stage_event(event, done, (now_ms, sure_ms, indexed), place)
                 }
                 Job::Payloads(routed) => Staged::Routed(self.stage_payloads(routed, place)),
                 Job::Carry { records, reply } => {
                     let carried = self.stage_carried(&records, place);
                     Staged::Answer(Answer::Carry(reply, carried))
                 }
-                Job::Rotate { before_row, reply } => {
+                Job::Rotate { before_ms, reply } => {
                     // Only between batches, when nothing is staged behind the old end.
-                    let due = self.is_below(before_row) && self.buffer.is_empty();
+                    let due = self.is_before(before_ms) && self.buffer.is_empty();
                     let rotated = if due { self.rotate() } else { Ok(place) };
                     let told = match rotated {
                         Ok(new) => {
@@ -131,17 +131,17 @@ impl Writer<'_> {
         &mut self,
         event: NewEvent,
         done: Done,
-        (now_ms, indexed): (u64, i64),
+        (now_ms, sure_ms, indexed): (u64, u64, i64),
         place: (u32, u64),
     ) -> Staged {
         let NewEvent { source, kind, headers, body, dedupe } = event;
         let row = EventId::next_row(self.last_row, now_ms);
         let key = dedupe.map(|dedupe| Key {
             key: dedupe.key,
-            expires_ms: now_ms.saturating_add(millis(dedupe.window)),
+            expires_ms: sure_ms.saturating_add(millis(dedupe.window)),
         });
         if let Some(key) = key {
-            match self.dedupe.claim(&source, key, row, now_ms, indexed) {
+            match self.dedupe.claim(&source, key, row, sure_ms, indexed) {
                 Ok(None) => {}
                 Ok(Some(first)) => {
                     let id = EventId::new(first, self.context.segments.node);
@@ -155,15 +155,22 @@ impl Writer<'_> {
             }
         }
         let start = self.buffer.len();
-        let written =
-            EventRef { row, source: &source, kind: &kind, headers: &headers, body: &body, key };
+        let written = EventRef {
+            row,
+            received_ms: now_ms,
+            source: &source,
+            kind: &kind,
+            headers: &headers,
+            body: &body,
+            key,
+        };
         if !record::put_event(&mut self.buffer, &written) {
             self.dedupe.undo(self.last_row);
             return Staged::Answer(Answer::Append(done, Err(AppendError::TooLarge)));
         }
         self.last_row = row;
         let id = EventId::new(row, self.context.segments.node);
-        let event = Arc::new(Event { id, source, kind, headers, body });
+        let event = Arc::new(Event { id, received_ms: now_ms, source, kind, headers, body });
         let at = self.locator(start, place);
         Staged::Event { accepted: Accepted { event, at, key }, done }
     }

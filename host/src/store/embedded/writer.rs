@@ -17,14 +17,13 @@ use super::disk::{Disk, is_full};
 use super::error::refusal;
 use super::journal::{Batch, Job, Queue};
 use super::queue;
-use super::record::Kind;
+use super::record::{Kind, row_ms};
 use super::scan::Scan;
 use super::schema;
 use super::segment::{HEADER, Segments};
 use super::staged::Staged;
 use crate::clock::Clock;
 use crate::metrics::{COMMIT_RECORDS, COMMIT_SECONDS, STORE_ERRORS};
-use crate::model::EventId;
 use crate::store::{AppendError, Handoff, Routed};
 
 /// Room is taken from the disk in pieces of this size, in bytes: a sync that has
@@ -49,6 +48,8 @@ pub(super) struct Context {
     pub(super) segment_age: Duration,
     pub(super) linger: Duration,
     pub(super) last_row: i64,
+    /// When the newest event was accepted, milliseconds since 1970.
+    pub(super) last_ms: u64,
 }
 
 /// The segment that is written to.
@@ -62,6 +63,8 @@ pub(super) struct Active {
     reserved: u64,
     /// When it got its first record that is no copy of an older one.
     first_ms: Option<u64>,
+    /// And the one that was the latest by the clock.
+    last_ms: u64,
     /// A write or sync failed: nothing may follow what is in it.
     spoiled: bool,
 }
@@ -153,7 +156,8 @@ impl Writer<'_> {
             && let Ok(Some(swept)) = scan.next_swept()
         {
             let own = matches!(swept.kind, Kind::Event | Kind::Payload);
-            first_ms = own.then(|| EventId::new(swept.row, 0).millis());
+            // Later than it was where the clock had been ahead: it ends early then.
+            first_ms = own.then(|| row_ms(swept.row));
         }
         self.active = Some(Active {
             number: last.number,
@@ -162,6 +166,7 @@ impl Writer<'_> {
             end: last.bytes,
             reserved: last.bytes,
             first_ms,
+            last_ms: self.context.last_ms,
             spoiled: false,
         });
     }
@@ -198,7 +203,8 @@ impl Writer<'_> {
                 return self.refuse(jobs, &error);
             }
         };
-        let staged = self.stage(jobs, now_ms, place);
+        let sure_ms = self.context.clock.sure_ms();
+        let staged = self.stage(jobs, (now_ms, sure_ms), place);
         let written = self.write();
         self.buffer.clear();
         self.buffer.shrink_to(BUFFER);
@@ -221,7 +227,8 @@ impl Writer<'_> {
     fn ready(&mut self, now_ms: u64) -> Result<(u32, u64), AppendError> {
         let age = crate::clock::millis(self.context.segment_age);
         let good = self.active.as_ref().filter(|active| {
-            let old = active.first_ms.is_some_and(|first| now_ms.saturating_sub(first) > age);
+            // Either way: what was written while the clock was wrong ends there.
+            let old = active.first_ms.is_some_and(|first| now_ms.abs_diff(first) > age);
             !active.spoiled && active.end < self.context.segment_bytes && !old
         });
         if let Some(active) = good {
@@ -251,6 +258,7 @@ impl Writer<'_> {
             end: HEADER,
             reserved: HEADER,
             first_ms: None,
+            last_ms: 0,
             spoiled: false,
         });
         self.context.queue.set_failed(false);
@@ -339,6 +347,7 @@ impl Writer<'_> {
         }
         if own && let Some(active) = self.active.as_mut() {
             active.first_ms.get_or_insert(now_ms);
+            active.last_ms = active.last_ms.max(now_ms);
         }
         self.context.index.push_all(indexed.into_iter());
         for answer in answers {
@@ -349,10 +358,10 @@ impl Writer<'_> {
         }
     }
 
-    /// Whether the active segment has records of its own, all of events below
-    /// the row. One that holds only copies stays: they would be copied for ever.
-    pub(super) fn is_below(&self, row: i64) -> bool {
-        let own = self.active.as_ref().is_some_and(|active| active.first_ms.is_some());
-        own && self.last_row < row
+    /// Whether the active segment has records of its own, all of before that
+    /// time. One that holds only copies stays: they would be copied for ever.
+    pub(super) fn is_before(&self, ms: u64) -> bool {
+        let active = self.active.as_ref();
+        active.is_some_and(|active| active.first_ms.is_some() && active.last_ms < ms)
     }
 }

@@ -112,6 +112,7 @@ pub(crate) fn event() -> Event {
     headers.insert("content-type", http::HeaderValue::from_static("application/json"));
     Event {
         id: EventId::new(EventId::first_row_at(1_700_000_000_000), 7),
+        received_ms: 1_700_000_000_000,
         source: "hub".parse().expect("a name"),
         kind: "push".into(),
         headers,

@@ -230,7 +230,7 @@ fn merged(defaults: &Table, own: Table) -> Table {
 
 impl EventPart {
     fn read(self, folder: &Path) -> Result<Event> {
-        let id = match (&self.id, self.received_ms) {
+        let id: EventId = match (&self.id, self.received_ms) {
             (Some(_), Some(_)) => bail!("`id` holds the time of `received_ms`: name one of them"),
             (Some(id), None) => id.parse().with_context(|| format!("id = \"{id}\""))?,
             (None, ms) => EventId::new(EventId::first_row_at(ms.unwrap_or(MOMENT)), 0),
@@ -252,7 +252,8 @@ impl EventPart {
             None => Bytes::from_static(b"{}"),
         };
         let source = source.parse().with_context(|| format!("source = \"{source}\""))?;
-        Ok(Event { id, source, kind: self.kind.into(), headers, body })
+        let received_ms = id.millis();
+        Ok(Event { id, received_ms, source, kind: self.kind.into(), headers, body })
     }
 }
 

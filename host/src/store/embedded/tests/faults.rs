@@ -256,6 +256,7 @@ fn a_thread_that_panics_leaves_nobody_waiting() {
     assert!(!store.healthy());
     let lone = Event {
         id,
+        received_ms: id.millis(),
         source: name("a"),
         kind: "".into(),
         headers: HeaderMap::new(),

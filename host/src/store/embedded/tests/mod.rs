@@ -1,6 +1,7 @@
 //! Tests of the engine: helpers here, the tests by topic beside.
 mod backup;
 mod basics;
+mod clock;
 mod dedupe;
 mod faults;
 mod faulty;
