@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -51,6 +52,9 @@ pub fn plugins_dir() -> PathBuf {
     );
     built
 }
+
+/// For what comes a moment after what caused it.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What a host is started with.
 pub struct HostBuilder {
@@ -111,6 +115,7 @@ impl HostBuilder {
             admin: None,
             log: Arc::default(),
             output: Arc::default(),
+            readers: Mutex::default(),
             client: Client::default(),
         };
         host.launch().await;
@@ -127,6 +132,8 @@ pub struct Host {
     admin: Option<SocketAddr>,
     log: Arc<Mutex<String>>,
     output: Arc<Mutex<Vec<String>>>,
+    /// Of the process's output and log: each ends with its reader.
+    readers: Mutex<Vec<Receiver<()>>>,
     pub client: Client,
 }
 
@@ -144,10 +151,12 @@ impl Host {
         let stdout = child.stdout.take().expect("a piped output");
         let stderr = child.stderr.take().expect("a piped output");
         let (log, output) = (self.log.clone(), self.output.clone());
+        let held = (self.reader(), self.reader());
         std::thread::spawn(move || {
             for line in BufReader::new(stderr).lines().map_while(Result::ok) {
                 let _ = writeln!(log.lock().expect("no holder panics"), "{line}");
             }
+            drop(held.0);
         });
         let first = tokio::task::spawn_blocking(move || {
             let mut lines = BufReader::new(stdout).lines();
@@ -157,13 +166,15 @@ impl Host {
                 for line in lines.map_while(Result::ok) {
                     output.lock().expect("no holder panics").push(line);
                 }
+                drop(held.1);
             });
             first
         });
         let first = first.await.expect("a line of output");
         self.child = Some(child);
         let address = |word: &str| {
-            let rest = first.split(word).nth(1)?.strip_prefix("http://")?;
+            let rest = first.split(word).nth(1)?;
+            let rest = rest.strip_prefix("http://").or_else(|| rest.strip_prefix("https://"))?;
             rest.split('/').next()?.parse().ok()
         };
         (self.ingress, self.admin) = (address("events at "), address("console at "));
@@ -173,6 +184,21 @@ impl Host {
             client.get(admin, "/readyz").await.ok().filter(|answer| answer.status == 200)
         })
         .await;
+    }
+
+    /// After the process's end: all that it wrote has been read. A child of it
+    /// that outlives it for a moment has the same output open.
+    fn join_readers(&mut self) {
+        for reader in self.readers.get_mut().expect("no holder panics").drain(..) {
+            let _ = reader.recv_timeout(PATIENCE);
+        }
+    }
+
+    /// What a reader holds until its end.
+    fn reader(&self) -> Sender<()> {
+        let (held, ended) = channel();
+        self.readers.lock().expect("no holder panics").push(ended);
+        held
     }
 
     /// A command of the binary in the host's folder and environment.
@@ -210,9 +236,31 @@ impl Host {
         self.child.as_ref().expect("a started host").id()
     }
 
-    /// All that the host logged, over all its starts.
+    /// All that the host logged so far, over all its starts. A line comes a
+    /// moment after what it tells of: [`Self::logged`] waits for one. After the
+    /// process's end nothing is missing, so that what is not there was not logged.
     pub fn log(&self) -> String {
         self.log.lock().expect("no holder panics").clone()
+    }
+
+    /// Waits until all of these are in the log, and answers the log.
+    pub async fn logged(&self, parts: &[&str]) -> String {
+        eventually(&format!("{parts:?} are in the log"), PATIENCE, || async {
+            let log = self.log();
+            parts.iter().all(|part| log.contains(part)).then_some(log)
+        })
+        .await
+    }
+
+    /// Waits until all of these are in the metrics, and answers the page. A
+    /// count may follow the answer that it counts.
+    pub async fn counted(&self, parts: &[&str]) -> String {
+        eventually(&format!("{parts:?} are in the metrics"), PATIENCE, || async {
+            let page = self.client.get(self.admin(), "/metrics").await.ok()?;
+            let page = String::from_utf8_lossy(&page.body).into_owned();
+            parts.iter().all(|part| page.contains(part)).then_some(page)
+        })
+        .await
     }
 
     /// Lines of its standard output after the first one, over all its starts.
@@ -230,6 +278,7 @@ impl Host {
         if let Some(mut child) = self.child.take() {
             let _ = child.kill();
             let _ = child.wait();
+            self.join_readers();
         }
     }
 
@@ -237,7 +286,9 @@ impl Host {
     pub async fn terminate(&mut self) -> Option<i32> {
         let mut child = self.child.take().expect("a started host");
         signal(child.id(), libc::SIGTERM);
-        tokio::task::spawn_blocking(move || child.wait()).await.ok()?.ok()?.code()
+        let code = tokio::task::spawn_blocking(move || child.wait()).await.ok()?.ok()?.code();
+        self.join_readers();
+        code
     }
 
     /// Tells it to reload its settings.
@@ -254,13 +305,12 @@ impl Host {
         serde_json::from_slice(&answer.body).context("the API answers JSON")
     }
 
-    /// Waits until no delivery is waiting and no event is unrouted.
+    /// Waits until no event is to be routed and no delivery waits, as one
+    /// answer says: an event that is routed between two reads is in neither.
     pub async fn settled(&self, deadline: Duration) {
         eventually("everything is settled", deadline, || async {
             let stats = self.api("stats").await.ok()?;
-            let open = self.api("events?state=accepted&limit=1").await.ok()?;
-            let none = open["events"].as_array().is_some_and(Vec::is_empty);
-            (stats["waiting"] == 0 && none).then_some(())
+            (stats["accepted"] == 0 && stats["waiting"] == 0).then_some(())
         })
         .await;
     }

@@ -66,7 +66,7 @@ async fn whoever_is_refused_is_shown_to_the_operator() {
     assert_eq!(known["sources"][0]["rejected"], 1, "{known}");
     assert_eq!(known["sources"][0]["last_rejected"]["reason"], one["reason"]);
     assert!(host.api("sources/other/rejected").await.is_err());
-    assert!(host.log().contains(&id), "the log has the same id");
+    host.logged(&[&id]).await;
 }
 
 fn testdata(name: &str) -> PathBuf {

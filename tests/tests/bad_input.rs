@@ -67,9 +67,7 @@ async fn each_bad_request_has_its_status_and_loses_nothing() {
 
     let stats = host.api("stats").await.expect("stats");
     assert_eq!(stats["events"], 2, "only what was acknowledged is there");
-    let metrics = host.client.get(host.admin(), "/metrics").await.expect("metrics");
-    let metrics = String::from_utf8_lossy(&metrics.body).into_owned();
-    assert!(metrics.contains("hookwright_ingress_refused_total{source=\"hub\""), "{metrics}");
+    host.counted(&["hookwright_ingress_refused_total{source=\"hub\""]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -44,9 +44,7 @@ async fn a_shadow_is_compared_in_sight_and_every_event_goes_the_old_way() {
     })
     .await;
     assert_eq!((seen["mode"].as_str(), &seen["stopped"]), (Some("shadow"), &Value::Null));
-    let metrics = host.client.get(host.admin(), "/metrics").await.expect("metrics");
-    let metrics = String::from_utf8_lossy(&metrics.body).into_owned();
-    assert!(metrics.contains("outcome=\"different\"} 10"), "{metrics}");
+    host.counted(&["outcome=\"different\"} 10"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -59,7 +57,7 @@ async fn a_canary_that_fails_is_stopped_and_no_event_is_lost() {
     assert_eq!(seen["mode"], "canary 50%");
     let why = seen["stopped"].as_str().expect("it is stopped");
     assert!(why.contains("calls failed, of the version in force 0 of"), "{why}");
-    assert!(host.log().contains("the candidate is stopped"), "{}", host.log());
+    host.logged(&["the candidate is stopped"]).await;
     let plugins = host.api("plugins").await.expect("plugins");
     let digest = &plugins["plugins"][0]["digest"];
     let events = host.api("events?state=routed&limit=100").await.expect("events");

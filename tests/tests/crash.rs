@@ -3,7 +3,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use hookwright_tests::{HostBuilder, Receiver, eventually};
+use hookwright_tests::{Host, HostBuilder, Receiver, eventually};
 
 const ROUNDS: usize = 10;
 
@@ -69,9 +69,10 @@ async fn kill_at_any_instant_loses_no_acknowledged_event() {
         let id = got.header("webhook-id").to_owned();
         bodies.entry(id).or_default().insert(got.body.to_vec());
     }
+    let missing: Vec<_> = acknowledged.iter().filter(|(_, id)| !bodies.contains_key(*id)).collect();
+    assert!(missing.is_empty(), "acknowledged and not delivered: {}", told(&host, &missing).await);
     for (key, id) in &acknowledged {
-        let got =
-            bodies.get(id).unwrap_or_else(|| panic!("{key} ({id}) was acknowledged and lost"));
+        let got = &bodies[id];
         let expected = HashSet::from([format!("body of {key}").into_bytes()]);
         assert_eq!(got, &expected, "every copy of {id} is the same event");
     }
@@ -88,6 +89,20 @@ async fn kill_at_any_instant_loses_no_acknowledged_event() {
             "a duplicate is known after a crash"
         );
     }
+}
+
+/// What the host knows of each: one that it does not know is lost, one that
+/// waits was not waited for.
+async fn told(host: &Host, missing: &[(&String, &String)]) -> String {
+    let mut told = Vec::new();
+    for (key, id) in missing {
+        let known = match host.api(&format!("events/{id}")).await {
+            Ok(event) => format!("{} with {}", event["state"], event["deliveries"]),
+            Err(error) => format!("unknown: {error:#}"),
+        };
+        told.push(format!("{key} ({id}) is {known}"));
+    }
+    told.join("\n")
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -50,9 +50,14 @@ async fn every_event_is_in_a_file_after_kills_and_full_files_are_set_aside() {
     let mut ids = HashSet::new();
     for _ in 0..2 {
         ids.extend(post(&host, 150).await);
+        let file = folder.join("events.jsonl");
+        // The first of them may not have been delivered yet.
+        eventually("the file is there", Duration::from_secs(20), || async {
+            file.exists().then_some(())
+        })
+        .await;
         host.kill();
         // As a crash in the middle of a line would leave it.
-        let file = folder.join("events.jsonl");
         let text = std::fs::read(&file).expect("a file");
         std::fs::write(&file, [&text[..], b"{\"id\":\"evt_torn"].concat()).expect("a write");
         host.launch().await;
@@ -66,10 +71,8 @@ async fn every_event_is_in_a_file_after_kills_and_full_files_are_set_aside() {
     .await;
     let count = std::fs::read_dir(&folder).expect("a folder").count();
     assert!(count > 2, "{count} files");
-    let shown = host.client.get(host.admin(), "/metrics").await.expect("metrics");
-    let shown = String::from_utf8_lossy(&shown.body).into_owned();
     let taken = "hookwright_delivery_attempts_total{destination=\"archive\",outcome=\"taken\"}";
-    assert!(shown.contains(taken), "{shown}");
+    host.counted(&[taken]).await;
 }
 
 /// The other kind of lines: for a host whose output somebody else collects.

@@ -56,10 +56,7 @@ async fn new_settings_take_over_with_nothing_dropped_and_bad_ones_change_nothing
     .await;
 
     change(&host, "[sources.c]\nverify = \"nonsense\"\n");
-    eventually("the mistake is logged", Duration::from_secs(20), || async {
-        host.log().contains("the old settings stay in force").then_some(())
-    })
-    .await;
+    host.logged(&["the old settings stay in force"]).await;
     assert_eq!((status_of(&host, "b").await, status_of(&host, "c").await), (202, 404));
 
     // A source that goes and comes back meets neither itself nor a loss.
@@ -112,13 +109,7 @@ async fn the_metrics_say_what_the_host_does() {
         "hookwright_store_bytes",
     ];
     // Some are looked at from time to time, so they may be older than what has settled.
-    eventually("the metrics say it all", Duration::from_secs(10), || async {
-        let answer = host.client.get(host.admin(), "/metrics").await.expect("metrics");
-        let text = String::from_utf8_lossy(&answer.body).into_owned();
-        let missing = lines.iter().find(|line| !text.contains(**line));
-        missing.inspect(|line| eprintln!("`{line}` is not in\n{text}")).is_none().then_some(())
-    })
-    .await;
+    host.counted(&lines).await;
     let ready = host.client.get(host.admin(), "/readyz").await.expect("an answer");
     assert_eq!(ready.status, 200);
 }
@@ -176,7 +167,10 @@ async fn an_operator_is_told_once_and_told_when_it_is_well_again() {
     })
     .await;
     assert_eq!(alerts(&ops), [told("alert.firing"), told("alert.resolved")]);
-    let text = String::from_utf8_lossy(&slack.received()[0].body).into_owned();
+    let first = eventually("Slack is told too", Duration::from_secs(20), || async {
+        slack.received().into_iter().next()
+    });
+    let text = String::from_utf8_lossy(&first.await.body).into_owned();
     assert!(text.contains("*destination.failing/shaky*"), "{text}");
 }
 
@@ -189,7 +183,7 @@ async fn what_is_logged_changes_while_the_host_runs() {
         source("shop", "ci"),
         destination("ci", &receiver)
     );
-    let host = HostBuilder::new(&text).start().await;
+    let mut host = HostBuilder::new(&text).start().await;
     let url = format!("http://{}", host.admin());
     let hookwright = |args: &[&str]| host.run(&[&["--host", &url], args].concat());
     assert_eq!(hookwright(&["log"]), (0, "warn\n".to_owned(), String::new()));
@@ -201,11 +195,7 @@ async fn what_is_logged_changes_while_the_host_runs() {
     let wanted = "warn,hookwright::ingress=debug";
     assert_eq!(hookwright(&["log", wanted]).1, format!("{wanted}\n"));
     assert_eq!(status_of(&host, "shop").await, 202);
-    eventually("the line is there", Duration::from_secs(10), || async {
-        host.log().contains("accepted").then_some(())
-    })
-    .await;
-    assert!(!host.log().contains("delivered"), "another target stays as it was");
+    host.logged(&["accepted"]).await;
     let audit = hookwright(&["audit", "--action", "log"]).1;
     assert!(audit.contains(wanted), "{audit}");
 
@@ -214,6 +204,8 @@ async fn what_is_logged_changes_while_the_host_runs() {
         (hookwright(&["log"]).1 == "error\n").then_some(())
     })
     .await;
+    assert_eq!(host.terminate().await, Some(0));
+    assert!(!host.log().contains("delivered"), "another target stays as it was");
 }
 
 /// Found by a review: what the settings' filter may not be kept the host from starting.

@@ -21,7 +21,7 @@ async fn a_plugin_asks_a_granted_host_and_no_other() {
     let sink = Receiver::good().await;
     let api = Receiver::scripted(|number, _| match number {
         0 => Answer { body: "{\"name\":\"Ann\"}", ..Answer::status(200) },
-        _ => Answer { delay: Duration::from_secs(60), ..Answer::status(200) },
+        _ => Answer { delay: Duration::from_secs(600), ..Answer::status(200) },
     })
     .await;
     let plugin = |name: &str, grant: &str, url: &str| {
@@ -90,7 +90,7 @@ async fn a_plugin_asks_a_granted_host_and_no_other() {
     let event = routed(&host, "asks", "{\"customer\":8}").await;
     assert_eq!(event["state"], "dead", "{event}");
     assert!(event["reason"].to_string().contains("took longer"), "{event}");
-    assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(55), "{:?}", began.elapsed());
 }
 
 /// "The plugin's answer goes back to the source within a deadline; the event is still durable
@@ -104,9 +104,9 @@ async fn a_plugin_answers_the_source_or_the_usual_answer_comes() {
         )
     };
     let settings = [
-        source("greets", "[\"handshake\"]", "20s"),
+        source("greets", "[\"handshake\"]", "30s"),
         source("stalls", "[\"loop\", \"handshake\"]", "200ms"),
-        source("fails", "[\"trap\", \"handshake\"]", "20s"),
+        source("fails", "[\"trap\", \"handshake\"]", "30s"),
         "[plugins.handshake]\ngrants = [\"responder\"]\nconfig = { challenge = \"/challenge\", member = \"echo\" }\n".into(),
         "[plugins.loop]\nlimits = { time = \"5s\" }\n[plugins.trap]\n".into(),
     ];
@@ -127,8 +127,8 @@ async fn a_plugin_answers_the_source_or_the_usual_answer_comes() {
 
     let began = Instant::now();
     assert_eq!(post("greets", "{}").await.status, 202, "no answer was given");
-    assert!(began.elapsed() < Duration::from_secs(10), "and nobody waited for one");
+    assert!(began.elapsed() < Duration::from_secs(25), "and nobody waited for one");
     assert_eq!(post("stalls", asked).await.status, 202, "it came too late");
     assert_eq!(post("fails", asked).await.status, 202, "the event is parked");
-    assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(29), "{:?}", began.elapsed());
 }

@@ -64,9 +64,7 @@ async fn an_event_that_kills_the_host_three_times_is_parked() {
     let reason = event["reason"].as_str().expect("a reason");
     assert!(reason.starts_with("the host died 2 times while the plugin "), "{reason}");
     assert!(reason.ends_with(" loop had it in hand"), "{reason}");
-    let page = host.client.get(host.admin(), "/metrics").await.expect("metrics");
-    let page = String::from_utf8_lossy(&page.body);
-    assert!(page.contains("\nhookwright_poison_events_total 1\n"), "{page}");
+    host.counted(&["\nhookwright_poison_events_total 1\n"]).await;
 
     // A person who replays it gives it to the plugin once more.
     let (code, _, said) = host.run(&["replay", &poison, "--host", &admin(&host)]);

@@ -79,11 +79,6 @@ fn text<'s>(all: &'s [KeyValue], key: &str) -> &'s str {
     }
 }
 
-async fn metrics(host: &Host) -> String {
-    let shown = host.client.get(host.admin(), "/metrics").await.expect("metrics");
-    String::from_utf8_lossy(&shown.body).into_owned()
-}
-
 /// The source's span, the receipt, the plugin, both attempts: one trace, each under the right one.
 #[tokio::test(flavor = "multi_thread")]
 async fn one_event_is_one_trace_from_the_source_to_the_receiver() {
@@ -150,17 +145,14 @@ async fn nothing_waits_for_a_collector_that_is_away() {
     let collector = Receiver::scripted(|_, _| Answer::status(500)).await;
     let ci = Receiver::good().await;
     let text = settings(&collector.url(), "100%", &ci);
-    let host = HostBuilder::new(&text).plugin("filter").start().await;
+    let mut host = HostBuilder::new(&text).plugin("filter").start().await;
     for _ in 0..50 {
         post(&host, &[]).await;
     }
     host.settled(Duration::from_secs(20)).await;
     assert_eq!(ci.received().len(), 50);
-    eventually("they are counted", Duration::from_secs(20), || async {
-        let line = "hookwright_trace_spans_total{result=\"failed\"} 150";
-        metrics(&host).await.contains(line).then_some(())
-    })
-    .await;
+    host.counted(&["hookwright_trace_spans_total{result=\"failed\"} 150\n"]).await;
+    assert_eq!(host.terminate().await, Some(0));
     assert_eq!(host.log().matches("takes no spans").count(), 1, "{}", host.log());
 }
 
@@ -213,7 +205,7 @@ async fn spans_that_a_collector_rejects_are_counted_and_told_once() {
     .await;
     let ci = Receiver::good().await;
     let all = settings(&collector.url(), "100%", &ci);
-    let host = HostBuilder::new(&all).plugin("filter").start().await;
+    let mut host = HostBuilder::new(&all).plugin("filter").start().await;
     // In two requests at least: the second is not sent before the first was answered.
     post(&host, &[]).await;
     spans_of(&collector, 3).await;
@@ -221,15 +213,11 @@ async fn spans_that_a_collector_rejects_are_counted_and_told_once() {
     spans_of(&collector, 6).await;
     let asked = collector.count();
     assert!(asked >= 2, "{asked}");
-    eventually("they are counted", Duration::from_secs(20), || async {
-        let shown = metrics(&host).await;
-        let line = |result: &str, spans: usize| {
-            shown
-                .contains(&format!("hookwright_trace_spans_total{{result=\"{result}\"}} {spans}\n"))
-        };
-        (line("rejected", asked) && line("exported", 6 - asked)).then_some(())
-    })
-    .await;
+    let line = |result: &str, spans: usize| {
+        format!("hookwright_trace_spans_total{{result=\"{result}\"}} {spans}\n")
+    };
+    host.counted(&[&line("rejected", asked), &line("exported", 6 - asked)]).await;
+    assert_eq!(host.terminate().await, Some(0));
     assert_eq!(host.log().matches("complains").count(), 1, "{}", host.log());
     assert!(host.log().contains("too old"), "{}", host.log());
 }
@@ -243,12 +231,9 @@ async fn a_collectors_answer_is_read_within_a_bound() {
     let collector = Receiver::scripted(|_, _| Answer { body: answer, ..Answer::status(200) }).await;
     let ci = Receiver::good().await;
     let all = settings(&collector.url(), "100%", &ci);
-    let host = HostBuilder::new(&all).plugin("filter").start().await;
+    let mut host = HostBuilder::new(&all).plugin("filter").start().await;
     post(&host, &[]).await;
-    eventually("they are counted", Duration::from_secs(20), || async {
-        let line = "hookwright_trace_spans_total{result=\"exported\"} 3";
-        metrics(&host).await.contains(line).then_some(())
-    })
-    .await;
+    host.counted(&["hookwright_trace_spans_total{result=\"exported\"} 3\n"]).await;
+    assert_eq!(host.terminate().await, Some(0));
     assert!(!host.log().contains("complains"), "{}", host.log());
 }

@@ -18,6 +18,9 @@ pub(super) struct Stats {
     bytes: u64,
     /// When the oldest event was accepted, milliseconds since 1970.
     oldest_ms: Option<u64>,
+    /// Events that are still to be routed: `accepted` and `waiting` are both 0
+    /// once all is done, since no delivery can hide between the two.
+    accepted: u64,
     /// Deliveries.
     waiting: u64,
     /// Deliveries.
@@ -31,11 +34,13 @@ pub(super) struct Stats {
     responses((status = 200, body = Stats)))]
 pub(super) async fn show(State(options): State<Options>) -> Result<Json<Stats>, Problem> {
     let store = options.store.clone();
+    // In this order: what is routed in between is in the backlog.
     let (usage, backlog) = blocking(move || Ok((store.usage()?, store.backlog()?))).await?;
     Ok(Json(Stats {
         events: usage.events,
         bytes: usage.bytes,
         oldest_ms: usage.oldest_ms,
+        accepted: usage.accepted,
         waiting: backlog.iter().map(|row| row.waiting).sum(),
         dead: backlog.iter().map(|row| row.dead).sum(),
         version: env!("CARGO_PKG_VERSION"),

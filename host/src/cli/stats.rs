@@ -31,6 +31,7 @@ fn figures(stats: &Value, series: &Value) -> String {
     let mib = stats["bytes"].as_f64().unwrap_or_default() / f64::from(1 << 20);
     format!(
         "events kept   {} ({mib:.1} MiB on the disk)\n\
+         to be routed  {} events\n\
          waiting       {} deliveries\n\
          dead          {} deliveries\n\
          in the last {}\n\
@@ -39,6 +40,7 @@ fn figures(stats: &Value, series: &Value) -> String {
          \x20 attempts    {} succeeded, {} failed\n\
          \x20 lag p99     {}\n",
         stats["events"],
+        stats["accepted"],
         stats["waiting"],
         stats["dead"],
         span(recent.len() as f64 * step_s * 1_000.0),
@@ -73,8 +75,10 @@ mod tests {
         let point = |accepted: u64| json!({ "accepted": accepted, "lag_p99_ms": 12.0 });
         let points: Vec<_> = (0..40).map(|at| point(if at < 10 { 1_000 } else { 1 })).collect();
         let series = json!({ "step_ms": 10_000, "points": points });
-        let stats = json!({ "events": 5, "bytes": 1 << 20, "waiting": 1, "dead": 2 });
+        let stats =
+            json!({ "events": 5, "bytes": 1 << 20, "accepted": 3, "waiting": 1, "dead": 2 });
         let told = figures(&stats, &series);
+        assert!(told.contains("to be routed  3 events"), "{told}");
         assert!(told.contains("in the last 5 min"), "{told}");
         assert!(told.contains("accepted    30 (0.1/s), 0 refused"), "{told}");
         assert!(told.contains("lag p99     12 ms"), "{told}");
