@@ -6,10 +6,12 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use tokio::time::Instant;
 
-use super::batch::{self, Load};
+use super::batch::Load;
+use super::health::Ticket;
 use super::lane::Lane;
 use super::settings::Settings;
 use super::slot::Slot;
+use super::together;
 use crate::clock::{millis, random_unit};
 use crate::model::{Attempt, Cause, Delivery, Outcome};
 use crate::retry::After;
@@ -17,54 +19,84 @@ use crate::store::{Next, Settled};
 
 /// Runs in a task of its own. The slot frees the place in the lane, however this ends.
 pub(super) async fn run(lane: Arc<Lane>, settings: Arc<Settings>, load: Load, mut slot: Slot) {
-    let at_ms = lane.shared.clock.now_ms();
-    let began = Instant::now();
-    let joined = settings.batch.as_ref().map(|batch| batch::join(&load, batch.format));
-    let sent = joined.as_ref().unwrap_or_else(|| load.split_first().0);
-    let sending = AssertUnwindSafe(settings.kind.send(sent, at_ms)).catch_unwind();
-    let outcome = tokio::select! {
-        biased;
-        outcome = sending => outcome.unwrap_or_else(|_| panicked()),
-        // Not settled: the row still waits and the next start finds it.
-        () = lane.cut.cancelled() => return,
-    };
-    let ended = Instant::now();
-    let took = ended - began;
-    lane.meter.outcome(&outcome, took);
-    lane.note_outcome((at_ms, slot.ticket), &outcome, ended);
-    let made = Made { at_ms, took, outcome };
-    // Before the slot is freed: whoever looks at the rows afterwards flushes this first.
-    for (place, delivery) in load.deliveries().iter().enumerate() {
-        if let Some(due_ms) = settle(&lane, &settings, delivery, &made) {
-            slot.due_again(place, due_ms);
+    // Before the slot is freed everything is settled: whoever looks at the rows
+    // afterwards flushes this first.
+    match &settings.batch {
+        Some(batch) => {
+            if !together::run(&lane, &settings, batch, &load, &mut slot).await {
+                return;
+            }
+        }
+        None => {
+            let (delivery, _) = load.split_first();
+            let Some(made) = send(&lane, &settings, delivery, slot.ticket).await else { return };
+            let after = decide(&lane, &settings, delivery, &made);
+            if let Some(due_ms) = settle(&lane, &settings, delivery, &made, after) {
+                slot.due_again(0, due_ms);
+            }
         }
     }
     slot.free();
 }
 
 /// What an attempt came to.
-struct Made {
+pub(super) struct Made {
     at_ms: u64,
     took: Duration,
-    outcome: Outcome,
+    pub(super) outcome: Outcome,
 }
 
-/// Records what it means for one delivery; when that is due again, where it is.
-fn settle(lane: &Arc<Lane>, settings: &Settings, delivery: &Delivery, made: &Made) -> Option<u64> {
-    let Made { at_ms, took, outcome } = made;
+/// Sends once, and tells the lane what came of it. None where it was cut off:
+/// that is not settled, the row still waits and the next start finds it.
+pub(super) async fn send(
+    lane: &Arc<Lane>,
+    settings: &Settings,
+    delivery: &Delivery,
+    ticket: Ticket,
+) -> Option<Made> {
+    let at_ms = lane.shared.clock.now_ms();
+    let began = Instant::now();
+    let sending = AssertUnwindSafe(settings.kind.send(delivery, at_ms)).catch_unwind();
+    let outcome = tokio::select! {
+        biased;
+        outcome = sending => outcome.unwrap_or_else(|_| panicked()),
+        () = lane.cut.cancelled() => return None,
+    };
+    let ended = Instant::now();
+    let took = ended - began;
+    lane.meter.outcome(&outcome, took);
+    lane.note_outcome((at_ms, ticket), &outcome, ended);
+    Some(Made { at_ms, took, outcome })
+}
+
+/// What follows for the delivery from what was made of it.
+pub(super) fn decide(lane: &Lane, settings: &Settings, delivery: &Delivery, made: &Made) -> After {
+    let outcome = &made.outcome;
     let now_ms = lane.shared.clock.now_ms();
     let tries = delivery.tries.saturating_add(1);
     let after = settings.policy.next(tries, outcome, now_ms, random_unit());
     let first_round = delivery.tries == delivery.attempts;
-    let after = if first_round {
+    if first_round {
         settings.policy.unless_aged(after, delivery.event.received_ms(), outcome)
     } else {
         after
-    };
+    }
+}
+
+/// Records what follows for one delivery; when that is due again, where it is.
+pub(super) fn settle(
+    lane: &Arc<Lane>,
+    settings: &Settings,
+    delivery: &Delivery,
+    made: &Made,
+    after: After,
+) -> Option<u64> {
+    let Made { at_ms, took, outcome } = made;
     log(delivery, outcome, &after, *took);
     let mut again = None;
     let next = match after {
         After::Delivered => {
+            let now_ms = lane.shared.clock.now_ms();
             lane.meter.delivered(now_ms.saturating_sub(delivery.event.received_ms()));
             Next::Delivered
         }

@@ -22,7 +22,7 @@ pub struct Batch {
     pub events: usize,
     /// The first of them waits so long for others.
     pub wait: Duration,
-    /// Of their bodies together; a larger one goes alone.
+    /// Of a request's body; a delivery that is larger by itself goes alone.
     pub bytes: usize,
     pub format: Format,
 }
@@ -55,51 +55,91 @@ impl Load {
     }
 }
 
-/// One delivery that stands for all of them, which are of one source.
-///
-/// Its id is made of theirs: the same deliveries give the same `webhook-id`
-/// again, and others do not.
-pub(super) fn join(load: &Load, format: Format) -> Delivery {
-    let deliveries = load.deliveries();
-    let (first, others) = load.split_first();
-    let most = |count: fn(&Delivery) -> u32| others.iter().map(count).fold(count(first), u32::max);
-    let mut headers = HeaderMap::new();
-    let kind = match format {
-        Format::Array => "application/json",
-        Format::Lines => "application/x-ndjson",
-    };
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
-    for value in rounds(deliveries) {
-        headers.append(hops::HEADER, value);
+/// Bytes that a JSON body gets around it, about: for what is gathered before it is written.
+pub(super) const AROUND: usize = 160;
+
+/// What each delivery of a load is in a request, written once however often it is sent.
+pub(super) struct Entries {
+    format: Format,
+    written: Vec<Vec<u8>>,
+}
+
+impl Entries {
+    pub(super) fn new(deliveries: &[Delivery], format: Format) -> Self {
+        let written = deliveries.iter().map(|delivery| entry(delivery, format));
+        Self { format, written: written.collect() }
     }
-    let event = Event {
-        id: name(deliveries),
-        received_ms: first.event.received_ms,
-        source: first.event.source.clone(),
-        kind: "".into(),
-        headers,
-        body: body(deliveries, format),
-    };
-    Delivery {
-        event: Arc::new(event),
-        destination: first.destination.clone(),
-        payload: None,
-        due_ms: first.due_ms,
-        order_key: None,
-        tries: most(|one| one.tries),
-        attempts: most(|one| one.attempts),
+
+    /// Bytes of the entry at the place, with what parts it from the next one.
+    pub(super) fn size(&self, place: usize) -> usize {
+        self.written.get(place).map_or(0, |entry| entry.len() + 2)
+    }
+
+    /// One delivery that stands for those at the places, which are of one source
+    /// and at least one.
+    ///
+    /// Its id is made of theirs: the same deliveries give the same `webhook-id`
+    /// again, and others do not.
+    pub(super) fn join(&self, deliveries: &[Delivery], places: &[usize]) -> Delivery {
+        let some: Vec<&Delivery> = places.iter().map(|place| &deliveries[*place]).collect();
+        let first = some.first().expect("a request holds one delivery at the least");
+        let most = |count: fn(&Delivery) -> u32| some.iter().map(|one| count(one)).max();
+        let mut headers = HeaderMap::new();
+        let kind = match self.format {
+            Format::Array => "application/json",
+            Format::Lines => "application/x-ndjson",
+        };
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+        for value in rounds(&some) {
+            headers.append(hops::HEADER, value);
+        }
+        let event = Event {
+            id: name(&some),
+            received_ms: first.event.received_ms,
+            source: first.event.source.clone(),
+            kind: "".into(),
+            headers,
+            body: self.body(places),
+        };
+        Delivery {
+            event: Arc::new(event),
+            destination: first.destination.clone(),
+            payload: None,
+            due_ms: first.due_ms,
+            order_key: None,
+            tries: most(|one| one.tries).unwrap_or_default(),
+            attempts: most(|one| one.attempts).unwrap_or_default(),
+        }
+    }
+
+    fn body(&self, places: &[usize]) -> Bytes {
+        let (open, between, close) = match self.format {
+            Format::Array => ("[\n", ",\n", "\n]\n"),
+            Format::Lines => ("", "\n", "\n"),
+        };
+        let room: usize = places.iter().map(|place| self.size(*place)).sum();
+        let mut out = Vec::with_capacity(room + 4);
+        out.extend_from_slice(open.as_bytes());
+        for (number, place) in places.iter().enumerate() {
+            if number > 0 {
+                out.extend_from_slice(between.as_bytes());
+            }
+            out.extend_from_slice(&self.written[*place]);
+        }
+        out.extend_from_slice(close.as_bytes());
+        out.into()
     }
 }
 
 /// What tells through how many deliveries the events have gone, each once: the
 /// most of them counts.
-fn rounds(deliveries: &[Delivery]) -> Vec<HeaderValue> {
+fn rounds(deliveries: &[&Delivery]) -> Vec<HeaderValue> {
     let all = deliveries.iter().flat_map(|one| one.event.headers.get_all(hops::HEADER));
     let distinct: BTreeSet<&[u8]> = all.map(HeaderValue::as_bytes).collect();
     distinct.into_iter().filter_map(|value| HeaderValue::from_bytes(value).ok()).collect()
 }
 
-fn name(deliveries: &[Delivery]) -> EventId {
+fn name(deliveries: &[&Delivery]) -> EventId {
     let mut hash = Sha256::new();
     for one in deliveries {
         hash.update(one.event.id.to_string());
@@ -113,27 +153,9 @@ fn name(deliveries: &[Delivery]) -> EventId {
     EventId::new((number(0) >> 1).cast_signed(), number(8))
 }
 
-fn body(deliveries: &[Delivery], format: Format) -> Bytes {
-    let (open, between, close) = match format {
-        Format::Array => ("[\n", ",\n", "\n]\n"),
-        Format::Lines => ("", "\n", "\n"),
-    };
-    let room: usize = deliveries.iter().map(|one| one.body().len() + 160).sum();
-    let mut out = Vec::with_capacity(room);
-    out.extend_from_slice(open.as_bytes());
-    for (place, delivery) in deliveries.iter().enumerate() {
-        if place > 0 {
-            out.extend_from_slice(between.as_bytes());
-        }
-        entry(&mut out, delivery, format);
-    }
-    out.extend_from_slice(close.as_bytes());
-    out.into()
-}
-
 /// A JSON body stands there byte for byte; any other, and one that would break
 /// a line, in base64.
-fn entry(out: &mut Vec<u8>, delivery: &Delivery, format: Format) {
+fn entry(delivery: &Delivery, format: Format) -> Vec<u8> {
     let own = delivery.payload.as_ref();
     let changed = own.is_some_and(|payload| payload.body.is_some());
     let encoding = delivery.event.headers.get(CONTENT_ENCODING).filter(|_| !changed);
@@ -145,20 +167,19 @@ fn entry(out: &mut Vec<u8>, delivery: &Delivery, format: Format) {
     });
     let body = delivery.body();
     if is_json(body) && encoding.is_none() && !(format == Format::Lines && breaks(body)) {
-        let mut text = entry.to_string();
+        let mut text = entry.to_string().into_bytes();
         // Behind the last field: an object ends with a brace.
         text.pop();
-        out.extend_from_slice(text.as_bytes());
-        out.extend_from_slice(b",\"body\":");
-        out.extend_from_slice(body);
-        out.push(b'}');
-        return;
+        text.extend_from_slice(b",\"body\":");
+        text.extend_from_slice(body);
+        text.push(b'}');
+        return text;
     }
     if let Some(encoding) = encoding {
         entry["content_encoding"] = json!(String::from_utf8_lossy(encoding.as_bytes()));
     }
     entry["base64"] = json!(STANDARD.encode(body));
-    out.extend_from_slice(entry.to_string().as_bytes());
+    entry.to_string().into_bytes()
 }
 
 fn breaks(body: &[u8]) -> bool {
@@ -177,6 +198,11 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::Value;
     use serde_json::value::RawValue;
+
+    fn join(some: &[Delivery], format: Format) -> Delivery {
+        let places: Vec<usize> = (0..some.len()).collect();
+        Entries::new(some, format).join(some, &places)
+    }
 
     fn read(body: &[u8], format: Format) -> Vec<std::collections::HashMap<String, Box<RawValue>>> {
         match format {
@@ -201,7 +227,7 @@ mod tests {
         ) {
             let format = if lines { Format::Lines } else { Format::Array };
             let all: Vec<_> = (0..).zip(&bodies).map(|(n, body)| delivery(n, "a", body.clone())).collect();
-            let joined = join(&Load::Many(all.clone()), format);
+            let joined = join(&all, format);
             let entries = read(joined.body(), format);
             prop_assert_eq!(entries.len(), bodies.len());
             for ((entry, one), body) in entries.iter().zip(&all).zip(&bodies) {
@@ -223,13 +249,12 @@ mod tests {
     #[test]
     fn the_same_deliveries_have_the_same_id_and_others_another() {
         let all: Vec<_> = (0..3).map(|number| delivery(number, "a", "{}")).collect();
-        let id = |some: &[Delivery]| join(&Load::Many(some.to_vec()), Format::Array).event.id;
+        let id = |some: &[Delivery]| join(some, Format::Array).event.id;
         assert_eq!(id(&all), id(&all));
         assert_ne!(id(&all), id(&all[..2]));
         assert_ne!(id(&all[..1]), all[0].event.id);
         let retried = Delivery { attempts: 2, ..all[0].clone() };
-        let load = Load::Many(vec![all[1].clone(), retried]);
-        assert_eq!(join(&load, Format::Lines).attempts, 2);
+        assert_eq!(join(&[all[1].clone(), retried], Format::Lines).attempts, 2);
     }
 
     #[test]
@@ -240,7 +265,7 @@ mod tests {
             event.headers.insert(hops::HEADER, HeaderValue::from_static(hop));
             one.event = Arc::new(event);
         }
-        let joined = join(&Load::Many(all), Format::Array);
+        let joined = join(&all, Format::Array);
         let hops: Vec<_> = joined.event.headers.get_all(hops::HEADER).iter().collect();
         assert_eq!(hops, ["aa.1.bb", "aa.2.bb"]);
     }
@@ -248,7 +273,7 @@ mod tests {
     #[test]
     fn an_entry_tells_what_the_headers_of_a_request_of_its_own_would() {
         let one = delivery(1, "a", "{\"n\": 1}");
-        let joined = join(&Load::Many(vec![one]), Format::Array);
+        let joined = join(&[one], Format::Array);
         let value: Value = serde_json::from_slice(joined.body()).expect("JSON");
         assert_eq!(value[0]["content_type"], "application/json");
         assert_eq!(value[0]["received_ms"], 1_700_000_000_000u64);

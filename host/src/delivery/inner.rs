@@ -6,6 +6,7 @@ use tokio::time::Instant;
 
 use super::batch::Load;
 use super::health::{Health, Ticket};
+use super::known::Known;
 use super::rate::Bucket;
 use super::settings::Settings;
 use super::status::Last;
@@ -22,6 +23,8 @@ pub(super) struct Inner {
     pub(super) rate: Option<Bucket>,
     /// Since when deliveries are gathered for a batch.
     pub(super) gathering: Option<Instant>,
+    /// What was learned of the destination's own limits on batches.
+    pub(super) known: Known,
     /// Rate, health or a batch allow the next attempt then.
     pub(super) later: Option<Instant>,
     /// What is remembered over a restart.
@@ -73,7 +76,10 @@ impl Inner {
         }
         let load = match &self.settings.batch {
             None => Load::One(self.window.pop()?),
-            Some(batch) => Load::Many(self.window.pop_many(batch.events, batch.bytes)),
+            Some(batch) => {
+                let bytes = self.known.bytes(batch);
+                Load::Many(self.window.pop_many(batch.events, bytes, &self.known.alone))
+            }
         };
         self.in_flight += 1;
         Some((load, Arc::clone(&self.settings), self.health.began()))
@@ -83,7 +89,7 @@ impl Inner {
     fn gathers_until(&mut self) -> Option<Instant> {
         let batch = self.settings.batch.as_ref()?;
         let now = Instant::now();
-        if self.window.has_enough(batch.events, batch.bytes) {
+        if self.window.has_enough(batch.events, self.known.bytes(batch)) {
             // Those that it leaves may begin to wait anew.
             self.gathering = None;
             return None;

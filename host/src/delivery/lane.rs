@@ -77,6 +77,7 @@ impl Lane {
             in_flight: 0,
             rate,
             gathering: None,
+            known: Default::default(),
             later: None,
             failing_is_known: condition.failing_since_ms.is_some(),
             condition,
@@ -272,6 +273,7 @@ impl Lane {
                 inner.rate = settings.rate.map(|rate| Bucket::new(rate, Instant::now()));
             }
             inner.health.configure(settings.care.clone());
+            inner.known = Default::default();
             inner.settings = settings;
             inner.removed = false;
             inner.limits = limits;

@@ -11,15 +11,18 @@ mod handle;
 mod health;
 mod inner;
 mod kind;
+mod known;
 mod lane;
 mod meter;
 mod post;
 mod rate;
 mod settings;
 mod slot;
+mod split;
 mod status;
 mod switch;
 mod tally;
+mod together;
 mod window;
 
 #[cfg(test)]

@@ -17,6 +17,7 @@
 //!   a flush waits for the hand-offs under way.
 use std::collections::{HashMap, HashSet, VecDeque};
 
+use super::batch::AROUND;
 use crate::model::{Delivery, EventId};
 use crate::store::DuePage;
 
@@ -141,17 +142,24 @@ impl Window {
     }
 
     /// The next ones to be sent together: of one source, so many and so large
-    /// at the most, but one at least. They stay held until `ended`.
-    pub(super) fn pop_many(&mut self, count: usize, bytes: usize) -> Vec<Delivery> {
+    /// at the most, but one at least; those that go `alone` have no company.
+    /// They stay held until `ended`.
+    pub(super) fn pop_many(
+        &mut self,
+        count: usize,
+        bytes: usize,
+        alone: &HashSet<EventId>,
+    ) -> Vec<Delivery> {
         let Some(first) = self.pop() else { return Vec::new() };
-        let mut room = bytes.saturating_sub(first.body().len());
+        let mut room = bytes.saturating_sub(first.body().len() + AROUND);
+        let count = if alone.contains(&first.event.id) { 1 } else { count };
         let mut some = vec![first];
         for delivery in std::mem::take(&mut self.queue) {
-            let size = delivery.body().len();
-            let fits = some.len() < count && size <= room;
+            let size = delivery.body().len() + AROUND;
+            let fits = some.len() < count && size <= room && !alone.contains(&delivery.event.id);
             if fits && delivery.event.source == some[0].event.source {
                 room -= size;
-                self.bytes = self.bytes.saturating_sub(size);
+                self.bytes = self.bytes.saturating_sub(delivery.body().len());
                 some.push(delivery);
             } else {
                 self.queue.push_back(delivery);
@@ -162,7 +170,8 @@ impl Window {
 
     /// Whether so many wait, or so large ones, or as many as fit.
     pub(super) fn has_enough(&self, count: usize, bytes: usize) -> bool {
-        self.queue.len() >= count.min(self.limits.count) || self.bytes >= bytes
+        let size = self.bytes.saturating_add(self.queue.len().saturating_mul(AROUND));
+        self.queue.len() >= count.min(self.limits.count) || size >= bytes
     }
 
     /// An attempt ended, and the store was told so before; `due_ms` where there will be another.

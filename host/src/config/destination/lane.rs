@@ -36,7 +36,7 @@ const ORDER: Choice<Order> =
 pub struct BatchConfig {
     pub events: usize,
     pub wait: Duration,
-    /// Bytes of their bodies.
+    /// Bytes of the request's body.
     pub size: u64,
     pub format: BatchFormat,
 }
@@ -96,7 +96,7 @@ fn batch(s: &Section<'_, '_>) -> BatchConfig {
     let events = s.key("events", whole(), doc).range("1", "1000").default("100");
     let doc = "How long the first waits for others.";
     let wait = s.key("wait", DURATION, doc).range("1ms", "10m").default("1s");
-    let doc = "Of their bodies together; a larger one goes alone.";
+    let doc = "Of the request's body, at the most; a delivery that is larger by itself goes alone. Where the destination answers 413 to less, less is sent.";
     let size = s.key("size", SIZE, doc).range("1KiB", "64MiB").default("1MiB");
     let doc = "`array`: one JSON array. `lines`: a JSON object in each line.";
     let format = s.key("format", FORMAT, doc).default("array");

@@ -4,7 +4,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::*;
-use crate::delivery::{Batch, Format};
+use crate::delivery::{Batch, Breaker, Format, Rate};
 use crate::egress::receiver::{Receiver, status};
 use crate::model::{DeliveryState, Event};
 use crate::signing::{Secret, Sign, Signer};
@@ -94,4 +94,137 @@ async fn a_batch_that_is_cut_off_still_waits_whole() {
     assert_eq!(bench.handle.status()[0].in_flight, 1, "one request");
     assert!(!bench.handle.drain(Duration::ZERO).await);
     assert_eq!(bench.store.read(|rows| rows.count("a", DeliveryState::Waiting)), 5);
+}
+
+/// A destination with batches of ten, whose deliveries have so many attempts.
+fn tens(receiver: &Receiver, attempts: u32) -> DestinationOptions {
+    let mut options = DestinationOptions { batch: batch(10, 100), in_flight: 1, ..to(receiver) };
+    options.policy.attempts = attempts;
+    options
+}
+
+/// Ten, of which the fourth is the poison.
+fn with_poison() -> Vec<Delivery> {
+    let body = |number| if number == 3 { "{\"poison\":1}" } else { "{}" };
+    (0..10).map(|number| delivery(number, "a", body(number))).collect()
+}
+
+fn has_poison(body: &[u8]) -> bool {
+    body.windows(6).any(|part| part == b"poison")
+}
+
+/// One poison entry of ten killed all ten: only it dies, and the others lose none of their
+/// attempts over it.
+#[tokio::test(start_paused = true)]
+async fn regression_a_poison_entry_dies_alone() {
+    // What refuses the content, a crash over it, a filter before it, a loop.
+    for (bad, attempts) in [(422, 1), (400, 3), (413, 3), (500, 3), (403, 3), (404, 1), (508, 5)] {
+        let answer = move |body: &[u8]| status(if has_poison(body) { bad } else { 200 });
+        let receiver = Receiver::start(move |seen| answer(&seen.body)).await;
+        let bench = Bench::start(one(tens(&receiver, attempts)));
+        bench.store.add(with_poison());
+        let ended = |rows: &fake_store::Rows| rows.count("a", DeliveryState::Waiting) == 0;
+        bench.store.until(ended).await;
+        bench.store.read(|rows| {
+            let guilty = rows.all[&("a".to_owned(), delivery(3, "a", "").event.id)].state;
+            assert_eq!(guilty, DeliveryState::Dead, "{bad}");
+            assert_eq!(rows.count("a", DeliveryState::Delivered), 9, "{bad}");
+            let others = rows.of("a").filter(|row| row.state == DeliveryState::Delivered);
+            let most = others.map(|row| row.attempts.len()).max();
+            // A refusal of the content says so at once; a 500 may be the destination's own.
+            let own = if matches!(bad, 422 | 400 | 413 | 508) { 1 } else { attempts as usize };
+            assert_eq!(most, Some(own), "{bad}: attempts of the innocent");
+        });
+        let requests = receiver.seen().len();
+        assert!(requests <= 9 + attempts as usize, "{bad}: {requests} requests");
+        let alone = sent(&receiver).iter().filter(|ids| ids.len() == 1).count();
+        assert!(alone >= 1, "{bad}");
+    }
+}
+
+/// A 413 for the sum of them killed all: each goes, and the next batches are as large as the
+/// destination takes them.
+#[tokio::test(start_paused = true)]
+async fn regression_a_batch_that_is_too_large_as_a_whole_goes_in_parts() {
+    let receiver =
+        Receiver::start(|seen| status(if seen.body.len() > 2_500 { 413 } else { 200 })).await;
+    let bench = Bench::start(one(tens(&receiver, 1)));
+    let large = |number| delivery(number, "a", format!("\"{}\"", "x".repeat(500)));
+    bench.store.add((0..100).map(large).collect());
+    bench.all_delivered("a").await;
+    bench.store.read(|rows| assert!(rows.of("a").all(|row| row.attempts.len() == 1)));
+    let refused = receiver.seen().iter().filter(|seen| seen.body.len() > 2_500).count();
+    assert!(refused <= 10, "{refused} refusals");
+    let requests = receiver.seen().len();
+    assert!(requests <= 70, "{requests} requests for what 34 could carry");
+}
+
+/// Splitting costs a destination that refuses everything hardly more than single deliveries
+/// would, and nothing where the answer is not about the content.
+#[tokio::test(start_paused = true)]
+async fn regression_who_refuses_all_gets_a_bounded_number_of_requests() {
+    // Status, attempts, requests at the most: 10 + log2 10 where each is tried alone.
+    for (bad, attempts, most) in
+        [(422, 1, 14), (404, 3, 2 + 14), (401, 3, 3), (429, 2, 2), (410, 3, 1)]
+    {
+        let receiver = Receiver::start(move |_| status(bad)).await;
+        let bench = Bench::start(one(tens(&receiver, attempts)));
+        bench.store.add(deliveries(0..10, "a"));
+        bench.store.until(|rows| rows.count("a", DeliveryState::Dead) == 10).await;
+        let requests = receiver.seen().len();
+        assert!(requests <= most, "{bad}: {requests} requests");
+        bench.store.read(|rows| {
+            let right = |row: &fake_store::Row| row.attempts.len() == attempts.min(3) as usize;
+            assert!(bad == 410 || rows.of("a").all(right), "{bad}: each attempt counts once");
+        });
+    }
+}
+
+/// Once it is known, it spoils nobody's request again.
+#[tokio::test(start_paused = true)]
+async fn a_delivery_that_was_refused_alone_has_no_company_the_next_time() {
+    let receiver =
+        Receiver::start(|seen| status(if has_poison(&seen.body) { 422 } else { 200 })).await;
+    let bench = Bench::start(one(tens(&receiver, 5)));
+    bench.store.add(with_poison());
+    bench.store.until(|rows| rows.count("a", DeliveryState::Dead) == 1).await;
+    let before = receiver.seen().iter().filter(|seen| has_poison(&seen.body)).count();
+    // Of ten, of five, alone; then alone four times more.
+    assert_eq!(before, 3 + 4);
+}
+
+/// Each request of a batch that is split takes its turn by the rate, and the breaker ends it.
+#[tokio::test(start_paused = true)]
+async fn a_split_batch_keeps_to_the_rate_and_ends_with_the_breaker() {
+    let receiver = Receiver::start(|_| status(422)).await;
+    let rate = Some(Rate { count: 1.try_into().unwrap(), per: Duration::from_secs(10) });
+    let bench = Bench::start(one(DestinationOptions { rate, ..tens(&receiver, 1) }));
+    let began = tokio::time::Instant::now();
+    bench.store.add(deliveries(0..4, "a"));
+    bench.store.until(|rows| rows.count("a", DeliveryState::Dead) == 4).await;
+    let requests = receiver.seen().len() as u32;
+    assert!(began.elapsed() >= Duration::from_secs(10) * (requests - 1), "{requests} at once");
+
+    let receiver = Receiver::start(|_| status(500)).await;
+    let breaker = Some(Breaker { attempts: 3, ..Breaker::default() });
+    let bench = Bench::start(one(DestinationOptions { breaker, ..tens(&receiver, 1) }));
+    bench.store.add(deliveries(0..10, "a"));
+    bench.store.until(|rows| rows.count("a", DeliveryState::Dead) == 10).await;
+    assert_eq!(receiver.seen().len(), 3, "the destination as a whole fails");
+}
+
+/// The size bounds what is sent: bodies that are no JSON grow by a third in it.
+#[tokio::test(start_paused = true)]
+async fn regression_no_request_is_larger_than_the_size_of_the_settings() {
+    let receiver = Receiver::start(|_| status(200)).await;
+    let wait = Duration::from_millis(100);
+    let bytes = 4_096;
+    let own = Batch { events: 100, wait, bytes, format: Format::Array };
+    let bench = Bench::start(one(DestinationOptions { batch: Some(own), ..to(&receiver) }));
+    bench.store.add((0..40).map(|number| delivery(number, "a", vec![0xff; 500])).collect());
+    bench.store.add(vec![delivery(40, "a", vec![0xff; 5_000])]);
+    bench.all_delivered("a").await;
+    for (seen, ids) in receiver.seen().iter().zip(sent(&receiver)) {
+        assert!(seen.body.len() <= bytes || ids.len() == 1, "{} bytes", seen.body.len());
+    }
 }
