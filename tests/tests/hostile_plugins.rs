@@ -111,28 +111,101 @@ async fn memory_that_hostile_plugins_took_does_not_pile_up() {
 }
 
 /// "An event for a disabled or unknown destination is kept": also where a plugin chose it.
+/// The fault: its delivery waited for ever, and each name was a row that no purge dropped, a
+/// series of the metrics and a line of the alerts.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_destination_that_nobody_knows_keeps_its_delivery_and_bad_headers_park_the_event() {
+async fn regression_a_destination_that_nobody_knows_parks_the_event_until_it_is_there() {
     let sink = Receiver::good().await;
-    let host = HostBuilder::new(&settings(&sink, &["headers"]))
+    let settings = settings(&sink, &["headers"]);
+    let host = HostBuilder::new(&settings)
         .plugin("filter")
         .file("headers.wasm", &hostile("headers"))
         .start()
         .await;
-    for (body, state, word) in [
-        ("x-team|blue", "routed", "nowhere"),
-        ("webhook-signature|v1,forged", "parked", "`webhook-signature` is the host's"),
-        ("x-a|b\r\nhost: evil.example", "parked", "no header may have"),
+    let mut parked = String::new();
+    for (body, word) in [
+        ("x-team|blue", "chose `nowhere`, which the settings have no destination for"),
+        ("webhook-signature|v1,forged", "`webhook-signature` is the host's"),
+        ("x-a|b\r\nhost: evil.example", "no header may have"),
     ] {
         let posted = host.client.post(host.ingress(), "/in/headers", &[], body).await;
-        let shown = event(&host, &posted.expect("an answer").id()).await;
-        assert_eq!(shown["state"], state, "{shown}");
-        assert!(shown.to_string().contains(word), "{shown}");
-        if state == "routed" {
-            assert_eq!(shown["deliveries"][0]["state"], "waiting", "{shown}");
+        let id = posted.expect("an answer").id();
+        let shown = event(&host, &id).await;
+        assert_eq!(shown["state"], "parked", "{shown}");
+        assert!(shown["reason"].as_str().is_some_and(|why| why.contains(word)), "{shown}");
+        assert_eq!(shown["deliveries"], Value::Array(Vec::new()), "{shown}");
+        if parked.is_empty() {
+            parked = id;
         }
     }
+    let metrics = host.client.get(host.admin(), "/metrics").await.expect("metrics");
+    assert!(!String::from_utf8_lossy(&metrics.body).contains("nowhere"));
     assert_eq!(sink.count(), 0);
+
+    // Once it is there, a replay delivers.
+    let more = format!(
+        "[destinations.nowhere]\nurl = \"{}\"\nallow_private = true\nsign = {{ scheme = \"none\" }}\n",
+        sink.url()
+    );
+    let file = host.dir().join("hookwright.toml");
+    let now = std::fs::read_to_string(&file).expect("the settings");
+    std::fs::write(&file, now + "\n" + &more).expect("new settings");
+    host.hang_up();
+    let admin = format!("http://{}", host.admin());
+    eventually("the replay is delivered", Duration::from_secs(30), || async {
+        let (code, _, said) = host.run(&["replay", &parked, "--host", &admin]);
+        assert_eq!(code, 0, "{said}");
+        (sink.count() > 0).then_some(())
+    })
+    .await;
+    assert_eq!(sink.received()[0].header("x-team"), "blue");
+}
+
+/// The fault: two plugins without a grant ended the whole host, from an event `{}` by any
+/// sender, and a preview did so each time.
+#[tokio::test(flavor = "multi_thread")]
+async fn regression_a_long_pointer_into_a_body_that_a_plugin_made_ends_no_host() {
+    let sink = Receiver::good().await;
+    let ample = |plugin: &str| {
+        (
+            format!("[plugins.{plugin}]\n"),
+            format!("[plugins.{plugin}]\nlimits = {{ time = \"20s\" }}\n"),
+        )
+    };
+    let (first, second) = (ample("deep-body"), ample("long-pointer"));
+    let settings = settings(&sink, &["deep-body", "long-pointer"])
+        .replace(&first.0, &first.1)
+        .replace(&second.0, &second.1)
+        .replace(
+            "plugins = [\"deep-body\"]",
+            "plugins = [\"deep-body\", \"long-pointer\"]\nkind = \"header:x-kind\"",
+        );
+    let host = HostBuilder::new(&settings)
+        .plugin("filter")
+        .file("deep-body.wasm", &hostile("deep-body"))
+        .file("long-pointer.wasm", &hostile("long-pointer"))
+        .start()
+        .await;
+    let (pid, admin) = (host.pid(), host.admin());
+    for (kind, state, word) in [
+        ("250", "dropped", "found"),
+        ("100000", "parked", "200000 bytes; 8192 is the limit"),
+        ("1", "parked", "a JSON body of more than 1000 levels"),
+    ] {
+        let headers = [("x-kind", kind)];
+        let posted = host.client.post(host.ingress(), "/in/deep-body", &headers, "{}").await;
+        let id = posted.expect("an answer").id();
+        let shown = event(&host, &id).await;
+        assert_eq!(shown["state"], state, "{shown}");
+        assert!(shown["reason"].as_str().is_some_and(|why| why.contains(word)), "{shown}");
+        for _ in 0..3 {
+            let path = format!("/api/v1/events/{id}/preview");
+            let tried = host.client.post(admin, &path, &[], "").await.expect("an answer");
+            assert_eq!((tried.status, tried.json()["state"].as_str()), (200, Some(state)));
+        }
+    }
+    assert_eq!(host.client.get(admin, "/healthz").await.expect("an answer").status, 200);
+    assert_eq!(host.pid(), pid);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -20,12 +20,21 @@ pub trait Control: Send + Sync + 'static {
     fn plugins(&self) -> Vec<PluginStatus>;
     /// Does with one destination as told. Blocks shortly. The error says why not.
     fn switch(&self, destination: &str, to: Switch) -> Result<(), String>;
-    /// Takes the event through today's plugins and keeps nothing. None where
-    /// its source is gone.
+    /// Takes the event through today's plugins and keeps nothing.
     fn preview(&self, event: Arc<Event>) -> PreviewFuture<'_>;
 }
 
-pub type PreviewFuture<'c> = Pin<Box<dyn Future<Output = Option<Preview>> + Send + 'c>>;
+pub type PreviewFuture<'c> =
+    Pin<Box<dyn Future<Output = Result<Preview, PreviewRefused>> + Send + 'c>>;
+
+/// Why there is no preview.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PreviewRefused {
+    /// The settings no longer have the event's source.
+    NoSource,
+    /// Too many are under way.
+    Busy,
+}
 
 /// What routing would come to.
 #[derive(Debug)]

@@ -38,7 +38,7 @@ use crate::telemetry::Levels;
 pub use access::{Scope, Token, Tokens};
 pub use control::{
     CandidateStatus, Control, DestinationStatus, LastAttempt, LastRejected, PluginStatus, Preview,
-    PreviewFuture, QuarantineStatus, SourceStatus, Switch,
+    PreviewFuture, PreviewRefused, QuarantineStatus, SourceStatus, Switch,
 };
 pub use recent::{Recent, STEP_MS};
 

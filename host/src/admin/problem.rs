@@ -59,6 +59,11 @@ impl Problem {
         Self::new(ErrorCode::Conflict, why)
     }
 
+    /// Worth another try soon.
+    pub(super) fn busy(why: impl Into<String>) -> Self {
+        Self(server::Problem::new(ErrorCode::RateLimited, why.into()).retry_after(1))
+    }
+
     fn new(code: ErrorCode, detail: impl Into<String>) -> Self {
         Self(server::Problem::new(code, detail.into()))
     }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::Options;
-use super::control::Preview;
+use super::control::{Preview, PreviewRefused};
 use super::events::{Changed, blocking, find};
 use super::params::document;
 use super::problem::Problem;
@@ -84,10 +84,13 @@ pub(super) async fn preview(
 ) -> Result<Json<Previewed>, Problem> {
     let event = find(&options, &id).await?.event;
     let source = event.source.clone();
-    let Some(preview) = options.control.preview(event).await else {
-        return Err(Problem::conflict(format!("the settings have no source `{source}` any more")));
-    };
-    let Preview { state, reason, rulings, deliveries } = preview;
+    let previewed = options.control.preview(event).await;
+    let Preview { state, reason, rulings, deliveries } = previewed.map_err(|why| match why {
+        PreviewRefused::NoSource => {
+            Problem::conflict(format!("the settings have no source `{source}` any more"))
+        }
+        PreviewRefused::Busy => Problem::busy("too many previews are under way"),
+    })?;
     let target = |(destination, payload): (String, Option<_>)| Target {
         destination,
         changed: payload.map(|payload: std::sync::Arc<_>| Changed::new(&payload)),

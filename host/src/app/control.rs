@@ -5,13 +5,13 @@ use std::sync::atomic::Ordering;
 use super::Parts;
 use crate::admin::{
     CandidateStatus, Control, DestinationStatus, LastAttempt, LastRejected, PluginStatus, Preview,
-    PreviewFuture, QuarantineStatus, SourceStatus, Switch,
+    PreviewFuture, PreviewRefused, QuarantineStatus, SourceStatus, Switch,
 };
 use crate::clock::{Clock, millis};
 use crate::config::ToConfig;
 use crate::ingress;
 use crate::model::{Event, Outcome, Rejected};
-use crate::{delivery, signing};
+use crate::{delivery, routing, signing};
 
 impl Control for Parts {
     fn ready(&self) -> bool {
@@ -113,9 +113,12 @@ impl Control for Parts {
 
     fn preview(&self, event: Arc<Event>) -> PreviewFuture<'_> {
         Box::pin(async move {
-            let routed = self.router.preview(&event).await?;
+            let routed = self.router.preview(&event).await.map_err(|refused| match refused {
+                routing::PreviewRefused::NoSource => PreviewRefused::NoSource,
+                routing::PreviewRefused::Busy => PreviewRefused::Busy,
+            })?;
             let deliveries = routed.deliveries.into_iter();
-            Some(Preview {
+            Ok(Preview {
                 state: routed.state,
                 reason: routed.reason,
                 rulings: routed.rulings,

@@ -14,7 +14,7 @@ use crate::delivery::{self, DestinationOptions, FileOptions, LinesOptions, PostO
 use crate::ingress::{self, KeyFrom, KindFrom};
 use crate::model::Name;
 use crate::plugins::{self, Compiler};
-use crate::routing::{FirstWaits, OnFailure, Order, Orders, Pipeline, Pipelines, Step};
+use crate::routing::{FirstWaits, Known, OnFailure, Order, Orders, Pipeline, Pipelines, Step};
 use crate::signing::hops::Hops;
 use crate::{admin, egress, server, store};
 
@@ -126,6 +126,7 @@ pub(super) fn pipelines(config: &Config) -> Pipelines {
         config::Order::Key => Some((name.clone(), Order::Key)),
     });
     let orders: Arc<Orders> = Arc::new(orders.collect());
+    let known: Arc<Known> = Arc::new(config.destinations.keys().cloned().collect());
     let pipeline = |source: &config::SourceConfig| {
         let steps = source.plugins.iter().map(|plugin| Step {
             plugin: plugin.clone(),
@@ -137,6 +138,7 @@ pub(super) fn pipelines(config: &Config) -> Pipelines {
         });
         let pipeline = Pipeline::new(steps.collect(), source.destinations.clone(), waits.clone())
             .ordered(orders.clone())
+            .known(known.clone())
             .answers(answers(config, source));
         match &source.validate {
             Some(validate) if validate.on_invalid == config::OnInvalid::Park => {

@@ -170,8 +170,9 @@ struct Finished {
 impl<'j> Bench<'j> {
     fn new(job: &'j Job, shape: &Shape) -> Result<Self, GateError> {
         let failed = |error: String| GateError::Compile(error);
-        let engine = engine::new(Purpose::Serve, 2).map_err(|error| failed(error.to_string()))?;
-        let linkers = Linkers::new(&engine).map_err(|error| failed(error.to_string()))?;
+        let made = engine::new(Purpose::Serve, 2).map_err(|error| failed(error.to_string()))?;
+        let (engine, ticker) = made;
+        let linkers = Linkers::new(&engine, ticker).map_err(|error| failed(error.to_string()))?;
         let lane = Lane::new(1).map_err(|error| failed(error.to_string()))?;
         let wants_wasi = gate::wants_wasi(&shape.imports);
         let plugin = job.plugin.parse().map_err(|error| failed(format!("{error}")))?;

@@ -239,7 +239,7 @@ pub(super) async fn call(
         Ok(mut ended) => {
             (changes, reply) = (ended.changes.take(), ended.reply.take());
             requests = ended.requests;
-            settle(ended, setup.limits, last_error.as_deref())
+            settle(ended, setup.limits, last_error.as_deref(), call.content_type)
         }
         Err(Overrun::Cpu | Overrun::Wall) => Err(Fault::Time(setup.limits.time)),
         Err(panic @ Overrun::Panic) => Err(Fault::Host(panic.to_string())),
@@ -263,13 +263,14 @@ async fn run(
     let begin = Begin::new(setup, call, log);
     let event = lower(call, setup.headers);
     let mut task: super::slow::Task<'static, Ended> = Box::pin(async move {
-        let _seat = seat;
+        let (_seat, _running) = (seat, begin.code.running());
         match &begin.means.pool {
             None => code::handle(&begin.code, begin.store(), &event).await,
             Some(pool) => pool.handle(&begin, &event).await,
         }
     });
-    if setup.pace.begins_in_lane() {
+    // What decides nothing takes no slice from those that do.
+    if call.aim != Aim::Decide || setup.pace.begins_in_lane() {
         return lane.run(setup.limits.time, Duration::ZERO, task).await;
     }
     let (limit, before) = (setup.limits.time, thread_cpu());
@@ -284,10 +285,15 @@ async fn run(
     }
 }
 
-fn settle(ended: Ended, limits: &Limits, last_error: Option<&str>) -> Result<Verdict, Fault> {
+fn settle(
+    ended: Ended,
+    limits: &Limits,
+    last_error: Option<&str>,
+    content_type: &str,
+) -> Result<Verdict, Fault> {
     let Ended { answer, out_of_memory, .. } = ended;
     match answer {
-        Ok(Ok(verdict)) => verdict::check(verdict).map_err(Fault::Contract),
+        Ok(Ok(verdict)) => verdict::check(verdict, content_type).map_err(Fault::Contract),
         Ok(Err(types::Failure::Retry(text))) => Err(Fault::Retry(verdict::reason(&text))),
         Ok(Err(types::Failure::Reject(text))) => Err(Fault::Reject(verdict::reason(&text))),
         Ok(Err(types::Failure::Other(text))) => Err(Fault::Other(verdict::reason(&text))),

@@ -1,4 +1,6 @@
 //! Native code ready to be called: linking, stores, and one call from a fresh instance to its end.
+use std::sync::Arc;
+
 use wasmtime::component::{Component, Linker};
 use wasmtime::{Engine, Error, Result, Store};
 
@@ -7,6 +9,7 @@ use super::bindings::hookwright::plugin::types;
 use super::bindings::{PluginAll as Plugin, PluginAllPre as PluginPre};
 use super::host::{Guest, HasGuest};
 use super::kv::Changes;
+use super::ticks::{Running, Ticker};
 use super::wasi;
 use crate::model::Reply;
 
@@ -19,15 +22,16 @@ const OUTPUT_SLACK: u64 = 64 << 10;
 pub(super) struct Linkers {
     plain: Linker<Guest>,
     wasi: Linker<Guest>,
+    ticker: Arc<Ticker>,
 }
 
 impl Linkers {
-    pub(super) fn new(engine: &Engine) -> Result<Self> {
+    pub(super) fn new(engine: &Engine, ticker: Arc<Ticker>) -> Result<Self> {
         let mut plain = Linker::new(engine);
         Plugin::add_to_linker::<_, HasGuest>(&mut plain, |guest| guest)?;
         let mut wasi = plain.clone();
         wasi::link(&mut wasi)?;
-        Ok(Self { plain, wasi })
+        Ok(Self { plain, wasi, ticker })
     }
 
     pub(super) fn of(&self, wants_wasi: bool) -> &Linker<Guest> {
@@ -43,6 +47,7 @@ pub(super) struct Code {
     /// The settings, where there is no snapshot and each call must begin with `init`.
     init: Option<String>,
     pub(super) wants_wasi: bool,
+    ticker: Arc<Ticker>,
 }
 
 impl Code {
@@ -54,7 +59,12 @@ impl Code {
     ) -> Result<Self> {
         let pre = PluginPre::new(linkers.of(wants_wasi).instantiate_pre(component)?)?;
         let handler = handler::GuestIndices::new(pre.instance_pre())?;
-        Ok(Self { pre, handler, init, wants_wasi })
+        Ok(Self { pre, handler, init, wants_wasi, ticker: linkers.ticker.clone() })
+    }
+
+    /// To be held while a guest of this code runs.
+    pub(super) fn running(&self) -> Running<'_> {
+        self.ticker.run()
     }
 
     pub(super) fn engine(&self) -> &Engine {

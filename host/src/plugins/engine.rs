@@ -1,23 +1,28 @@
-//! The wasmtime engine: one configuration for serving and for compiling, and the thread that ticks its epochs.
+//! The wasmtime engine: one configuration for serving and for compiling.
 use std::hash::{Hash, Hasher};
-use std::time::Duration;
+use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 use wasmtime::{
     Config, Enabled, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig,
 };
 
-/// One epoch. A guest gives way after one to two of them.
-const TICK: Duration = Duration::from_millis(1);
+use super::ticks::Ticker;
+
 /// Bytes of a memory or table that stay mapped between two calls: LIMITS.md
 /// has a call at half the price with them.
 const KEEP: usize = 1 << 20;
-/// Core instances, memories and tables that the pool has for each component instance.
+/// Core instances, memories and tables of one component instance, at most: so many
+/// the pool has for each of them. The gate refuses a component that needs more.
 const CORE_INSTANCES: u32 = 48;
 const MEMORIES: u32 = 4;
 const TABLES: u32 = 48;
 /// Entries of one table: a JavaScript engine has some ten thousand functions.
 const TABLE_ENTRIES: usize = 64 << 10;
+/// Bytes of the stack that a call runs on, and what of it the guest may use: the
+/// rest is the host's, for what the guest calls.
+const STACK: usize = 2 << 20;
+const GUEST_STACK: usize = 512 << 10;
 
 /// What the code is for. Native code of one serves the other only where the purpose is the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,24 +33,20 @@ pub(super) enum Purpose {
     Draft,
 }
 
-/// An engine with room for that many component instances at a time, ticking until it is dropped.
-pub(super) fn new(purpose: Purpose, instances: u32) -> wasmtime::Result<Engine> {
+/// An engine with room for that many component instances at a time, and what ticks
+/// its epochs while somebody runs a guest.
+pub(super) fn new(purpose: Purpose, instances: u32) -> wasmtime::Result<(Engine, Arc<Ticker>)> {
     let engine = Engine::new(&config(purpose, instances))?;
-    let weak = engine.weak();
-    std::thread::Builder::new().name("plugin-ticks".into()).spawn(move || {
-        while let Some(engine) = weak.upgrade() {
-            engine.increment_epoch();
-            drop(engine);
-            std::thread::park_timeout(TICK);
-        }
-    })?;
-    Ok(engine)
+    let ticker = Ticker::start(&engine)?;
+    Ok((engine, Arc::new(ticker)))
 }
 
 fn config(purpose: Purpose, instances: u32) -> Config {
     let mut config = Config::new();
     config
         .epoch_interruption(true)
+        .async_stack_size(STACK)
+        .max_wasm_stack(GUEST_STACK)
         .concurrency_support(false)
         .wasm_threads(false)
         .wasm_memory64(false)
@@ -73,6 +74,9 @@ fn pool(instances: u32) -> PoolingAllocationConfig {
         .total_stacks(instances)
         .table_elements(TABLE_ENTRIES)
         .max_tables_per_module(8)
+        .max_core_instances_per_component(CORE_INSTANCES)
+        .max_memories_per_component(MEMORIES)
+        .max_tables_per_component(TABLES)
         // The address space is reserved in any case; each plugin's own limit is the meter's.
         .max_memory_size(4 << 30)
         .linear_memory_keep_resident(KEEP)
@@ -110,8 +114,8 @@ mod tests {
 
     #[test]
     fn code_of_a_small_pool_fits_a_large_one_but_no_draft() {
-        let small = compatibility(&new(Purpose::Serve, 1).unwrap());
-        assert_eq!(small, compatibility(&new(Purpose::Serve, 64).unwrap()));
-        assert_ne!(small, compatibility(&new(Purpose::Draft, 1).unwrap()));
+        let small = compatibility(&new(Purpose::Serve, 1).unwrap().0);
+        assert_eq!(small, compatibility(&new(Purpose::Serve, 64).unwrap().0));
+        assert_ne!(small, compatibility(&new(Purpose::Draft, 1).unwrap().0));
     }
 }

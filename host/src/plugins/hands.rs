@@ -5,6 +5,10 @@
 //! events of before are marked in a file for as long as they last. What is
 //! marked when the host dies once more is a suspect and goes through its
 //! plugins alone; one that is marked at another death is parked.
+//!
+//! A shadow may kill the host over an event whose outcome is recorded already, so
+//! from such a start on its calls about new events are marked, too. A preview is
+//! asked for again by people and programs, and is marked always.
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::FileExt as _;
@@ -16,6 +20,7 @@ use ::metrics::counter;
 use parking_lot::Mutex;
 use tokio::sync::OwnedMutexGuard;
 
+use super::call::Aim;
 use super::strikes::{Mark, Standing, Strikes};
 use crate::metrics::POISON_EVENTS;
 use crate::model::{Digest, Event, EventId, Name};
@@ -78,6 +83,12 @@ impl Suspect {
     /// Why it may not go through its plugins again.
     pub fn guilty(&self) -> Option<&str> {
         self.guilty.as_deref()
+    }
+
+    /// Says that it is parked for that.
+    pub fn park(&self, why: &str) {
+        tracing::error!(event = %self.event, why, "a poison event is parked");
+        counter!(POISON_EVENTS).increment(1);
     }
 
     /// Its routing has ended and is in its row: earlier than that, it could kill
@@ -145,14 +156,21 @@ impl Hands {
         }
     }
 
-    /// Marks a call that is about to begin, where its event is of before.
+    /// Marks a call that is about to begin, where it may be what kills the host
+    /// again and again.
     pub(super) fn take(
         self: &Arc<Self>,
         event: &Event,
         plugin: &Name,
         digest: Digest,
+        aim: Aim,
     ) -> Option<Hand> {
-        if event.id.row() >= self.watch_to {
+        let comes_back = match aim {
+            Aim::Decide => event.id.row() < self.watch_to,
+            Aim::Shadow => self.watch_to > 0,
+            Aim::Preview => true,
+        };
+        if !comes_back {
             return None;
         }
         let place = self.free.lock().take();
@@ -178,10 +196,6 @@ impl Hands {
             Standing::Guilty(why) => Some(why),
         };
         let _turn = self.alone.clone().lock_owned().await;
-        if let Some(why) = &guilty {
-            tracing::error!(%event, why, "a poison event is parked");
-            counter!(POISON_EVENTS).increment(1);
-        }
         Some(Suspect { hands: self.clone(), event, guilty, _turn })
     }
 
@@ -276,7 +290,43 @@ mod tests {
     }
 
     fn take(hands: &Arc<Hands>, number: i64) -> Option<Hand> {
-        hands.take(&event(number), &"p".parse().unwrap(), Digest::new([1; 32]))
+        take_for(hands, number, Aim::Decide)
+    }
+
+    fn take_for(hands: &Arc<Hands>, number: i64, aim: Aim) -> Option<Hand> {
+        hands.take(&event(number), &"p".parse().unwrap(), Digest::new([1; 32]), aim)
+    }
+
+    /// The fault: whoever asked for previews could end the host each time.
+    #[tokio::test]
+    async fn regression_a_preview_that_kills_the_host_is_marked_from_the_first_on() {
+        let dir = tempfile::tempdir().unwrap();
+        for strikes in 0..2 {
+            let hands = open(&dir);
+            assert_eq!(hands.is_suspect(event(1).id), strikes > 0);
+            let preview = take_for(&hands, 1, Aim::Preview);
+            assert!(preview.is_some(), "after {strikes} deaths");
+            std::mem::forget(preview);
+        }
+        let hands = open(&dir);
+        assert!(hands.suspect(event(1).id).await.unwrap().guilty().is_some());
+        // With one event after the other: the plugin is to blame.
+        let plugin = "p".parse().unwrap();
+        assert!(hands.condemned(&plugin, Digest::new([1; 32])).is_none());
+        std::mem::forget(take_for(&hands, 2, Aim::Preview));
+        assert!(open(&dir).condemned(&plugin, Digest::new([1; 32])).is_some());
+    }
+
+    /// The fault: the row of its event says that all is over, so nothing came back.
+    #[tokio::test]
+    async fn regression_a_shadow_of_a_new_event_is_marked_once_the_host_has_died() {
+        let dir = tempfile::tempdir().unwrap();
+        let of_now = |hands: &Arc<Hands>, aim| take_for(hands, i64::MAX >> 20, aim).is_some();
+        let hands = Arc::new(Hands::open(dir.path(), 1).unwrap());
+        assert!(!of_now(&hands, Aim::Shadow), "it costs nothing before that");
+        drop(hands);
+        let hands = Arc::new(Hands::open(dir.path(), 1).unwrap());
+        assert!(of_now(&hands, Aim::Shadow) && !of_now(&hands, Aim::Decide));
     }
 
     #[tokio::test]

@@ -35,6 +35,9 @@ pub const HOST_CALLS: u32 = 10_000;
 pub const LOG_LINES: usize = 256;
 /// JSON pointers in one `select`.
 pub const POINTERS: usize = 64;
+/// Arrays and objects in each other, in JSON that a plugin makes. A hundred is the
+/// default for what comes from outside; whoever raises that has room here, too.
+pub const JSON_DEPTH: usize = 1_000;
 /// Deliveries in one verdict.
 pub const DELIVERIES: usize = 64;
 /// CPU time of `init`, which runs once a version.

@@ -22,6 +22,7 @@ use super::kv::{Space, State};
 use super::limits::COMPONENT_BYTES;
 use super::report::{Report, Shape};
 use super::spec::Spec;
+use super::ticks::Ticker;
 use super::version::{Floor, Version};
 use super::warm::{self, Pool};
 use super::{engine, watch};
@@ -119,13 +120,13 @@ impl Forge {
 impl Loader {
     pub(super) fn new(
         options: &super::Options,
-        engine: Engine,
+        (engine, ticker): (Engine, Arc<Ticker>),
         cache: Cache,
     ) -> wasmtime::Result<Self> {
         Ok(Self {
             dir: options.dir.clone(),
             compatibility: engine::compatibility(&engine),
-            forge: Arc::new(Forge { linkers: Linkers::new(&engine)?, engine }),
+            forge: Arc::new(Forge { linkers: Linkers::new(&engine, ticker)?, engine }),
             compiler: options.compiler.clone(),
             compiling: Semaphore::new(COMPILES),
             cache: Arc::new(cache),

@@ -58,7 +58,8 @@ impl Pinned {
     }
 
     async fn ask(&self, entry: &Entry, version: &Version, asked: &Call<'_>) -> Answer {
-        version.call(&self.inner.floor, &entry.slots, asked).await
+        let floor = &self.inner.floor;
+        version.call(floor, floor.seat(&entry.slots, asked.aim), asked).await
     }
 
     async fn tried(
@@ -112,12 +113,14 @@ impl Pinned {
         // It would go on after its event's turn is over.
         let suspect =
             self.inner.floor.hands().is_some_and(|hands| hands.is_suspect(asked.event.id));
-        let Some(place) = trial.place().filter(|_| !suspect) else {
+        let place = trial.place().filter(|_| !suspect);
+        let place = place.and_then(|place| Some((place, self.inner.floor.seat_aside()?)));
+        let Some((place, seat)) = place else {
             trial.skipped(&plugin, new.digest());
             return;
         };
         let (inner, new, trial) = (self.inner.clone(), new.clone(), trial.clone());
-        let (slots, old) = (entry.slots.clone(), old.result.clone());
+        let old = old.result.clone();
         let (event, body) = (asked.event.clone(), asked.body.clone());
         let (content_type, kind) = (asked.content_type.to_owned(), asked.kind.to_owned());
         let (attributes, replay) = (asked.attributes.to_vec(), asked.replay);
@@ -132,7 +135,8 @@ impl Pinned {
                 replay,
                 aim: Aim::Shadow,
             };
-            let mut answer = new.call(&inner.floor, &slots, &asked).await;
+            let seat = std::future::ready(seat);
+            let mut answer = new.call(&inner.floor, seat, &asked).await;
             // Into a state of its own.
             if let (Ok(_), Some(changes)) = (&answer.result, answer.changes.take()) {
                 changes.enter(&mut Vec::new());

@@ -17,13 +17,14 @@ use super::report::Report;
 use super::slow::Lane;
 use super::spec::{Options, Spec};
 use super::trial::Mode;
-use super::version::Floor;
+use super::version::{ASIDE, Floor};
 use super::warm::PLACES;
 use super::watch::Mark;
 use crate::model::{EventId, Name};
 
-/// Component instances of the pool beyond those of calls: probes, and what waits for a call.
-const SPARE: u32 = 8 + PLACES;
+/// Component instances of the pool beyond those of calls that decide: probes, what
+/// waits for a call, and what decides nothing.
+const SPARE: u32 = 8 + PLACES + ASIDE;
 /// One plugin has at most that part of all instances.
 const SHARE: usize = 4;
 
@@ -139,13 +140,14 @@ impl Plugins {
         let slots = options.max_instances.clamp(SHARE, 10_000);
         let pool = u32::try_from(slots).unwrap_or(u32::MAX).saturating_add(SPARE);
         let engine = engine::new(Purpose::Serve, pool).map_err(OpenError::Engine)?;
-        let lane = Lane::new(options.slow_threads).map_err(OpenError::Threads)?;
+        let lanes = Lane::new(options.slow_threads).and_then(|lane| Ok((lane, Lane::aside()?)));
+        let lanes = lanes.map_err(OpenError::Threads)?;
         let loader = Loader::new(&options, engine, cache).map_err(OpenError::Engine)?;
         let share = slots / SHARE;
         let table: Table = specs.into_iter().flat_map(|spec| Entry::of(spec, share)).collect();
         Ok(Self(Arc::new(Inner {
             table: ArcSwap::from_pointee(table),
-            floor: Floor::new(lane, slots, options.hands),
+            floor: Floor::new(lanes, slots, options.hands),
             loader,
             changing: tokio::sync::Mutex::default(),
             share,
@@ -240,7 +242,7 @@ impl Plugins {
         self.0.loader.state()
     }
 
-    /// Where the host died with the event in hand: waits for its turn.
+    /// Where the host died with the event in hand: waits for its turn, for a preview, too.
     pub async fn suspect(&self, event: EventId) -> Option<Suspect> {
         self.0.floor.hands()?.suspect(event).await
     }

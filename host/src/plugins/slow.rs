@@ -14,6 +14,8 @@ pub(super) type Task<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// Below the other threads, so that events that behave come first.
 const NICE: libc::c_int = 5;
+/// Below those in turn.
+const NICE_ASIDE: libc::c_int = 10;
 
 /// A call that takes longer spoils its caller's thread for others, and so may the next one.
 const HEAVY: Duration = Duration::from_millis(4);
@@ -53,12 +55,22 @@ pub(super) enum Overrun {
 pub(super) struct Lane(Option<Runtime>);
 
 impl Lane {
+    /// For calls that decide about events.
     pub(super) fn new(threads: usize) -> std::io::Result<Self> {
+        Self::named("plugin-slow", threads, NICE)
+    }
+
+    /// For calls that decide nothing, and must not slow down those that do.
+    pub(super) fn aside() -> std::io::Result<Self> {
+        Self::named("plugin-aside", 1, NICE_ASIDE)
+    }
+
+    fn named(name: &str, threads: usize, nice: libc::c_int) -> std::io::Result<Self> {
         let runtime = Builder::new_multi_thread()
             .worker_threads(threads.max(1))
             .max_blocking_threads(2)
-            .thread_name("plugin-slow")
-            .on_thread_start(lower_priority)
+            .thread_name(name)
+            .on_thread_start(move || lower_priority(nice))
             .enable_all()
             .build()?;
         Ok(Self(Some(runtime)))
@@ -160,12 +172,14 @@ pub(super) fn thread_cpu() -> Duration {
     )
 }
 
-fn lower_priority() {
+fn lower_priority(nice: libc::c_int) {
     // On Linux who = 0 is the calling thread; elsewhere it is the process, which must not be slowed.
+    #[cfg(not(target_os = "linux"))]
+    let _ = nice;
     #[cfg(target_os = "linux")]
     // SAFETY: takes no pointers; a refusal leaves the priority as it was.
     unsafe {
-        libc::setpriority(libc::PRIO_PROCESS, 0, NICE);
+        libc::setpriority(libc::PRIO_PROCESS, 0, nice);
     }
 }
 

@@ -19,6 +19,7 @@ use super::log::{Log, escape};
 use super::report::{About, ConfigIssue};
 use super::schema::ISSUES;
 use super::slow::{self, Overrun};
+use super::ticks::Ticker;
 use super::wasi::Wasi;
 
 /// Bytes of a schema, and of each text of a description.
@@ -29,6 +30,7 @@ const TEXT: usize = 512;
 pub(super) struct Draft<'w> {
     job: &'w Job,
     engine: Engine,
+    ticker: Arc<Ticker>,
     component: Component,
     linker: Linker<Guest>,
     wants_wasi: bool,
@@ -52,7 +54,7 @@ type Stopped = (wasmtime::Error, bool);
 impl<'w> Draft<'w> {
     pub(super) fn new(job: &'w Job, wasm: &'w [u8], wants_wasi: bool) -> Result<Self, GateError> {
         let failed = |error: wasmtime::Error| GateError::Compile(format!("{error:#}"));
-        let engine = engine::new(Purpose::Draft, 2).map_err(failed)?;
+        let (engine, ticker) = engine::new(Purpose::Draft, 2).map_err(failed)?;
         let mut wizer = Wizer::new();
         wizer.keep_init_func(true);
         let (context, instrumented) = match wizer.instrument_component(wasm) {
@@ -62,13 +64,14 @@ impl<'w> Draft<'w> {
         let started = Instant::now();
         let component = Component::new(&engine, &instrumented).map_err(failed)?;
         let compiled_in = started.elapsed();
-        let linker = Linkers::new(&engine).map_err(failed)?.of(wants_wasi).clone();
+        let linkers = Linkers::new(&engine, ticker.clone()).map_err(failed)?;
+        let linker = linkers.of(wants_wasi).clone();
         let pre = linker
             .instantiate_pre(&component)
             .and_then(PluginPre::new)
             .map_err(|error| GateError::Interface(format!("{error:#}")))?;
         drop(pre);
-        Ok(Self { job, engine, component, linker, wants_wasi, wizer, context, compiled_in })
+        Ok(Self { job, engine, ticker, component, linker, wants_wasi, wizer, context, compiled_in })
     }
 
     pub(super) fn compiled_in(&self) -> Duration {
@@ -79,6 +82,7 @@ impl<'w> Draft<'w> {
         let mut store = self.store()?;
         let book = store.data().log.clone();
         let asked: slow::Task<'_, Result<_, Stopped>> = Box::pin(async {
+            let _running = self.ticker.run();
             let described = async {
                 let plugin = self.linker.instantiate_async(&mut store, &self.component).await?;
                 let plugin = Plugin::new(&mut store, &plugin)?;
@@ -107,6 +111,7 @@ impl<'w> Draft<'w> {
         let mut store = self.store()?;
         let book = store.data().log.clone();
         let task: slow::Task<'_, Result<_, Stopped>> = Box::pin(async {
+            let _running = self.ticker.run();
             let made = self.init_and_snapshot(&mut store).await;
             made.map_err(|error| (error, store.data().meter.refused()))
         });

@@ -6,9 +6,9 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
 
 use super::bindings::hookwright::plugin::types;
-use super::limits::DELIVERIES;
+use super::limits::{DELIVERIES, JSON_DEPTH};
 use super::log::escape;
-use crate::model::{HeaderEdit, Name, Payload};
+use crate::model::{HeaderEdit, Name, Payload, is_deeper};
 
 /// What a plugin decided.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,13 +89,16 @@ const FORBIDDEN: &[&str] = &[
 ];
 const FORBIDDEN_PREFIXES: &[&str] = &["webhook-", "hookwright-", "proxy-", "x-forwarded-"];
 
-/// Checks a verdict and takes it over; the error says what breaks the contract.
-pub(super) fn check(verdict: types::Verdict) -> Result<Verdict, String> {
+/// Checks a verdict about an event of that content type and takes it over; the
+/// error says what breaks the contract.
+pub(super) fn check(verdict: types::Verdict, content_type: &str) -> Result<Verdict, String> {
     match verdict {
         types::Verdict::Pass => Ok(Verdict::Pass),
-        types::Verdict::Amend(amendment) => amend(amendment).map(Verdict::Amend),
+        types::Verdict::Amend(amendment) => amend(amendment, content_type).map(Verdict::Amend),
         types::Verdict::Drop(reason) => Ok(Verdict::Drop(escape(&reason, REASON))),
-        types::Verdict::Deliver(deliveries) => deliver(deliveries).map(Verdict::Deliver),
+        types::Verdict::Deliver(deliveries) => {
+            deliver(deliveries, content_type).map(Verdict::Deliver)
+        }
     }
 }
 
@@ -104,7 +107,7 @@ pub(super) fn reason(text: &str) -> String {
     escape(text, REASON)
 }
 
-fn amend(amendment: types::Amendment) -> Result<Box<Amendment>, String> {
+fn amend(amendment: types::Amendment, came_as: &str) -> Result<Box<Amendment>, String> {
     let types::Amendment { body, content_type, kind, headers, attributes } = amendment;
     if attributes.len() > ATTRIBUTES {
         return Err(format!("{} attributes; {ATTRIBUTES} is the limit", attributes.len()));
@@ -117,7 +120,7 @@ fn amend(amendment: types::Amendment) -> Result<Box<Amendment>, String> {
     {
         return Err(format!("the kind has a control character or more than {KIND} bytes"));
     }
-    let mut payload = payload(body, content_type, headers)?;
+    let mut payload = payload(body, content_type, headers, came_as)?;
     payload.kind = kind;
     Ok(Box::new(Amendment { payload, attributes }))
 }
@@ -138,13 +141,14 @@ fn attribute(name: &str, value: &str) -> Result<(), String> {
     Ok(())
 }
 
-fn deliver(deliveries: Vec<types::Delivery>) -> Result<Vec<Target>, String> {
+fn deliver(deliveries: Vec<types::Delivery>, came_as: &str) -> Result<Vec<Target>, String> {
     if deliveries.is_empty() {
         return Err("`deliver` without a delivery: use `drop` with a reason".into());
     }
     if deliveries.len() > DELIVERIES {
         return Err(format!("{} deliveries; {DELIVERIES} is the limit", deliveries.len()));
     }
+    let target = |delivery| target(delivery, came_as);
     let targets = deliveries.into_iter().map(target).collect::<Result<Vec<_>, _>>()?;
     let mut seen = HashSet::new();
     match targets.iter().find(|target| !seen.insert(target.destination.as_str())) {
@@ -153,7 +157,7 @@ fn deliver(deliveries: Vec<types::Delivery>) -> Result<Vec<Target>, String> {
     }
 }
 
-fn target(delivery: types::Delivery) -> Result<Target, String> {
+fn target(delivery: types::Delivery, came_as: &str) -> Result<Target, String> {
     let types::Delivery { destination, body, content_type, headers, delay_ms, order_key } =
         delivery;
     let destination: Name = destination
@@ -166,7 +170,7 @@ fn target(delivery: types::Delivery) -> Result<Target, String> {
     if order_key.as_ref().is_some_and(|key| key.len() > ORDER_KEY) {
         return Err(format!("the order key to `{destination}` has more than {ORDER_KEY} bytes"));
     }
-    let payload = payload(body, content_type, headers)
+    let payload = payload(body, content_type, headers, came_as)
         .map_err(|reason| format!("to `{destination}`: {reason}"))?;
     Ok(Target { destination, payload, delay, order_key: order_key.map(Into::into) })
 }
@@ -175,6 +179,7 @@ fn payload(
     body: Option<Vec<u8>>,
     content_type: Option<String>,
     headers: Vec<types::HeaderEdit>,
+    came_as: &str,
 ) -> Result<Payload, String> {
     if headers.len() > HEADERS {
         return Err(format!("{} header edits; {HEADERS} is the limit", headers.len()));
@@ -184,8 +189,23 @@ fn payload(
     {
         return Err(format!("`{}` is no content type", escape(value, 80)));
     }
+    // Plugins, receivers and pages that read it need a level of their stack for each.
+    if let Some(body) = &body
+        && is_json(content_type.as_deref().unwrap_or(came_as))
+        && is_deeper(body, JSON_DEPTH)
+    {
+        return Err(format!("a JSON body of more than {JSON_DEPTH} levels; that is the limit"));
+    }
     let headers = headers.into_iter().map(edit).collect::<Result<_, _>>()?;
     Ok(Payload { body: body.map(Bytes::from), content_type, kind: None, headers })
+}
+
+/// `application/json`, `text/json` and all that is built on JSON.
+fn is_json(content_type: &str) -> bool {
+    let essence = content_type.split(';').next().unwrap_or_default().trim();
+    let subtype = essence.rsplit('/').next().unwrap_or_default();
+    let last = subtype.rsplit('+').next().unwrap_or_default();
+    last.eq_ignore_ascii_case("json")
 }
 
 /// Whether only the host writes headers of this name.
@@ -229,6 +249,43 @@ mod tests {
             delay_ms: 0,
             order_key: None,
         }
+    }
+
+    fn check(verdict: types::Verdict) -> Result<Verdict, String> {
+        super::check(verdict, "application/json")
+    }
+
+    /// The fault: only what came from outside was held to a depth.
+    #[test]
+    fn regression_json_that_a_plugin_makes_is_bounded_in_depth() {
+        let amend = |levels: usize, content_type: Option<&str>, came_as: &str| {
+            let amendment = types::Amendment {
+                body: Some(["[".repeat(levels), "]".repeat(levels)].concat().into_bytes()),
+                content_type: content_type.map(str::to_owned),
+                kind: None,
+                headers: Vec::new(),
+                attributes: Vec::new(),
+            };
+            super::check(types::Verdict::Amend(amendment), came_as).is_ok()
+        };
+        assert!(amend(JSON_DEPTH, None, "application/json"));
+        for (content_type, came_as, good) in [
+            (None, "application/json", false),
+            (None, "Application/vnd.api+JSON; charset=utf-8", false),
+            (Some("text/json"), "text/plain", false),
+            (Some("text/plain"), "application/json", true),
+            (None, "", true),
+        ] {
+            assert_eq!(
+                amend(JSON_DEPTH + 1, content_type, came_as),
+                good,
+                "{content_type:?} {came_as}"
+            );
+        }
+        let body = Some("[".repeat(JSON_DEPTH + 1).into_bytes());
+        let deep = types::Verdict::Deliver(vec![types::Delivery { body, ..delivery("ci") }]);
+        let why = check(deep).unwrap_err();
+        assert!(why.starts_with("to `ci`: a JSON body of more than 1000 levels"), "{why}");
     }
 
     fn with_header(name: &str, value: &str) -> types::Verdict {

@@ -1,4 +1,5 @@
 //! One plugin version in force: its code, its bounds and its metrics.
+use std::future::Future;
 use std::sync::Arc;
 
 use ::metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
@@ -35,11 +36,17 @@ pub(super) struct Version {
     metrics: Metrics,
 }
 
+/// Calls at a time that decide nothing (shadows and previews), over all plugins.
+pub(super) const ASIDE: u32 = 16;
+
 /// What all calls share.
 pub(super) struct Floor {
     pub(super) lane: Lane,
     /// Instances at a time, over all plugins.
     slots: Arc<Semaphore>,
+    /// Threads and instances for calls that decide nothing: no event waits for those.
+    aside: Lane,
+    aside_slots: Arc<Semaphore>,
     in_use: Gauge,
     /// None outside a host.
     hands: Option<Arc<Hands>>,
@@ -54,9 +61,14 @@ pub(super) struct Seat {
 }
 
 impl Floor {
-    pub(super) fn new(lane: Lane, instances: usize, hands: Option<Arc<Hands>>) -> Self {
+    pub(super) fn new(
+        (lane, aside): (Lane, Lane),
+        instances: usize,
+        hands: Option<Arc<Hands>>,
+    ) -> Self {
         let slots = Arc::new(Semaphore::new(instances));
-        Self { lane, slots, in_use: gauge!(INSTANCES), hands }
+        let aside_slots = Arc::new(Semaphore::new(ASIDE as usize));
+        Self { lane, slots, aside, aside_slots, in_use: gauge!(INSTANCES), hands }
     }
 
     /// Who knows what plugins have in hand.
@@ -64,14 +76,37 @@ impl Floor {
         self.hands.as_ref()
     }
 
+    /// A seat for a call that decides nothing; none where all are taken.
+    pub(super) fn seat_aside(&self) -> Option<Seat> {
+        let slot = self.aside_slots.clone().try_acquire_owned().ok()?;
+        Some(self.taken(None, Some(slot)))
+    }
+
     /// Waits while the plugin, or all plugins together, have as many calls
     /// under way as they may. The semaphores are never closed.
-    async fn seat(&self, own: &Arc<Semaphore>) -> Seat {
+    pub(super) async fn seat(&self, own: &Arc<Semaphore>, aim: Aim) -> Seat {
+        if aim != Aim::Decide {
+            let slot = self.aside_slots.clone().acquire_owned().await.ok();
+            return self.taken(None, slot);
+        }
         // Its own first: a plugin that waits for itself holds nothing that others want.
         let own = own.clone().acquire_owned().await.ok();
         let shared = self.slots.clone().acquire_owned().await.ok();
+        self.taken(own, shared)
+    }
+
+    fn taken(
+        &self,
+        own: Option<OwnedSemaphorePermit>,
+        shared: Option<OwnedSemaphorePermit>,
+    ) -> Seat {
         self.in_use.increment(1);
         Seat { in_use: self.in_use.clone(), hand: None, _own: own, _shared: shared }
+    }
+
+    /// Where a call goes on that takes long.
+    fn lane(&self, aim: Aim) -> &Lane {
+        if aim == Aim::Decide { &self.lane } else { &self.aside }
     }
 }
 
@@ -127,17 +162,17 @@ impl Version {
         condemned.or_else(|| self.health.quarantined())
     }
 
-    /// Asks the plugin about an event, once there is a seat, unless it is quarantined.
+    /// Asks the plugin about an event, once it has a seat, unless it is quarantined.
     pub(super) async fn call(
         &self,
         floor: &Floor,
-        own: &Arc<Semaphore>,
+        seat: impl Future<Output = Seat>,
         asked: &Call<'_>,
     ) -> Answer {
         if asked.aim == Aim::Preview {
             return match self.quarantined() {
                 Some(Quarantined { why, .. }) => self.left_alone(why),
-                None => self.ask(floor, own, asked).await,
+                None => self.ask(seat.await, floor, asked).await,
             };
         }
         let condemned = self.condemned.clone().map_or(Ok(()), Err);
@@ -148,7 +183,7 @@ impl Version {
                 return self.left_alone(why);
             }
         };
-        let answer = self.ask(floor, own, asked).await;
+        let answer = self.ask(seat.await, floor, asked).await;
         if let Some(change) = admission.settle(&answer.result) {
             self.announce(&change);
         }
@@ -156,12 +191,9 @@ impl Version {
         answer
     }
 
-    async fn ask(&self, floor: &Floor, own: &Arc<Semaphore>, asked: &Call<'_>) -> Answer {
-        let mut seat = floor.seat(own).await;
-        if asked.aim != Aim::Preview
-            && let Some(hands) = &floor.hands
-        {
-            seat.hand = hands.take(asked.event, &self.spec.name, self.digest());
+    async fn ask(&self, mut seat: Seat, floor: &Floor, asked: &Call<'_>) -> Answer {
+        if let Some(hands) = &floor.hands {
+            seat.hand = hands.take(asked.event, &self.spec.name, self.digest(), asked.aim);
         }
         let setup = Setup {
             code: &self.code,
@@ -171,7 +203,7 @@ impl Version {
             means: &self.means,
             pace: &self.pace,
         };
-        let mut answer = call::call(&setup, &floor.lane, asked, Some(seat)).await;
+        let mut answer = call::call(&setup, floor.lane(asked.aim), asked, Some(seat)).await;
         answer.digest = Some(self.digest());
         answer
     }

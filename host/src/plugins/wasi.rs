@@ -8,14 +8,15 @@ use bytes::Bytes;
 use tokio::io::AsyncWrite;
 use wasmtime::component::{HasData, Linker, ResourceTable};
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
+use wasmtime_wasi::p2::bindings::clocks::monotonic_clock;
+use wasmtime_wasi::p2::bindings::io::poll;
 use wasmtime_wasi::p2::bindings::random::{insecure, insecure_seed, random};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
-use wasmtime_wasi::{
-    HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxView, WasiView, async_trait,
-};
+use wasmtime_wasi::{HostWallClock, WasiCtx, WasiCtxView, WasiView, async_trait};
 
 use super::host::Guest;
 use super::log::{Level, Log};
+use super::waits::Waits;
 
 /// Random bytes in one call.
 const RANDOM_BYTES: u64 = 1 << 20;
@@ -27,8 +28,9 @@ const CHUNK: usize = 4 << 10;
 /// What one call sees of WASI.
 pub(super) struct Wasi {
     ctx: WasiCtx,
-    table: ResourceTable,
+    pub(super) table: ResourceTable,
     random: Random,
+    pub(super) waits: Waits,
 }
 
 impl Wasi {
@@ -39,13 +41,12 @@ impl Wasi {
             .stdout(Lines::new(log, Level::Info))
             .stderr(Lines::new(log, Level::Error))
             .wall_clock(Still(now_ms))
-            .monotonic_clock(Still(0))
             .allow_tcp(false)
             .allow_udp(false)
             .build();
         let mut table = ResourceTable::new();
         table.set_max_capacity(HANDLES);
-        Self { ctx, table, random: Random::new(seed) }
+        Self { ctx, table, random: Random::new(seed), waits: Waits::default() }
     }
 }
 
@@ -57,6 +58,9 @@ pub(super) fn link(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     random::add_to_linker::<Guest, HasRandom>(linker, of)?;
     insecure::add_to_linker::<Guest, HasRandom>(linker, of)?;
     insecure_seed::add_to_linker::<Guest, HasRandom>(linker, of)?;
+    // Over WASI's own, whose waits take time and so tell it.
+    monotonic_clock::add_to_linker::<Guest, HasWasi>(linker, wasi)?;
+    poll::add_to_linker::<Guest, HasWasi>(linker, wasi)?;
     linker.allow_shadowing(false);
     Ok(())
 }
@@ -89,14 +93,10 @@ impl HostWallClock for Still {
     }
 }
 
-impl HostMonotonicClock for Still {
-    fn resolution(&self) -> u64 {
-        1_000_000
-    }
+struct HasWasi;
 
-    fn now(&self) -> u64 {
-        self.0
-    }
+impl HasData for HasWasi {
+    type Data<'a> = &'a mut Wasi;
 }
 
 struct HasRandom;

@@ -239,7 +239,12 @@ impl Lane {
     ) -> (Routed, Vec<Changes>, Option<Suspect>) {
         let suspect = self.parts.plugins.suspect(event.id).await;
         let (routed, changes) = match suspect.as_ref().and_then(Suspect::guilty) {
-            Some(why) => (pipeline::parked(event.clone(), why.to_owned()), Vec::new()),
+            Some(why) => {
+                if let Some(suspect) = &suspect {
+                    suspect.park(why);
+                }
+                (pipeline::parked(event.clone(), why.to_owned()), Vec::new())
+            }
             None => self.rule(event, replay, tries).await,
         };
         (routed, changes, suspect)

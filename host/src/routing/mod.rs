@@ -10,15 +10,16 @@ mod work;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use tokio::sync::Semaphore;
 
 use crate::clock::{Clock, millis};
 use crate::model::{Event, Name, Rules};
-use crate::plugins::{Aim, Plugins};
+use crate::plugins::{Aim, Plugins, Suspect, Target};
 use crate::replies::Replies;
 use crate::store::{Routed, Store};
 use crate::tasks::Tasks;
@@ -55,6 +56,8 @@ pub struct Pipeline {
     /// What an event must look like, or it is parked.
     rules: Option<Arc<Rules>>,
     orders: Arc<Orders>,
+    /// The destinations of the settings; none: plugins may name any.
+    known: Option<Arc<Known>>,
     /// Some destination that it may choose wants an order.
     in_turn: bool,
     /// The source waits for what its plugins answer.
@@ -74,6 +77,9 @@ pub enum Order {
 /// The destinations that want an order.
 pub type Orders = HashMap<Name, Order>;
 
+/// The destinations of the settings.
+pub type Known = HashSet<Name>;
+
 /// How long a destination's first attempt waits, where it does.
 pub type FirstWaits = HashMap<Name, Duration>;
 
@@ -88,6 +94,7 @@ impl Pipeline {
             first_waits,
             rules: None,
             orders: Arc::default(),
+            known: None,
             in_turn: false,
             answers: false,
         }
@@ -123,6 +130,32 @@ impl Pipeline {
         }
     }
 
+    /// An event that a plugin sends anywhere else is parked: nobody would ever send
+    /// its deliveries, and a row, a metric and a place in memory for each name would
+    /// be the plugin's to make.
+    #[must_use]
+    pub fn known(self, known: Arc<Known>) -> Self {
+        Self { known: Some(known), ..self }
+    }
+
+    /// Why the event can't go where the plugin sends it.
+    fn unknown(&self, plugin: &Name, targets: &[Target]) -> Option<String> {
+        let known = self.known.as_ref()?;
+        let name = |target: &Target| {
+            (!known.contains(&target.destination)).then(|| format!("`{}`", target.destination))
+        };
+        let mut unknown = targets.iter().filter_map(name);
+        let mut named: Vec<String> = unknown.by_ref().take(NAMED).collect();
+        match unknown.count() {
+            0 => {}
+            more => named.push(format!("{more} more")),
+        }
+        (!named.is_empty()).then(|| format!(
+            "{plugin}: chose {}, which the settings have no destination for: add it to `[destinations]`, or mend the plugin, and replay the event",
+            named.join(", ")
+        ))
+    }
+
     /// An event that is not so is parked before any plugin sees it; a replay
     /// checks it again.
     #[must_use]
@@ -149,10 +182,32 @@ struct Parts {
     runtime: tokio::runtime::Handle,
 }
 
+/// Previews under way or waiting, at most; those beyond are refused.
+const PREVIEWS: usize = 16;
+/// Previews that ask plugins at a time.
+const PREVIEW_TURNS: usize = 4;
+/// Unknown destinations that a reason names.
+const NAMED: usize = 3;
+
+struct Previews {
+    places: Semaphore,
+    turns: Semaphore,
+}
+
+/// Why there is no preview.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PreviewRefused {
+    /// The settings no longer have the event's source.
+    NoSource,
+    /// As many as may be are under way.
+    Busy,
+}
+
 /// The routing stage. Cheap to clone.
 #[derive(Clone)]
 pub struct Router {
     parts: Arc<Parts>,
+    previews: Arc<Previews>,
     lanes: Arc<ArcSwap<HashMap<Name, Arc<Lane>>>>,
     tasks: Tasks,
 }
@@ -171,6 +226,10 @@ impl Router {
         let runtime = tokio::runtime::Handle::current();
         let router = Self {
             parts: Arc::new(Parts { plugins, store, replies, clock, traces, runtime }),
+            previews: Arc::new(Previews {
+                places: Semaphore::new(PREVIEWS),
+                turns: Semaphore::new(PREVIEW_TURNS),
+            }),
             lanes: Arc::default(),
             tasks,
         };
@@ -207,14 +266,32 @@ impl Router {
     }
 
     /// What routing would come to now; nothing is recorded, and what plugins
-    /// would keep is forgotten. None where the source has no pipeline.
-    pub async fn preview(&self, event: &Arc<Event>) -> Option<Routed> {
-        let pipeline = self.lanes.load().get(&event.source)?.pipeline();
+    /// would keep is forgotten.
+    ///
+    /// # Errors
+    /// Where nobody is asked.
+    pub async fn preview(&self, event: &Arc<Event>) -> Result<Routed, PreviewRefused> {
+        let pipeline = match self.lanes.load().get(&event.source) {
+            Some(lane) => lane.pipeline(),
+            None => return Err(PreviewRefused::NoSource),
+        };
+        // Each holds its event in memory, also while it waits.
+        let Ok(_place) = self.previews.places.try_acquire() else {
+            return Err(PreviewRefused::Busy);
+        };
+        let Ok(_turn) = self.previews.turns.acquire().await else {
+            return Err(PreviewRefused::Busy);
+        };
+        // One that may kill the host waits for its turn among its like, and stays a suspect.
+        let suspect = self.parts.plugins.suspect(event.id).await;
+        if let Some(why) = suspect.as_ref().and_then(Suspect::guilty) {
+            return Ok(pipeline::parked(event.clone(), why.to_owned()));
+        }
         let turn = pipeline::Turn { replay: true, aim: Aim::Preview, tries: 0 };
         let pipeline::Outcome { routed, changes, reply: _ } =
             pipeline::run(&pipeline, &self.parts, event, turn).await;
         drop(changes);
-        Some(routed)
+        Ok(routed)
     }
 
     /// Puts new pipelines in force. The lane of a source that is gone stays

@@ -99,7 +99,10 @@ pub(super) async fn run(
                 None
             }
             Ok(Verdict::Drop(reason)) => Some(End::Stop(EventState::Dropped, reason)),
-            Ok(Verdict::Deliver(targets)) => Some(End::Deliver(targets)),
+            Ok(Verdict::Deliver(targets)) => Some(match pipeline.unknown(&step.plugin, &targets) {
+                None => End::Deliver(targets),
+                Some(why) => End::Stop(EventState::Parked, why),
+            }),
             Err(fault) => failed(step.on_failure, &step.plugin, &fault, tries),
         };
         if let Some(ended) = ended {

@@ -121,7 +121,7 @@ pub struct DeliveryDetail {
     pub attempts: Vec<Attempt>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Backlog {
     pub destination: String,
     pub waiting: u64,

@@ -57,6 +57,8 @@ pub struct Changes {
     keys: usize,
     used: bool,
     apart: bool,
+    /// When the call began. It has one time, so that it can't tell how time goes by.
+    now_ms: u64,
 }
 
 enum Change {
@@ -118,7 +120,8 @@ impl Space {
 impl Changes {
     /// Of a call that stands `apart` nothing shows to others, its counts neither.
     pub(super) fn new(space: Arc<Space>, apart: bool) -> Self {
-        Self { space, own: BTreeMap::new(), bytes: 0, keys: 0, used: false, apart }
+        let now_ms = space.clock.sure_ms();
+        Self { space, own: BTreeMap::new(), bytes: 0, keys: 0, used: false, apart, now_ms }
     }
 
     /// Whether the call asked for anything.
@@ -129,7 +132,7 @@ impl Changes {
     /// What is kept of each key that the call wrote to, if it is committed: none where it is deleted.
     pub fn writes(&self) -> Vec<(String, Option<StateValue>)> {
         let mut shelf = self.space.shelf.lock();
-        let now_ms = self.space.clock.sure_ms();
+        let now_ms = self.now_ms;
         let writes = self.own.iter().map(|(key, change)| {
             let value = match change {
                 Change::Put { value, .. } => value.clone(),
@@ -152,7 +155,7 @@ impl Changes {
             return value.as_ref().map(text);
         }
         let mut shelf = self.space.shelf.lock();
-        let slot = shelf.slot(key, self.space.clock.sure_ms())?;
+        let slot = shelf.slot(key, self.now_ms)?;
         match &slot.value {
             Some(StateValue::Bytes(bytes)) => Some(bytes.clone()),
             Some(StateValue::Number(number)) => {
@@ -174,7 +177,7 @@ impl Changes {
         if value.len() > STATE_VALUE {
             return Err(Refused::Value);
         }
-        let now_ms = self.space.clock.sure_ms();
+        let now_ms = self.now_ms;
         self.reserve(key, value.len(), now_ms)?;
         let expires_ms = ttl_ms.map(|ttl| now_ms.saturating_add(ttl));
         self.put(key, Some(StateValue::Bytes(value)), expires_ms);
@@ -197,7 +200,7 @@ impl Changes {
     ) -> Result<i64, Refused> {
         self.used = true;
         self.check_key(key)?;
-        let now_ms = self.space.clock.sure_ms();
+        let now_ms = self.now_ms;
         if let Some(Change::Put { value, expires_ms }) = self.own.get_mut(key) {
             let number = match value {
                 None => 0,
@@ -248,7 +251,7 @@ impl Changes {
 
     /// As if it had read the number and put the next one.
     fn count_apart(&mut self, key: &str, by: i64, expires_ms: Option<u64>) -> Result<i64, Refused> {
-        let now_ms = self.space.clock.sure_ms();
+        let now_ms = self.now_ms;
         let before = match self.space.shelf.lock().slot(key, now_ms) {
             Some(Slot { value: Some(StateValue::Bytes(_)), .. }) => return Err(Refused::NoNumber),
             Some(Slot { value: Some(StateValue::Number(number)), pending, .. }) => {

@@ -168,9 +168,9 @@ async fn neighbours_do_not_wait_for_loopers() {
 
 /// Polls a call twice as if no time passed: whether it is over after the first, and the bytes that it held at its end.
 fn two_slices(wasm: &[u8]) -> (bool, u64) {
-    let engine = engine::new(Purpose::Serve, 2).unwrap();
+    let (engine, ticker) = engine::new(Purpose::Serve, 2).unwrap();
     let component = Component::new(&engine, wasm).unwrap();
-    let code = Code::new(&Linkers::new(&engine).unwrap(), &component, false, None).unwrap();
+    let code = Code::new(&Linkers::new(&engine, ticker).unwrap(), &component, false, None).unwrap();
     let log = Arc::new(Log::new(name("hostile"), None, 1_000));
     let guest = Guest::new(&Limits::default(), log, Bytes::new());
     let mut store = code::store(&engine, guest, 1_000);
@@ -214,4 +214,71 @@ fn a_guest_that_takes_much_memory_takes_it_in_the_slow_lane() {
     assert!(!at_once && memory > 60 << 20, "{memory} bytes, and the caller's thread took them");
     let (at_once, _) = two_slices(&guest!("guests/pass.wat"));
     assert!(at_once);
+}
+
+/// An event whose body is so many lists in each other, for a guest that looks up a pointer
+/// of so many tokens.
+fn deep(levels: usize, tokens: usize, content_type: Option<&'static str>) -> Event {
+    let mut event = event(1, "");
+    event.kind = tokens.to_string().into();
+    event.body = ["[".repeat(levels), "]".repeat(levels)].concat().into();
+    if let Some(value) = content_type {
+        event.headers.insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static(value));
+    }
+    event
+}
+
+/// The fault: a plugin without a grant ended the whole host.
+#[tokio::test]
+async fn regression_a_long_pointer_into_a_deep_body_harms_only_its_own_event() {
+    let mut spec = spec("hostile");
+    spec.limits.time = Duration::from_secs(10);
+    let (_yard, plugins) = loaded(spec, &guest!("hostile/long-pointer.wat")).await;
+    for (levels, tokens, found) in
+        [(400_000, 256, "found"), (400_000, 1, "found"), (200, 256, "nowhere")]
+    {
+        let answer = ask(&plugins, "hostile", &deep(levels, tokens, None)).await;
+        assert_eq!(answer.result, Ok(Verdict::Drop(found.into())), "{tokens} into {levels}");
+    }
+    for (tokens, part) in
+        [(257, "257 reference tokens; 256 is the limit"), (100_000, "200000 bytes")]
+    {
+        let answer = ask(&plugins, "hostile", &deep(400_000, tokens, None)).await;
+        let Err(Fault::Trap(why)) = &answer.result else { panic!("{answer:?}") };
+        assert!(why.contains(part), "{why}");
+    }
+}
+
+/// The fault: 21.7 s at 50 ms, since one look-up was quadratic in the depth and none was
+/// interrupted.
+#[tokio::test]
+async fn regression_the_time_holds_inside_of_calls_into_the_host() {
+    let (_yard, plugins) = loaded(spec("hostile"), &guest!("hostile/long-pointer.wat")).await;
+    // Larger than what is walked in one go, and looked up without end.
+    let answer = ask(&plugins, "hostile", &deep(2 << 20, 250, Some("application/json"))).await;
+    assert_eq!(answer.result, Err(Fault::Time(Duration::from_millis(50))));
+    assert!(answer.took < Duration::from_secs(2), "{:?}", answer.took);
+}
+
+/// The fault: a guest without a loop is never interrupted, and what it calls was not, either.
+#[tokio::test]
+async fn regression_the_time_holds_where_a_guest_only_calls_the_host() {
+    let text = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/hostile/log-flood.wat"));
+    let start = text.find("(func (export \"hookwright:plugin/handler").unwrap();
+    let calls = "(call $log (i32.const 2) (i32.const 0) (i32.const 3145728))\n".repeat(9_000);
+    let handle = format!(
+        "(func (export \"hookwright:plugin/handler@0.1.0#handle\")
+         (param i32 i32 i32 i32 i32 i32 i32 i32 i64 i32 i32 i32 i32 i32 i32) (result i32)
+         (call $drop-body (local.get 14))
+         (if (i32.eq (local.get 5) (i32.const 16)) (then (return (i32.const 2048))))
+         {calls} (i32.const 2048)) )"
+    );
+    let memory = "(memory (export \"memory\") 64)";
+    let small =
+        text.find("(memory").map(|at| &text[at..at + text[at..].find('\n').unwrap()]).unwrap();
+    let wasm = component(&(text[..start].replace(small, memory) + &handle));
+    let (_yard, plugins) = loaded(spec("hostile"), &wasm).await;
+    let answer = ask(&plugins, "hostile", &event(1, "{}")).await;
+    assert_eq!(answer.result, Err(Fault::Time(Duration::from_millis(50))));
+    assert!(answer.took < Duration::from_secs(2), "{:?}", answer.took);
 }

@@ -107,13 +107,17 @@ async fn handles_of_wasi_are_bounded() {
     assert!(answer.took < Duration::from_secs(1), "{:?}", answer.took);
 }
 
+/// The fault: waits took their time, so that a guest could tell to half a millisecond how
+/// long things took, and what others did meanwhile.
 #[tokio::test]
-async fn a_sleeper_is_woken_by_its_end() {
+async fn regression_time_passes_for_a_guest_only_as_it_waits_and_no_wait_takes_any() {
     let mut spec = spec("hostile");
-    spec.limits.time = Duration::from_millis(10);
+    spec.limits.time = Duration::from_secs(5);
     let (_yard, plugins) = loaded(spec, &guest!("hostile/wasi-sleeps.wat")).await;
     let answer = ask(&plugins, "hostile", &event(1, "{}")).await;
-    assert_eq!(answer.result, Err(Fault::Time(Duration::from_millis(10))));
+    assert_eq!(answer.result, Ok(Verdict::Pass), "it waits for an hour");
+    let answer = answer_of(&guest!("guests/wasi-waits.wat"), MEMORY, &event(1, "{}")).await;
+    assert_eq!(answer.result, Ok(Verdict::Drop("tttttttt".into())));
 }
 
 #[tokio::test]
@@ -170,6 +174,34 @@ async fn deep_and_wide_types_are_refused_or_cost_nothing() {
     }
     let lengths = with_types(&deep(50));
     assert!(inspect(&lengths).is_ok(), "some depth is no crime");
+}
+
+/// The fault: at the gate it was alone in a pool for two, so that it passed, and failed
+/// on the host once others ran.
+#[tokio::test]
+async fn regression_a_component_that_needs_more_of_the_pool_than_its_place_is_refused_at_the_gate()
+{
+    let wasm = guest!("guests/pass.wat");
+    let nested = wasmparser::Parser::new(0)
+        .parse_all(&wasm)
+        .filter(|payload| matches!(payload, Ok(wasmparser::Payload::ComponentSection { .. })));
+    let index = u8::try_from(nested.count()).unwrap();
+    for (what, count, module) in [
+        ("core module instances", 60, String::new()),
+        ("memories", 6, "(memory 1)".to_owned()),
+        ("tables", 10, "(table 1 funcref)".repeat(6)),
+    ] {
+        let made = "(core instance (instantiate $m))".repeat(count);
+        let extra =
+            wat::parse_str(format!("(component (core module $m {module}) {made})")).unwrap();
+        let mut wasm = [wasm.clone(), super::semantics::component_section(&extra)].concat();
+        // A section of instances: one, of that component, with nothing handed in.
+        wasm.extend_from_slice(&[5, 4, 1, 0, index, 0]);
+        let refusal =
+            crate::plugins::check(&Compiler::InProcess, &spec("hostile"), wasm.into()).await;
+        let Err(GateError::Compile(why)) = refusal else { panic!("{what}: {refusal:?}") };
+        assert!(why.contains(what), "{what}: {why}");
+    }
 }
 
 #[tokio::test]

@@ -56,6 +56,29 @@ async fn a_shadow_that_loops_holds_nobody_up() {
     .await;
 }
 
+/// The fault: shadows took the places and the threads of the version in force.
+#[tokio::test]
+async fn regression_a_slow_shadow_takes_nothing_from_the_version_in_force() {
+    let yard = Yard::new();
+    yard.put("p.wasm", &guest!("guests/pass.wat"));
+    yard.put("p-2.wasm", &guest!("hostile/loop.wat"));
+    let mut spec = with(Mode::Shadow);
+    spec.limits.time = Duration::from_secs(20);
+    // One place for the plugin, and one thread for calls that take long.
+    let options = Options { max_instances: 4, slow_threads: 1, ..yard.options() };
+    let plugins = Plugins::open(options, vec![spec]).unwrap();
+    for report in plugins.load_all().await {
+        let _ = report.result;
+    }
+    assert!(plugins.status()[0].candidate.as_ref().unwrap().digest.is_some());
+    for number in 0..40 {
+        let answer = ask(&plugins, "p", &event(number, "{}")).await;
+        assert_eq!(answer.result, Ok(Verdict::Pass));
+    }
+    let tally = tally(&plugins);
+    assert_eq!((tally.failed, tally.skipped), (0, 40 - 16), "all that there is room for still run");
+}
+
 #[tokio::test]
 async fn a_shadow_counts_apart() {
     let (wasm, other) = (guest!("guests/counts.wat"), guest!("guests/counts.wat"));
