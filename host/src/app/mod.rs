@@ -87,6 +87,8 @@ struct Parts {
     router: Router,
     delivery: delivery::Handle,
     ingress: ingress::Handle,
+    /// Of heads and bodies on their way in.
+    budget: server::Budget,
     replays: admin::Replays,
     /// Where the ingress listens, for those that have no public URL.
     listens: SocketAddr,
@@ -232,7 +234,8 @@ impl App {
         let keep =
             retention::Options { keep: config.retention.keep, interval: config.retention.interval };
         retention::start(keep, store.clone(), clock.clone(), work);
-        let took = options::ingress(config, hops)?;
+        let budget = options::budget(config);
+        let took = options::ingress(config, hops, budget.clone())?;
         let ingress = ingress::Handle::new(took, store.clone(), replies, clock.clone());
         ingress::watch(&ingress, work);
         Ok(Parts {
@@ -242,6 +245,7 @@ impl App {
             router,
             delivery,
             ingress,
+            budget,
             replays,
             listens: config.ingress.listen,
             tokens: admin::Tokens::new(options::tokens(config)),
@@ -262,11 +266,11 @@ impl App {
         admin: admin::Options,
     ) {
         let stop = self.servers.stopping();
-        let served = options::server(config, self.parts.tls.clone());
+        let budget = self.parts.budget.clone();
+        let served = options::server(config, self.parts.tls.clone(), budget);
         let service = self.parts.ingress.clone();
         self.servers.spawn("ingress", server::serve(ingress_listener, served, service, stop));
-        let served =
-            server::Options { drain: Duration::from_millis(500), ..server::Options::new("admin") };
+        let served = options::admin_server();
         let stop = self.admin_servers.stopping();
         let service = Tower(admin::router(admin));
         self.admin_servers.spawn("admin", server::serve(admin_listener, served, service, stop));

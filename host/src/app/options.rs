@@ -2,6 +2,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use bytes::Bytes;
@@ -28,9 +29,14 @@ pub(super) fn store(config: &Config, clock: Clock) -> store::Options {
     }
 }
 
-pub(super) fn server(config: &Config, tls: Option<server::Tls>) -> server::Options {
+pub(super) fn server(
+    config: &Config,
+    tls: Option<server::Tls>,
+    budget: server::Budget,
+) -> server::Options {
     let ingress = &config.ingress;
     server::Options {
+        budget,
         max_connections: ingress.max_connections,
         header_timeout: ingress.header_timeout,
         idle_timeout: ingress.idle_timeout,
@@ -40,6 +46,22 @@ pub(super) fn server(config: &Config, tls: Option<server::Tls>) -> server::Optio
         proxies: if ingress.proxy_protocol { ingress.trusted_proxies.clone() } else { Vec::new() },
         tls,
         ..server::Options::new("ingress")
+    }
+}
+
+/// What heads and bodies on their way in may take.
+pub(super) fn budget(config: &Config) -> server::Budget {
+    server::Budget::new("ingress", usize_of(config.ingress_memory()))
+}
+
+/// Of the admin side, whose documents are small.
+pub(super) fn admin_server() -> server::Options {
+    const ADMIN_MEMORY: usize = 16 * 1024 * 1024;
+    server::Options {
+        drain: Duration::from_millis(500),
+        budget: server::Budget::new("admin", ADMIN_MEMORY),
+        body_timeout: Some(Duration::from_secs(10)),
+        ..server::Options::new("admin")
     }
 }
 
@@ -274,7 +296,11 @@ fn transport(to: &config::TransportConfig) -> anyhow::Result<egress::Transport> 
     })
 }
 
-pub(super) fn ingress(config: &Config, hops: Arc<Hops>) -> anyhow::Result<ingress::Options> {
+pub(super) fn ingress(
+    config: &Config,
+    hops: Arc<Hops>,
+    budget: server::Budget,
+) -> anyhow::Result<ingress::Options> {
     let proxies = ingress::Proxies {
         trusted: config.ingress.trusted_proxies.clone(),
         told_by: match config.ingress.client_header {
@@ -286,7 +312,7 @@ pub(super) fn ingress(config: &Config, hops: Arc<Hops>) -> anyhow::Result<ingres
     let keys = super::fetch::Keys::new().context("the client that fetches keys")?;
     let fetch = Arc::new(keys);
     let hops = Some(hops);
-    Ok(ingress::Options { sources: sources(config), proxies, fetch, body_timeout, hops })
+    Ok(ingress::Options { sources: sources(config), proxies, fetch, body_timeout, budget, hops })
 }
 
 pub(super) fn sources(config: &Config) -> ingress::Sources {
@@ -371,6 +397,6 @@ fn rate(rate: config::Rate) -> ingress::Rate {
 }
 
 /// Sizes of the settings are far below what a machine can address.
-fn usize_of(bytes: u64) -> usize {
+pub(super) fn usize_of(bytes: u64) -> usize {
     usize::try_from(bytes).unwrap_or(usize::MAX)
 }

@@ -144,6 +144,7 @@ async fn try_reload(path: &Path, parts: &Parts) -> anyhow::Result<()> {
     })?;
     plugins.take_over();
     parts.router.reconfigure(options::pipelines(&new));
+    parts.budget.resize(options::usize_of(new.ingress_memory()));
     parts.ingress.reconfigure(&options::sources(&new));
     plugins.finish();
     parts.tokens.replace(options::tokens(&new));

@@ -1,5 +1,7 @@
 //! Who may post to a source: tokens in its URL, encryption, addresses and rates.
-use ipnet::IpNet;
+use std::net::IpAddr;
+
+use ipnet::{IpNet, Ipv4Net};
 use rustls::pki_types::ServerName;
 
 use super::kind::{Flag, List, RATE, Text};
@@ -88,9 +90,9 @@ impl AccessConfig {
             let help = "remove it to let every address post, or name a network";
             s.wrong("allow", Fault::new("is empty: nobody could post", help));
         }
-        let doc = "Of each address by itself; more is refused with 429. An IPv6 network of 64 bits counts as one address.";
+        let doc = "Of each address by itself, verified or not; more is refused with 429. An IPv6 network of 64 bits counts as one address.";
         let rate_per_address = s.key("rate_per_address", RATE, doc).optional("no limit");
-        let doc = "Of all addresses together; more is refused with 429.";
+        let doc = "Of all addresses together, counted once a request is verified; more is refused with 429.";
         let rate = s.key("rate", RATE, doc).optional("no limit");
         Self { tokens, require_tls, client, allow, rate_per_address, rate }
     }
@@ -102,16 +104,73 @@ pub(super) fn is_empty_list(s: &Section<'_, '_>, key: &str) -> bool {
     matches!(written, Some(Value::List(list)) if list.is_empty())
 }
 
+/// An address or a network. Addresses are compared in their plain form, so one
+/// that is mapped into IPv6 (`::ffff:192.0.2.7`) is read as what it maps.
 fn network(text: &str) -> Result<IpNet, Fault> {
-    if let Ok(address) = text.parse::<std::net::IpAddr>() {
-        return Ok(address.into());
+    if let Ok(address) = text.parse::<IpAddr>() {
+        return Ok(address.to_canonical().into());
     }
     let help = "write an address, or a network as `140.82.112.0/20`";
     let net: IpNet =
         text.parse().map_err(|_| Fault::new(format!("{} is no network", quote(text)), help))?;
     if net.trunc() != net {
         let message = format!("{} has bits set beyond its prefix", quote(text));
-        return Err(Fault::new(message, format!("write `\"{}\"`", net.trunc())));
+        let help = match plain(net).unwrap_or(net).trunc() {
+            // Of a mapped network with the prefix of a plain one, what was meant.
+            IpNet::V6(six) => match six_as_four(net) {
+                Some(four) => format!("write `\"{four}\"`"),
+                None => format!("write `\"{six}\"`"),
+            },
+            four => format!("write `\"{four}\"`"),
+        };
+        return Err(Fault::new(message, help));
     }
-    Ok(net)
+    Ok(plain(net).unwrap_or(net))
+}
+
+/// The network of IPv4 that one of IPv6 maps, where it lies wholly in `::ffff:0:0/96`.
+fn plain(net: IpNet) -> Option<IpNet> {
+    let IpNet::V6(six) = net else { return None };
+    let four = six.addr().to_ipv4_mapped()?;
+    let bits = six.prefix_len().checked_sub(96)?;
+    Ipv4Net::new(four, bits).ok().map(IpNet::V4)
+}
+
+/// `::ffff:10.0.0.0/8` as who writes it means it.
+fn six_as_four(net: IpNet) -> Option<IpNet> {
+    let IpNet::V6(six) = net else { return None };
+    let four = six.addr().to_ipv4_mapped()?;
+    Ipv4Net::new(four, six.prefix_len()).ok().map(|net| IpNet::V4(net.trunc()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `allow = ["::ffff:127.0.0.1"]` never matched, and `check` was content.
+    #[test]
+    fn regression_a_mapped_address_is_read_as_what_it_maps() {
+        for (text, read) in [
+            ("::ffff:127.0.0.1", "127.0.0.1/32"),
+            ("::FFFF:7f00:1", "127.0.0.1/32"),
+            ("::ffff:10.0.0.0/104", "10.0.0.0/8"),
+            ("::ffff:192.0.2.7/128", "192.0.2.7/32"),
+            ("::ffff:0:0/96", "0.0.0.0/0"),
+            ("127.0.0.1", "127.0.0.1/32"),
+            ("10.0.0.0/8", "10.0.0.0/8"),
+            ("::1", "::1/128"),
+            ("2001:db8::/32", "2001:db8::/32"),
+            ("::/0", "::/0"),
+        ] {
+            assert_eq!(network(text).map_err(|_| ()), Ok(read.parse().unwrap()), "{text}");
+        }
+        for (text, cure) in [
+            ("::ffff:10.0.0.0/8", "write `\"10.0.0.0/8\"`"),
+            ("::ffff:10.0.0.1/104", "write `\"10.0.0.0/8\"`"),
+            ("10.0.0.1/8", "write `\"10.0.0.0/8\"`"),
+            ("2001:db8::1/32", "write `\"2001:db8::/32\"`"),
+        ] {
+            assert_eq!(network(text).unwrap_err().help, cure, "{text}");
+        }
+    }
 }

@@ -18,6 +18,7 @@ pub(super) fn check(s: &Section<'_, '_>, tree: &Table, config: &Config) {
     plain_sources(s, tree, config);
     client_certificates(s, tree, config);
     body_sizes(s, tree, config);
+    memory(s, tree, config);
     unused_plugins(s, tree);
     retry_spans(s, tree, config);
     ports(s, tree, config);
@@ -112,6 +113,18 @@ fn body_sizes(s: &Section<'_, '_>, tree: &Table, config: &Config) {
         if let (Some(entry), true) = (entry, source.max_body.is_some_and(|body| body > most)) {
             s.reader.mistake(&entry.node.origin, &format!("sources.{name}.max_body"), fault());
         }
+    }
+}
+
+/// A body that fits no fair share would be refused for ever, with a 503.
+fn memory(s: &Section<'_, '_>, tree: &Table, config: &Config) {
+    let least = config.largest_body().saturating_mul(6);
+    let entry = find(tree, &["ingress", "memory"]);
+    if let (Some(entry), true) = (entry, config.ingress.memory.is_some_and(|all| all < least)) {
+        let largest = print_size(config.largest_body());
+        let help = format!("write `\"{}\"` or more, or make `max_body` smaller", print_size(least));
+        let fault = Fault::new(format!("is less than six bodies of {largest}"), help);
+        s.reader.mistake(&entry.node.origin, "ingress.memory", fault);
     }
 }
 

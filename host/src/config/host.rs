@@ -18,6 +18,9 @@ pub struct IngressConfig {
     pub public_url: Option<String>,
     /// Bytes.
     pub max_body: u64,
+    /// Bytes of heads and bodies on their way in, before their events are written down.
+    /// None: as much as six of the largest bodies, and 128 MiB at least.
+    pub memory: Option<u64>,
     pub max_headers: usize,
     /// Bytes, of all headers of a request together.
     pub max_header_bytes: u64,
@@ -158,6 +161,10 @@ impl IngressConfig {
                 .key("max_body", SIZE, "The largest body; a larger one is refused with 413.")
                 .range("1KiB", "256MiB")
                 .default("1MiB"),
+            memory: s
+                .key("memory", SIZE, "Heads and bodies on their way in, over all connections, counted as they come, also what `decompress` makes of them; beyond it, or beyond a source's fair share of it, 503. It must be six times the largest body at least.")
+                .range("4MiB", "64GiB")
+                .optional("the larger of 128MiB and six of the largest bodies"),
             max_headers: s
                 .key("max_headers", whole(), "The most headers of a request.")
                 .range("8", "1000")

@@ -157,6 +157,19 @@ impl Config {
         checks::check(s, tree, &config);
         config
     }
+
+    /// Bytes of the largest body that any source takes.
+    pub fn largest_body(&self) -> u64 {
+        let own = self.sources.values().filter_map(|source| source.max_body);
+        own.chain([self.ingress.max_body]).max().unwrap_or_default()
+    }
+
+    /// Bytes of heads and bodies on their way in: a body, and what `decompress`
+    /// makes of it, is a third of it at most.
+    pub fn ingress_memory(&self) -> u64 {
+        let least = 6 * self.largest_body();
+        self.ingress.memory.unwrap_or(least.max(128 * 1024 * 1024))
+    }
 }
 
 /// The one mistake of a file that is no TOML.

@@ -1,4 +1,5 @@
 //! What goes on at a source, beside its events: refused requests, and what is unusual.
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use tokio::time::MissedTickBehavior;
 
 use super::Handle;
 use super::anomaly::{Anomaly, Detector, Minute};
+use super::known::Known;
 use super::rejects::Rejects;
 use crate::metrics::SOURCE_ANOMALY;
 use crate::tasks::Tasks;
@@ -21,6 +23,8 @@ pub(super) struct Activity {
     pub(super) rejects: Rejects,
     accepted: AtomicU64,
     unverified: AtomicU64,
+    /// Where the source's own requests come from.
+    known: Known,
     watched: Mutex<Watched>,
 }
 
@@ -31,12 +35,17 @@ struct Watched {
 }
 
 impl Activity {
-    pub(super) fn accepted(&self) {
+    pub(super) fn accepted(&self, client: IpAddr) {
         self.accepted.fetch_add(1, Relaxed);
+        self.known.add(client);
     }
 
-    pub(super) fn unverified(&self) {
-        self.unverified.fetch_add(1, Relaxed);
+    /// Counts a request that could not be verified, unless it is a stranger's:
+    /// from elsewhere than all that were accepted. Until one is, nobody is known.
+    pub(super) fn unverified(&self, client: IpAddr) {
+        if self.known.is_empty() || self.known.has(client) {
+            self.unverified.fetch_add(1, Relaxed);
+        }
     }
 
     pub(super) fn anomalies(&self) -> Vec<Anomaly> {

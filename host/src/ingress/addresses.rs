@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::Rate;
 use super::rate::{Pace, nanos};
+use crate::server::network;
 
 /// A set is a few addresses that share a lock: 8,192 in all, in 128 KiB.
 const SETS: usize = 1024;
@@ -34,12 +35,17 @@ struct Slot {
 
 impl Addresses {
     pub(super) fn new(rate: Rate) -> Self {
+        Self::sized(rate, SETS)
+    }
+
+    /// Remembers eight times as many addresses as `sets`.
+    pub(super) fn sized(rate: Rate, sets: usize) -> Self {
         Self {
             rate,
             epoch: Instant::now(),
             pace: Pace::new(rate),
             hasher: RandomState::new(),
-            sets: (0..SETS).map(|_| Mutex::default()).collect(),
+            sets: (0..sets).map(|_| Mutex::default()).collect(),
         }
     }
 
@@ -50,7 +56,7 @@ impl Addresses {
     pub(super) fn take(&self, address: IpAddr, now: Instant) -> Result<(), Duration> {
         let now = nanos(now, self.epoch);
         let who = self.hasher.hash_one(network(address));
-        let mut set = self.sets[who as usize % SETS].lock();
+        let mut set = self.sets[who as usize % self.sets.len()].lock();
         let place = match set.iter().position(|slot| slot.who == who) {
             Some(place) => place,
             None => {
@@ -61,14 +67,6 @@ impl Addresses {
         };
         set[place].next = self.pace.take(set[place].next, now)?;
         Ok(())
-    }
-}
-
-/// Whoever has an IPv6 address has the 2⁶⁴ of its network.
-fn network(address: IpAddr) -> u64 {
-    match address {
-        IpAddr::V4(four) => u64::from(four.to_bits()),
-        IpAddr::V6(six) => (six.to_bits() >> 64) as u64,
     }
 }
 

@@ -1,21 +1,20 @@
 //! The way of one request: from its head to an event on the disk.
 use std::collections::HashMap;
 use std::future::Future;
-use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header};
+use http::{HeaderMap, Request, Response, StatusCode, header};
 use http_body::Body;
 use http_body_util::Full;
-use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use super::activity::Activity;
 use super::anomaly::Anomaly;
+use super::answers::{accept, answered, greet};
 use super::client::Client;
 use super::decode::{self, DecodeError};
 use super::keys::Fetch;
@@ -26,20 +25,15 @@ use super::shares::Shares;
 use super::source::Source;
 use super::{Options, Proxies, Sources, target};
 use crate::clock::Clock;
-use crate::model::{EventId, Name, Rejected, Reply};
+use crate::model::{Name, Rejected, Reply};
 use crate::replies::Replies;
-use crate::server::{BodyError, Peer, Service, discard, read_body};
+use crate::server::{Arriving, BodyError, Budget, Charge, Peer, Service, Unread, read_body, spare};
 use crate::signing::hops::Hops;
 use crate::signing::{self, Answer, Verified};
 use crate::store::{Appended, Dedupe, NewEvent, Store};
 
 /// The source in the metrics where the path names none that there is.
 const STRAY: &str = "-";
-/// How much of a refused body is read so that its sender sees the answer.
-const DISCARD: usize = 8 * 1024 * 1024;
-const DISCARD_TIME: Duration = Duration::from_secs(5);
-
-static WEBHOOK_ID: HeaderName = HeaderName::from_static("webhook-id");
 
 /// The ingress: serve it with [`crate::server::serve`]. Cheap to clone.
 #[derive(Clone)]
@@ -54,6 +48,7 @@ struct Inner {
     body_timeout: Duration,
     hops: Option<Arc<Hops>>,
     shares: Shares,
+    budget: Budget,
     stray: Meters,
     strays: Activity,
     fetch: Arc<dyn Fetch>,
@@ -71,6 +66,7 @@ impl Handle {
             body_timeout: options.body_timeout,
             hops: options.hops,
             shares: Shares::default(),
+            budget: options.budget,
             stray: Meters::new(STRAY, stray_reasons(), 0, None),
             strays: Activity::default(),
             fetch: options.fetch,
@@ -122,17 +118,21 @@ impl Service for Handle {
     fn call(
         &self,
         peer: Peer,
-        request: Request<Incoming>,
+        request: Request<Arriving>,
     ) -> impl Future<Output = Response<Full<Bytes>>> + Send + use<> {
         let inner = self.0.clone();
         async move { inner.answer(&peer, request).await }
+    }
+
+    fn unread(&self, _: &'static str, peer: &Peer, unread: &Unread) {
+        self.0.unread(peer, unread);
     }
 }
 
 impl Inner {
     async fn answer<B>(&self, peer: &Peer, request: Request<B>) -> Response<Full<Bytes>>
     where
-        B: Body<Data = Bytes> + Send + Unpin + 'static,
+        B: Body<Data = Bytes, Error: Into<BodyError>> + Send + Unpin + 'static,
     {
         let started = Instant::now();
         let client = self.proxies.client(peer, request.headers());
@@ -140,7 +140,8 @@ impl Inner {
             Ok(source) => source,
             Err(refused) => {
                 let head = (request.method(), request.uri(), request.headers());
-                let seen = self.strays.rejects.look(head, None, None, started);
+                let seen =
+                    self.strays.rejects.look(head, None, None, (client.address, false), started);
                 let counts = (&self.stray, &self.strays);
                 let response = self.refuse(STRAY, counts, &refused, seen, client);
                 spare(request);
@@ -172,19 +173,42 @@ impl Inner {
     ) -> Response<Full<Bytes>> {
         meters.refused(refused.reason());
         if let Refused::NotVerified { .. } = refused {
-            activity.unverified();
+            activity.unverified(client.address);
         }
         let (response, request) = refused.respond(source, client.address);
         if let Some(seen) = seen {
-            let (at_ms, status) = (self.clock.now_ms(), response.status());
-            let client = client.address;
-            activity.rejects.keep(*seen, Refusal { request, at_ms, client, refused, status });
+            let (at_ms, status) = (self.clock.now_ms(), response.status().as_u16());
+            let (reason, cause) = (refused.reason(), refused.to_string());
+            activity.rejects.keep(*seen, Refusal { request, at_ms, reason, cause, status });
         }
         response
     }
 
+    /// Counts, logs and keeps a request whose head the server refused: with the
+    /// source, where its path names one.
+    fn unread(&self, peer: &Peer, unread: &Unread) {
+        let client = self.proxies.client(peer, &unread.headers).address;
+        let found = self.find(unread.path()).ok();
+        let (source, meters, activity) = match &found {
+            Some(source) => (&*source.name, &source.meters, source.activity.as_ref()),
+            None => (STRAY, &self.stray, &self.strays),
+        };
+        let (request, reason, cause) = (unread.request, unread.code.as_str(), unread.cause());
+        tracing::info!(source, %client, %request, reason, cause, "refused");
+        meters.refused(reason);
+        meters.status(unread.code.status());
+        if let Some(seen) = activity.rejects.look_unread(unread, client, Instant::now()) {
+            let (at_ms, status) = (self.clock.now_ms(), unread.code.status().as_u16());
+            let cause = cause.to_owned();
+            activity.rejects.keep(*seen, Refusal { request, at_ms, reason, cause, status });
+        }
+    }
+
     fn find(&self, path: &str) -> Result<Arc<Source>, Refused> {
-        let (name, token) = target(path).ok_or(Refused::NotFound)?;
+        let Some((name, token)) = target(path) else {
+            let bare = path.strip_suffix('/').and_then(target);
+            return Err(bare.map_or(Refused::NotFound, |_| Refused::Slash));
+        };
         let source = self.sources.load().get(name).cloned();
         // A wrong token, or one that is missing, tells nothing of the source.
         source.filter(|source| source.is_at(token)).ok_or(Refused::UnknownSource)
@@ -198,32 +222,38 @@ impl Inner {
         now: Instant,
     ) -> Result<Received, (Refused, Option<Box<Seen>>)>
     where
-        B: Body<Data = Bytes> + Send + Unpin + 'static,
+        B: Body<Data = Bytes, Error: Into<BodyError>> + Send + Unpin + 'static,
     {
         if let Err(refused) = source.admit(request.method(), peer, client, now) {
             let head = (request.method(), request.uri(), request.headers());
-            let seen = source.look(head, None, now);
+            let seen = source.look(head, None, (client.address, false), now);
             spare(request);
             return Err((refused, seen));
         }
         let (mut head, mut body) = request.into_parts();
-        let bytes = match read_body(&mut body, source.max_body, self.body_timeout).await {
+        // Holds the body's bytes until the store has them.
+        let mut charge = self.budget.charge(client.address, Some(&source.share));
+        let (max, within) = (source.max_body, self.body_timeout);
+        let bytes = match read_body(&mut body, max, within, &mut charge).await {
             Ok(bytes) => bytes,
             Err(error) => {
-                let seen = source.look((&head.method, &head.uri, &head.headers), None, now);
-                if error == BodyError::TooLarge {
+                let told = (&head.method, &head.uri, &head.headers);
+                let seen = source.look(told, None, (client.address, false), now);
+                if matches!(error, BodyError::TooLarge | BodyError::Memory) {
                     spare(Request::from_parts(head, body));
                 }
-                return Err((Refused::Body { error, max: source.max_body }, seen));
+                return Err((Refused::Body { error, max }, seen));
             }
         };
         drop(body);
-        let (kind, dedupe, plain) = match self.judge(source, &head, &bytes, (client, now)).await {
+        let (whole, when) = ((&bytes, &mut charge), (client, now));
+        let (kind, dedupe, plain) = match self.judge(source, &head, whole, when).await {
             Ok(Judged::Event { kind, dedupe, plain }) => (kind, dedupe, plain),
             Ok(Judged::Handshake(answer)) => return Ok(Received::Handshake(answer)),
             Err(refused) => {
                 let head = (&head.method, &head.uri, &head.headers);
-                let seen = source.look(head, Some(&bytes), now);
+                let who = (client.address, refused.is_verified());
+                let seen = source.look(head, Some(&bytes), who, now);
                 return Err((refused, seen));
             }
         };
@@ -240,10 +270,11 @@ impl Inner {
         // Handed over before the first wait: from here on the event is kept
         // even where the client goes away.
         let appended = self.store.append(event).await;
+        drop(charge);
         let appended = appended.map_err(|error| (Refused::Store(error), None))?;
         if let Appended::New(_) = appended {
             source.meters.accepted(size);
-            source.activity.accepted();
+            source.activity.accepted(client.address);
         }
         let reply = match (appended, expected) {
             (Appended::New(id), Some((expected, within))) => expected.wait(id, within).await,
@@ -257,7 +288,7 @@ impl Inner {
         &self,
         source: &Source,
         head: &Parts,
-        body: &Bytes,
+        (body, charge): (&Bytes, &mut Charge),
         (client, now): (Client, Instant),
     ) -> Result<Judged, Refused> {
         let request = signing::Request {
@@ -267,7 +298,10 @@ impl Inner {
             body,
         };
         let (now_s, fetch) = (self.clock.now_ms() / 1000, self.fetch.as_ref());
-        match source.verify(&request, now_s, (fetch, client.address), now).await? {
+        let verified = source.verify(&request, now_s, (fetch, client.address), now).await?;
+        // Only now: a stranger's requests use up nothing of the source's own.
+        source.count(Instant::now())?;
+        match verified {
             Verified::Event { .. } => {}
             Verified::Handshake(answer) => return Ok(Judged::Handshake(answer)),
             Verified::Confirm(url) => {
@@ -279,7 +313,7 @@ impl Inner {
             hops.check(&head.headers).map_err(Refused::Loop)?;
         }
         let plain = match source.decompress {
-            true => decompress(&head.headers, body, source.max_body).await?,
+            true => decompress(&head.headers, body, source.max_body, charge).await?,
             false => None,
         };
         let body = plain.as_ref().unwrap_or(body);
@@ -308,6 +342,7 @@ async fn decompress(
     headers: &HeaderMap,
     body: &Bytes,
     max: usize,
+    charge: &mut Charge,
 ) -> Result<Option<Bytes>, Refused> {
     let refused = |error| Refused::Encoding { error, max };
     let encodings = decode::encodings(headers).map_err(refused)?;
@@ -315,9 +350,16 @@ async fn decompress(
         return Ok(None);
     }
     let body = body.clone();
+    // It goes with the work, which goes on where the client does not wait for it.
+    let mut held = charge.split();
     // Up to a large body's worth of computing: not on a thread that serves.
-    let plain = tokio::task::spawn_blocking(move || decode::plain(&encodings, body, max)).await;
-    plain.unwrap_or(Err(DecodeError::Broken)).map(Some).map_err(refused)
+    let plain = tokio::task::spawn_blocking(move || {
+        let plain = decode::plain(&encodings, body, max, &mut held);
+        (plain, held)
+    });
+    let (plain, held) = plain.await.map_err(|_| refused(DecodeError::Broken))?;
+    *charge = held;
+    plain.map(Some).map_err(refused)
 }
 
 /// What a request that was not refused came to.
@@ -326,71 +368,4 @@ enum Received {
     Event(Appended, Option<Reply>),
     /// The provider checks who the source is: answered, and no event.
     Handshake(Answer),
-}
-
-/// Reads on after a refusal, so that the sender sees the answer, unless it
-/// waits for leave to send the body at all.
-fn spare<B>(request: Request<B>)
-where
-    B: Body<Data = Bytes> + Send + Unpin + 'static,
-{
-    if !request.body().is_end_stream() && !request.headers().contains_key(header::EXPECT) {
-        tokio::spawn(discard(request.into_body(), DISCARD, DISCARD_TIME));
-    }
-}
-
-fn accept(source: &Source, appended: Appended) -> Response<Full<Bytes>> {
-    let (status, id) = match appended {
-        Appended::New(id) => (StatusCode::ACCEPTED, id),
-        Appended::Duplicate(id) => (StatusCode::OK, id),
-    };
-    tracing::debug!(source = %source.name, %id, status = status.as_u16(), "accepted");
-    let (body, id) = written(id);
-    let json = || HeaderValue::from_static("application/json");
-    let (status, content_type, body) = match &source.answer {
-        Some(own) => (own.status, own.content_type.clone(), own.body.clone()),
-        None => (status, Some(json()), body),
-    };
-    let mut response = Response::new(Full::new(body));
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
-    if let Some(content_type) = content_type {
-        headers.insert(header::CONTENT_TYPE, content_type);
-    }
-    headers.insert(&WEBHOOK_ID, id);
-    response
-}
-
-/// A plugin's own answer; `webhook-id` names the event all the same.
-fn answered(source: &Source, appended: Appended, reply: Reply) -> Response<Full<Bytes>> {
-    let (Appended::New(id) | Appended::Duplicate(id)) = appended;
-    tracing::debug!(source = %source.name, %id, status = reply.status.as_u16(), "a plugin answered");
-    let mut response = Response::new(Full::new(reply.body));
-    *response.status_mut() = reply.status;
-    *response.headers_mut() = reply.headers;
-    response.headers_mut().insert(&WEBHOOK_ID, written(id).1);
-    response
-}
-
-fn greet(source: &Source, answer: Answer) -> Response<Full<Bytes>> {
-    tracing::info!(source = %source.name, status = answer.status.as_u16(), "handshake");
-    let mut response = Response::new(Full::new(answer.body.into()));
-    *response.status_mut() = answer.status;
-    let headers = response.headers_mut();
-    headers.extend(answer.headers);
-    if let Some(content_type) = answer.content_type {
-        headers.insert(header::CONTENT_TYPE, content_type);
-    }
-    response
-}
-
-/// The id as a JSON document and as a header, both in one piece of memory.
-fn written(id: EventId) -> (Bytes, HeaderValue) {
-    const BEFORE: &str = r#"{"id":""#;
-    const AFTER: &str = r#""}"#;
-    let mut text = Vec::with_capacity(BEFORE.len() + 30 + AFTER.len());
-    write!(text, "{BEFORE}{id}{AFTER}").expect("a vector takes all that is written");
-    let body = Bytes::from(text);
-    let id = body.slice(BEFORE.len()..body.len() - AFTER.len());
-    (body, HeaderValue::from_maybe_shared(id).expect("an id is ASCII"))
 }

@@ -7,10 +7,12 @@ use http::StatusCode;
 use super::Answer;
 use crate::metrics::{BODY_BYTES, EVENTS, INGRESS_SECONDS, REFUSED, REQUESTS, VERIFIED};
 
-/// Every status that ingress answers with, the most frequent first.
-const STATUSES: [u16; 14] = [202, 200, 204, 401, 429, 503, 413, 422, 415, 400, 408, 403, 404, 405];
+/// Every status that ingress answers with by itself, the most frequent first.
+const STATUSES: [u16; 17] =
+    [202, 200, 204, 401, 429, 503, 413, 422, 415, 400, 408, 403, 404, 405, 414, 431, 508];
 
 pub(super) struct Meters {
+    source: String,
     requests: Vec<(u16, Counter)>,
     refused: Vec<(&'static str, Counter)>,
     /// In the order of the source's secrets.
@@ -46,15 +48,25 @@ impl Meters {
             seconds: histogram!(INGRESS_SECONDS, "source" => source.clone()),
             body_bytes: counter!(BODY_BYTES, "source" => source.clone()),
             events: counter!(EVENTS, "source" => source.clone()),
+            source,
         }
     }
 
     pub(super) fn answered(&self, status: StatusCode, took: Duration) {
-        let status = status.as_u16();
-        if let Some((_, counter)) = self.requests.iter().find(|(known, _)| *known == status) {
-            counter.increment(1);
-        }
+        self.status(status);
         self.seconds.record(took);
+    }
+
+    pub(super) fn status(&self, status: StatusCode) {
+        let status = status.as_u16();
+        match self.requests.iter().find(|(known, _)| *known == status) {
+            Some((_, counter)) => counter.increment(1),
+            // A plugin's own, 200 to 499.
+            None => {
+                let labels = [("source", self.source.clone()), ("status", status.to_string())];
+                counter!(REQUESTS, &labels).increment(1);
+            }
+        }
     }
 
     pub(super) fn accepted(&self, body: usize) {

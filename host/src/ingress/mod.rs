@@ -9,19 +9,21 @@ use ipnet::IpNet;
 use rustls::pki_types::ServerName;
 
 use crate::model::{Name, Rules};
-use crate::server::Certificate;
+use crate::server::{Budget, Certificate};
 use crate::signing::hops::Hops;
 use crate::signing::{Secret, Verify};
 
 mod activity;
 mod addresses;
 mod anomaly;
+mod answers;
 mod client;
 mod decode;
 mod facts;
 mod handle;
 mod headers;
 mod keys;
+mod known;
 mod meters;
 mod path;
 mod rate;
@@ -48,6 +50,8 @@ pub struct Options {
     pub fetch: Arc<dyn Fetch>,
     /// For the whole body of one request. Default 10 s.
     pub body_timeout: Duration,
+    /// Of bodies on their way in. Default 64 MiB.
+    pub budget: Budget,
     /// Refuses events that came back too often. Default: none counts.
     pub hops: Option<Arc<Hops>>,
 }
@@ -63,6 +67,7 @@ impl Options {
             proxies: Proxies::default(),
             fetch: Arc::new(NoFetch),
             body_timeout: Duration::from_secs(10),
+            budget: Budget::new("ingress", 64 * 1024 * 1024),
             hops: None,
         }
     }

@@ -60,6 +60,14 @@ impl Bucket {
         Self { rate, epoch: Instant::now(), pace: Pace::new(rate), next }
     }
 
+    /// Whether there is a token, without taking it.
+    ///
+    /// # Errors
+    /// How long until there is one.
+    pub(super) fn look(&self, now: Instant) -> Result<(), Duration> {
+        self.pace.take(self.next.load(Relaxed), nanos(now, self.epoch)).map(drop)
+    }
+
     /// Takes one token.
     ///
     /// # Errors

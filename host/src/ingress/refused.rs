@@ -21,6 +21,8 @@ const KEYS_WAIT_S: u64 = 30;
 pub(super) enum Refused {
     #[error("the path is not /in/<source>")]
     NotFound,
+    #[error("the path ends in a slash, and /in/<source> does not")]
+    Slash,
     #[error("no source has this name, or its `tokens` are others")]
     UnknownSource,
     #[error("the method is not POST")]
@@ -70,6 +72,9 @@ pub(super) fn reasons() -> impl Iterator<Item = &'static str> {
         Code::BodyTooLarge,
         Code::BodyTimeout,
         Code::BodyIncomplete,
+        Code::UriTooLong,
+        Code::HeadTooLarge,
+        Code::MemoryFull,
         Code::BadRequest,
         Code::UnsupportedEncoding,
         Code::JsonTooDeep,
@@ -87,7 +92,9 @@ pub(super) fn reasons() -> impl Iterator<Item = &'static str> {
 
 /// The same for a request whose path names no source that there is.
 pub(super) fn stray_reasons() -> impl Iterator<Item = &'static str> {
-    [ErrorCode::NotFound, ErrorCode::UnknownSource].into_iter().map(ErrorCode::as_str)
+    use ErrorCode as Code;
+    let unread = [Code::BadRequest, Code::UriTooLong, Code::HeadTooLarge, Code::MemoryFull];
+    [Code::NotFound, Code::UnknownSource].into_iter().chain(unread).map(ErrorCode::as_str)
 }
 
 impl Refused {
@@ -99,9 +106,22 @@ impl Refused {
         }
     }
 
+    /// Whether it was the source's own request: it was verified before it was refused.
+    pub(super) fn is_verified(&self) -> bool {
+        matches!(
+            self,
+            Self::Encoding { .. }
+                | Self::TooDeep { .. }
+                | Self::Invalid(_)
+                | Self::Loop(_)
+                | Self::Share
+                | Self::Store(_)
+        )
+    }
+
     fn code(&self) -> ErrorCode {
         match self {
-            Self::NotFound => ErrorCode::NotFound,
+            Self::NotFound | Self::Slash => ErrorCode::NotFound,
             Self::UnknownSource => ErrorCode::UnknownSource,
             Self::Method => ErrorCode::MethodNotAllowed,
             Self::NotEncrypted => ErrorCode::TlsRequired,
@@ -112,6 +132,9 @@ impl Refused {
             Self::Body { error: BodyError::TooLarge, .. } => ErrorCode::BodyTooLarge,
             Self::Body { error: BodyError::Timeout, .. } => ErrorCode::BodyTimeout,
             Self::Body { error: BodyError::Incomplete, .. } => ErrorCode::BodyIncomplete,
+            Self::Body { error: BodyError::Trailers, .. } => ErrorCode::HeadTooLarge,
+            Self::Body { error: BodyError::Memory, .. }
+            | Self::Encoding { error: DecodeError::Memory, .. } => ErrorCode::MemoryFull,
             Self::NotVerified { .. } => ErrorCode::NotVerified,
             Self::NoKeys | Self::NotConfirmed(_) => ErrorCode::KeysUnavailable,
             Self::Encoding { error: DecodeError::Unsupported, .. } => {
@@ -135,6 +158,9 @@ impl Refused {
         let say = |detail: &'static str| Problem::new(self.code(), detail);
         match self {
             Self::NotFound => say("webhooks are posted to /in/<source>"),
+            Self::Slash => {
+                say("webhooks are posted to /in/<source>, without a slash at the end of the path")
+            }
             Self::UnknownSource => say("no source has this name; check the URL"),
             Self::Method => say("webhooks are sent with POST"),
             Self::Address => say("this source takes webhooks from certain addresses only"),
@@ -155,6 +181,14 @@ impl Refused {
             }
             Self::Body { error: BodyError::Incomplete, .. } => {
                 say("the body ended before its announced length; send it again")
+            }
+            Self::Body { error: error @ BodyError::Trailers, .. } => {
+                Problem::new(self.code(), error.to_string())
+            }
+            Self::Body { error: BodyError::Memory, .. }
+            | Self::Encoding { error: DecodeError::Memory, .. } => {
+                say("requests on their way in take up all of their memory; send it again")
+                    .retry_after(1)
             }
             Self::NotVerified { .. } => {
                 say("the request could not be verified; check secret, scheme and clock")

@@ -2,15 +2,15 @@
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 
-use http::{HeaderMap, HeaderName, Method, StatusCode, Uri};
+use http::{HeaderMap, HeaderName, Method, Uri};
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::Rate;
+use super::addresses::Addresses;
 use super::rate::Bucket;
-use super::refused::Refused;
 use crate::model::Rejected;
-use crate::server::RequestId;
+use crate::server::{RequestId, Unread, network};
 use crate::signing::is_credential;
 
 /// Requests kept for one source, and for all those that named none.
@@ -21,6 +21,10 @@ const VALUE: usize = 256;
 const HEADERS: usize = 4096;
 /// Under a flood so many are looked at; the rest are only counted.
 const LOOKS: Rate = Rate { per_s: 20.0, burst: KEPT as u32 };
+/// And so many of one address, of those that were not verified.
+const STRANGER: Rate = Rate { per_s: 1.0, burst: KEPT as u32 / 2 };
+/// Eight addresses each.
+const SETS: usize = 16;
 
 /// Parts of header names whose values may be secrets, or help to forge them.
 const SENSITIVE: [&str; 11] = [
@@ -38,22 +42,32 @@ const SENSITIVE: [&str; 11] = [
 ];
 
 pub(super) struct Rejects {
-    kept: Mutex<VecDeque<Rejected>>,
-    looks: Bucket,
+    kept: Mutex<VecDeque<Kept>>,
+    /// Of verified requests, and of all others: strangers take nothing from the source's own.
+    looks: [Bucket; 2],
+    strangers: Addresses,
+}
+
+#[derive(Debug)]
+struct Kept {
+    rejected: Rejected,
+    verified: bool,
 }
 
 /// What is known once the request is answered.
-pub(super) struct Refusal<'r> {
+pub(super) struct Refusal {
     pub(super) request: RequestId,
     pub(super) at_ms: u64,
-    pub(super) client: IpAddr,
-    pub(super) refused: &'r Refused,
-    pub(super) status: StatusCode,
+    pub(super) reason: &'static str,
+    pub(super) cause: String,
+    pub(super) status: u16,
 }
 
 /// What is kept of a request, taken before it is gone.
 #[derive(Debug)]
 pub(super) struct Seen {
+    client: IpAddr,
+    verified: bool,
     method: String,
     path: String,
     headers: Vec<(String, String)>,
@@ -63,80 +77,125 @@ pub(super) struct Seen {
 
 impl Default for Rejects {
     fn default() -> Self {
-        Self { kept: Mutex::default(), looks: Bucket::new(LOOKS) }
+        let strangers = Addresses::sized(STRANGER, SETS);
+        Self { kept: Mutex::default(), looks: [LOOKS; 2].map(Bucket::new), strangers }
     }
 }
 
 impl Rejects {
     /// None under a flood: then it is not worth the time. `credential` is the
-    /// header that carries the source's own, whatever its name.
+    /// header that carries the source's own, whatever its name; `client` asked,
+    /// and was `verified` or not.
     pub(super) fn look(
         &self,
         (method, uri, headers): (&Method, &Uri, &HeaderMap),
         body: Option<&[u8]>,
         credential: Option<&HeaderName>,
+        (client, verified): (IpAddr, bool),
         now: Instant,
     ) -> Option<Box<Seen>> {
-        self.looks.take(now).ok()?;
+        self.admit(client, verified, now)?;
         let start = body.unwrap_or_default();
         Some(Box::new(Seen {
+            client,
+            verified,
             method: cut(method.as_str(), 32),
-            path: shown(uri),
+            path: shown(uri.path(), uri.query().is_some()),
             headers: redacted(headers, credential),
             body: String::from_utf8_lossy(&start[..start.len().min(BODY)]).into_owned(),
             body_bytes: body.map(<[u8]>::len),
         }))
     }
 
-    pub(super) fn keep(&self, seen: Seen, refusal: Refusal<'_>) {
-        let Seen { method, path, headers, body, body_bytes } = seen;
-        let Refusal { request, at_ms, client, refused, status } = refusal;
-        self.push(Rejected {
-            request: request.to_string(),
+    /// The same of one whose head the server refused.
+    pub(super) fn look_unread(
+        &self,
+        unread: &Unread,
+        client: IpAddr,
+        now: Instant,
+    ) -> Option<Box<Seen>> {
+        self.admit(client, false, now)?;
+        Some(Box::new(Seen {
+            client,
+            verified: false,
+            method: cut(&unread.method, 32),
+            path: shown(unread.path(), unread.path().len() < unread.target.len()),
+            headers: redacted(&unread.headers, None),
+            body: String::new(),
+            body_bytes: None,
+        }))
+    }
+
+    fn admit(&self, client: IpAddr, verified: bool, now: Instant) -> Option<()> {
+        if !verified {
+            self.strangers.take(client, now).ok()?;
+        }
+        self.looks[usize::from(verified)].take(now).ok()
+    }
+
+    pub(super) fn keep(&self, seen: Seen, refusal: Refusal) {
+        let Seen { client, verified, method, path, headers, body, body_bytes } = seen;
+        let Refusal { request, at_ms, reason, cause, status } = refusal;
+        let request = request.to_string();
+        let rejected = Rejected {
+            request,
             at_ms,
             client,
-            reason: refused.reason(),
-            cause: refused.to_string(),
-            status: status.as_u16(),
+            reason,
+            cause,
+            status,
             method,
             path,
             headers,
             body,
             body_bytes,
-        });
+        };
+        self.push(Kept { rejected, verified });
     }
 
-    /// Where there is no more room, the oldest one goes of those that are
-    /// refused for the most frequent reason: a flood leaves the rare ones.
-    fn push(&self, rejected: Rejected) {
+    /// Where there is no more room, one goes of the kind, verified or not, that
+    /// has more than half of it: of the address that has the most, for its most
+    /// frequent reason, the oldest. So a flood leaves what is rare, and a
+    /// stranger pushes out nobody but itself.
+    fn push(&self, new: Kept) {
         let mut kept = self.kept.lock();
         if kept.len() >= KEPT {
-            let mut counts: HashMap<&str, usize> = HashMap::new();
-            for one in kept.iter() {
-                *counts.entry(one.reason).or_default() += 1;
+            let strangers = kept.iter().filter(|one| !one.verified).count();
+            let from_verified = strangers * 2 <= KEPT;
+            let mut addresses: HashMap<u64, usize> = HashMap::new();
+            let mut reasons: HashMap<(u64, &str), usize> = HashMap::new();
+            for one in kept.iter().filter(|one| one.verified == from_verified) {
+                let (address, reason) = (network(one.rejected.client), one.rejected.reason);
+                *addresses.entry(address).or_default() += 1;
+                *reasons.entry((address, reason)).or_default() += 1;
             }
-            let most = counts.values().copied().max().unwrap_or(0);
-            let oldest = kept.iter().position(|one| counts[one.reason] == most);
-            kept.remove(oldest.unwrap_or(0));
+            let weight = |one: &Kept| {
+                let (address, reason) = (network(one.rejected.client), one.rejected.reason);
+                (addresses.get(&address).copied(), reasons.get(&(address, reason)).copied())
+            };
+            let candidates =
+                kept.iter().enumerate().filter(|(_, one)| one.verified == from_verified);
+            // Of equal ones the last of this order, the oldest.
+            let gone = candidates.rev().max_by_key(|(_, one)| weight(one)).map(|(place, _)| place);
+            kept.remove(gone.unwrap_or(0));
         }
-        kept.push_back(rejected);
+        kept.push_back(new);
     }
 
     /// The newest first.
     pub(super) fn list(&self) -> Vec<Rejected> {
-        self.kept.lock().iter().rev().cloned().collect()
+        self.kept.lock().iter().rev().map(|one| one.rejected.clone()).collect()
     }
 }
 
 /// Two segments of the path: behind them may be a token, as in the query.
-fn shown(uri: &Uri) -> String {
-    let path = uri.path();
+fn shown(path: &str, query: bool) -> String {
     let mut ends = path.match_indices('/').map(|(at, _)| at).skip(2);
     let mut text = match ends.next() {
         Some(end) => format!("{}/…", cut(&path[..end], 100)),
         None => cut(path, 100),
     };
-    if uri.query().is_some() {
+    if query {
         text.push_str("?…");
     }
     text
@@ -173,11 +232,17 @@ mod tests {
     use super::*;
     use http::HeaderValue;
 
-    fn rejected(reason: &'static str, request: usize) -> Rejected {
-        Rejected {
+    const LOCAL: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+
+    fn rejected(reason: &'static str, request: usize) -> Kept {
+        from(LOCAL, reason, request)
+    }
+
+    fn from(client: IpAddr, reason: &'static str, request: usize) -> Kept {
+        let rejected = Rejected {
             request: request.to_string(),
             at_ms: 0,
-            client: [127, 0, 0, 1].into(),
+            client,
             reason,
             cause: String::new(),
             status: 401,
@@ -186,14 +251,16 @@ mod tests {
             headers: Vec::new(),
             body: String::new(),
             body_bytes: None,
-        }
+        };
+        Kept { rejected, verified: false }
     }
 
     fn look(uri: &str, headers: &HeaderMap, body: Option<&[u8]>) -> Seen {
         let uri: Uri = uri.parse().unwrap();
         let rejects = Rejects::default();
         let own = HeaderName::from_static("x-own");
-        *rejects.look((&Method::POST, &uri, headers), body, Some(&own), Instant::now()).unwrap()
+        let head = (&Method::POST, &uri, headers);
+        *rejects.look(head, body, Some(&own), (LOCAL, false), Instant::now()).unwrap()
     }
 
     #[test]
@@ -254,9 +321,38 @@ mod tests {
     fn under_a_flood_few_are_looked_at() {
         let rejects = Rejects::default();
         let (uri, headers, now) = (Uri::from_static("/in/s"), HeaderMap::new(), Instant::now());
-        let looks = (0..10_000)
-            .filter(|_| rejects.look((&Method::POST, &uri, &headers), None, None, now).is_some())
-            .count();
-        assert_eq!(looks, KEPT);
+        let looks = |client: IpAddr, verified| {
+            let head = (&Method::POST, &uri, &headers);
+            let look = |_: &u32| rejects.look(head, None, None, (client, verified), now).is_some();
+            (0..10_000).filter(look).count()
+        };
+        assert_eq!(looks(LOCAL, false), KEPT / 2);
+        assert_eq!(looks([10, 0, 0, 1].into(), false), KEPT / 2);
+        assert_eq!(looks([10, 0, 0, 2].into(), false), 0, "all strangers have used theirs up");
+        assert_eq!(looks([10, 0, 0, 3].into(), true), KEPT, "the source's own are apart");
+    }
+
+    /// A stranger's thousand refusals used to push the provider's own out of the list.
+    #[test]
+    fn regression_a_stranger_pushes_nobody_else_out_of_the_list() {
+        let rejects = Rejects::default();
+        let provider = IpAddr::from([192, 0, 2, 7]);
+        rejects.push(from(provider, "bad-signature", 0));
+        rejects.push(Kept { verified: true, ..from(provider, "invalid", 1) });
+        for number in 2..1_000 {
+            rejects.push(rejected("bad-signature", number));
+        }
+        let list = rejects.list();
+        assert_eq!(list.len(), KEPT);
+        let own: Vec<_> = list.iter().filter(|one| one.client == provider).collect();
+        assert_eq!(own.len(), 2, "{list:?}");
+        for number in 1_000..2_000u32 {
+            let client = IpAddr::V4(number.into());
+            rejects.push(from(client, "bad-signature", number as usize));
+        }
+        assert!(
+            rejects.list().iter().any(|one| one.reason == "invalid"),
+            "strangers from everywhere"
+        );
     }
 }

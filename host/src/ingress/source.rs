@@ -20,7 +20,7 @@ use super::refused::{Refused, reasons};
 use super::rejects::Seen;
 use super::{Answer, ClientPins, SourceOptions};
 use crate::model::{Name, Rules, is_deeper};
-use crate::server::Peer;
+use crate::server::{Peer, Share};
 use crate::signing::{Refusal, Request, Secret, Verified, Verifier};
 
 static METHOD: HeaderName = HeaderName::from_static("hookwright-method");
@@ -38,6 +38,8 @@ pub(super) struct Source {
     rules: Option<Arc<Rules>>,
     pub(super) meters: Meters,
     pub(super) activity: Arc<Activity>,
+    /// Its bytes on their way in.
+    pub(super) share: Share,
     verifier: Verifier,
     tokens: Vec<Secret>,
     require_tls: bool,
@@ -72,6 +74,7 @@ impl Source {
             rules: options.rules.clone(),
             meters: Meters::new(&name, reasons(), secrets, options.answer.as_ref()),
             activity: before.map(|source| source.activity.clone()).unwrap_or_default(),
+            share: before.map(|source| source.share.clone()).unwrap_or_default(),
             verifier: Verifier::new(&options.verify),
             tokens: options.tokens.clone(),
             require_tls: options.require_tls,
@@ -122,6 +125,16 @@ impl Source {
         {
             return Err(Refused::ClientCertificate);
         }
+        // Looked at only, so that a body need not come in vain: what is not
+        // verified uses up nothing of it.
+        match &self.bucket {
+            Some(bucket) => bucket.look(now).map_err(|wait| Refused::Rate { wait }),
+            None => Ok(()),
+        }
+    }
+
+    /// Counts a verified request against the source's rate.
+    pub(super) fn count(&self, now: Instant) -> Result<(), Refused> {
         match &self.bucket {
             Some(bucket) => bucket.take(now).map_err(|wait| Refused::Rate { wait }),
             None => Ok(()),
@@ -191,14 +204,16 @@ impl Source {
         self.keys.confirm(url, fetch, now).await.map_err(Refused::NotConfirmed)
     }
 
-    /// What is kept of a request that is about to be refused.
+    /// What is kept of a request that is about to be refused: whose it is, and
+    /// whether it was verified.
     pub(super) fn look(
         &self,
         head: (&Method, &Uri, &HeaderMap),
         body: Option<&[u8]>,
+        who: (IpAddr, bool),
         now: Instant,
     ) -> Option<Box<Seen>> {
-        self.activity.rejects.look(head, body, self.verifier.credential(), now)
+        self.activity.rejects.look(head, body, self.verifier.credential(), who, now)
     }
 
     /// A bin keeps how it was asked too, in headers of the host's own; the

@@ -22,6 +22,12 @@ pub const BODY_BYTES: &str = "hookwright_ingress_body_bytes_total";
 pub const CONNECTIONS: &str = "hookwright_connections";
 /// Connections refused at the limit, by `listener`.
 pub const CONNECTIONS_REFUSED: &str = "hookwright_connections_refused_total";
+/// Requests that the server refused before the service saw them, by `listener` and `reason`.
+pub const HEADS_REFUSED: &str = "hookwright_heads_refused_total";
+/// Bytes of heads and bodies on their way in, by `listener`.
+pub const BYTES_IN_FLIGHT: &str = "hookwright_bytes_in_flight";
+/// Heads and bodies for which there was no memory, by `listener`.
+pub const BYTES_REFUSED: &str = "hookwright_bytes_refused_total";
 /// Events accepted, by `source`.
 pub const EVENTS: &str = "hookwright_events_total";
 /// Events whose routing ended, by `source` and `state`.
@@ -139,6 +145,8 @@ pub const COUNTERS: &[(&str, &str)] = &[
     (VERIFIED, "Requests whose secret matched, by source and the secret's place in the settings."),
     (BODY_BYTES, "Bytes of accepted bodies, by source."),
     (CONNECTIONS_REFUSED, "Connections refused at the limit, by listener."),
+    (HEADS_REFUSED, "Requests refused before they were read, by listener and reason."),
+    (BYTES_REFUSED, "Heads and bodies that found no memory, by listener."),
     (EVENTS, "Events accepted, by source."),
     (ROUTED, "Events whose routing ended, by source and state."),
     (VERDICTS, "Verdicts, by plugin, digest and decision."),
@@ -163,6 +171,7 @@ pub const COUNTERS: &[(&str, &str)] = &[
 /// Gauges with their help text.
 pub const GAUGES: &[(&str, &str)] = &[
     (CONNECTIONS, "Connections open now, by listener."),
+    (BYTES_IN_FLIGHT, "Bytes of heads and bodies on their way in, by listener."),
     (SOURCE_ANOMALY, "1 while a source is unusual, by source and anomaly."),
     (PLUGIN_QUARANTINED, "1 while a version is quarantined, by plugin and digest."),
     (INSTANCES, "Plugin instances in use now."),

@@ -1,12 +1,21 @@
-//! Reads a request's body: bounded in size and time, and copied only where it comes in pieces.
+//! Reads a request's body: bounded in size, time and memory, and copied only where it comes in pieces.
+use std::task::Poll;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
+use futures_util::poll;
+use http::{Request, header};
 use http_body::Body;
 use http_body_util::BodyExt;
 
-/// The first piece of a body of unknown length makes room for no more than this.
-const FIRST_ROOM: usize = 64 * 1024;
+use super::budget::Spent;
+use super::{BodyBroken, Charge};
+
+/// The first room for a body in pieces; it doubles as they come.
+const FIRST_ROOM: usize = 4 * 1024;
+/// How much of a refused body is read so that its sender sees the answer.
+const DISCARD: usize = 8 * 1024 * 1024;
+const DISCARD_TIME: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BodyError {
@@ -16,61 +25,118 @@ pub enum BodyError {
     Timeout,
     #[error("the body ended before its announced length")]
     Incomplete,
+    #[error("the trailers are over the limits of a request's head")]
+    Trailers,
+    #[error("there was no memory left for the body")]
+    Memory,
+}
+
+impl From<BodyBroken> for BodyError {
+    fn from(broken: BodyBroken) -> Self {
+        match broken {
+            BodyBroken::Connection(_) | BodyBroken::Cut => Self::Incomplete,
+            BodyBroken::Trailers => Self::Trailers,
+            BodyBroken::Late => Self::Timeout,
+            BodyBroken::Memory => Self::Memory,
+        }
+    }
+}
+
+impl From<Spent> for BodyError {
+    fn from(_: Spent) -> Self {
+        Self::Memory
+    }
 }
 
 /// The whole body, at most `max` bytes, within `timeout`. One that comes in one
-/// piece is not copied.
+/// piece is not copied. `charge` holds its bytes as they come, however many are
+/// announced, and afterwards: whoever is done with them drops it.
 ///
 /// # Errors
 /// `TooLarge` before anything is read where the announced length says so.
-pub async fn read_body<B>(body: &mut B, max: usize, timeout: Duration) -> Result<Bytes, BodyError>
+pub async fn read_body<B>(
+    body: &mut B,
+    max: usize,
+    timeout: Duration,
+    charge: &mut Charge,
+) -> Result<Bytes, BodyError>
 where
-    B: Body<Data = Bytes> + Unpin,
+    B: Body<Data = Bytes, Error: Into<BodyError>> + Unpin,
 {
     let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
     if announced > max {
         return Err(BodyError::TooLarge);
     }
-    match tokio::time::timeout(timeout, gather(body, announced, max)).await {
+    let most = if announced > 0 { announced } else { max };
+    match tokio::time::timeout(timeout, gather(body, most, charge)).await {
         Ok(result) => result,
         Err(_) => Err(BodyError::Timeout),
     }
 }
 
-async fn gather<B>(body: &mut B, announced: usize, max: usize) -> Result<Bytes, BodyError>
+async fn gather<B>(body: &mut B, max: usize, charge: &mut Charge) -> Result<Bytes, BodyError>
 where
-    B: Body<Data = Bytes> + Unpin,
+    B: Body<Data = Bytes, Error: Into<BodyError>> + Unpin,
 {
     let Some(first) = next(body).await? else { return Ok(Bytes::new()) };
     if first.len() > max {
         return Err(BodyError::TooLarge);
     }
+    charge.take(first.len())?;
     if body.is_end_stream() {
         return Ok(first);
     }
-    let Some(second) = next(body).await? else { return Ok(first) };
-    let room = if announced > 0 { announced } else { FIRST_ROOM.min(max) };
-    let mut whole = BytesMut::with_capacity(room.max(first.len()));
-    whole.extend_from_slice(&first);
-    drop(first);
-    let mut piece = Some(second);
-    while let Some(bytes) = piece {
-        if bytes.len() > max - whole.len() {
-            return Err(BodyError::TooLarge);
+    let mut whole = Vec::new();
+    let mut piece = {
+        let mut second = std::pin::pin!(next(body));
+        match poll!(second.as_mut()) {
+            Poll::Ready(piece) => {
+                let Some(piece) = piece? else { return Ok(first) };
+                put(&mut whole, &first, max, charge)?;
+                Some(piece)
+            }
+            // A small piece holds the whole buffer that it was read into: not while one waits.
+            Poll::Pending => {
+                put(&mut whole, &first, max, charge)?;
+                drop(first);
+                second.await?
+            }
         }
-        whole.extend_from_slice(&bytes);
+    };
+    while let Some(bytes) = piece {
+        put(&mut whole, &bytes, max, charge)?;
         piece = next(body).await?;
     }
-    Ok(whole.freeze())
+    Ok(whole.into())
+}
+
+/// Adds a piece, with room that is charged before it is made.
+fn put(
+    whole: &mut Vec<u8>,
+    piece: &[u8],
+    max: usize,
+    charge: &mut Charge,
+) -> Result<(), BodyError> {
+    let needed = whole.len() + piece.len();
+    if needed > max {
+        return Err(BodyError::TooLarge);
+    }
+    if needed > whole.capacity() {
+        let room = needed.max(whole.capacity() * 2).max(FIRST_ROOM).min(max);
+        charge.resize(room)?;
+        whole.reserve_exact(room - whole.len());
+    }
+    whole.extend_from_slice(piece);
+    Ok(())
 }
 
 /// The next piece with bytes in it; none at the end. Trailers are passed over.
 async fn next<B>(body: &mut B) -> Result<Option<Bytes>, BodyError>
 where
-    B: Body<Data = Bytes> + Unpin,
+    B: Body<Data = Bytes, Error: Into<BodyError>> + Unpin,
 {
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|_| BodyError::Incomplete)?;
+        let frame = frame.map_err(Into::into)?;
         if let Ok(bytes) = frame.into_data()
             && !bytes.is_empty()
         {
@@ -80,11 +146,22 @@ where
     Ok(None)
 }
 
+/// Reads on after a refusal, so that the sender sees the answer, unless it
+/// waits for leave to send the body at all.
+pub fn spare<B>(request: Request<B>)
+where
+    B: Body<Data = Bytes, Error: Into<BodyError>> + Send + Unpin + 'static,
+{
+    if !request.body().is_end_stream() && !request.headers().contains_key(header::EXPECT) {
+        tokio::spawn(discard(request.into_body(), DISCARD, DISCARD_TIME));
+    }
+}
+
 /// Reads on and throws away, so that a client that is still sending sees the
 /// answer rather than a reset connection. Gives up after `max` bytes or `timeout`.
 pub async fn discard<B>(mut body: B, max: usize, timeout: Duration)
 where
-    B: Body<Data = Bytes> + Unpin,
+    B: Body<Data = Bytes, Error: Into<BodyError>> + Unpin,
 {
     let read = async {
         let mut left = max;
@@ -109,6 +186,17 @@ mod tests {
     use tokio::time::Instant;
 
     use super::*;
+    use crate::server::Budget;
+
+    impl From<()> for BodyError {
+        fn from((): ()) -> Self {
+            Self::Incomplete
+        }
+    }
+
+    fn charge() -> Charge {
+        Budget::new("test", 1024 * 1024).charge([127, 0, 0, 1].into(), None)
+    }
 
     const LONG: Duration = Duration::from_secs(10);
 
@@ -147,7 +235,7 @@ mod tests {
     }
 
     async fn read(mut body: Pieces, max: usize) -> Result<Bytes, BodyError> {
-        read_body(&mut body, max, LONG).await
+        read_body(&mut body, max, LONG, &mut charge()).await
     }
 
     #[tokio::test]
@@ -175,7 +263,7 @@ mod tests {
     async fn an_announced_length_over_the_limit_is_refused_unread() {
         let mut body = pieces(&["12345"]);
         body.announced = Some(u64::MAX);
-        assert_eq!(read_body(&mut body, 4, LONG).await, Err(BodyError::TooLarge));
+        assert_eq!(read_body(&mut body, 4, LONG, &mut charge()).await, Err(BodyError::TooLarge));
         assert_eq!(body.left.len(), 1);
     }
 
@@ -209,5 +297,23 @@ mod tests {
         assert_eq!(since.elapsed().as_secs(), 0);
         discard(Pieces { endless: true, ..Pieces::default() }, 5, LONG).await;
         assert_eq!(since.elapsed().as_secs(), 10);
+    }
+
+    #[tokio::test]
+    async fn bytes_are_charged_as_they_come_and_never_by_what_is_announced() {
+        let budget = Budget::new("test", 256 * 1024);
+        let mut charge = budget.charge([127, 0, 0, 1].into(), None);
+        let mut body = Pieces { endless: true, announced: Some(200_000), ..pieces(&["1", "2"]) };
+        let reading = read_body(&mut body, 1024 * 1024, LONG, &mut charge);
+        let reading = tokio::time::timeout(Duration::ZERO, reading).await;
+        assert!(reading.is_err(), "it still waits");
+        assert_eq!(budget.used(), FIRST_ROOM);
+        drop(charge);
+        let mut charge = budget.charge([127, 0, 0, 1].into(), None);
+        let part: &'static str = Box::leak("x".repeat(30_000).into_boxed_str());
+        let mut body = pieces(&[part; 6]);
+        let told = read_body(&mut body, 1024 * 1024, LONG, &mut charge).await;
+        assert_eq!(told, Err(BodyError::Memory), "an address has a third of all, alone");
+        assert!(!body.left.is_empty(), "the rest is not read");
     }
 }

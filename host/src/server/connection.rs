@@ -6,7 +6,9 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 
+use ::metrics::counter;
 use http::{Request, Response, Version};
+use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -15,19 +17,37 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
-use super::watch::{Pulse, Stuck, Watch, Watched};
-use super::{Certificate, DEFAULT_MAX_HEADERS, Options, Peer, Service, proxy};
+use super::arriving::{Arriving, Guard};
+use super::head::{self, Limits};
+use super::pulse::{Answer, Arrival, Pulse, Tracked};
+use super::socket::Watched;
+use super::watch::{Stuck, Watch};
+use super::{
+    Certificate, DEFAULT_MAX_HEADERS, ErrorCode, Options, Peer, Service, Unread, proxy, spare,
+};
+use crate::metrics::HEADS_REFUSED;
+
+/// Bytes that a peer may send ahead of what is read, of one request and of all
+/// on a connection, over HTTP/2: so much of each connection may lie unread.
+const STREAM_WINDOW: u32 = 256 * 1024;
+const CONNECTION_WINDOW: u32 = 512 * 1024;
+/// Bytes of an answer over HTTP/2 that wait for its reader.
+const SEND_BUFFER: usize = 64 * 1024;
+/// What the HTTP/2 library lets through of a head, times our own limit: up to
+/// there the refusal has a body, is counted and is told.
+const LIST_FACTOR: usize = 4;
 
 /// What all connections of a listener share.
 pub(super) struct Shared<S> {
     pub(super) options: Options,
+    limits: Limits,
     pub(super) service: S,
     builder: Builder<TokioExecutor>,
 }
 
 impl<S: Service> Shared<S> {
     pub(super) fn new(options: Options, service: S) -> Self {
-        Self { builder: builder(&options), options, service }
+        Self { builder: builder(&options), limits: Limits::of(&options), options, service }
     }
 
     /// Serves an accepted socket until it closes, is stuck, or `stop` lets its
@@ -96,11 +116,12 @@ impl<S: Service> Shared<S> {
     where
         IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        let pulse = Arc::new(Pulse::default());
+        let raw = self.options.budget.charge(peer.address.ip(), None);
+        let pulse = Arc::new(Pulse::new(raw));
         let mut watch =
             Watch::new(pulse.clone(), self.options.header_timeout, self.options.idle_timeout);
-        let io = TokioIo::new(Watched { io, pulse: pulse.clone() });
-        let service = service_fn(|request| answer(&self.service, &pulse, &peer, request));
+        let io = TokioIo::new(Watched::new(io, pulse.clone(), self.limits));
+        let service = service_fn(|request| self.answer(&pulse, &peer, request));
         let mut connection = pin!(self.builder.serve_connection(io, service));
         let mut stopped = pin!(stop.cancelled());
         let mut closing = false;
@@ -110,7 +131,11 @@ impl<S: Service> Shared<S> {
                 connection.as_mut().graceful_shutdown();
             }
             loop {
-                if let Poll::Ready(result) = connection.as_mut().poll(cx) {
+                let polled = connection.as_mut().poll(cx);
+                if let Some(unread) = pulse.take_refused() {
+                    self.report(&peer, &unread);
+                }
+                if let Poll::Ready(result) = polled {
                     return Poll::Ready(result.map_err(Ended::Failed));
                 }
                 match watch.poll(cx) {
@@ -130,6 +155,54 @@ impl<S: Service> Shared<S> {
             tracing::debug!(listener = self.options.name, peer = %address, ?ended, "connection closed");
         }
     }
+
+    /// Answers a request, by the service or, where it is over a limit, by itself.
+    fn answer(
+        &self,
+        pulse: &Arc<Pulse>,
+        peer: &Peer,
+        request: Request<Incoming>,
+    ) -> impl Future<Output = Result<Response<Tracked<S::Body>>, Infallible>> + use<S> {
+        let shared = request.version() == Version::HTTP_2;
+        let (head, body) = request.into_parts();
+        let bytes = head::bytes(&head);
+        let (underway, room) = pulse.begin(shared, bytes);
+        let over = self.limits.over(&head, bytes).or(room.err().map(|_| ErrorCode::MemoryFull));
+        let arrival = Arrival::new(pulse, !shared && !body.is_end_stream());
+        let guarded =
+            self.options.body_timeout.filter(|_| !body.is_end_stream()).map(|within| {
+                Guard::new(self.options.budget.charge(peer.address.ip(), None), within)
+            });
+        let (guard, verdict) = guarded.unzip();
+        let body = Arriving::new(body, arrival, self.limits, guard);
+        let limits = self.limits;
+        let call = match over {
+            None => Ok(self.service.call(peer.clone(), Request::from_parts(head, body))),
+            Some(code) => {
+                let problem = limits.problem(code);
+                self.report(peer, &Unread::from_head(code, problem.request(), &head));
+                spare(Request::from_parts(head, body));
+                Err(problem.response())
+            }
+        };
+        async move {
+            let response = match call {
+                Err(own) => own.map(Answer::Own),
+                Ok(call) => match (call.await, verdict.and_then(|verdict| verdict.code())) {
+                    // Whatever the service made of a body that was taken from it.
+                    (_, Some(code)) => limits.problem(code).response().map(Answer::Own),
+                    (response, None) => response.map(Answer::Service),
+                },
+            };
+            Ok(response.map(|body| underway.answer(body)))
+        }
+    }
+
+    fn report(&self, peer: &Peer, unread: &Unread) {
+        let (listener, reason) = (self.options.name, unread.code.as_str());
+        counter!(HEADS_REFUSED, "listener" => listener, "reason" => reason).increment(1);
+        self.service.unread(listener, peer, unread);
+    }
 }
 
 /// Why a connection ended other than by agreement.
@@ -137,17 +210,6 @@ impl<S: Service> Shared<S> {
 enum Ended {
     Failed(#[allow(dead_code, reason = "shown by Debug")] super::BodyFailure),
     Stuck(#[allow(dead_code, reason = "shown by Debug")] Stuck),
-}
-
-fn answer<S: Service>(
-    service: &S,
-    pulse: &Arc<Pulse>,
-    peer: &Peer,
-    request: Request<Incoming>,
-) -> impl Future<Output = Result<Response<super::watch::Tracked<S::Body>>, Infallible>> + use<S> {
-    let underway = pulse.begin(request.version() == Version::HTTP_2);
-    let call = service.call(peer.clone(), request);
-    async move { Ok(call.await.map(|body| underway.answer(body))) }
 }
 
 fn builder(options: &Options) -> Builder<TokioExecutor> {
@@ -158,12 +220,17 @@ fn builder(options: &Options) -> Builder<TokioExecutor> {
     if options.max_headers != DEFAULT_MAX_HEADERS {
         http1.max_headers(options.max_headers);
     }
-    let list = u32::try_from(options.max_header_bytes).unwrap_or(u32::MAX);
+    // The library refuses without a word, so it gets the larger limit.
+    let list = options.max_header_bytes.saturating_mul(LIST_FACTOR);
+    let list = u32::try_from(list).unwrap_or(u32::MAX);
     builder
         .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(options.max_streams)
         .max_header_list_size(list)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_send_buf_size(SEND_BUFFER)
         .keep_alive_interval(options.idle_timeout)
         .keep_alive_timeout(options.header_timeout);
     if options.http2 { builder } else { builder.http1_only() }

@@ -21,13 +21,16 @@ pub enum ErrorCode {
     BodyTimeout,
     Conflict,
     BodyTooLarge,
+    UriTooLong,
     UnsupportedEncoding,
     JsonTooDeep,
     Invalid,
     AddressRateLimited,
     RateLimited,
+    HeadTooLarge,
     Internal,
     TooManyConnections,
+    MemoryFull,
     KeysUnavailable,
     StoreBusy,
     StoreFull,
@@ -48,7 +51,7 @@ struct Entry {
 }
 
 /// In the order of the codes, which a test holds.
-const TABLE: [Entry; 28] = [
+const TABLE: [Entry; 31] = [
     Entry {
         code: ErrorCode::BadRequest,
         text: "bad-request",
@@ -176,6 +179,14 @@ const TABLE: [Entry; 28] = [
         cure: "Send a smaller body, or raise `max_body` for the source or the ingress.",
     },
     Entry {
+        code: ErrorCode::UriTooLong,
+        text: "uri-too-long",
+        status: StatusCode::URI_TOO_LONG,
+        title: "Path and query are too long",
+        retryable: false,
+        cure: "Send what is long in the body.",
+    },
+    Entry {
         code: ErrorCode::UnsupportedEncoding,
         text: "unsupported-encoding",
         status: StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -218,6 +229,14 @@ const TABLE: [Entry; 28] = [
         cure: "Wait for the seconds of `retry-after`, or raise the source's `rate`.",
     },
     Entry {
+        code: ErrorCode::HeadTooLarge,
+        text: "head-too-large",
+        status: StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+        title: "The head has too many fields or too many bytes",
+        retryable: false,
+        cure: "Send fewer and shorter header fields, or raise `[ingress] max_headers` or `max_header_bytes`.",
+    },
+    Entry {
         code: ErrorCode::Internal,
         text: "internal",
         status: StatusCode::INTERNAL_SERVER_ERROR,
@@ -232,6 +251,16 @@ const TABLE: [Entry; 28] = [
         title: "Too many connections",
         retryable: true,
         cure: "Keep connections alive and reuse them, or raise `max_connections`.",
+    },
+    Entry {
+        code: ErrorCode::MemoryFull,
+        text: "memory-full",
+        status: StatusCode::SERVICE_UNAVAILABLE,
+        title: "Requests on their way in take up all of their memory",
+        retryable: true,
+        cure: "Try again after `retry-after`. If it lasts, look who sends so much or so slowly, or raise \
+               `[ingress] memory`. Each source, and each address at a source, has a fair share: one that \
+               floods is refused first.",
     },
     Entry {
         code: ErrorCode::KeysUnavailable,

@@ -181,16 +181,7 @@ async fn say_full(mut stream: TcpStream) -> io::Result<()> {
         ErrorCode::TooManyConnections,
         "all connections are in use; wait a second, then try again",
     );
-    let body = problem.document();
-    let head = format!(
-        "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\n\
-         x-request-id: {}\r\nretry-after: 1\r\nconnection: close\r\n\
-         content-length: {}\r\n\r\n",
-        problem.request(),
-        body.len()
-    );
-    stream.write_all(head.as_bytes()).await?;
-    stream.write_all(&body).await?;
+    stream.write_all(&problem.retry_after(1).closing(true)).await?;
     stream.shutdown().await?;
     let mut rest = [0; 1024];
     while stream.read(&mut rest).await? > 0 {}

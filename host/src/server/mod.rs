@@ -5,16 +5,20 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
-use hyper::body::Incoming;
 use ipnet::IpNet;
 
+mod arriving;
 mod body;
+mod budget;
 mod certificate;
 mod connection;
 mod error_code;
+mod head;
 mod listen;
 mod problem;
 mod proxy;
+mod pulse;
+mod socket;
 mod tls;
 mod tower;
 mod watch;
@@ -24,9 +28,12 @@ pub(crate) mod kit;
 #[cfg(test)]
 mod tests;
 
-pub use body::{BodyError, discard, read_body};
+pub use arriving::{Arriving, BodyBroken};
+pub use body::{BodyError, discard, read_body, spare};
+pub use budget::{Budget, Charge, Share, Spent, network};
 pub use certificate::Certificate;
 pub use error_code::{ErrorCode, reference};
+pub use head::Unread;
 pub use listen::{BindError, Listener, bind, serve};
 pub use problem::{Problem, ProblemDocument, RequestId};
 pub use tls::{Tls, TlsError, TlsFiles, certificate_end};
@@ -60,12 +67,20 @@ pub trait Service: Clone + Send + Sync + 'static {
     /// the connection is taken for stuck.
     type Body: http_body::Body<Data = Bytes, Error: Into<BodyFailure>> + Send + Unpin + 'static;
 
-    /// Dropped where the client goes away before the answer.
+    /// Dropped where the client goes away before the answer. One that closes
+    /// only its own half of the connection still waits for it.
     fn call(
         &self,
         peer: Peer,
-        request: Request<Incoming>,
+        request: Request<Arriving>,
     ) -> impl Future<Output = Response<Self::Body>> + Send + use<Self>;
+
+    /// Hears of a request that the server refused by itself, which `call` never sees.
+    fn unread(&self, listener: &'static str, peer: &Peer, unread: &Unread) {
+        let (request, cause) = (unread.request, unread.cause());
+        let (reason, peer) = (unread.code.as_str(), peer.address);
+        tracing::info!(listener, %peer, %request, reason, cause, "refused");
+    }
 }
 
 /// How one listener serves.
@@ -96,6 +111,12 @@ pub struct Options {
     /// Peers whose connections must begin with a header of the PROXY protocol,
     /// version 1 or 2. Nobody else's is believed. Default none.
     pub proxies: Vec<IpNet>,
+    /// Of the heads that are on their way, and of the bodies where the server
+    /// bounds them. Default 64 MiB.
+    pub budget: Budget,
+    /// Bounds each request's body for a service that does not: within that time
+    /// the whole of it, by `budget` its bytes. Default none.
+    pub body_timeout: Option<Duration>,
     /// None: plain HTTP.
     pub tls: Option<Tls>,
 }
@@ -115,6 +136,8 @@ impl Options {
             http2: true,
             max_streams: 128,
             proxies: Vec::new(),
+            budget: Budget::new(name, 64 * 1024 * 1024),
+            body_timeout: None,
             tls: None,
         }
     }

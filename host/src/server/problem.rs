@@ -105,7 +105,28 @@ impl Problem {
         response
     }
 
-    pub(super) fn document(&self) -> Bytes {
+    /// A whole answer of HTTP/1.1 after which the connection closes, for where
+    /// there is no request to answer. `body` is false where the peer asked by HEAD.
+    pub(super) fn closing(&self, body: bool) -> Bytes {
+        let document = self.document();
+        let status = self.code.status();
+        let (number, reason) = (status.as_u16(), status.canonical_reason().unwrap_or_default());
+        let retry = self.retry_after_s.map(|seconds| format!("retry-after: {seconds}\r\n"));
+        let mut answer = format!(
+            "HTTP/1.1 {number} {reason}\r\ncontent-type: application/problem+json\r\n\
+             x-request-id: {}\r\n{}connection: close\r\ncontent-length: {}\r\n\r\n",
+            self.request,
+            retry.unwrap_or_default(),
+            document.len()
+        )
+        .into_bytes();
+        if body {
+            answer.extend_from_slice(&document);
+        }
+        answer.into()
+    }
+
+    fn document(&self) -> Bytes {
         let document = ProblemDocument {
             r#type: format!(
                 "{}/blob/main/docs/errors.md#{}",

@@ -4,9 +4,8 @@ use std::future::Future;
 
 use bytes::Bytes;
 use http::{Request, Response};
-use hyper::body::Incoming;
 
-use super::{BodyFailure, Peer, Service};
+use super::{Arriving, BodyFailure, Peer, Service};
 
 /// Serves a tower service. Each request has its [`Peer`] as an extension.
 #[derive(Clone)]
@@ -14,7 +13,7 @@ pub struct Tower<S>(pub S);
 
 impl<S, B> Service for Tower<S>
 where
-    S: tower_service::Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
+    S: tower_service::Service<Request<Arriving>, Response = Response<B>, Error = Infallible>,
     S: Clone + Send + Sync + 'static,
     S::Future: Send + 'static,
     B: http_body::Body<Data = Bytes, Error: Into<BodyFailure>> + Send + Unpin + 'static,
@@ -24,7 +23,7 @@ where
     fn call(
         &self,
         peer: Peer,
-        mut request: Request<Incoming>,
+        mut request: Request<Arriving>,
     ) -> impl Future<Output = Response<B>> + Send + use<S, B> {
         let mut service = self.0.clone();
         async move {

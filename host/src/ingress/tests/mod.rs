@@ -5,6 +5,7 @@ mod fetched;
 mod measures;
 mod refuses;
 mod store;
+mod strangers;
 mod trouble;
 mod watching;
 

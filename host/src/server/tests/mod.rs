@@ -1,4 +1,6 @@
 //! The server over real sockets and in memory.
+mod half_closed;
+mod heads;
 mod limits;
 mod sockets;
 mod times;
@@ -11,10 +13,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
 use tokio::sync::Semaphore;
 
-use super::{Peer, Service};
+use super::{Arriving, Peer, Service};
 
 /// Answers with the body's length. `/wait` waits at the gate, `/panic` panics,
 /// `/big` answers a mebibyte.
@@ -40,7 +41,7 @@ impl Service for Echo {
     fn call(
         &self,
         _: Peer,
-        request: Request<Incoming>,
+        request: Request<Arriving>,
     ) -> impl Future<Output = Response<Full<Bytes>>> + Send + use<> {
         let Self { gate, begun } = self.clone();
         begun.fetch_add(1, Ordering::SeqCst);

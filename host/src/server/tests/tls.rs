@@ -25,7 +25,7 @@ fn files(cert: &Path, key: &Path) -> TlsFiles {
     TlsFiles { cert: cert.to_owned(), key: key.to_owned(), client_ca: None }
 }
 
-fn secure() -> Options {
+pub(super) fn secure() -> Options {
     let tls = Tls::load(files(&file("cert.pem"), &file("key.pem"))).unwrap();
     let handshake_timeout = Duration::from_millis(200);
     Options { tls: Some(tls), handshake_timeout, ..Options::new("test") }
@@ -36,7 +36,7 @@ fn certificates(name: &str) -> Vec<CertificateDer<'static>> {
     rustls_pemfile::certs(&mut pem.as_slice()).map(Result::unwrap).collect()
 }
 
-async fn shake(server: &Running, protocols: &[&[u8]]) -> TlsStream<TcpStream> {
+pub(super) async fn shake(server: &Running, protocols: &[&[u8]]) -> TlsStream<TcpStream> {
     shake_as(server, protocols, None).await
 }
 

@@ -1,0 +1,308 @@
+//! What a connection is doing, told by its parts: the watch, the socket and the requests look at it.
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed, Ordering::SeqCst};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use futures_util::task::AtomicWaker;
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::Full;
+use parking_lot::Mutex;
+
+use super::BodyFailure;
+use super::budget::{Charge, Spent};
+use super::head::Unread;
+
+/// Flushes after the last answer before the peer's end is passed on. With HTTP/2
+/// one may be under way when the answer is handed over, and be over without it.
+const FLUSHES: u32 = 2;
+
+/// The parts only count; the watch looks whenever the connection's task runs.
+pub(super) struct Pulse {
+    /// Calls of the service under way.
+    serving: AtomicU32,
+    /// Answers not yet wholly handed to the connection.
+    answering: AtomicU32,
+    /// Bodies of HTTP/1.1 requests that are not there yet.
+    arriving: AtomicU32,
+    /// Flushes that are still due for the answers handed over.
+    owed: AtomicU32,
+    /// Requests ever begun.
+    begun: AtomicU32,
+    /// Writes that the peer took.
+    written: AtomicU32,
+    /// Bytes have come that belong to no request yet.
+    heard: AtomicBool,
+    /// Requests share the connection (HTTP/2), so bytes tell nothing of a request.
+    shared: AtomicBool,
+    /// The peer sends nothing more.
+    ended: AtomicBool,
+    /// The connection, that waits to be told so.
+    reader: AtomicWaker,
+    /// A body of HTTP/1.1 that waits for more.
+    body: AtomicWaker,
+    /// Bytes of a head that is not whole yet (HTTP/1.1).
+    raw: Mutex<Charge>,
+    /// A request that was refused before it could be read, not yet reported.
+    unread: Mutex<Option<Unread>>,
+    refused: AtomicBool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// Nothing is asked.
+    Idle,
+    /// A request's head is on its way, or nothing came since the start.
+    Head,
+    /// The service is at work; it bounds itself.
+    Serving,
+    /// The answer is on its way.
+    Answering,
+}
+
+impl Pulse {
+    /// `raw` is the account of the peer.
+    pub(super) fn new(raw: Charge) -> Self {
+        Self {
+            serving: AtomicU32::default(),
+            answering: AtomicU32::default(),
+            arriving: AtomicU32::default(),
+            owed: AtomicU32::default(),
+            begun: AtomicU32::default(),
+            written: AtomicU32::default(),
+            heard: AtomicBool::default(),
+            shared: AtomicBool::default(),
+            ended: AtomicBool::default(),
+            reader: AtomicWaker::new(),
+            body: AtomicWaker::new(),
+            raw: Mutex::new(raw),
+            unread: Mutex::default(),
+            refused: AtomicBool::default(),
+        }
+    }
+
+    /// The phase, and a mark that changes where time starts anew within it.
+    pub(super) fn look(&self) -> (Phase, u32) {
+        let begun = self.begun();
+        let shared = self.shared.load(Relaxed);
+        if self.serving.load(Relaxed) > 0 {
+            (Phase::Serving, begun)
+        } else if self.answering.load(Relaxed) > 0 {
+            (Phase::Answering, self.written.load(Relaxed))
+        } else if begun == 0 || (self.heard.load(Relaxed) && !shared) {
+            (Phase::Head, begun)
+        } else {
+            // The last answer may still leave from the connection's buffer. On
+            // a shared connection writes are pings, too, and tell nothing.
+            let written = if shared { 0 } else { self.written.load(Relaxed) };
+            (Phase::Idle, begun.wrapping_add(written))
+        }
+    }
+
+    pub(super) fn begun(&self) -> u32 {
+        self.begun.load(Relaxed)
+    }
+
+    /// A request's head is complete, of so many bytes.
+    ///
+    /// # Errors
+    /// Where they find no room in the budget; the request is under way all the same.
+    pub(super) fn begin(
+        self: &Arc<Self>,
+        shared: bool,
+        bytes: usize,
+    ) -> (Underway, Result<(), Spent>) {
+        self.begun.fetch_add(1, Relaxed);
+        self.serving.fetch_add(1, SeqCst);
+        self.heard.store(false, Relaxed);
+        if shared {
+            self.shared.store(true, Relaxed);
+        }
+        let mut charge = self.raw.lock().split();
+        let room = charge.resize(bytes);
+        (Underway { pulse: self.clone(), answering: false, _charge: charge }, room)
+    }
+
+    /// Bytes have come.
+    ///
+    /// # Errors
+    /// Where there is no room for a head.
+    pub(super) fn hear(&self, bytes: usize) -> Result<(), Spent> {
+        self.heard.store(true, Relaxed);
+        // Where a request is under way it is its body, and counted or thrown away as that.
+        let body = self.serving.load(Relaxed) > 0 || self.arriving.load(Relaxed) > 0;
+        if body || self.shared.load(Relaxed) {
+            return Ok(());
+        }
+        self.raw.lock().take(bytes)
+    }
+
+    /// Whether the beginning of a request is still to come.
+    pub(super) fn is_between(&self) -> bool {
+        !self.heard.load(Relaxed)
+    }
+
+    pub(super) fn wrote(&self) {
+        self.written.fetch_add(1, Relaxed);
+    }
+
+    /// All that was handed over has left.
+    pub(super) fn flushed(&self) {
+        if self.owed.load(SeqCst) > 0 && self.owed.fetch_sub(1, SeqCst) == 1 {
+            self.tell_end();
+        }
+    }
+
+    /// Whether nothing is asked or still to be written: what is written then on
+    /// an HTTP/1.1 connection is no answer of the service.
+    pub(super) fn owes_nothing(&self) -> bool {
+        !self.is_busy() && self.owed.load(Relaxed) < FLUSHES && !self.shared.load(Relaxed)
+    }
+
+    fn is_busy(&self) -> bool {
+        self.serving.load(SeqCst) > 0 || self.answering.load(SeqCst) > 0
+    }
+
+    /// The peer sends nothing more. Ready once the connection may know: it would
+    /// take that for the end of the whole connection, and whoever has only
+    /// closed its own half still waits for its answers. Whoever is gone resets
+    /// the connection instead.
+    pub(super) fn poll_end(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.ended.store(true, SeqCst);
+        self.reader.register(cx.waker());
+        self.body.wake();
+        let waits = self.is_busy() || self.owed.load(SeqCst) > 0;
+        if waits { Poll::Pending } else { Poll::Ready(Ok(())) }
+    }
+
+    fn tell_end(&self) {
+        if self.ended.load(SeqCst) {
+            self.reader.wake();
+        }
+    }
+
+    /// A request was refused before it could be read.
+    pub(super) fn refuse(&self, unread: Unread) {
+        *self.unread.lock() = Some(unread);
+        self.refused.store(true, Relaxed);
+    }
+
+    /// Once.
+    pub(super) fn take_refused(&self) -> Option<Unread> {
+        if !self.refused.load(Relaxed) {
+            return None;
+        }
+        self.refused.store(false, Relaxed);
+        self.unread.lock().take()
+    }
+}
+
+/// One request under way, until dropped.
+pub(super) struct Underway {
+    pulse: Arc<Pulse>,
+    answering: bool,
+    _charge: Charge,
+}
+
+impl Underway {
+    /// The service is done; the answer goes out.
+    pub(super) fn answer<B>(mut self, body: Answer<B>) -> Tracked<B> {
+        self.answering = true;
+        self.pulse.answering.fetch_add(1, SeqCst);
+        self.pulse.serving.fetch_sub(1, SeqCst);
+        Tracked { body, _underway: self }
+    }
+}
+
+impl Drop for Underway {
+    fn drop(&mut self) {
+        let pulse = &self.pulse;
+        // Before the count, so that nobody sees neither.
+        pulse.owed.store(FLUSHES, SeqCst);
+        let count = if self.answering { &pulse.answering } else { &pulse.serving };
+        count.fetch_sub(1, SeqCst);
+        // What came meanwhile was the body.
+        pulse.heard.store(false, Relaxed);
+        pulse.tell_end();
+    }
+}
+
+/// An answer's body: the service's, or the server's own in its place.
+pub(super) enum Answer<B> {
+    Service(B),
+    Own(Full<Bytes>),
+}
+
+/// A response's body that tells when it is wholly taken.
+pub(super) struct Tracked<B> {
+    body: Answer<B>,
+    _underway: Underway,
+}
+
+impl<B: Body<Data = Bytes, Error: Into<BodyFailure>> + Unpin> Body for Tracked<B> {
+    type Data = Bytes;
+    type Error = BodyFailure;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyFailure>>> {
+        match &mut self.body {
+            Answer::Service(body) => {
+                Pin::new(body).poll_frame(cx).map(|frame| Some(frame?.map_err(Into::into)))
+            }
+            Answer::Own(body) => {
+                Pin::new(body).poll_frame(cx).map(|frame| Some(frame?.map_err(|no| match no {})))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.body {
+            Answer::Service(body) => body.is_end_stream(),
+            Answer::Own(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.body {
+            Answer::Service(body) => body.size_hint(),
+            Answer::Own(body) => body.size_hint(),
+        }
+    }
+}
+
+/// Tells of a request's body, as long as it is not there.
+pub(super) struct Arrival(Option<Arc<Pulse>>);
+
+impl Arrival {
+    /// `open`: there is a body, and it is of HTTP/1.1.
+    pub(super) fn new(pulse: &Arc<Pulse>, open: bool) -> Self {
+        if open {
+            pulse.arriving.fetch_add(1, SeqCst);
+        }
+        Self(open.then(|| pulse.clone()))
+    }
+
+    /// Whether the rest of the body will never come. Asked where nothing of it is
+    /// there: the library reads the end only behind all that came before.
+    pub(super) fn is_cut(&self, cx: &Context<'_>) -> bool {
+        let Some(pulse) = &self.0 else { return false };
+        pulse.body.register(cx.waker());
+        pulse.ended.load(SeqCst)
+    }
+
+    pub(super) fn end(&mut self) {
+        if let Some(pulse) = self.0.take() {
+            pulse.arriving.fetch_sub(1, SeqCst);
+        }
+    }
+}
+
+impl Drop for Arrival {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
