@@ -70,6 +70,12 @@ fn by_series(mut backlog: Vec<Backlog>, known: &HashSet<String>) -> Vec<Backlog>
         false
     });
     backlog.extend(others);
+    // One that never had a delivery has a backlog, too: of none.
+    let told: HashSet<&str> = backlog.iter().map(|row| row.destination.as_str()).collect();
+    let silent = known.iter().filter(|name| !told.contains(name.as_str()));
+    let silent = silent.map(|name| Backlog { destination: name.clone(), ..Backlog::default() });
+    let silent: Vec<Backlog> = silent.collect();
+    backlog.extend(silent);
     backlog
 }
 

@@ -109,7 +109,8 @@ impl Look {
         let read = Snapshot::read(text, &WANTED);
         let (deliveries, attempts) = (names::DELIVERIES, names::ATTEMPTS);
         let all = read.by(attempts, "destination");
-        let succeeded = read.by_where(attempts, "destination", |value| value == "2xx");
+        let succeeded =
+            read.by_where(attempts, "destination", |value| names::GOOD_OUTCOMES.contains(&value));
         let failed = all.into_iter().map(|(name, all)| {
             let good = succeeded.get(&name).copied().unwrap_or_default();
             (name, all.saturating_sub(good))
@@ -262,6 +263,25 @@ mod tests {
         assert_eq!(recent.source("a").events, 4);
         assert_eq!(recent.destination("ci").failed, 0);
         assert!(recent.points(20_000).is_empty());
+    }
+
+    /// A healthy file destination showed "0 ok, 50 failed" in the API, the
+    /// command and the console.
+    #[test]
+    fn regression_what_a_file_took_is_a_success() {
+        let recent = Recent::default();
+        let text = |taken: u64| {
+            format!(
+                "hookwright_delivery_attempts_total{{destination=\"f\",outcome=\"taken\"}} {taken}\n\
+                 hookwright_delivery_attempts_total{{destination=\"f\",outcome=\"write\"}} 2\n"
+            )
+        };
+        recent.look(&text(10), 0, 10_000);
+        recent.look(&text(60), 0, 20_000);
+        let shown = recent.destination("f");
+        assert_eq!((shown.succeeded, shown.failed), (50, 0));
+        let point = &recent.points(0)[0];
+        assert_eq!((point.succeeded, point.failed), (50, 0));
     }
 
     #[test]

@@ -5,8 +5,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::batch::Load;
-use super::health::{Health, Ticket};
+use super::health::{self, Health, Ticket};
 use super::known::Known;
+use super::meter::Shown;
 use super::rate::Bucket;
 use super::settings::Settings;
 use super::status::Last;
@@ -37,6 +38,8 @@ pub(super) struct Inner {
     pub(super) ended: bool,
     pub(super) failures: u32,
     pub(super) last: Option<Last>,
+    /// What the gauges say.
+    pub(super) shown: Shown,
 }
 
 impl Inner {
@@ -46,6 +49,20 @@ impl Inner {
             && !self.settings.disabled
             && !self.removed
             && !self.ended
+    }
+
+    /// What the gauges should say. Of a destination that was removed, nothing.
+    pub(super) fn to_show(&self) -> Shown {
+        if self.removed {
+            return Shown::default();
+        }
+        let limit = self.health.limit();
+        Shown {
+            open: !matches!(self.health.state(), health::State::Closed),
+            disabled: self.condition.disabled.is_some(),
+            limit,
+            lowered: limit < self.settings.care.in_flight,
+        }
     }
 
     /// Whether deliveries may wait in memory: not while the breaker is open.

@@ -28,6 +28,11 @@ pub(super) trait Kind: Send + Sync {
         None
     }
 
+    /// Whether it takes deliveries without a status ([`Outcome::Taken`]).
+    fn takes_silently(&self) -> bool {
+        false
+    }
+
     /// No attempt is under way any more. Ends once nothing that an attempt began
     /// goes on behind it; dropped at the host's deadline.
     fn close(&self) -> Closing<'_> {

@@ -12,7 +12,7 @@ use super::attempt;
 use super::flushes::Flushes;
 use super::health::{Change, Health, Sign, Ticket};
 use super::inner::Inner;
-use super::meter::Meter;
+use super::meter::{Meter, Shown};
 use super::rate::Bucket;
 use super::settings::Settings;
 use super::slot::Slot;
@@ -66,9 +66,7 @@ impl Lane {
     ) -> Arc<Self> {
         let rate = settings.rate.map(|rate| Bucket::new(rate, Instant::now()));
         let meter = Meter::new(&name);
-        if condition.disabled.is_some() {
-            meter.disabled(true);
-        }
+        meter.begin(&*settings.kind);
         let inner = Inner {
             window: Window::new(limits, unflushed),
             limits,
@@ -85,8 +83,9 @@ impl Lane {
             ended: false,
             failures: 0,
             last: None,
+            shown: Shown::default(),
         };
-        Arc::new(Self {
+        let lane = Arc::new(Self {
             meter,
             name,
             cut: shared.cut.child_token(),
@@ -94,7 +93,17 @@ impl Lane {
             wake: Notify::new(),
             inner: Mutex::new(inner),
             writing: Mutex::new(()),
-        })
+        });
+        lane.show(&mut lane.inner.lock());
+        lane
+    }
+
+    /// Sets the gauges where what they say has changed.
+    fn show(&self, inner: &mut Inner) {
+        let shown = inner.to_show();
+        if shown != std::mem::replace(&mut inner.shown, shown) {
+            self.meter.show(shown);
+        }
     }
 
     /// Called on any thread, the store's own too: no more than short locks. The
@@ -221,12 +230,11 @@ impl Lane {
             },
             other => other.clone(),
         };
-        let (change, limit, failing) = {
+        let (change, failing) = {
             let mut inner = self.inner.lock();
             let well = outcome.is_success();
             inner.failures = if well { 0 } else { inner.failures.saturating_add(1) };
             inner.last = Some(Last { at_ms, outcome: brief });
-            let before = inner.health.limit();
             let change = inner.health.ended(ticket, Sign::of(outcome), now);
             match change {
                 Some(Change::Opened { .. }) => inner.window.clear(),
@@ -236,12 +244,9 @@ impl Lane {
                 }
                 None => {}
             }
-            let limit = inner.health.limit();
-            (change, (limit != before).then_some(limit), inner.note_failing(well, at_ms))
+            self.show(&mut inner);
+            (change, inner.note_failing(well, at_ms))
         };
-        if let Some(limit) = limit {
-            self.meter.limit(limit);
-        }
         if let Some(change) = change {
             self.tell(change);
         }
@@ -260,7 +265,6 @@ impl Lane {
             }
             Change::Closed => {
                 tracing::info!(destination = %self.name, "the breaker is closed: the destination is well again");
-                self.meter.breaker_closed();
             }
         }
         self.wake.notify_one();
@@ -268,6 +272,7 @@ impl Lane {
 
     /// Takes new settings, for a lane that was removed before too.
     pub(super) fn configure(&self, settings: Arc<Settings>, limits: Limits) {
+        self.meter.begin(&*settings.kind);
         self.change(|inner| {
             if inner.settings.rate != settings.rate {
                 inner.rate = settings.rate.map(|rate| Bucket::new(rate, Instant::now()));
@@ -312,6 +317,7 @@ impl Lane {
             if inner.takes() != before {
                 inner.window.clear();
             }
+            self.show(&mut inner);
         }
         self.wake.notify_one();
     }

@@ -1,13 +1,16 @@
-//! One destination's metrics. Each handle is made when it is first used: ten
-//! thousand destinations that never fail need no counters of failures.
+//! One destination's metrics. But for what alerts watch, each handle is made
+//! when it is first used: ten thousand destinations that never fail need no
+//! counter for each kind of failure.
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use bytes::Bytes;
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 
+use super::kind::Kind;
 use crate::metrics::{
-    ATTEMPT_SECONDS, ATTEMPTS, BREAKER_OPEN, BREAKER_OPENINGS, DELIVERIES, DISABLED, IN_FLIGHT,
-    IN_FLIGHT_LIMIT, LAG_SECONDS,
+    ATTEMPT_SECONDS, ATTEMPTS, BREAKER_OPEN, BREAKER_OPENINGS, DELIVERIES, DISABLED,
+    FAILED_ATTEMPTS, IN_FLIGHT, IN_FLIGHT_LIMIT, LAG_SECONDS,
 };
 use crate::model::{Cause, DeliveryState, Outcome};
 
@@ -30,32 +33,57 @@ const CLASSES: [&str; 16] = [
     "taken",
 ];
 
+/// An answer of a URL that went well.
+const OK: Outcome = Outcome::Answered { status: 200, retry_after_s: None, excerpt: Bytes::new() };
+
 pub(super) struct Meter {
     destination: String,
     attempts: [OnceLock<Counter>; CLASSES.len()],
+    failed: Counter,
     seconds: OnceLock<Histogram>,
     lag: OnceLock<Histogram>,
-    delivered: OnceLock<Counter>,
-    dead: OnceLock<Counter>,
+    delivered: Counter,
+    dead: Counter,
+    openings: Counter,
     in_flight: OnceLock<Gauge>,
     limit: OnceLock<Gauge>,
-    breaker: OnceLock<(Gauge, Counter)>,
+    open: OnceLock<Gauge>,
     disabled: OnceLock<Gauge>,
 }
 
+/// What the gauges of a destination say. They are set from its state whenever
+/// that changed, by whatever way, and never beside it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Shown {
+    /// The breaker is open or probes.
+    pub(super) open: bool,
+    pub(super) disabled: bool,
+    /// Attempts at once that are allowed, and whether they are fewer than the settings say.
+    pub(super) limit: usize,
+    pub(super) lowered: bool,
+}
+
 impl Meter {
+    /// What alerts watch is there from the start: a rate sees only what grows.
     pub(super) fn new(destination: &str) -> Self {
+        let destination = destination.to_owned();
+        let ended = |state: DeliveryState| {
+            let name = destination.clone();
+            counter!(DELIVERIES, "destination" => name, "state" => state.as_str())
+        };
         Self {
-            destination: destination.to_owned(),
             attempts: [const { OnceLock::new() }; CLASSES.len()],
+            failed: counter!(FAILED_ATTEMPTS, "destination" => destination.clone()),
             seconds: OnceLock::new(),
             lag: OnceLock::new(),
-            delivered: OnceLock::new(),
-            dead: OnceLock::new(),
+            delivered: ended(DeliveryState::Delivered),
+            dead: ended(DeliveryState::Dead),
+            openings: counter!(BREAKER_OPENINGS, "destination" => destination.clone()),
             in_flight: OnceLock::new(),
             limit: OnceLock::new(),
-            breaker: OnceLock::new(),
+            open: OnceLock::new(),
             disabled: OnceLock::new(),
+            destination,
         }
     }
 
@@ -67,10 +95,23 @@ impl Meter {
         self.in_flight().decrement(1.0);
     }
 
-    pub(super) fn outcome(&self, outcome: &Outcome, took: Duration) {
-        let class = class(outcome);
+    /// The series of attempts that go well is there before the first of them,
+    /// for a share of those that fail.
+    pub(super) fn begin(&self, kind: &dyn Kind) {
+        let good = if kind.takes_silently() { Outcome::Taken } else { OK };
+        self.attempts(class(&good)).increment(0);
+    }
+
+    fn attempts(&self, class: usize) -> &Counter {
         let made = || counter!(ATTEMPTS, "destination" => self.destination.clone(), "outcome" => CLASSES[class]);
-        self.attempts[class].get_or_init(made).increment(1);
+        self.attempts[class].get_or_init(made)
+    }
+
+    pub(super) fn outcome(&self, outcome: &Outcome, took: Duration) {
+        self.attempts(class(outcome)).increment(1);
+        if !outcome.is_success() {
+            self.failed.increment(1);
+        }
         let made = || histogram!(ATTEMPT_SECONDS, "destination" => self.destination.clone());
         self.seconds.get_or_init(made).record(took.as_secs_f64());
     }
@@ -78,45 +119,29 @@ impl Meter {
     pub(super) fn delivered(&self, lag_ms: u64) {
         let made = || histogram!(LAG_SECONDS, "destination" => self.destination.clone());
         self.lag.get_or_init(made).record(lag_ms as f64 / 1_000.0);
-        self.end(&self.delivered, DeliveryState::Delivered);
+        self.delivered.increment(1);
     }
 
     pub(super) fn dead(&self) {
-        self.end(&self.dead, DeliveryState::Dead);
-    }
-
-    /// Attempts at once that are allowed now.
-    pub(super) fn limit(&self, limit: usize) {
-        let made = || gauge!(IN_FLIGHT_LIMIT, "destination" => self.destination.clone());
-        self.limit.get_or_init(made).set(limit as f64);
+        self.dead.increment(1);
     }
 
     pub(super) fn breaker_opened(&self) {
-        let made = || {
-            let open = gauge!(BREAKER_OPEN, "destination" => self.destination.clone());
-            (open, counter!(BREAKER_OPENINGS, "destination" => self.destination.clone()))
+        self.openings.increment(1);
+    }
+
+    /// Sets the gauges. Those that have nothing to tell yet are not made.
+    pub(super) fn show(&self, shown: Shown) {
+        let gauge = |gauge: &OnceLock<Gauge>, name: &'static str, tells: bool, value: f64| {
+            if tells || gauge.get().is_some() {
+                let made = || gauge!(name, "destination" => self.destination.clone());
+                gauge.get_or_init(made).set(value);
+            }
         };
-        let (open, openings) = self.breaker.get_or_init(made);
-        open.set(1.0);
-        openings.increment(1);
-    }
-
-    pub(super) fn breaker_closed(&self) {
-        if let Some((open, _)) = self.breaker.get() {
-            open.set(0.0);
-        }
-    }
-
-    pub(super) fn disabled(&self, disabled: bool) {
-        if disabled || self.disabled.get().is_some() {
-            let made = || gauge!(DISABLED, "destination" => self.destination.clone());
-            self.disabled.get_or_init(made).set(f64::from(u8::from(disabled)));
-        }
-    }
-
-    fn end(&self, counter: &OnceLock<Counter>, state: DeliveryState) {
-        let made = || counter!(DELIVERIES, "destination" => self.destination.clone(), "state" => state.as_str());
-        counter.get_or_init(made).increment(1);
+        let flag = |on: bool| f64::from(u8::from(on));
+        gauge(&self.open, BREAKER_OPEN, shown.open, flag(shown.open));
+        gauge(&self.disabled, DISABLED, shown.disabled, flag(shown.disabled));
+        gauge(&self.limit, IN_FLIGHT_LIMIT, shown.lowered, shown.limit as f64);
     }
 
     fn in_flight(&self) -> &Gauge {
@@ -148,6 +173,7 @@ fn class(outcome: &Outcome) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::GOOD_OUTCOMES;
 
     #[test]
     fn every_outcome_has_its_class() {
@@ -165,6 +191,17 @@ mod tests {
         for cause in Cause::ALL {
             let failed = Outcome::Failed { cause, message: String::new() };
             assert_eq!(CLASSES[class(&failed)], cause.as_str());
+        }
+        // Whoever counts successes by the metric counts the same ones.
+        let failed = Cause::ALL.map(|cause| Outcome::Failed { cause, message: String::new() });
+        let statuses = (100..1_000).map(|status| Outcome::Answered {
+            status,
+            retry_after_s: None,
+            excerpt: Default::default(),
+        });
+        for outcome in statuses.chain(failed).chain([Outcome::Taken]) {
+            let good = GOOD_OUTCOMES.contains(&CLASSES[class(&outcome)]);
+            assert_eq!(good, outcome.is_success(), "{outcome:?}");
         }
     }
 }

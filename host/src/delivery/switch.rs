@@ -67,14 +67,11 @@ impl Lane {
     }
 
     pub(super) fn disable(&self, reason: String) {
-        self.meter.disabled(true);
         self.change(|inner| inner.condition.disabled = Some(reason));
     }
 
     /// Opens the lane, whatever closed it but the settings, as if nothing had ever failed.
     pub(super) fn enable(&self) {
-        self.meter.disabled(false);
-        self.meter.breaker_closed();
         self.change(|inner| {
             inner.condition = Default::default();
             inner.failing_is_known = false;
@@ -89,7 +86,6 @@ impl Lane {
 
     /// Ends what the lane decided by itself: breaker, pause and a lowered limit.
     pub(super) fn close_breaker(&self) {
-        self.meter.breaker_closed();
         self.change(Inner::recover);
     }
 

@@ -32,6 +32,21 @@ pub(super) struct Activity {
 struct Watched {
     detector: Detector,
     now: Vec<Anomaly>,
+    /// The source's name, once it was told to be unusual or not.
+    told: Option<String>,
+}
+
+/// A source that is in the settings no more is not unusual any more.
+impl Drop for Activity {
+    fn drop(&mut self) {
+        let Watched { told, .. } = self.watched.get_mut();
+        for anomaly in Anomaly::ALL {
+            if let Some(source) = told {
+                gauge!(SOURCE_ANOMALY, "source" => source.clone(), "anomaly" => anomaly.as_str())
+                    .set(0.0);
+            }
+        }
+    }
 }
 
 impl Activity {
@@ -70,6 +85,7 @@ impl Activity {
             gauge!(SOURCE_ANOMALY, "source" => source.to_owned(), "anomaly" => name).set(value);
         }
         watched.now = found;
+        watched.told.get_or_insert_with(|| source.to_owned());
     }
 }
 

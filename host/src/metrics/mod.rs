@@ -55,6 +55,9 @@ pub const POISON_EVENTS: &str = "hookwright_poison_events_total";
 pub const PLUGIN_LOADS: &str = "hookwright_plugin_loads_total";
 /// Attempts, by `destination` and `outcome` (`2xx`, `4xx`, `timeout` and so on).
 pub const ATTEMPTS: &str = "hookwright_delivery_attempts_total";
+/// Attempts that failed, whatever the outcome, by `destination`: from the start
+/// of each, so that its first failure is a growth and not a new series.
+pub const FAILED_ATTEMPTS: &str = "hookwright_delivery_failed_attempts_total";
 /// Time of one attempt, by `destination`.
 pub const ATTEMPT_SECONDS: &str = "hookwright_delivery_attempt_seconds";
 /// From acceptance to delivery, by `destination`.
@@ -106,6 +109,9 @@ pub const SECONDS: &[f64] = &[
     0.000_01, 0.000_05, 0.000_1, 0.000_5, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0,
     300.0, 3_600.0, 86_400.0,
 ];
+/// The outcomes of attempts that went well, as [`ATTEMPTS`] writes them: for
+/// whoever counts successes.
+pub const GOOD_OUTCOMES: [&str; 2] = ["2xx", "taken"];
 const RECORDS: &[f64] = &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1_024.0];
 
 /// Installs the process's recorder; its handle renders Prometheus text. Once a process.
@@ -118,7 +124,29 @@ pub fn install() -> Result<PrometheusHandle, BuildError> {
         .set_buckets_for_metric(Matcher::Full(COMMIT_RECORDS.into()), RECORDS)?
         .install_recorder()?;
     describe();
+    begin();
     Ok(handle)
+}
+
+/// Series of the host itself that alerts watch are there from the start: a rate
+/// sees only what grows, not what begins with its first count. Those of a
+/// source, a destination or a plugin begin with it.
+fn begin() {
+    for result in ["ok", "refused"] {
+        counter!(RELOADS, "result" => result).increment(0);
+        counter!(CERTIFICATE_RELOADS, "result" => result).increment(0);
+    }
+    for result in ["exported", "rejected", "failed", "dropped"] {
+        counter!(TRACE_SPANS, "result" => result).increment(0);
+    }
+    counter!(POISON_EVENTS).increment(0);
+    counter!(PURGED).increment(0);
+    task_named("attempt");
+}
+
+/// A task that may panic some day, by its name in [`TASK_PANICS`].
+pub(crate) fn task_named(task: &'static str) {
+    counter!(TASK_PANICS, "task" => task).increment(0);
 }
 
 pub(crate) fn task_panicked(task: &'static str) {
@@ -157,6 +185,7 @@ pub const COUNTERS: &[(&str, &str)] = &[
     (POISON_EVENTS, "Events parked since the host died with them in a plugin's hands."),
     (PLUGIN_LOADS, "Loads of plugin versions, by plugin and result."),
     (ATTEMPTS, "Attempts, by destination and outcome."),
+    (FAILED_ATTEMPTS, "Attempts that failed, by destination."),
     (DELIVERIES, "Deliveries that ended, by destination and state."),
     (BREAKER_OPENINGS, "Openings of the breaker, by destination."),
     (CONNECTS, "Connections opened to destinations, by destination."),

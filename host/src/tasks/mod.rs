@@ -24,6 +24,7 @@ impl Tasks {
         F: Future<Output = ()> + Send + 'static,
     {
         let stop = self.stop.clone();
+        crate::metrics::task_named(name);
         self.tracker.spawn(async move {
             let mut guard = PanicGuard { name, stop, armed: true };
             task.await;

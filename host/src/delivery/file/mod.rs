@@ -81,6 +81,10 @@ impl Kind for Lines {
         })
     }
 
+    fn takes_silently(&self) -> bool {
+        true
+    }
+
     fn close(&self) -> Closing<'_> {
         Box::pin(self.writer.idle())
     }
