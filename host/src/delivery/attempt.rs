@@ -10,12 +10,17 @@ use super::batch::Load;
 use super::health::Ticket;
 use super::lane::Lane;
 use super::settings::Settings;
+use super::signs::Sign;
 use super::slot::Slot;
 use super::together;
 use crate::clock::{millis, random_unit};
 use crate::model::{Attempt, Cause, Delivery, Outcome};
 use crate::retry::After;
 use crate::store::{Next, Settled};
+
+/// Before a delivery that was not sent is looked at again, in milliseconds. The
+/// lane's health says when it may leave.
+const UNSENT_PAUSE_MS: u64 = 1_000;
 
 /// Runs in a task of its own. The slot frees the place in the lane, however this ends.
 pub(super) async fn run(lane: Arc<Lane>, settings: Arc<Settings>, load: Load, mut slot: Slot) {
@@ -46,6 +51,14 @@ pub(super) struct Made {
     pub(super) outcome: Outcome,
 }
 
+impl Made {
+    /// Nothing was sent, and it is nobody's fault here: the delivery's row stays as
+    /// it is, with all its attempts. Not where the settings would rather give it up.
+    fn is_none(&self, settings: &Settings) -> bool {
+        self.outcome.is_no_attempt() && !settings.policy.never.holds(&self.outcome)
+    }
+}
+
 /// Sends once, and tells the lane what came of it. None where it was cut off:
 /// that is not settled, the row still waits and the next start finds it.
 pub(super) async fn send(
@@ -65,7 +78,8 @@ pub(super) async fn send(
     let ended = Instant::now();
     let took = ended - began;
     lane.meter.outcome(&outcome, took);
-    lane.note_outcome((at_ms, ticket), &outcome, ended);
+    let sign = Sign::of(&outcome, settings.kind.rests_until());
+    lane.note_outcome((at_ms, ticket), (&outcome, sign), ended);
     Some(Made { at_ms, took, outcome })
 }
 
@@ -73,6 +87,9 @@ pub(super) async fn send(
 pub(super) fn decide(lane: &Lane, settings: &Settings, delivery: &Delivery, made: &Made) -> After {
     let outcome = &made.outcome;
     let now_ms = lane.shared.clock.now_ms();
+    if made.is_none(settings) {
+        return After::At(now_ms.saturating_add(UNSENT_PAUSE_MS));
+    }
     let tries = delivery.tries.saturating_add(1);
     let after = settings.policy.next(tries, outcome, now_ms, random_unit());
     let first_round = delivery.tries == delivery.attempts;
@@ -92,6 +109,10 @@ pub(super) fn settle(
     after: After,
 ) -> Option<u64> {
     let Made { at_ms, took, outcome } = made;
+    if let (true, After::At(due_ms)) = (made.is_none(settings), &after) {
+        log_unsent(delivery, outcome);
+        return Some(*due_ms);
+    }
     log(delivery, outcome, &after, *took);
     let mut again = None;
     let next = match after {
@@ -134,6 +155,14 @@ fn panicked() -> Outcome {
 
 fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+fn log_unsent(delivery: &Delivery, outcome: &Outcome) {
+    let (event, destination) = (delivery.event.id, &delivery.destination);
+    if let Outcome::Failed { cause, message } = outcome {
+        let (cause, failure) = (cause.as_str(), message.as_str());
+        tracing::warn!(%event, %destination, cause, failure, "not sent; it waits, and keeps its attempts");
+    }
 }
 
 fn log(delivery: &Delivery, outcome: &Outcome, after: &After, took: Duration) {

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::signs::Sign;
 use super::tally::Tally;
-use crate::model::{Cause, Outcome};
 
 /// Probes in a row that must go well before the breaker closes.
 const PROBES: u32 = 3;
@@ -54,57 +54,6 @@ pub(super) struct Care {
     pub(super) adaptive: bool,
     /// Attempts at once, at the most.
     pub(super) in_flight: usize,
-}
-
-/// What an attempt says about the destination, not about its event.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Sign {
-    /// It answers; with a 4xx it dislikes the event.
-    Well,
-    Ill,
-    /// It took too long.
-    Late,
-    /// It has too much to do, and asks for a pause where it says so.
-    Busy {
-        pause: Option<Duration>,
-        ill: bool,
-    },
-    /// Nothing was sent.
-    Nothing,
-}
-
-impl Sign {
-    /// Standard Webhooks names 429, 502 and 504 as those that slow down; a 503
-    /// that says for how long (RFC 9110, 15.6.4) is treated alike.
-    pub(super) fn of(outcome: &Outcome) -> Self {
-        let (status, asked) = match outcome {
-            Outcome::Answered { status, retry_after_s, .. } => {
-                (*status, retry_after_s.map(Duration::from_secs))
-            }
-            Outcome::Failed { cause: Cause::Timeout, .. } => return Self::Late,
-            Outcome::Failed { cause: Cause::Request | Cause::Credentials, .. } => {
-                return Self::Nothing;
-            }
-            Outcome::Failed { .. } => return Self::Ill,
-            Outcome::Taken => return Self::Well,
-        };
-        match status {
-            429 => Self::Busy { pause: asked, ill: false },
-            502 | 504 => Self::Busy { pause: asked, ill: true },
-            503 if asked.is_some() => Self::Busy { pause: asked, ill: true },
-            408 => Self::Late,
-            200..=299 | 400..=499 => Self::Well,
-            _ => Self::Ill,
-        }
-    }
-
-    fn is_ill(self) -> Option<bool> {
-        match self {
-            Self::Well => Some(false),
-            Self::Ill | Self::Late | Self::Busy { ill: true, .. } => Some(true),
-            Self::Busy { ill: false, .. } | Self::Nothing => None,
-        }
-    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -156,6 +105,8 @@ pub(super) struct Health {
     cuts: u32,
     pause: Option<Instant>,
     pauses: u32,
+    /// It is left alone since there was nothing to prove by who sends.
+    locked: bool,
 }
 
 impl Health {
@@ -171,6 +122,7 @@ impl Health {
             cuts: 0,
             pause: None,
             pauses: 0,
+            locked: false,
         }
     }
 
@@ -225,6 +177,10 @@ impl Health {
     }
 
     pub(super) fn ended(&mut self, ticket: Ticket, sign: Sign, now: Instant) -> Option<Change> {
+        if let Sign::Locked { rest } = sign {
+            return self.lock(ticket, rest, now);
+        }
+        self.locked &= sign.is_ill().is_none();
         self.adapt(ticket, sign, now);
         if self.care.breaker.is_none() || ticket.turn != self.turn {
             return None;
@@ -267,9 +223,49 @@ impl Health {
     }
 
     fn open(&mut self, now: Instant, failed: (u32, u32)) -> Change {
+        self.open_until_then(now, now + self.wait, failed)
+    }
+
+    fn open_until_then(&mut self, now: Instant, until: Instant, failed: (u32, u32)) -> Change {
         self.turn = self.turn.wrapping_add(1);
-        self.state = State::Open { until: now + self.wait };
-        Change::Opened { wait: self.wait, failed }
+        self.state = State::Open { until };
+        Change::Opened { wait: until - now, failed }
+    }
+
+    /// Credentials that do not work are so for every delivery: the first attempt
+    /// ends them all for a while, by the breaker or, without one, by a pause.
+    fn lock(&mut self, ticket: Ticket, rest: Option<Instant>, now: Instant) -> Option<Change> {
+        let rest = rest.map_or(now, |until| until.min(now + LONGEST_PAUSE));
+        let Some(breaker) = &self.care.breaker else {
+            if self.pause.is_none_or(|until| until <= now) {
+                let pause = self.next_pause();
+                self.pause_until(rest.max(now + pause));
+            }
+            self.locked = true;
+            return None;
+        };
+        if ticket.turn != self.turn {
+            return None;
+        }
+        self.wait = match self.state {
+            State::Open { .. } => return None,
+            State::HalfOpen { .. } => (self.wait * 2).min(breaker.cap),
+            State::Closed => breaker.wait,
+        };
+        self.locked = true;
+        Some(self.open_until_then(now, rest.max(now + self.wait), (1, 1)))
+    }
+
+    /// Whether it is left alone for want of credentials: new ones may work at once.
+    pub(super) fn is_locked(&self) -> bool {
+        self.locked
+    }
+
+    /// Doubled from one to the next without a success in between.
+    fn next_pause(&mut self) -> Duration {
+        let pause = FIRST_PAUSE.saturating_mul(1 << self.pauses.min(16));
+        self.pauses = self.pauses.saturating_add(1);
+        pause.min(LAST_PAUSE)
     }
 
     fn close(&mut self) -> Change {
@@ -297,30 +293,31 @@ impl Health {
     /// Networks", 1989; the constants of TCP, RFC 5681): one more after a whole
     /// round went well, half as many where it has too much.
     fn adapt(&mut self, ticket: Ticket, sign: Sign, now: Instant) {
+        if sign == Sign::Well {
+            self.pauses = 0;
+        }
         if !self.care.adaptive {
             return;
         }
         let most = self.care.in_flight as f64;
         match sign {
             Sign::Well => {
-                self.pauses = 0;
                 if self.limit < most {
                     self.limit = (self.limit + 1.0 / self.limit).min(most);
                 }
             }
-            Sign::Late => drop(self.cut(ticket)),
+            Sign::Late | Sign::Crowded => drop(self.cut(ticket)),
             Sign::Busy { pause: Some(asked), .. } => {
                 self.cut(ticket);
                 self.pause_until(now + asked.min(LONGEST_PAUSE));
             }
             Sign::Busy { pause: None, .. } => {
                 if self.cut(ticket) == Cut::AtOne {
-                    let pause = FIRST_PAUSE.saturating_mul(1 << self.pauses.min(16));
-                    self.pauses = self.pauses.saturating_add(1);
-                    self.pause_until(now + pause.min(LAST_PAUSE));
+                    let pause = self.next_pause();
+                    self.pause_until(now + pause);
                 }
             }
-            Sign::Ill | Sign::Nothing => {}
+            Sign::Ill | Sign::Nothing | Sign::Locked { .. } => {}
         }
     }
 

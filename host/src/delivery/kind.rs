@@ -2,6 +2,8 @@
 use std::future::Future;
 use std::pin::Pin;
 
+use tokio::time::Instant;
+
 use crate::model::{Delivery, Outcome};
 use crate::traces::Server;
 
@@ -22,6 +24,12 @@ pub(super) trait Kind: Send + Sync {
     /// it. Never fails otherwise than by its outcome, and ends by itself. May be
     /// dropped at any point: the delivery is sent again then.
     fn send<'s>(&'s self, delivery: &'s Delivery, at_ms: u64) -> Sending<'s>;
+
+    /// When what proves who we are may work again, where it does not now and
+    /// that is known.
+    fn rests_until(&self) -> Option<Instant> {
+        None
+    }
 
     /// Where it connects to, for traces; none where it does not.
     fn server(&self) -> Option<&Server> {

@@ -10,11 +10,12 @@ use tokio_util::task::TaskTracker;
 
 use super::attempt;
 use super::flushes::Flushes;
-use super::health::{Change, Health, Sign, Ticket};
+use super::health::{Change, Health, Ticket};
 use super::inner::Inner;
 use super::meter::{Meter, Shown};
 use super::rate::Bucket;
 use super::settings::Settings;
+use super::signs::Sign;
 use super::slot::Slot;
 use super::status::Last;
 use super::window::{Limits, Look, Offered, SWEEP_MS, Window};
@@ -219,7 +220,7 @@ impl Lane {
     pub(super) fn note_outcome(
         self: &Arc<Self>,
         (at_ms, ticket): (u64, Ticket),
-        outcome: &Outcome,
+        (outcome, sign): (&Outcome, Sign),
         now: Instant,
     ) {
         let brief = match outcome {
@@ -233,9 +234,15 @@ impl Lane {
         let (change, failing) = {
             let mut inner = self.inner.lock();
             let well = outcome.is_success();
-            inner.failures = if well { 0 } else { inner.failures.saturating_add(1) };
+            // Our own crowd is no failure of the destination.
+            let counts = sign != Sign::Crowded;
+            inner.failures = match (well, counts) {
+                (true, _) => 0,
+                (false, true) => inner.failures.saturating_add(1),
+                (false, false) => inner.failures,
+            };
             inner.last = Some(Last { at_ms, outcome: brief });
-            let change = inner.health.ended(ticket, Sign::of(outcome), now);
+            let change = inner.health.ended(ticket, sign, now);
             match change {
                 Some(Change::Opened { .. }) => inner.window.clear(),
                 Some(Change::Closed) => {
@@ -245,7 +252,7 @@ impl Lane {
                 None => {}
             }
             self.show(&mut inner);
-            (change, inner.note_failing(well, at_ms))
+            (change, if counts { inner.note_failing(well, at_ms) } else { None })
         };
         if let Some(change) = change {
             self.tell(change);
@@ -283,6 +290,10 @@ impl Lane {
             inner.removed = false;
             inner.limits = limits;
             inner.window.resize(limits);
+            // The new ones may have credentials that work.
+            if inner.health.is_locked() {
+                inner.recover();
+            }
         });
     }
 

@@ -14,7 +14,7 @@ use crate::metrics::{
 };
 use crate::model::{Cause, DeliveryState, Outcome};
 
-const CLASSES: [&str; 16] = [
+const CLASSES: [&str; 17] = [
     "1xx",
     "2xx",
     "3xx",
@@ -31,6 +31,7 @@ const CLASSES: [&str; 16] = [
     "credentials",
     "write",
     "taken",
+    "queue",
 ];
 
 /// An answer of a URL that went well.
@@ -165,6 +166,7 @@ fn class(outcome: &Outcome) -> usize {
             Cause::Request => 12,
             Cause::Credentials => 13,
             Cause::Write => 14,
+            Cause::Queue => 16,
         },
         Outcome::Taken => 15,
     }

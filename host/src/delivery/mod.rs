@@ -17,6 +17,7 @@ mod meter;
 mod post;
 mod rate;
 mod settings;
+mod signs;
 mod slot;
 mod split;
 mod status;

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
 use http::header::RETRY_AFTER;
-use http::{HeaderMap, Method, Uri};
+use http::{Extensions, HeaderMap, Method, Uri};
 use http_body::Body;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -19,6 +19,8 @@ use super::connector::Connector;
 use super::failure::{classify, failed};
 use super::guard::Guard;
 use super::resolver::Resolver;
+use super::seats::Seats;
+use super::status_line::Status;
 use super::stream::Cut;
 use super::tls::Tls;
 use super::{Options, SetupError};
@@ -32,6 +34,10 @@ pub(super) const HEAD_BYTES: usize = 64 * 1024;
 /// What is read beyond the excerpt, so that the connection can be used again.
 pub(super) const DRAIN_BYTES: usize = 64 * 1024;
 
+/// After so long without a byte a connection over HTTP/2 is asked whether it is
+/// alive, and ends after as long without an answer.
+const PING: Duration = Duration::from_secs(10);
+
 /// No request is under way for longer, whatever its time-out.
 const LONGEST: Duration = Duration::from_secs(24 * 3_600);
 
@@ -40,7 +46,8 @@ const LONGEST: Duration = Duration::from_secs(24 * 3_600);
 pub struct Request {
     pub headers: HeaderMap,
     pub body: Bytes,
-    /// Over name look-up, connection, TLS, headers and body together.
+    /// Over name look-up, connection, TLS, headers and body together. Waiting for
+    /// a turn over HTTP/2 is bounded by as long again.
     pub timeout: Duration,
 }
 
@@ -51,6 +58,7 @@ pub struct Client {
     url: Uri,
     excerpt: usize,
     first_byte: Option<Duration>,
+    seats: Seats,
 }
 
 impl Client {
@@ -63,25 +71,44 @@ impl Client {
         let name = options.name.clone();
         let connects = metrics::counter!(crate::metrics::CONNECTS, "destination" => name);
         let connector = Connector::new(&options, guard, resolver, tls, connects)?;
+        let seats = connector.seats();
         let http = legacy::Client::builder(TokioExecutor::new())
+            .timer(TokioTimer::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE)
             .pool_max_idle_per_host(options.in_flight.max(1))
             .http1_max_buf_size(HEAD_BYTES)
+            .http1_allow_spaces_after_header_name_in_responses(true)
+            .http1_allow_obsolete_multiline_headers_in_responses(true)
+            .http1_ignore_invalid_headers_in_responses(true)
+            .http2_keep_alive_interval(PING)
+            .http2_keep_alive_timeout(PING)
+            .http2_keep_alive_while_idle(true)
             .http2_max_header_list_size(HEAD_BYTES as u32)
             .http2_initial_stream_window_size(DRAIN_BYTES as u32)
             .build(connector);
         let first_byte = options.transport.phases.first_byte;
-        Ok(Self { http, url: options.url, excerpt: options.excerpt, first_byte })
+        Ok(Self { http, url: options.url, excerpt: options.excerpt, first_byte, seats })
     }
 
     /// Sends it once. Never fails otherwise than by its outcome, never follows a
-    /// redirect, and ends within the request's time-out.
+    /// redirect, and ends within the request's time-out. Where the destination
+    /// allows no more requests at once over HTTP/2, it waits for its turn first,
+    /// for as long again at the most: that is not the destination's time.
     ///
-    /// The answer's head decides: whoever says 2xx and then breaks off, or never
-    /// comes to an end, has still said it. Its body is only for the log.
+    /// The answer's status decides: whoever says 2xx and then writes headers that
+    /// nobody can read, breaks off, or never comes to an end, has still said it.
+    /// The body is only for the log.
     pub async fn send(&self, request: Request) -> Outcome {
-        let deadline = Instant::now() + request.timeout.min(LONGEST);
+        let timeout = request.timeout.min(LONGEST);
+        let Ok(_seat) = tokio::time::timeout(timeout, self.seats.enter()).await else {
+            let most = self.seats.known_limit().unwrap_or(u32::MAX);
+            let message = format!(
+                "not sent: no turn within {timeout:?}; the destination allows {most} at once over HTTP/2"
+            );
+            return failed(Cause::Queue, &message);
+        };
+        let deadline = Instant::now() + timeout;
         let (body, taken) = match self.first_byte {
             None => (Payload::new(request.body), None),
             Some(time) => {
@@ -93,36 +120,64 @@ impl Client {
         *message.method_mut() = Method::POST;
         *message.uri_mut() = self.url.clone();
         *message.headers_mut() = request.headers;
+        let connection = capture_connection(&mut message);
+        let answer = tokio::time::timeout_at(deadline, self.http.request(message));
         let answer = match taken {
-            None => tokio::time::timeout_at(deadline, self.http.request(message)).await,
-            Some((taken, time)) => {
-                let silence = silence(capture_connection(&mut message), taken, time);
-                let answer = tokio::time::timeout_at(deadline, self.http.request(message));
-                tokio::select! {
-                    biased;
-                    answer = answer => answer,
-                    cut = silence => return failed(Cause::Timeout, &cut.to_string()),
+            None => answer.await.map_err(|_| late(request.timeout)),
+            Some((taken, time)) => tokio::select! {
+                biased;
+                answer = answer => answer.map_err(|_| late(request.timeout)),
+                cut = silence(connection.clone(), taken, time) => {
+                    Err(failed(Cause::Timeout, &cut.to_string()))
                 }
-            }
+            },
         };
         let answer = match answer {
             Ok(Ok(answer)) => answer,
-            Ok(Err(error)) => return classify(&error),
-            Err(_) => {
-                return failed(Cause::Timeout, &format!("no answer within {:?}", request.timeout));
+            Ok(Err(error)) => return status_alone(&connection).unwrap_or_else(|| classify(&error)),
+            Err(late) => {
+                retire(&connection);
+                return status_alone(&connection).unwrap_or(late);
             }
         };
         let (head, mut body) = answer.into_parts();
+        if let Some(status) = head.extensions.get::<Status>() {
+            status.clear();
+        }
         let asked = head.headers.get(RETRY_AFTER);
         let retry_after_s = asked.and_then(|v| super::retry_after::parse(v, SystemTime::now()));
         let mut excerpt = BytesMut::new();
         if !body.is_end_stream() {
             let reading = read(&mut body, &mut excerpt, self.excerpt);
             // What came before the deadline is kept.
-            tokio::time::timeout_at(deadline, reading).await.ok();
+            if tokio::time::timeout_at(deadline, reading).await.is_err() {
+                retire(&connection);
+            }
         }
         Outcome::Answered { status: head.status.as_u16(), retry_after_s, excerpt: excerpt.freeze() }
     }
+}
+
+fn late(timeout: Duration) -> Outcome {
+    failed(Cause::Timeout, &format!("no answer within {timeout:?}"))
+}
+
+/// No further request goes down the connection: it may be dead, and over HTTP/2
+/// nothing else would end it. Requests that are under way on it go on.
+fn retire(connection: &CaptureConnection) {
+    if let Some(connected) = connection.connection_metadata().as_ref() {
+        connected.poison();
+    }
+}
+
+/// What the status line said, where no more of the answer could be read. Over
+/// HTTP/2 there is none: a malformed answer is an error of the protocol there
+/// (RFC 9113, 8.1.1).
+fn status_alone(connection: &CaptureConnection) -> Option<Outcome> {
+    let mut extras = Extensions::new();
+    connection.connection_metadata().as_ref()?.get_extras(&mut extras);
+    let status = extras.get::<Status>()?.get()?;
+    Some(Outcome::Answered { status, retry_after_s: None, excerpt: Bytes::new() })
 }
 
 /// Ends where no answer begins within the time after the request. Over HTTP/2

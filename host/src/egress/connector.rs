@@ -21,6 +21,7 @@ use tower_service::Service;
 use super::client::{DRAIN_BYTES, HEAD_BYTES};
 use super::guard::Guard;
 use super::resolver::{LookUp, Resolver};
+use super::seats::Seats;
 use super::stream::{Bounds, Stream};
 use super::tls::Tls;
 use super::{Options, Phases, Proxy, Reach, SetupError, Transport};
@@ -63,6 +64,7 @@ struct Settings {
     proxy: Option<Proxy>,
     phases: Phases,
     bounds: Bounds,
+    seats: Seats,
     connects: Counter,
 }
 
@@ -90,8 +92,14 @@ impl Connector {
             proxy: proxy.clone(),
             phases: *phases,
             bounds: Bounds { read, first_byte: phases.first_byte },
+            seats: Seats::default(),
             connects,
         })))
+    }
+
+    /// What its connections over HTTP/2 have room for.
+    pub(super) fn seats(&self) -> Seats {
+        self.0.seats.clone()
     }
 }
 
@@ -122,7 +130,7 @@ impl Settings {
         let time = self.phases.tls.unwrap_or(LONGEST);
         let done = tokio::time::timeout(time, handshake).await;
         let stream = done.map_err(|_| ConnectError::SlowTls(time))?;
-        Ok(Stream::tls(stream.map_err(ConnectError::Tls)?, self.bounds))
+        Ok(Stream::tls(stream.map_err(ConnectError::Tls)?, self.bounds, &self.seats))
     }
 
     /// TCP to the destination, or through the proxy.

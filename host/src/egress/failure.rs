@@ -43,6 +43,8 @@ fn cause(error: &legacy::Error, source: &(dyn Error + 'static)) -> Cause {
     }
     match source.downcast_ref::<hyper::Error>() {
         Some(own) if own.is_user() => Cause::Request,
+        // A ping over HTTP/2 that was not answered.
+        Some(own) if own.is_timeout() => Cause::Timeout,
         _ if error.is_connect() => Cause::Connect,
         _ => Cause::Protocol,
     }

@@ -74,6 +74,9 @@ impl Fetcher {
             .pool_idle_timeout(IDLE)
             .pool_max_idle_per_host(options.in_flight)
             .http1_max_buf_size(HEAD_BYTES)
+            .http1_allow_spaces_after_header_name_in_responses(true)
+            .http1_allow_obsolete_multiline_headers_in_responses(true)
+            .http1_ignore_invalid_headers_in_responses(true)
             .build(connector);
         Ok(Self { http, most })
     }

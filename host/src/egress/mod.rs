@@ -5,11 +5,14 @@ mod client;
 mod connector;
 mod failure;
 mod fetch;
+mod frames;
 mod guard;
 mod proxy;
 mod reach;
 mod resolver;
 mod retry_after;
+mod seats;
+mod status_line;
 mod stream;
 mod tls;
 
@@ -26,9 +29,11 @@ use http::Uri;
 pub use addresses::Reach;
 pub use client::{Client, Request};
 pub use fetch::{Fetch, FetchError, Fetched, Fetcher};
+pub use frames::Frames;
 pub use proxy::Proxy;
 pub use reach::{ReachError, Reached};
 pub use resolver::{Resolver, Resolving, SystemResolver};
+pub use status_line::StatusLine;
 pub use tls::{Identity, TlsOptions, TlsVersion};
 
 /// What one destination's client needs to know.

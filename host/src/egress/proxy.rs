@@ -47,7 +47,7 @@ impl Proxy {
         let broken = |error: std::io::Error| ConnectError::Proxy(error.to_string());
         stream.write_all(&request).await.map_err(broken)?;
         let head = head(stream).await.map_err(broken)?;
-        let line = head.split(|byte| *byte == b'\r').next().unwrap_or_default();
+        let line = head.split(|byte| matches!(byte, b'\r' | b'\n')).next().unwrap_or_default();
         match status(line) {
             Some(200..=299) => Ok(()),
             Some(code) => Err(ConnectError::Proxy(format!("it answered {code}"))),
@@ -59,7 +59,7 @@ impl Proxy {
 /// Byte by byte: what comes after it belongs to the destination.
 async fn head(stream: &mut TcpStream) -> std::io::Result<Vec<u8>> {
     let mut head = Vec::with_capacity(256);
-    while !head.ends_with(b"\r\n\r\n") {
+    while !head.ends_with(b"\r\n\r\n") && !head.ends_with(b"\n\n") {
         if head.len() >= ANSWER_BYTES {
             return Err(std::io::Error::other("its answer has no end"));
         }

@@ -12,6 +12,13 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
 use tokio_rustls::client::TlsStream;
 
+use super::frames::Frames;
+use super::seats::Seats;
+use super::status_line::StatusLine;
+
+/// What every request begins with.
+const METHOD: &[u8] = b"POST ";
+
 /// What a stream is bounded by, HTTP/1.1 only: over HTTP/2 answers overlap.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bounds {
@@ -39,6 +46,13 @@ pub(super) struct Stream {
     /// Armed by a write, disarmed by a read.
     silence: Option<Pin<Box<Sleep>>>,
     waiting: bool,
+    watch: Watch,
+}
+
+/// What is looked for in what comes in.
+enum Watch {
+    Http1(StatusLine),
+    Http2(Frames, Seats),
 }
 
 enum Inner {
@@ -48,17 +62,22 @@ enum Inner {
 
 impl Stream {
     pub(super) fn plain(stream: TcpStream, bounds: Bounds) -> Self {
-        Self::new(Inner::Plain(stream), bounds)
+        Self::new(Inner::Plain(stream), bounds, Watch::Http1(StatusLine::default()))
     }
 
-    pub(super) fn tls(stream: TlsStream<TcpStream>, bounds: Bounds) -> Self {
+    /// Where HTTP/2 is spoken, what the other side allows is told to `seats`.
+    pub(super) fn tls(stream: TlsStream<TcpStream>, bounds: Bounds, seats: &Seats) -> Self {
         let h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-        let none = Bounds { read: usize::MAX, first_byte: None };
-        Self::new(Inner::Tls(Box::new(stream)), if h2 { none } else { bounds })
+        let inner = Inner::Tls(Box::new(stream));
+        if h2 {
+            let none = Bounds { read: usize::MAX, first_byte: None };
+            return Self::new(inner, none, Watch::Http2(Frames::default(), seats.clone()));
+        }
+        Self::new(inner, bounds, Watch::Http1(StatusLine::default()))
     }
 
-    fn new(inner: Inner, bounds: Bounds) -> Self {
-        Self { inner, bounds, read: 0, silence: None, waiting: false }
+    fn new(inner: Inner, bounds: Bounds, watch: Watch) -> Self {
+        Self { inner, bounds, read: 0, silence: None, waiting: false, watch }
     }
 
     pub(super) fn is_encrypted(&self) -> bool {
@@ -73,8 +92,14 @@ impl Stream {
         }
     }
 
-    fn wrote(&mut self, cx: &mut Context<'_>) {
+    fn wrote(&mut self, cx: &mut Context<'_>, begins: &[u8]) {
         self.read = 0;
+        if let Watch::Http1(line) = &mut self.watch
+            && line.is_done()
+            && begins.starts_with(METHOD)
+        {
+            line.begin();
+        }
         let Some(time) = self.bounds.first_byte else { return };
         self.waiting = true;
         let until = Instant::now() + time;
@@ -102,7 +127,16 @@ impl AsyncRead for Stream {
         let before = buf.filled().len();
         if let Poll::Ready(result) = this.poll_inner(cx, buf) {
             this.waiting = false;
-            this.read = this.read.saturating_add(buf.filled().len() - before);
+            let came = buf.filled().get(before..).unwrap_or_default();
+            this.read = this.read.saturating_add(came.len());
+            match &mut this.watch {
+                Watch::Http1(line) => line.read(came),
+                Watch::Http2(frames, seats) => {
+                    if let Some(limit) = frames.read(came) {
+                        seats.limit(limit);
+                    }
+                }
+            }
             if this.read > this.bounds.read {
                 return Poll::Ready(Err(io::Error::other(Cut::Talkative(this.bounds.read))));
             }
@@ -125,7 +159,7 @@ impl AsyncWrite for Stream {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        this.wrote(cx);
+        this.wrote(cx, buf);
         match &mut this.inner {
             Inner::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
             Inner::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
@@ -138,7 +172,7 @@ impl AsyncWrite for Stream {
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        this.wrote(cx);
+        this.wrote(cx, bufs.iter().find(|buf| !buf.is_empty()).map_or(&[], |buf| buf));
         match &mut this.inner {
             Inner::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
             Inner::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
@@ -169,11 +203,9 @@ impl AsyncWrite for Stream {
 
 impl Connection for Stream {
     fn connected(&self) -> Connected {
-        match &self.inner {
-            Inner::Tls(stream) if stream.get_ref().1.alpn_protocol() == Some(b"h2") => {
-                Connected::new().negotiated_h2()
-            }
-            _ => Connected::new(),
+        match &self.watch {
+            Watch::Http1(line) => Connected::new().extra(line.found()),
+            Watch::Http2(..) => Connected::new().negotiated_h2(),
         }
     }
 }

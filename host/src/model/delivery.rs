@@ -125,10 +125,12 @@ pub enum Cause {
     Credentials,
     /// A file could not be written.
     Write,
+    /// It waited in vain for its turn among our own requests: nothing was sent.
+    Queue,
 }
 
 impl Cause {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Dns,
         Self::Refused,
         Self::Connect,
@@ -138,6 +140,7 @@ impl Cause {
         Self::Request,
         Self::Credentials,
         Self::Write,
+        Self::Queue,
     ];
 
     /// As the API, the commands and the metrics write it.
@@ -152,6 +155,7 @@ impl Cause {
             Self::Request => "request",
             Self::Credentials => "credentials",
             Self::Write => "write",
+            Self::Queue => "queue",
         }
     }
 }
@@ -178,6 +182,12 @@ pub enum Outcome {
 impl Outcome {
     pub fn is_success(&self) -> bool {
         matches!(self, Self::Answered { status: 200..=299, .. } | Self::Taken)
+    }
+
+    /// Whether nothing was sent for reasons that are neither the event's nor the
+    /// destination's answer: the delivery keeps its attempts.
+    pub fn is_no_attempt(&self) -> bool {
+        matches!(self, Self::Failed { cause: Cause::Credentials | Cause::Queue, .. })
     }
 }
 

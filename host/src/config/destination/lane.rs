@@ -104,7 +104,7 @@ fn batch(s: &Section<'_, '_>) -> BatchConfig {
 }
 
 fn breaker(s: &Section<'_, '_>) -> Option<BreakerConfig> {
-    let doc = "It opens where at least so many of the attempts failed: no answer, 408, 5xx or 3xx. Another 4xx is no failure of the destination.";
+    let doc = "It opens where at least so many of the attempts failed: no answer, 401, 408, 5xx or 3xx. Another 4xx is no failure of the destination. Credentials that don't work (no token, no key that counts) open it at once.";
     let failures = s.key("failures", PERCENT, doc).range("1%", "100%").default("80%");
     let doc = "And there were at least so many of them; 0: it never opens.";
     let attempts = s.key("attempts", whole(), doc).range("0", "100000").default("20");

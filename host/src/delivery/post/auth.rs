@@ -3,11 +3,11 @@ use std::time::Duration;
 
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
+use tokio::time::Instant;
 
 use super::Unmade;
 use super::tokens::Tokens;
 use crate::egress::{Egress, SetupError, Transport};
-use crate::model::Cause;
 use crate::signing::{Aws, Grant};
 
 /// How a destination knows us, beside the signature.
@@ -90,19 +90,43 @@ impl Authorizer {
             Self::Tokens(tokens) => match tokio::time::timeout(timeout, tokens.get()).await {
                 Ok(Ok(token)) => drop(headers.insert(AUTHORIZATION, token)),
                 Ok(Err(error)) => return Err(Unmade::credentials(error.to_string())),
-                Err(_) => {
-                    let message = format!("no token within {timeout:?}");
-                    return Err(Unmade { cause: Cause::Timeout, message });
-                }
+                Err(_) => return Err(Unmade::credentials(format!("no token within {timeout:?}"))),
             },
         }
         Ok(())
     }
 
-    /// The destination answered 401 to this.
-    pub(super) fn refused(&self, sent: Option<&HeaderValue>) {
-        if let (Self::Tokens(tokens), Some(sent)) = (self, sent) {
-            tokens.drop_if(sent);
+    /// When there may be a token again, where there is none.
+    pub(super) fn rests_until(&self) -> Option<Instant> {
+        match self {
+            Self::Tokens(tokens) => tokens.rests_until(),
+            _ => None,
+        }
+    }
+
+    /// Whether credentials that the destination refuses can be had anew.
+    pub(super) fn can_renew(&self) -> bool {
+        matches!(self, Self::Tokens(_))
+    }
+
+    /// Another token, within the time, for one that the destination answered 401 to.
+    /// None where there is no other to be had now.
+    ///
+    /// # Errors
+    /// The server gives none.
+    pub(super) async fn renew(
+        &self,
+        refused: &HeaderValue,
+        timeout: Duration,
+    ) -> Result<Option<HeaderValue>, Unmade> {
+        let Self::Tokens(tokens) = self else { return Ok(None) };
+        if !tokens.drop_if(refused) {
+            return Ok(None);
+        }
+        match tokio::time::timeout(timeout, tokens.get()).await {
+            Ok(Ok(token)) => Ok(Some(token).filter(|token| token != refused)),
+            Ok(Err(error)) => Err(Unmade::credentials(error.to_string())),
+            Err(_) => Err(Unmade::credentials(format!("no new token within {timeout:?}"))),
         }
     }
 }

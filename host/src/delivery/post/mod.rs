@@ -162,11 +162,20 @@ impl Post {
         let body = delivery.body();
         let request = (&self.url, &mut headers, &body[..]);
         self.authorizer.apply(request, at_ms / 1_000, self.timeout).await?;
-        let sent = headers.get(AUTHORIZATION).cloned();
-        let timeout = self.timeout.saturating_sub(began.elapsed());
-        let outcome = self.client.send(Request { headers, body: body.clone(), timeout }).await;
-        if matches!(outcome, Outcome::Answered { status: 401, .. }) {
-            self.authorizer.refused(sent.as_ref());
+        // Only where it may be sent twice.
+        let again = self.authorizer.can_renew().then(|| headers.clone());
+        let left = || self.timeout.saturating_sub(began.elapsed());
+        let sent = Request { headers, body: body.clone(), timeout: left() };
+        let outcome = self.client.send(sent).await;
+        let (Outcome::Answered { status: 401, .. }, Some(mut headers)) = (&outcome, again) else {
+            return Ok(outcome);
+        };
+        // A token may be revoked before its end: that is no answer to the event.
+        let Some(refused) = headers.get(AUTHORIZATION).cloned() else { return Ok(outcome) };
+        if let Some(token) = self.authorizer.renew(&refused, left()).await? {
+            headers.insert(AUTHORIZATION, token);
+            let sent = Request { headers, body: body.clone(), timeout: left() };
+            return Ok(self.client.send(sent).await);
         }
         Ok(outcome)
     }
@@ -178,6 +187,10 @@ impl Kind for Post {
             let posted = self.post(delivery, at_ms).await;
             posted.unwrap_or_else(|Unmade { cause, message }| Outcome::Failed { cause, message })
         })
+    }
+
+    fn rests_until(&self) -> Option<Instant> {
+        self.authorizer.rests_until()
     }
 
     fn server(&self) -> Option<&Server> {

@@ -19,6 +19,14 @@ use crate::signing::{Token, token_refusal};
 const TIMEOUT: Duration = Duration::from_secs(20);
 /// Longer answers are none.
 const ANSWER_BYTES: usize = 64 * 1024;
+/// The pause after the server gave no token, where it asks for none; it doubles.
+const FIRST_REST: Duration = Duration::from_secs(1);
+/// The longest of those.
+const LAST_REST: Duration = Duration::from_secs(300);
+/// However long a `retry-after` of the server asks.
+const LONGEST_REST: Duration = Duration::from_secs(3_600);
+/// A destination that refuses every token costs the server one in so long.
+const REFUSED_REST: Duration = Duration::from_secs(30);
 /// A token is renewed in the last tenth of its time, and not earlier than this before its end.
 const EARLIEST: Duration = Duration::from_secs(60);
 
@@ -42,6 +50,17 @@ struct State {
     held: Option<Held>,
     /// A fetch under way, or one that has ended.
     fetch: Option<(tokio::task::AbortHandle, Answer)>,
+    /// The server gave none: it is not asked before the end.
+    rest: Option<Rest>,
+    /// When a token was last dropped because the destination refused it.
+    refused: Option<Instant>,
+}
+
+struct Rest {
+    until: Instant,
+    why: Arc<str>,
+    /// The next one, where the server asks for none.
+    next: Duration,
 }
 
 struct Held {
@@ -97,22 +116,40 @@ impl Tokens {
             match held.map(|held| (held.authorization.clone(), held.renew)) {
                 Some((authorization, renew)) if now < renew => return Ok(authorization),
                 Some((authorization, _)) => {
-                    // It runs in its task, whoever waits.
-                    drop(self.join(&mut state));
+                    if state.rest.as_ref().is_none_or(|rest| rest.until <= now) {
+                        // It runs in its task, whoever waits.
+                        drop(self.join(&mut state));
+                    }
                     return Ok(authorization);
                 }
-                None => self.join(&mut state),
+                None => match state.rest.as_ref().filter(|rest| now < rest.until) {
+                    Some(rest) => return Err(rest.why.clone()),
+                    None => self.join(&mut state),
+                },
             }
         };
         answer.await
     }
 
-    /// The destination no longer takes this token.
-    pub(super) fn drop_if(&self, refused: &HeaderValue) {
+    /// Until when the server is not asked, where it gave no token.
+    pub(super) fn rests_until(&self) -> Option<Instant> {
+        let state = self.0.state.lock();
+        state.rest.as_ref().map(|rest| rest.until).filter(|_| state.held.is_none())
+    }
+
+    /// The destination does not take this token: whether to ask for another one.
+    /// Not where one was dropped a moment ago and this one is refused as well.
+    pub(super) fn drop_if(&self, refused: &HeaderValue) -> bool {
         let mut state = self.0.state.lock();
         if state.held.as_ref().is_some_and(|held| held.authorization == *refused) {
+            let now = Instant::now();
+            if state.refused.is_some_and(|at| now < at + REFUSED_REST) {
+                return false;
+            }
+            state.refused = Some(now);
             state.held = None;
         }
+        true
     }
 
     /// The fetch under way, or a new one. In a task, so that it ends whoever stops waiting.
@@ -139,10 +176,12 @@ impl Parts {
         let began = Instant::now();
         let (headers, body) = (self.headers.clone(), self.form.clone());
         let outcome = self.client.send(Request { headers, body, timeout: TIMEOUT }).await;
+        let mut asked = None;
         let token = match outcome {
-            Outcome::Answered { status: 200, excerpt, .. } => Token::read(&excerpt)
+            Outcome::Answered { status: 200..=299, excerpt, .. } => Token::read(&excerpt)
                 .map_err(|error| format!("no token from the authorization server: {error}")),
-            Outcome::Answered { status, excerpt, .. } => {
+            Outcome::Answered { status, excerpt, retry_after_s } => {
+                asked = retry_after_s.map(Duration::from_secs);
                 let code = token_refusal(&excerpt).map(|code| format!(" ({code})"));
                 let code = code.unwrap_or_default();
                 Err(format!("no token: the authorization server answered {status}{code}"))
@@ -152,12 +191,30 @@ impl Parts {
             }
             Outcome::Taken => Err("no token: the answer had no status".to_owned()),
         };
-        let token = token.map_err(Arc::from)?;
+        let mut state = self.state.lock();
+        let token = match token {
+            Ok(token) => token,
+            Err(why) => {
+                let why: Arc<str> = why.into();
+                let before = state.rest.take();
+                state.rest = Some(Rest::after(before, asked, why.clone()));
+                return Err(why);
+            }
+        };
         let end = began + token.lasts;
         let renew = end - (token.lasts / 10).min(EARLIEST);
         let authorization = token.authorization;
-        self.state.lock().held = Some(Held { authorization: authorization.clone(), renew, end });
+        state.held = Some(Held { authorization: authorization.clone(), renew, end });
+        state.rest = None;
         Ok(authorization)
+    }
+}
+
+impl Rest {
+    fn after(before: Option<Self>, asked: Option<Duration>, why: Arc<str>) -> Self {
+        let own = before.map_or(FIRST_REST, |before| before.next);
+        let wait = own.max(asked.unwrap_or_default().min(LONGEST_REST));
+        Self { until: Instant::now() + wait, why, next: (own * 2).min(LAST_REST) }
     }
 }
 
@@ -222,16 +279,44 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn all_who_wait_hear_of_the_same_failure_and_the_next_asks_again() {
+    async fn all_who_wait_hear_of_the_same_failure_and_nobody_asks_before_the_rest_is_over() {
         let server = Receiver::start(|seen| match seen.number {
-            0 => Reply::After(Duration::from_millis(20), Box::new(answer(503, "", ""))),
+            0 => {
+                let refusal = answer(503, "retry-after: 40\r\n", "");
+                Reply::After(Duration::from_millis(20), Box::new(refusal))
+            }
+            1 => Reply::Close(Vec::new()),
             number => token(number),
         })
         .await;
         let tokens = tokens(&server);
         let all = futures_util::future::join_all((0..20).map(|_| tokens.get())).await;
         assert!(all.iter().all(|got| got.as_ref().is_err_and(|why| why.contains("503"))));
-        assert_eq!(server.seen().len(), 1);
-        assert_eq!(tokens.get().await.expect("a token"), "Bearer t1");
+        forward(Duration::from_secs(35)).await;
+        assert!(tokens.get().await.is_err_and(|why| why.contains("503")));
+        assert_eq!(server.seen().len(), 1, "as it asked");
+        forward(Duration::from_secs(6)).await;
+        assert!(tokens.get().await.is_err_and(|why| why.contains("not reached")));
+        let rests = tokens.rests_until().expect("it rests");
+        assert!(rests > Instant::now() && rests <= Instant::now() + Duration::from_secs(2));
+        forward(Duration::from_secs(3)).await;
+        assert_eq!(tokens.get().await.expect("a token"), "Bearer t2");
+        assert_eq!(tokens.rests_until(), None);
+    }
+
+    #[tokio::test]
+    async fn a_destination_that_refuses_every_token_costs_the_server_few() {
+        let server = Receiver::start(|seen| token(seen.number)).await;
+        let tokens = tokens(&server);
+        for _ in 0..50 {
+            let token = tokens.get().await.expect("a token");
+            tokens.drop_if(&token);
+        }
+        assert_eq!(server.seen().len(), 2);
+        forward(REFUSED_REST + Duration::from_secs(1)).await;
+        let token = tokens.get().await.expect("a token");
+        assert!(tokens.drop_if(&token));
+        assert_eq!(tokens.get().await.expect("a token"), "Bearer t2");
+        assert!(tokens.drop_if(&token), "somebody has another one by now");
     }
 }

@@ -203,21 +203,25 @@ async fn no_plugin_touches_a_signature_or_a_secret_header() {
 }
 
 #[tokio::test]
-async fn without_a_key_that_counts_nothing_is_sent_and_it_is_tried_again() {
+async fn without_a_key_that_counts_nothing_is_sent_and_no_attempt_is_used_up() {
     let receiver = Receiver::start(|_| status(200)).await;
     let key = Credential { until_s: START_MS / 1_000, ..Credential::from(Secret::new([1; 32])) };
     let sign = Some(Sign::standard([key]));
     let mut options = posting(to(&receiver), |post| post.sign = sign);
-    options.policy.attempts = 2;
-    let bench = Bench::start(one(options));
-    bench.store.add(deliveries(0..1, "a"));
-    bench.store.until(|rows| rows.count("a", DeliveryState::Dead) == 1).await;
+    options.policy.attempts = 1;
+    let bench = Bench::start(one(options.clone()));
+    bench.store.add(deliveries(0..10, "a"));
+    eventually(|| {
+        let last = bench.handle.status().remove(0).last;
+        matches!(last.map(|last| last.outcome), Some(Outcome::Failed { message, .. })
+            if message.contains("no signing key counts"))
+    })
+    .await;
     assert_eq!(receiver.connections(), 0);
-    bench.store.read(|rows| {
-        let row = rows.of("a").next().expect("a row");
-        assert_eq!(row.attempts.len(), 2);
-        assert!(row.cause.as_deref().is_some_and(|cause| cause.contains("no signing key counts")));
-    });
+    let options = posting(options, |post| post.sign = Some(secret()));
+    bench.handle.reconfigure(one(options)).expect("good settings");
+    bench.all_delivered("a").await;
+    bench.store.read(|rows| assert!(rows.of("a").all(|row| row.attempts.len() == 1)));
 }
 
 #[tokio::test]

@@ -6,7 +6,8 @@ use proptest::prelude::*;
 use tokio::time::Instant;
 
 use super::*;
-use crate::delivery::health::{Care, Change, Health, Sign, State as Position};
+use crate::delivery::health::{Care, Change, Health, State as Position};
+use crate::delivery::signs::Sign;
 use crate::delivery::{Breaker, State};
 use crate::egress::receiver::{Receiver, Reply, answer, status};
 use crate::model::{Cause, DeliveryState, Outcome};
@@ -31,13 +32,13 @@ fn attempts(health: &mut Health, count: usize, sign: Sign, now: Instant) -> Opti
 #[test]
 fn only_what_tells_of_the_destination_is_a_sign() {
     let answered = |status, retry_after_s| {
-        Sign::of(&Outcome::Answered { status, retry_after_s, excerpt: Bytes::new() })
+        Sign::of(&Outcome::Answered { status, retry_after_s, excerpt: Bytes::new() }, None)
     };
-    let failed = |cause| Sign::of(&Outcome::Failed { cause, message: String::new() });
-    for status in [200, 204, 400, 401, 404, 410, 422] {
+    let failed = |cause| Sign::of(&Outcome::Failed { cause, message: String::new() }, None);
+    for status in [200, 204, 400, 403, 404, 410, 422] {
         assert_eq!(answered(status, None), Sign::Well, "{status}");
     }
-    for status in [301, 500, 503] {
+    for status in [301, 401, 500, 503] {
         assert_eq!(answered(status, None), Sign::Ill, "{status}");
     }
     let pause = Some(30 * SECOND);
@@ -48,6 +49,53 @@ fn only_what_tells_of_the_destination_is_a_sign() {
     assert_eq!(failed(Cause::Timeout), Sign::Late);
     assert_eq!(failed(Cause::Request), Sign::Nothing);
     assert_eq!(failed(Cause::Connect), Sign::Ill);
+    assert_eq!(failed(Cause::Credentials), Sign::Locked { rest: None });
+    assert_eq!(failed(Cause::Queue), Sign::Crowded);
+}
+
+#[test]
+fn the_first_attempt_without_credentials_ends_them_all_for_a_while() {
+    let start = Instant::now();
+    let rest = Some(start + 30 * SECOND);
+    let mut health = Health::new(care(8));
+    let early: Vec<_> = (0..8).map(|_| health.began()).collect();
+    let locked = Sign::Locked { rest };
+    assert_eq!(health.ended(early[0], locked, start), Some(opened(30, (1, 1))), "as it asks");
+    for ticket in &early[1..] {
+        assert_eq!(health.ended(*ticket, locked, start), None, "they began before");
+    }
+    assert!(health.is_locked() && health.is_open());
+    let mut now = start;
+    for wait in [20, 40] {
+        now += 60 * SECOND;
+        assert_eq!(health.open_until(now), None);
+        let change = attempts(&mut health, 1, Sign::Locked { rest: None }, now);
+        assert_eq!(change, Some(opened(wait, (1, 1))));
+    }
+    assert_eq!(health.open_until(now + 60 * SECOND), None);
+    assert_eq!(attempts(&mut health, 3, Sign::Well, now), Some(Change::Closed));
+    assert!(!health.is_locked());
+    let never = Instant::now() + 1_000_000 * SECOND;
+    let change = attempts(&mut health, 1, Sign::Locked { rest: Some(never) }, now);
+    assert_eq!(change, Some(opened(3_600, (1, 1))), "no wait is without end");
+
+    let mut health = Health::new(Care { breaker: None, adaptive: false, in_flight: 8 });
+    for pause in [1, 2, 4] {
+        assert_eq!(attempts(&mut health, 5, Sign::Locked { rest: None }, now), None);
+        assert_eq!(health.paused_until(), Some(now + pause * SECOND));
+        now += 60 * SECOND;
+    }
+    attempts(&mut health, 1, Sign::Well, now);
+    attempts(&mut health, 1, locked, now);
+    assert_eq!(health.paused_until(), Some(now + SECOND), "it was well in between");
+}
+
+#[test]
+fn a_crowd_of_our_own_only_makes_fewer_at_once() {
+    let mut health = Health::new(care(8));
+    let now = Instant::now();
+    assert_eq!(attempts(&mut health, 100, Sign::Crowded, now), None);
+    assert_eq!((health.limit(), health.paused_until()), (1, None));
 }
 
 #[test]

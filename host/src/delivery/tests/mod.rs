@@ -93,6 +93,16 @@ fn posting(
     options
 }
 
+/// Waits for what no event tells.
+async fn eventually(mut done: impl FnMut() -> bool) {
+    let waiting = async {
+        while !done() {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), waiting).await.expect("it comes to pass");
+}
+
 type Destinations = HashMap<Name, DestinationOptions>;
 
 fn one(options: DestinationOptions) -> Destinations {

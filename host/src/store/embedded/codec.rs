@@ -159,7 +159,7 @@ pub(super) fn payload(input: &Bytes) -> Result<Payload, Malformed> {
 }
 
 /// By their places, which must stay: a new one comes last.
-const CAUSES: [Cause; 9] = Cause::ALL;
+const CAUSES: [Cause; 10] = Cause::ALL;
 
 /// In the place of a cause.
 const TAKEN: u8 = 255;

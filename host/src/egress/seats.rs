@@ -1,0 +1,144 @@
+//! A counting semaphore whose size changes: how many requests may be under way over HTTP/2 at once.
+//!
+//! The other side says so (SETTINGS_MAX_CONCURRENT_STREAMS). Above it requests wait here, where their
+//! time-outs have not begun: the receiver answers for what it has, not for our queue.
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+
+/// One for each client. Without a limit until one is set.
+#[derive(Clone, Default)]
+pub(super) struct Seats(Arc<Mutex<State>>);
+
+#[derive(Default)]
+struct State {
+    /// None: as many as there are.
+    limit: Option<u32>,
+    taken: u32,
+    /// In the order in which they came.
+    waiting: VecDeque<oneshot::Sender<Seat>>,
+}
+
+impl State {
+    fn is_full(&self) -> bool {
+        self.limit.is_some_and(|limit| self.taken >= limit)
+    }
+}
+
+/// A place among the requests under way, given on when dropped.
+pub(super) struct Seat(Option<Seats>);
+
+impl Seats {
+    /// Waits for its turn. May be dropped at any point.
+    pub(super) async fn enter(&self) -> Seat {
+        let turn = {
+            let mut state = self.0.lock();
+            if !state.is_full() {
+                state.taken = state.taken.saturating_add(1);
+                return Seat(Some(self.clone()));
+            }
+            // Those who gave up are let go with the next one who comes.
+            state.waiting.retain(|waiting| !waiting.is_closed());
+            let (sender, turn) = oneshot::channel();
+            state.waiting.push_back(sender);
+            turn
+        };
+        // A sender that is dropped without a seat belongs to a client that is gone.
+        turn.await.unwrap_or(Seat(None))
+    }
+
+    /// The limit that the other side announces. One request always may: whoever
+    /// takes none is asked, and answers for it.
+    pub(super) fn limit(&self, limit: u32) {
+        self.0.lock().limit = Some(limit.max(1));
+        self.seat_those_who_wait();
+    }
+
+    /// The limit, as far as it is known.
+    pub(super) fn known_limit(&self) -> Option<u32> {
+        self.0.lock().limit
+    }
+
+    fn seat_those_who_wait(&self) {
+        loop {
+            let next = {
+                let mut state = self.0.lock();
+                if state.is_full() {
+                    return;
+                }
+                let Some(next) = state.waiting.pop_front() else { return };
+                state.taken = state.taken.saturating_add(1);
+                next
+            };
+            if let Err(mut refused) = next.send(Seat(Some(self.clone()))) {
+                // Who was next has given up. Not by the seat's own end, which would come here again.
+                refused.0 = None;
+                let mut state = self.0.lock();
+                state.taken = state.taken.saturating_sub(1);
+            }
+        }
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let Some(seats) = self.0.take() else { return };
+        {
+            let mut state = seats.0.lock();
+            state.taken = state.taken.saturating_sub(1);
+        }
+        seats.seat_those_who_wait();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn those_above_the_limit_wait_in_their_order() {
+        let seats = Seats::default();
+        let mut inside: Vec<Seat> = Vec::new();
+        for _ in 0..3 {
+            inside.push(seats.enter().now_or_never().expect("no limit yet"));
+        }
+        seats.limit(2);
+        let [mut first, mut second] = [Box::pin(seats.enter()), Box::pin(seats.enter())];
+        let mut wait =
+            || first.as_mut().now_or_never().is_none() && second.as_mut().now_or_never().is_none();
+        assert!(wait());
+        inside.pop();
+        assert!(wait(), "still as many as the limit");
+        inside.pop();
+        let first = first.await;
+        assert!(second.as_mut().now_or_never().is_none());
+        drop(first);
+        second.await;
+    }
+
+    #[tokio::test]
+    async fn a_seat_that_nobody_takes_goes_on() {
+        let seats = Seats::default();
+        seats.limit(1);
+        let inside = seats.enter().await;
+        let mut gone = Box::pin(seats.enter());
+        let mut next = Box::pin(seats.enter());
+        assert!(gone.as_mut().now_or_never().is_none() && next.as_mut().now_or_never().is_none());
+        drop(inside);
+        // It was given the seat and never looked.
+        drop(gone);
+        let seat = next.await;
+        let mut more = [Box::pin(seats.enter()), Box::pin(seats.enter())];
+        assert!(more.iter_mut().all(|one| one.as_mut().now_or_never().is_none()));
+        seats.limit(u32::MAX);
+        for one in more {
+            one.await;
+        }
+        drop(seat);
+        assert_eq!(seats.0.lock().taken, 0);
+    }
+}
