@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-pub use text::{Shape, body, kind};
+pub use text::{ROUTING_KEY, Shape, body, kind};
 
 /// What there are alerts about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -3,7 +3,6 @@ use serde_json::{Value, json};
 
 use super::{Change, Rule, State};
 use crate::clock::moment;
-use crate::signing::Secret;
 
 /// Who reads it.
 #[derive(Debug, Clone)]
@@ -12,9 +11,13 @@ pub enum Shape {
     Standard,
     /// An incoming webhook of Slack.
     Slack,
-    /// PagerDuty's Events API v2; the key of the service's integration.
-    PagerDuty { routing_key: Secret },
+    /// PagerDuty's Events API v2; with [`ROUTING_KEY`] where the key is to stand.
+    PagerDuty,
 }
+
+/// Stands in bodies for PagerDuty where the key of the service's integration
+/// belongs. Events can be read by many: the key is filled in when it is sent.
+pub const ROUTING_KEY: &str = "{routing_key}";
 
 /// The event's kind: `alert.firing` or `alert.resolved`.
 pub fn kind(change: &Change) -> &'static str {
@@ -29,7 +32,7 @@ pub fn body(change: &Change, shape: &Shape) -> String {
     match shape {
         Shape::Standard => standard(change),
         Shape::Slack => slack(change),
-        Shape::PagerDuty { routing_key } => pager_duty(change, routing_key),
+        Shape::PagerDuty => pager_duty(change),
     }
     .to_string()
 }
@@ -69,8 +72,7 @@ fn slack(change: &Change) -> Value {
 }
 
 /// developer.pagerduty.com/docs/send-alert-event: the same `dedup_key` resolves it.
-fn pager_duty(change: &Change, routing_key: &Secret) -> Value {
-    let key = String::from_utf8_lossy(routing_key.expose()).into_owned();
+fn pager_duty(change: &Change) -> Value {
     let (action, severity) = match (change.state, change.rule.is_urgent()) {
         (State::Resolved, _) => ("resolve", "info"),
         (State::Firing, true) => ("trigger", "critical"),
@@ -80,7 +82,7 @@ fn pager_duty(change: &Change, routing_key: &Secret) -> Value {
     let summary: String =
         format!("{}: {}", change.key(), change.what).chars().take(1_024).collect();
     json!({
-        "routing_key": key,
+        "routing_key": ROUTING_KEY,
         "event_action": action,
         "dedup_key": format!("hookwright/{}", change.key()),
         "payload": {

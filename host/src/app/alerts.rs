@@ -11,7 +11,7 @@ use super::Parts;
 use crate::alerts::{self, Change, Rule, Shape, Sign, Watch};
 use crate::clock::{Clock, millis};
 use crate::config::{AlertsConfig, Config, OWN_SOURCES};
-use crate::delivery::State;
+use crate::delivery::{Fill, State};
 use crate::model::Name;
 use crate::routing::{FirstWaits, Pipeline, Pipelines};
 use crate::server;
@@ -26,10 +26,7 @@ const DEAD_MS: u64 = 600_000;
 fn channels(config: &AlertsConfig) -> Vec<(Name, Shape, Vec<Name>)> {
     let [standard, slack, pagerduty] = OWN_SOURCES.map(|name| name.parse::<Name>().ok());
     let pager = config.pagerduty.as_ref();
-    let pager = pager.map(|pager| {
-        let shape = Shape::PagerDuty { routing_key: pager.routing_key.clone() };
-        (pagerduty, shape, pager.destinations.clone())
-    });
+    let pager = pager.map(|pager| (pagerduty, Shape::PagerDuty, pager.destinations.clone()));
     let all = [
         Some((standard, Shape::Standard, config.destinations.clone())),
         Some((slack, Shape::Slack, config.slack.clone())),
@@ -43,6 +40,17 @@ fn channels(config: &AlertsConfig) -> Vec<(Name, Shape, Vec<Name>)> {
 pub(super) fn pipelines(config: &Config, waits: &Arc<FirstWaits>) -> Pipelines {
     let own = channels(&config.alerts).into_iter();
     own.map(|(name, _, to)| (name, Pipeline::new(Vec::new(), to, waits.clone()))).collect()
+}
+
+/// What deliveries to this destination hold that alerts as they are kept do not.
+pub(super) fn fill(config: &Config, destination: &Name) -> Option<Fill> {
+    let pager = config.alerts.pagerduty.as_ref()?;
+    let source = OWN_SOURCES[2].parse::<Name>().ok()?;
+    pager.destinations.contains(destination).then(|| Fill {
+        source,
+        place: alerts::ROUTING_KEY,
+        secret: pager.routing_key.clone(),
+    })
 }
 
 /// Starts the look-out; it sees new settings at its next look.

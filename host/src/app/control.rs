@@ -69,9 +69,7 @@ impl Control for Parts {
                 ToConfig::File(file) => return Some(format!("file:{}", file.path.display())),
                 ToConfig::Stdout => return Some("stdout".to_owned()),
             };
-            // The query may be a secret.
-            let authority = uri.authority()?;
-            Some(format!("{}://{authority}{}", uri.scheme_str()?, uri.path()))
+            Some(crate::egress::shown(uri))
         };
         let status = self.delivery.status().into_iter().map(|status| DestinationStatus {
             url: url(&status.destination).unwrap_or_default(),

@@ -190,7 +190,10 @@ pub(super) fn delivery(
 pub(super) fn destinations(config: &Config) -> anyhow::Result<HashMap<Name, DestinationOptions>> {
     let each = config.destinations.iter();
     each.map(|(name, to)| {
-        let options = destination(to).with_context(|| format!("[destinations.{name}]"))?;
+        let mut options = destination(to).with_context(|| format!("[destinations.{name}]"))?;
+        if let To::Post(post) = &mut options.to {
+            post.fill = super::alerts::fill(config, name);
+        }
         Ok((name.clone(), options))
     })
     .collect()

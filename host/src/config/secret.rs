@@ -43,6 +43,12 @@ pub(super) fn bytes(at: &At<'_, '_>) -> Option<Vec<u8>> {
     }
 }
 
+/// What a text leads to, where it is a reference to a secret: for settings that may
+/// also stand in clear. The inner none was reported.
+pub(super) fn referenced(at: &At<'_, '_>, text: &str) -> Option<Option<Vec<u8>>> {
+    reference(text).map(|reference| resolve(at, reference))
+}
+
 /// A key in the scheme's form: its reference alone, or a table with the time
 /// in which it counts.
 pub(super) struct Dated<K> {

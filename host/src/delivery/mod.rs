@@ -39,7 +39,7 @@ pub use batch::{Batch, Format};
 pub use file::{FILE_MODE, FileOptions, LinesOptions};
 pub use handle::{Handle, start};
 pub use health::Breaker;
-pub use post::{Auth, OAuth2, PostOptions};
+pub use post::{Auth, Fill, OAuth2, PostOptions};
 pub use rate::Rate;
 pub use status::{Last, State, Status};
 

@@ -3,10 +3,11 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::guard::{self, Guard};
+use super::guard::Guard;
+use super::shut;
 
 /// What a destination may lead to. Nothing is ever sent to an address that
-/// answers only this machine about its credentials, unless its network is named.
+/// answers only this machine about its credentials, unless it is named by itself.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Reach {
     /// Addresses that are for everybody.
@@ -26,10 +27,15 @@ impl Reach {
             Self::Public => table(address),
             Self::Networks(networks) => {
                 let plain = address.to_canonical();
-                let named = networks.iter().any(|network| network.contains(&plain));
-                if named { None } else { table(address) }
+                let by_itself = |network: &&IpNet| network.prefix_len() == network.max_prefix_len();
+                let mut named = networks.iter().filter(|network| network.contains(&plain));
+                match shut::address(plain) {
+                    None if named.next().is_some() => None,
+                    Some(_) if named.any(|network| by_itself(&network)) => None,
+                    shut => shut.or_else(|| table(address)),
+                }
             }
-            Self::Any => guard::never(address),
+            Self::Any => shut::address(address),
         }
     }
 
@@ -38,7 +44,7 @@ impl Reach {
         match self {
             Self::Public => "set `allow_private` for this destination if that is meant",
             Self::Networks(_) | Self::Any => {
-                "name its network in the list `allow_private` of this destination if that is meant"
+                "name its network, or where it is a cloud's or link-local the address by itself, in the list `allow_private` of this destination if that is meant"
             }
         }
     }
@@ -47,6 +53,7 @@ impl Reach {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::egress::guard;
 
     fn judge(reach: &Reach, text: &str) -> Option<&'static str> {
         reach.refusal(text.parse().expect(text), guard::refusal)
@@ -63,6 +70,34 @@ mod tests {
         }
         let metadata = Reach::Networks(vec!["169.254.169.254/32".parse().expect("a network")]);
         assert_eq!(judge(&metadata, "169.254.169.254"), None);
+        assert_eq!(judge(&metadata, "::ffff:169.254.169.254"), None);
+        assert!(judge(&metadata, "169.254.169.253").is_some());
+    }
+
+    /// A network that holds a cloud's address opened it.
+    #[test]
+    fn regression_a_network_does_not_open_the_metadata_in_it() {
+        let all =
+            ["0.0.0.0/0", "::/0", "169.254.0.0/16", "100.64.0.0/10", "fd00::/8", "64:ff9b::/96"];
+        let reach = Reach::Networks(all.map(|text| text.parse().expect("a network")).to_vec());
+        for text in ["10.0.0.1", "127.0.0.1", "100.64.0.1", "fd12::1", "64:ff9b::10.0.0.1"] {
+            assert_eq!(judge(&reach, text), None, "{text}");
+        }
+        for text in [
+            "169.254.169.254",
+            "::ffff:169.254.170.23",
+            "64:ff9b::169.254.169.254",
+            "100.100.100.200",
+            "168.63.129.16",
+            "fd00:ec2::254",
+            "fd20:ce::254",
+            "fe80::1",
+            "224.0.0.1",
+        ] {
+            assert!(judge(&reach, text).is_some(), "{text}");
+        }
+        let one = Reach::Networks(vec!["fd00:ec2::254/128".parse().expect("a network")]);
+        assert_eq!(judge(&one, "fd00:ec2::254"), None);
     }
 
     #[test]

@@ -22,6 +22,8 @@ use super::client::{DRAIN_BYTES, HEAD_BYTES};
 use super::guard::Guard;
 use super::resolver::{LookUp, Resolver};
 use super::seats::Seats;
+use super::shut;
+use super::spelt::{Spelt, spelt};
 use super::stream::{Bounds, Stream};
 use super::tls::Tls;
 use super::{Options, Phases, Proxy, Reach, SetupError, Transport};
@@ -39,6 +41,8 @@ pub(super) enum ConnectError {
     Dns { host: String, reason: String },
     #[error("`{host}` is at {address}, {kind}; {cure}")]
     Refused { host: String, address: IpAddr, kind: &'static str, cure: &'static str },
+    #[error("`{host}` is {kind}: no proxy is asked for it")]
+    Name { host: String, kind: &'static str },
     #[error("no connection to {address}: {source}")]
     Tcp { address: SocketAddr, source: io::Error },
     #[error("the proxy made no tunnel: {0}")]
@@ -140,12 +144,22 @@ impl Settings {
         else {
             return self.tcp(host, port, |address| self.refusal(address)).await;
         };
-        if let Ok(address) = bare(host).parse() {
-            self.allowed(host, &[address], |address| self.refusal(address))?;
-        }
+        self.judge_unresolved(host)?;
         let mut stream = self.tcp(place.0, place.1, |_| None).await?;
         proxy.tunnel(&mut stream, host, port).await?;
         Ok(stream)
+    }
+
+    /// What can be told of a host that somebody else resolves.
+    fn judge_unresolved(&self, host: &str) -> Result<(), ConnectError> {
+        let odd = |kind| ConnectError::Name { host: host.to_owned(), kind };
+        match spelt(host) {
+            Spelt::Address(address) => {
+                self.allowed(host, &[address], |address| self.refusal(address)).map(drop)
+            }
+            Spelt::Odd => Err(odd("a number, and no address")),
+            Spelt::Name => shut::name(host).map_or(Ok(()), |kind| Err(odd(kind))),
+        }
     }
 
     fn refusal(&self, address: IpAddr) -> Option<&'static str> {

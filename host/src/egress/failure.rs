@@ -27,7 +27,7 @@ pub(super) fn classify(error: &legacy::Error) -> Outcome {
 fn connect_cause(error: &ConnectError) -> Cause {
     match error {
         ConnectError::Dns { .. } => Cause::Dns,
-        ConnectError::Refused { .. } => Cause::Refused,
+        ConnectError::Refused { .. } | ConnectError::Name { .. } => Cause::Refused,
         ConnectError::Tcp { .. } | ConnectError::Proxy(_) => Cause::Connect,
         ConnectError::Slow(_) | ConnectError::SlowTls(_) => Cause::Timeout,
         ConnectError::Tls(_) => Cause::Tls,

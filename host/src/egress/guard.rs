@@ -24,7 +24,7 @@ fn refusal_v4(address: Ipv4Addr) -> Option<&'static str> {
         [127, ..] => "a loopback address",
         [169, 254, ..] => "a link-local address (cloud metadata)",
         // Azure's, though the address looks public.
-        [168, 63, 129, 16] => METADATA,
+        [168, 63, 129, 16] => "a cloud's metadata address",
         [192, 0, 0, _] => "a protocol assignment",
         [192, 0, 2, _] | [198, 51, 100, _] | [203, 0, 113, _] => "a documentation address",
         [192, 88, 99, _] => "a 6to4 relay",
@@ -48,12 +48,15 @@ fn refusal_v6(address: Ipv6Addr) -> Option<&'static str> {
     if let Some(kind) = [isatap, first, second].into_iter().flatten().find_map(refusal_v4) {
         return Some(kind);
     }
-    if first.is_some() { None } else { special_v6(parts) }
+    // One's own NAT64 leads into a network, whatever it carries, and translated addresses nowhere.
+    let local = matches!(parts, [0x64, 0xff9b, 1, ..] | [0, 0, 0, 0, 0xffff, 0, ..]);
+    let everybodys = first.is_some() && !local;
+    if everybodys { None } else { special_v6(parts) }
 }
 
 /// The IPv4 addresses in it: one behind an interface of ISATAP (RFC 5214),
 /// whatever the prefix; then those of a form that is nothing else.
-fn carried(parts: [u16; 8]) -> [Option<Ipv4Addr>; 3] {
+pub(super) fn carried(parts: [u16; 8]) -> [Option<Ipv4Addr>; 3] {
     let v4 = |high: u16, low: u16| {
         let [a, b] = high.to_be_bytes();
         let [c, d] = low.to_be_bytes();
@@ -62,8 +65,14 @@ fn carried(parts: [u16; 8]) -> [Option<Ipv4Addr>; 3] {
     let last = v4(parts[6], parts[7]);
     let isatap = if matches!(parts[4..6], [0 | 0x200, 0x5efe]) { last } else { None };
     let [first, second] = match parts {
-        // IPv4-compatible, IPv4-mapped, NAT64's well-known prefix (RFC 6052).
-        [0, 0, 0, 0, 0, 0 | 0xffff, ..] | [0x64, 0xff9b, 0, 0, 0, 0, ..] => [last, None],
+        // IPv4-compatible, IPv4-mapped, IPv4-translated (RFC 2765), NAT64's well-known prefix (RFC 6052).
+        [0, 0, 0, 0, 0, 0 | 0xffff, ..]
+        | [0, 0, 0, 0, 0xffff, 0, ..]
+        | [0x64, 0xff9b, 0, 0, 0, 0, ..] => [last, None],
+        // NAT64 of one's own (RFC 8215), with a prefix of 96 bits, of 48, or whatever may be.
+        [0x64, 0xff9b, 1, 0, 0, 0, ..] => [last, None],
+        [0x64, 0xff9b, 1, high, middle, low, 0, 0] => [v4(high, middle << 8 | low >> 8), None],
+        [0x64, 0xff9b, 1, high, middle, low, ..] => [last, v4(high, middle << 8 | low >> 8)],
         // 6to4 (RFC 3056).
         [0x2002, high, low, ..] => [v4(high, low), None],
         // Teredo (RFC 4380): the server's address, and the client's with all bits flipped.
@@ -71,38 +80,6 @@ fn carried(parts: [u16; 8]) -> [Option<Ipv4Addr>; 3] {
         _ => [None, None],
     };
     [isatap, first, second]
-}
-
-/// What makes the address one that nobody delivers to, inside of a network
-/// either: a service that tells this machine its credentials, or no single host.
-pub(super) fn never(address: IpAddr) -> Option<&'static str> {
-    match address {
-        IpAddr::V4(address) => never_v4(address),
-        IpAddr::V6(address) if address.is_loopback() => None,
-        IpAddr::V6(address) => {
-            let parts = address.segments();
-            if let Some(kind) = carried(parts).into_iter().flatten().find_map(never_v4) {
-                return Some(kind);
-            }
-            Some(match parts {
-                [0xfe80..=0xfebf, ..] => "a link-local address",
-                [0xff00..=0xffff, ..] => "a multicast address",
-                [0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254] => METADATA,
-                _ => return None,
-            })
-        }
-    }
-}
-
-const METADATA: &str = "a cloud's metadata address";
-
-fn never_v4(address: Ipv4Addr) -> Option<&'static str> {
-    match address.octets() {
-        // Azure, Alibaba Cloud, Oracle Cloud; that of the others is link-local.
-        [168, 63, 129, 16] | [100, 100, 100, 200] | [192, 0, 0, 192] => Some(METADATA),
-        [0, ..] | [169, 254, ..] | [224..=255, ..] => refusal_v4(address),
-        _ => None,
-    }
 }
 
 fn special_v6(parts: [u16; 8]) -> Option<&'static str> {

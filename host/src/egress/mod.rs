@@ -12,6 +12,8 @@ mod reach;
 mod resolver;
 mod retry_after;
 mod seats;
+mod shut;
+mod spelt;
 mod status_line;
 mod stream;
 mod tls;
@@ -124,6 +126,15 @@ pub enum SetupError {
     Identity(String),
     #[error("the proxy must be `http://HOST:PORT`")]
     Proxy,
+}
+
+/// A URL as others than its owner may see it: path and query may be secrets, as
+/// those of a chat's incoming webhook are.
+pub fn shown(url: &Uri) -> String {
+    let scheme = url.scheme_str().unwrap_or_default();
+    let authority = url.authority().map_or("", |authority| authority.as_str());
+    let plain = url.path().len() <= 1 && url.query().is_none();
+    format!("{scheme}://{authority}/{}", if plain { "" } else { "…" })
 }
 
 /// Makes clients that share the trusted certificates and the resolver.

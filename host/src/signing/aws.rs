@@ -29,6 +29,41 @@ pub struct Aws {
     pub service: String,
 }
 
+/// Where services differ from each other. The others' requests hold no hash of
+/// the body beside the one that is signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Needs {
+    content: Content,
+    /// The path's segments, which the URL has escaped once.
+    escaped_again: bool,
+}
+
+/// The body's hash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Content {
+    Signed,
+    /// Signed, and told in `x-amz-content-sha256`.
+    Told,
+    /// The header says that the body is not signed.
+    Unsigned,
+}
+
+impl Needs {
+    fn of(service: &str) -> Self {
+        let usual = Self { content: Content::Signed, escaped_again: true };
+        match service {
+            "s3" | "s3-object-lambda" | "s3-outposts" | "s3express" => {
+                Self { content: Content::Told, escaped_again: false }
+            }
+            // OpenSearch Serverless refuses requests without it, Glacier too.
+            "aoss" | "glacier" => Self { content: Content::Told, ..usual },
+            // VPC Lattice signs no bodies: whoever does so is refused.
+            "vpc-lattice-svcs" => Self { content: Content::Unsigned, ..usual },
+            _ => usual,
+        }
+    }
+}
+
 /// A value of the settings can't stand in a header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the AWS credentials can't stand in a header")]
@@ -39,8 +74,8 @@ impl Aws {
     pub const HEADERS: [HeaderName; 4] = [AUTHORIZATION, DATE, TOKEN, CONTENT];
 
     /// Adds the date, the session's token and `authorization`. Signed are the
-    /// body, `host`, `content-type` and all of `x-amz-*`; other headers may
-    /// change on the way. `at_s` is seconds since 1970.
+    /// body (not for VPC Lattice), `host`, `content-type` and all of `x-amz-*`;
+    /// other headers may change on the way. `at_s` is seconds since 1970.
     ///
     /// # Errors
     /// A credential can't stand in a header.
@@ -55,19 +90,22 @@ impl Aws {
         let bad = |_| BadCredentials;
         let stamp: String =
             date_of_seconds(at_s).chars().filter(|char| !matches!(char, '-' | ':')).collect();
-        let content = hex::encode(Sha256::digest(body));
         headers.insert(DATE, HeaderValue::from_str(&stamp).map_err(bad)?);
         if let Some(token) = &self.session_token {
             headers.insert(TOKEN, super::plain(token).map_err(bad)?);
         }
-        // Only S3 asks for it, and its vectors have it; the others' have not.
-        if self.service == "s3" {
+        let needs = Needs::of(&self.service);
+        let content = match needs.content {
+            Content::Unsigned => "UNSIGNED-PAYLOAD".to_owned(),
+            Content::Told | Content::Signed => hex::encode(Sha256::digest(body)),
+        };
+        if needs.content != Content::Signed {
             headers.insert(CONTENT, HeaderValue::from_str(&content).map_err(bad)?);
         }
         let (names, lines) = canonical_headers(url, headers);
         let request = format!(
             "{method}\n{}\n{}\n{lines}\n{names}\n{content}",
-            canonical_path(url, self.service != "s3"),
+            canonical_path(url, needs.escaped_again),
             canonical_query(url),
         );
         let date = &stamp[..stamp.len().min(8)];
@@ -314,6 +352,27 @@ mod tests {
         let value = sign(&suite("iam"), "GET", url, &form, "");
         let signature = "5d672d79c15b13162d9279b0855cfba6789a8edb4c82c400e06b5924a6f2b5d7";
         assert!(value.ends_with(signature), "{value}");
+    }
+
+    /// `aoss` lacked `x-amz-content-sha256`, and its requests were refused. Made by
+    /// AWS's own code, `tests/vectors/make_aws.py`.
+    #[test]
+    fn regression_each_service_gets_the_headers_that_it_needs() {
+        let vectors: serde_json::Value =
+            serde_json::from_str(include_str!("testdata/aws.json")).expect("JSON");
+        for vector in vectors.as_array().expect("a list") {
+            let text = |name: &str| vector[name].as_str().expect("text").to_owned();
+            let (service, url) = (text("service"), text("url"));
+            let mut map = HeaderMap::new();
+            map.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            let body = text("body");
+            let url = url.parse().expect("a URL");
+            let signed = suite(&service).apply(&Method::POST, &url, &mut map, body.as_bytes(), AT);
+            signed.expect("good credentials");
+            let told = map.get(CONTENT).map(|value| value.to_str().expect("text"));
+            assert_eq!(told, vector["content"].as_str(), "{service}");
+            assert_eq!(map[AUTHORIZATION], text("authorization"), "{service}");
+        }
     }
 
     /// `post-sts-header-before` of the same suite.

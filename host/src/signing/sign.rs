@@ -15,6 +15,10 @@ pub struct Sign {
     pub keys: Vec<Credential<SigningKey>>,
 }
 
+/// Formats whose receivers' own code takes the last signature of a header and no
+/// other (Paddle's package for JavaScript, the sample of Calendly's docs): they get one.
+const ONE_ONLY: [&str; 2] = ["paddle", "calendly"];
+
 impl Sign {
     /// Standard Webhooks: `v1` by shared secrets, `v1a` by private keys.
     pub fn standard<C: Into<Credential<SigningKey>>>(keys: impl IntoIterator<Item = C>) -> Self {
@@ -36,8 +40,10 @@ pub struct Format {
     pub(super) value_public: Template,
     /// Stands before the signatures, as one more entry.
     pub(super) lead: Option<Template>,
-    /// Between several; none where there is room for one.
+    /// Between entries of the header; none where there is room for one.
     pub(super) separator: Option<u8>,
+    /// Whether all keys sign, or the first alone.
+    pub(super) several: bool,
     pub(super) unit: Unit,
     /// Where the receiver looks for the time and the id, beside `webhook-timestamp` and `webhook-id`.
     pub(super) time_header: Option<HeaderName>,
@@ -62,6 +68,7 @@ impl Format {
             value,
             lead: None,
             separator: None,
+            several: false,
             unit: Unit::Seconds,
             time_header: None,
             id_header: None,
@@ -79,16 +86,23 @@ impl Format {
             return None;
         }
         let place = &signed.signature;
-        let header = HeaderName::from_static(place.headers.first()?);
+        // The names that came before the standard are all that its older packages read.
+        let old = preset.name == presets::SVIX.name;
+        let named = |names: &[&'static str]| {
+            if old { names.last().copied() } else { names.first().copied() }
+        };
+        let header = HeaderName::from_static(named(place.headers)?);
         let (mut lead, mut time_header) = (None, None);
         match preset.time.map(|time| time.place) {
             Some(Place::Entry(prefix)) => lead = Some(Template::after(prefix, Piece::Timestamp)),
-            Some(Place::Header(names)) => time_header = other_than("webhook-timestamp", names),
+            Some(Place::Header(names)) => {
+                time_header = other_than("webhook-timestamp", named(names))
+            }
             Some(Place::Json(_)) => return None,
             None => {}
         }
         let id_header = match preset.id.filter(|_| preset.signs(Part::Id)) {
-            Some(Place::Header(names)) => other_than("webhook-id", names),
+            Some(Place::Header(names)) => other_than("webhook-id", named(names)),
             Some(_) => return None,
             None => None,
         };
@@ -101,10 +115,17 @@ impl Format {
             value_public: Template::after(place.public_prefix, Piece::Signature),
             lead,
             separator: place.separator,
+            several: place.separator.is_some() && !ONE_ONLY.contains(&preset.name),
             unit: preset.time.map_or(Unit::Seconds, |time| time.unit),
             time_header,
             id_header,
         })
+    }
+
+    /// Whether shared secrets and private keys make signatures of two kinds, as
+    /// Standard Webhooks has `v1` and `v1a`.
+    pub fn has_public_kind(&self) -> bool {
+        self.value_public != self.value
     }
 
     /// The headers that it sets: nobody else may.
@@ -116,16 +137,16 @@ impl Format {
 }
 
 /// The name that the receiver looks for, where it is not the one that every delivery has.
-fn other_than(usual: &str, names: &[&'static str]) -> Option<HeaderName> {
-    let name = names.first().filter(|name| **name != usual)?;
-    Some(HeaderName::from_static(name))
+fn other_than(usual: &str, name: Option<&'static str>) -> Option<HeaderName> {
+    name.filter(|name| *name != usual).map(HeaderName::from_static)
 }
 
 /// The providers in whose format deliveries can be signed, in the order of the table.
 pub fn formats() -> impl Iterator<Item = &'static Preset> {
-    // Others that sign by Standard Webhooks are that format.
-    let own = |preset: &&'static Preset| {
-        preset.key != KeyForm::Standard || preset.name == presets::STANDARD.name
+    // Others that sign by Standard Webhooks are that format, or that of the names before it.
+    let standard = [presets::STANDARD.name, presets::SVIX.name];
+    let own = move |preset: &&'static Preset| {
+        preset.key != KeyForm::Standard || standard.contains(&preset.name)
     };
     presets::ALL.into_iter().filter(own).filter(|preset| Format::of(preset).is_some())
 }

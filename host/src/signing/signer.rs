@@ -103,7 +103,7 @@ impl Signer {
             put(&mut text, lead, &filled);
         }
         let counting = keys.iter().filter(|key| key.counts(timestamp_s));
-        let room = if format.separator.is_some() { usize::MAX } else { 1 };
+        let room = if format.several { usize::MAX } else { 1 };
         let mut signed = false;
         for key in counting.take(room) {
             if let (Some(separator), false) = (format.separator, text.is_empty()) {

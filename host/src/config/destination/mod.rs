@@ -69,7 +69,7 @@ pub struct DestinationConfig {
 
 impl DestinationConfig {
     pub(super) fn read(s: &Section<'_, '_>) -> Option<Self> {
-        let doc = "Where to post, `https://…` or `http://…`.";
+        let doc = "Where to post, `https://…` or `http://…`. One whose path is a secret may be a reference, `env:NAME` or `file:PATH`; nothing shows more of a URL than its host.";
         let url = s.key("url", Url, doc).optional("required, or `file`, or `stdout`");
         let doc = "Append deliveries to a file instead: a line of JSON each, on the disk before it counts as delivered.";
         let file = s.optional_section("file", doc, lines::read);

@@ -6,7 +6,7 @@ use super::super::reader::Section;
 use super::super::secret::{Dated, is_owned};
 use super::super::unit::Fault;
 use super::super::verify::{ALGORITHMS, ENCODINGS, need_secrets};
-use crate::signing::{Format, KeyForm, Preset, Sign, Template, TemplateError, formats};
+use crate::signing::{Format, KeyForm, Preset, Sign, SigningKey, Template, TemplateError, formats};
 
 #[derive(Clone, Copy)]
 enum Scheme {
@@ -39,13 +39,13 @@ fn fault(error: TemplateError) -> Fault {
 }
 
 pub(super) fn read(s: &Section<'_, '_>) -> Option<Sign> {
-    let doc = "`standard` is Standard Webhooks. Others sign as that provider does, for receivers that were built for it. `hmac` is an HMAC in a header of your choice.";
+    let doc = "`standard` is Standard Webhooks, `svix` the same with the headers `svix-id`, `svix-timestamp` and `svix-signature`, which is all that older packages of Svix and those of Clerk and Privy read. Others sign as that provider does, for receivers that were built for it. `hmac` is an HMAC in a header of your choice.";
     let scheme = s.key("scheme", Choice(&SCHEMES), doc).required();
     let form = match scheme {
         Some(Scheme::Preset(preset)) => preset.key,
         _ => KeyForm::Text,
     };
-    let doc = "For `standard`, `whsec_` and base64 of 24 to 64 bytes signs by HMAC (`v1`), a private key `whsk_…` by Ed25519 (`v1a`). Where the format has room, as `standard` and `stripe` have, all sign, so that the receiver can change; else the first. `{ secret = \"env:NEW\", from = \"2026-12-01\", until = \"2027-12-01\" }` signs only in that time (UTC).";
+    let doc = "For `standard`, `whsec_` and base64 of 24 to 64 bytes signs by HMAC (`v1`), a private key `whsk_…` by Ed25519 (`v1a`). Where the format has room, as `standard`, `svix`, `stripe` and `pagerduty` have, all sign, so that the receiver can change; else the first. `{ secret = \"env:NEW\", from = \"2026-12-01\", until = \"2027-12-01\" }` signs only in that time (UTC).";
     let keys = s.key("secrets", List(Dated::signing(form)), doc);
     let keys = keys.optional("required unless `none`");
     let header = s.key("header", HEADER, "`hmac`: where the signature stands.");
@@ -77,5 +77,12 @@ pub(super) fn read(s: &Section<'_, '_>) -> Option<Sign> {
             header.map(|header| Format::hmac(header, algorithm, encoding, signed, value))
         }
     };
-    Some(Sign { format: format?, keys: keys? })
+    let sign = Sign { format: format?, keys: keys? };
+    let private = |key: &SigningKey| matches!(key, SigningKey::Ed25519(_));
+    if sign.format.has_public_kind() && sign.keys.iter().all(|key| private(&key.key)) {
+        let message = "signs by private keys alone (`v1a`), which no library of the standard takes";
+        let help = "add a secret `whsec_…` beside them for receivers that use one";
+        s.warn("secrets", Fault::new(message, help));
+    }
+    Some(sign)
 }

@@ -105,7 +105,7 @@ const VERSIONS: Choice<bool> = Choice(&[("1.2", false), ("1.3", true)]);
 
 impl TransportConfig {
     pub(super) fn read(s: &Section<'_, '_>) -> Self {
-        let doc = "Whether the URL may lead to private and loopback addresses: to all, or to those in a list of networks. Addresses at which a cloud tells a machine its credentials must be named in the list.";
+        let doc = "Whether the URL may lead to private and loopback addresses: to all, or to those in a list of networks. Link-local addresses and those at which a cloud tells a machine its credentials stay shut, unless the list has the address by itself.";
         let allow_private = s.key("allow_private", Private, doc).default("false");
         if is_empty_list(s, "allow_private") {
             let help = "write `false`, or name a network";

@@ -5,6 +5,7 @@ use http::Uri;
 
 use super::super::kind::{Kind, mismatch};
 use super::super::reader::{At, Section};
+use super::super::secret;
 use super::super::unit::Fault;
 use super::transport::AllowPrivate;
 
@@ -45,21 +46,42 @@ fn host(url: &Uri) -> (Option<IpAddr>, bool) {
     (address, loopback)
 }
 
-/// A URL may carry a password: no message quotes it, and one with an `@` is not shown.
+/// Whether a URL carries more than where it leads: a user, a query, or a part of
+/// its path that is no word.
+fn may_be_secret(text: &str) -> bool {
+    text.contains(['@', '?']) || text.split('/').skip(3).any(|part| part.len() >= LONG_PART)
+}
+
+/// Longer parts of a path may be tokens.
+const LONG_PART: usize = 16;
+
+/// A URL may carry a password: no message quotes it, and one that may is not
+/// shown. It may be a secret's reference, `env:NAME` or `file:PATH`, as a whole.
 pub(in crate::config) struct Url;
 
 impl Kind for Url {
     type Value = Uri;
 
     fn name(&self) -> String {
-        "URL".to_owned()
+        "URL or secret".to_owned()
     }
 
     fn read(&self, at: &At<'_, '_>) -> Option<Uri> {
         let Some(text) = at.node.text() else {
             return mismatch(at, "a URL", "\"https://example.com/hooks\"");
         };
-        if !text.contains('@') {
+        let secret = match secret::referenced(at, text) {
+            None => None,
+            Some(bytes) => match String::from_utf8(bytes?) {
+                Ok(text) => Some(text),
+                Err(_) => return at.wrong(Fault::new("is no URL", "put the URL alone there")),
+            },
+        };
+        let text = match &secret {
+            Some(text) => text.trim(),
+            None => text,
+        };
+        if secret.is_none() && !may_be_secret(text) {
             at.public();
         }
         let help = "write it as `https://example.com/hooks`";

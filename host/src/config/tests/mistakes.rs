@@ -253,6 +253,52 @@ retry = { attempts = 2 }
     assert_eq!(found, expected, "{warnings}");
 }
 
+/// No library of the standard takes `v1a`: who signs by it alone signs for nobody.
+#[test]
+fn regression_signing_by_private_keys_alone_is_a_warning() {
+    const PRIVATE: &str = "dangerous_plain:whsk_6Xb/dCcHpPea21PS1N9VY/NZW723CEc77N4rJCubMbfVKIDij2HKpMKkioLlX0dRqSKJp4AJ6p9lMicMFs6Kvg==";
+    const SHARED: &str = "dangerous_plain:whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    let warned = |scheme: &str, secrets: &[&str]| {
+        let text = format!(
+            "[sources.s]\nverify = {{ scheme = \"sns\", topics = [\"arn:aws:sns:eu-central-1:1:a\"] }}\n\
+             destinations = [\"d\"]\n[destinations.d]\nurl = \"https://a.example\"\n\
+             sign = {{ scheme = \"{scheme}\", secrets = {secrets:?} }}\n"
+        );
+        let warnings = good(&text).warnings;
+        warnings.iter().any(|warning| warning.message.contains("`v1a`"))
+    };
+    for scheme in ["standard", "svix"] {
+        assert!(warned(scheme, &[PRIVATE]), "{scheme}");
+        assert!(!warned(scheme, &[PRIVATE, SHARED]), "{scheme}");
+        assert!(!warned(scheme, &[SHARED]), "{scheme}");
+    }
+}
+
+/// A URL whose path is a secret may be a secret's reference, and no excerpt shows a path that may be one.
+#[test]
+fn a_url_may_be_a_secret() {
+    let url = |text: &str| {
+        let text = format!("[destinations.d]\nurl = \"{text}\"\n");
+        good(&text).destinations["d"].to.url().map(ToString::to_string)
+    };
+    let secret = "https://hooks.slack.com/services/T0/B0/XXXX";
+    assert_eq!(url(&format!("dangerous_plain:{secret}")).as_deref(), Some(secret));
+    let shown = |url: &str| {
+        let text = format!("[destinations.d]\nurl = \"{url}\"\ntimeout = 10\n");
+        bad(&text).render(false)
+    };
+    for secret in [
+        "ftp://a.example/0123456789abcdef",
+        "ftp://a.example/?token=abc",
+        "dangerous_plain:ftp://a/abc",
+    ] {
+        let text = shown(secret);
+        assert!(text.contains("does not start with") && text.contains("url = "), "{text}");
+        assert!(!text.contains("0123456789") && !text.contains("abc"), "{text}");
+    }
+    assert!(shown("ftp://a.example/hooks").contains("a.example/hooks"));
+}
+
 #[test]
 fn a_mistake_is_shown_with_its_line() {
     let text = "[destinations.ci]\nurl = \"https://a.example\"\ntimeout = 10\n";

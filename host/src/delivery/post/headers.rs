@@ -40,11 +40,16 @@ pub(super) fn is_credential(name: &HeaderName) -> bool {
     matches!(name.as_str(), "authorization" | "cookie")
 }
 
-/// All headers of one attempt.
+/// All headers of one attempt; `body` is what leaves.
 ///
 /// # Errors
 /// A header that a payload must not or can't set, by name; no key to sign with.
-pub(super) fn build(post: &Post, delivery: &Delivery, at_ms: u64) -> Result<HeaderMap, Unmade> {
+pub(super) fn build(
+    post: &Post,
+    delivery: &Delivery,
+    body: &[u8],
+    at_ms: u64,
+) -> Result<HeaderMap, Unmade> {
     let mut headers = post.headers.clone();
     headers.reserve(8);
     if let Some(value) = content_type(delivery)?
@@ -75,7 +80,7 @@ pub(super) fn build(post: &Post, delivery: &Delivery, at_ms: u64) -> Result<Head
     headers.insert(USER_AGENT, post.user_agent.clone());
     headers.insert(ATTEMPT, HeaderValue::from(delivery.attempts.saturating_add(1)));
     headers.insert(SOURCE, text(&delivery.event.source)?);
-    let signed = post.signer.apply(&mut headers, &id, timestamp_s, delivery.body());
+    let signed = post.signer.apply(&mut headers, &id, timestamp_s, body);
     signed.map_err(|error| Unmade::credentials(error.to_string()))?;
     Ok(headers)
 }

@@ -1,6 +1,7 @@
 //! HTTP, the first kind of destination: a signed POST over a pool of connections.
 mod auth;
 mod headers;
+mod hidden;
 mod tokens;
 
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use tokio::time::Instant;
 
 pub use auth::{Auth, OAuth2};
+pub use hidden::Fill;
 
 use self::auth::Authorizer;
 use self::headers::{is_credential, is_ours};
@@ -37,6 +39,8 @@ pub struct PostOptions {
     pub transport: Transport,
     /// Sent with every delivery. Names that Hookwright owns are refused.
     pub headers: HeaderMap,
+    /// A secret that bodies hold a place for. None: bodies leave as they are.
+    pub fill: Option<Fill>,
 }
 
 impl PostOptions {
@@ -49,6 +53,7 @@ impl PostOptions {
             timeout: Duration::from_secs(10),
             transport: Transport::default(),
             headers: HeaderMap::new(),
+            fill: None,
         }
     }
 }
@@ -69,6 +74,7 @@ pub(super) struct Post {
     hops: Option<Arc<Hops>>,
     traces: Option<Arc<Spans>>,
     timeout: Duration,
+    fill: Option<Fill>,
 }
 
 /// What all of them have in common.
@@ -147,6 +153,7 @@ impl Post {
             hops: shared.hops.cloned(),
             traces: shared.traces.cloned(),
             timeout: options.timeout,
+            fill: options.fill,
             made_of,
         })
     }
@@ -158,8 +165,9 @@ impl Post {
 
     async fn post(&self, delivery: &Delivery, at_ms: u64) -> Result<Outcome, Unmade> {
         let began = Instant::now();
-        let mut headers = headers::build(self, delivery, at_ms)?;
-        let body = delivery.body();
+        let body = self.fill.as_ref().and_then(|fill| fill.body(delivery));
+        let body = body.unwrap_or_else(|| delivery.body().clone());
+        let mut headers = headers::build(self, delivery, &body, at_ms)?;
         let request = (&self.url, &mut headers, &body[..]);
         self.authorizer.apply(request, at_ms / 1_000, self.timeout).await?;
         // Only where it may be sent twice.
@@ -174,7 +182,7 @@ impl Post {
         let Some(refused) = headers.get(AUTHORIZATION).cloned() else { return Ok(outcome) };
         if let Some(token) = self.authorizer.renew(&refused, left()).await? {
             headers.insert(AUTHORIZATION, token);
-            let sent = Request { headers, body: body.clone(), timeout: left() };
+            let sent = Request { headers, body, timeout: left() };
             return Ok(self.client.send(sent).await);
         }
         Ok(outcome)
@@ -185,7 +193,9 @@ impl Kind for Post {
     fn send<'s>(&'s self, delivery: &'s Delivery, at_ms: u64) -> Sending<'s> {
         Box::pin(async move {
             let posted = self.post(delivery, at_ms).await;
-            posted.unwrap_or_else(|Unmade { cause, message }| Outcome::Failed { cause, message })
+            let outcome = posted
+                .unwrap_or_else(|Unmade { cause, message }| Outcome::Failed { cause, message });
+            hidden::scrub(outcome, &self.url, self.fill.as_ref())
         })
     }
 

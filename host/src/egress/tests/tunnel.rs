@@ -106,3 +106,30 @@ async fn metadata_is_refused_where_private_addresses_are_allowed() {
     assert_eq!(cause(&outcome), Cause::Refused);
     assert!(format!("{outcome:?}").contains("list `allow_private`"), "{outcome:?}");
 }
+
+/// A proxy resolves by itself: an address in another spelling, or the name that a
+/// cloud gives it, passed the check.
+#[tokio::test]
+async fn regression_no_spelling_of_metadata_goes_through_a_proxy() {
+    let target = Receiver::start(|_| status(200)).await;
+    let (proxy, asked) = proxy(&target, MADE).await;
+    for host in [
+        "2852039166",
+        "0xa9fea9fe",
+        "0251.0376.0251.0376",
+        "169.254.43518",
+        "169.254.169.254.",
+        "[fd00:ec2::254]",
+        "[64:ff9b::a9fe:a9fe]",
+        "metadata.google.internal",
+        "Metadata.Google.Internal.",
+        "1.2.3.4.5",
+    ] {
+        let mut options = options(&format!("http://{host}/"));
+        options.transport.proxy = Some(proxy.clone());
+        let client = Egress::default().client(options).expect("good settings");
+        let outcome = client.send(request(AMPLE)).await;
+        assert_eq!(cause(&outcome), Cause::Refused, "{host}: {outcome:?}");
+    }
+    assert_eq!(asked.lock().len(), 0);
+}
