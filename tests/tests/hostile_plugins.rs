@@ -169,7 +169,7 @@ async fn regression_a_long_pointer_into_a_body_that_a_plugin_made_ends_no_host()
     let ample = |plugin: &str| {
         (
             format!("[plugins.{plugin}]\n"),
-            format!("[plugins.{plugin}]\nlimits = {{ time = \"20s\" }}\n"),
+            format!("[plugins.{plugin}]\nlimits = {{ time = \"10s\" }}\n"),
         )
     };
     let (first, second) = (ample("deep-body"), ample("long-pointer"));

@@ -1,4 +1,5 @@
-//! Host names to addresses, at most one look-up for a destination at a time.
+//! Host names to addresses, at most one look-up of a name at a time.
+use std::collections::HashMap;
 use std::future::Future;
 use std::io;
 use std::net::IpAddr;
@@ -33,23 +34,27 @@ impl Resolver for SystemResolver {
 type Found = Result<Arc<[IpAddr]>, Arc<io::Error>>;
 type Answer = Shared<Pin<Box<dyn Future<Output = Found> + Send>>>;
 
+/// Names that one client looks up at a time. A destination has one or two; what plugins
+/// may ask, their grants name.
+const MOST: usize = 64;
+
 struct Pending {
-    host: String,
     task: AbortHandle,
     answer: Answer,
 }
 
-/// Look-ups for one destination. All who ask while one is under way share its
-/// answer: the system's resolver can't be stopped, and a destination whose name
-/// server hangs must not take all the threads for blocking work.
+/// Look-ups of one client. All who ask for a name while it is looked up share the
+/// answer: the system's resolver can't be stopped, and a name server that hangs must
+/// not take all the threads for blocking work, however often and for however many
+/// names it is asked.
 pub(super) struct LookUp {
     resolver: Arc<dyn Resolver>,
-    pending: Mutex<Option<Pending>>,
+    pending: Mutex<HashMap<String, Pending>>,
 }
 
 impl LookUp {
     pub(super) fn new(resolver: Arc<dyn Resolver>) -> Self {
-        Self { resolver, pending: Mutex::new(None) }
+        Self { resolver, pending: Mutex::default() }
     }
 
     /// The addresses of a name, or the address itself where it is one.
@@ -58,15 +63,23 @@ impl LookUp {
         if let Ok(address) = literal.unwrap_or(host).parse::<IpAddr>() {
             return Ok(Arc::new([address]));
         }
-        self.join(host).await
+        self.join(host)?.await
     }
 
-    fn join(&self, host: &str) -> Answer {
+    fn join(&self, host: &str) -> Result<Answer, Arc<io::Error>> {
         let mut pending = self.pending.lock();
-        match &*pending {
-            Some(same) if same.host == host && !same.task.is_finished() => same.answer.clone(),
-            _ => pending.insert(self.start(host)).answer.clone(),
+        pending.retain(|_, look_up| !look_up.task.is_finished());
+        if let Some(same) = pending.get(host) {
+            return Ok(same.answer.clone());
         }
+        if pending.len() >= MOST {
+            let why = format!("{MOST} other names are looked up, and none has an answer yet");
+            return Err(Arc::new(io::Error::other(why)));
+        }
+        let started = self.start(host);
+        let answer = started.answer.clone();
+        pending.insert(host.to_owned(), started);
+        Ok(answer)
     }
 
     /// In a task, so that it ends (and is seen to have ended) whoever stops waiting.
@@ -77,7 +90,7 @@ impl LookUp {
             let found = look_up.await.unwrap_or_else(|failed| Err(io::Error::other(failed)));
             found.map(Arc::from).map_err(Arc::new)
         };
-        Pending { host: host.to_owned(), task, answer: answer.boxed().shared() }
+        Pending { task, answer: answer.boxed().shared() }
     }
 }
 
@@ -132,5 +145,27 @@ mod tests {
         look_up.addresses("a.test").await.expect("found");
         look_up.addresses("a.test").await.expect("found");
         assert_eq!(gate.calls.load(Ordering::SeqCst), 2, "an answer is not kept");
+    }
+
+    /// The fault: only the last name was remembered, so that plugins that asked for two by
+    /// turns began a look-up with each request, and each held a thread.
+    #[tokio::test]
+    async fn regression_names_that_hang_hold_one_look_up_each() {
+        let gate = gate();
+        let look_up = LookUp::new(Arc::clone(&gate) as Arc<dyn Resolver>);
+        for _ in 0..20 {
+            for host in ["a.test", "b.test"] {
+                assert!(look_up.addresses(host).now_or_never().is_none());
+            }
+        }
+        assert_eq!(gate.calls.load(Ordering::SeqCst), 2);
+        for number in 2..MOST {
+            assert!(look_up.addresses(&format!("c{number}.test")).now_or_never().is_none());
+        }
+        let error = look_up.addresses("late.test").await.unwrap_err();
+        assert!(error.to_string().starts_with("64 other names"), "{error}");
+        assert!(look_up.addresses("192.0.2.7").await.is_ok(), "that is no name");
+        gate.open.add_permits(MOST);
+        look_up.addresses("a.test").await.expect("found");
     }
 }

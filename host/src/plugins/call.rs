@@ -241,6 +241,10 @@ pub(super) async fn call(
             requests = ended.requests;
             settle(ended, setup.limits, last_error.as_deref(), call.content_type)
         }
+        // It waits for nobody: its thread got too little of the processor.
+        Err(Overrun::Wall) if call.aim == Aim::Shadow => {
+            Err(Fault::Host("too much else was to be done".into()))
+        }
         Err(Overrun::Cpu | Overrun::Wall) => Err(Fault::Time(setup.limits.time)),
         Err(panic @ Overrun::Panic) => Err(Fault::Host(panic.to_string())),
     };

@@ -1,9 +1,11 @@
 //! What a plugin writes during one call: capped, made harmless, kept with the event.
 use std::fmt::Write as _;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use parking_lot::Mutex;
 
-use super::limits::LOG_LINES;
+use super::host::TooManyCalls;
+use super::limits::{HOST_CALLS, LOG_LINES};
 use crate::model::{EventId, Name};
 
 /// Characters of the message that goes with a trap.
@@ -37,12 +39,15 @@ pub(super) struct Log {
     /// None while the plugin is set up.
     event: Option<EventId>,
     book: Mutex<Book>,
+    /// Prints that the guest may still make, over all its streams.
+    prints: AtomicU32,
 }
 
 impl Log {
     /// Keeps that many bytes.
     pub(super) fn new(plugin: Name, event: Option<EventId>, bytes: u64) -> Self {
-        Self { plugin, event, book: Mutex::new(Book::new(bytes)) }
+        let (book, prints) = (Mutex::new(Book::new(bytes)), AtomicU32::new(HOST_CALLS));
+        Self { plugin, event, book, prints }
     }
 
     pub(super) fn write(&self, level: Level, message: &str) {
@@ -55,6 +60,20 @@ impl Log {
             Level::Info => tracing::info!(target: "plugin", plugin, event, "{line}"),
             Level::Warn => tracing::warn!(target: "plugin", plugin, event, "{line}"),
             Level::Error => tracing::error!(target: "plugin", plugin, event, "{line}"),
+        }
+    }
+
+    /// Whether nothing more is kept, the last error's message aside.
+    pub(super) fn is_full(&self) -> bool {
+        self.book.lock().full
+    }
+
+    /// Counts a print.
+    pub(super) fn print(&self) -> wasmtime::Result<()> {
+        let one_less = |left: u32| left.checked_sub(1);
+        match self.prints.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less) {
+            Ok(_) => Ok(()),
+            Err(_) => wasmtime::bail!(TooManyCalls),
         }
     }
 

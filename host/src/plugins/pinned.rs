@@ -137,6 +137,10 @@ impl Pinned {
             };
             let seat = std::future::ready(seat);
             let mut answer = new.call(&inner.floor, seat, &asked).await;
+            if let Err(Fault::Host(_)) = &answer.result {
+                trial.skipped(&plugin, new.digest());
+                return;
+            }
             // Into a state of its own.
             if let (Ok(_), Some(changes)) = (&answer.result, answer.changes.take()) {
                 changes.enter(&mut Vec::new());

@@ -312,6 +312,23 @@ mod tests {
         }
     }
 
+    /// A schema comes from whoever wrote the plugin: neither it nor settings as deep as it
+    /// allows end the process.
+    #[test]
+    fn a_schema_that_leads_back_to_itself_ends() {
+        let deep = format!("{}{}", "{\"a\":".repeat(120), "1".to_owned() + &"}".repeat(120));
+        for schema in [
+            r##"{"$ref": "#"}"##,
+            r##"{"$ref": "#/$defs/a", "$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}}}"##,
+            r##"{"anyOf": [{"$ref": "#"}, {"$ref": "#"}]}"##,
+            r##"{"properties": {"a": {"$ref": "#"}}, "anyOf": [{"type": "object"}, {"type": "number"}]}"##,
+        ] {
+            let _ = check(schema, &deep);
+        }
+        let deep = format!("{}{}", "{\"not\":".repeat(200), "true".to_owned() + &"}".repeat(200));
+        assert!(check(&deep, "{}").is_err(), "deeper than what is read");
+    }
+
     #[test]
     fn no_more_than_a_hundred_are_told() {
         let many: Vec<String> = (0..500).map(|number| format!("\"k{number}\":1")).collect();

@@ -11,7 +11,7 @@ use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::bindings::clocks::monotonic_clock;
 use wasmtime_wasi::p2::bindings::io::poll;
 use wasmtime_wasi::p2::bindings::random::{insecure, insecure_seed, random};
-use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
+use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
 use wasmtime_wasi::{HostWallClock, WasiCtx, WasiCtxView, WasiView, async_trait};
 
 use super::host::Guest;
@@ -177,6 +177,9 @@ impl Lines {
     }
 
     fn take(&mut self, bytes: &[u8]) {
+        if self.log.is_full() {
+            return self.last_words(bytes);
+        }
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
             self.partial.extend_from_slice(piece);
             if piece.ends_with(b"\n") || self.partial.len() > CHUNK {
@@ -185,14 +188,44 @@ impl Lines {
         }
     }
 
+    /// Of what is not kept any more only the last error's line may still be told.
+    fn last_words(&mut self, bytes: &[u8]) {
+        if self.level != Level::Error {
+            return;
+        }
+        let (lines, rest) = match bytes.iter().rposition(|byte| *byte == b'\n') {
+            Some(end) => bytes.split_at(end + 1),
+            None => (&[][..], bytes),
+        };
+        if !lines.is_empty() {
+            match lines.rsplit(|byte| *byte == b'\n').find(|line| !is_noise(line)) {
+                // The first of them may go on where a print before ended.
+                Some(line) if std::ptr::eq(line.as_ptr(), lines.as_ptr()) => {
+                    self.partial.extend_from_slice(line);
+                }
+                Some(line) => self.partial = line.to_vec(),
+                None => {}
+            }
+            self.end_line();
+        }
+        self.partial.extend_from_slice(rest);
+        if self.partial.len() > CHUNK {
+            self.end_line();
+        }
+    }
+
     fn end_line(&mut self) {
-        let line = String::from_utf8_lossy(&self.partial);
-        // What Rust adds to each panic would be the last words otherwise.
-        if !line.trim().is_empty() && !line.starts_with("note: run with `RUST_BACKTRACE") {
-            self.log.write(self.level, &line);
+        if !is_noise(&self.partial) {
+            self.log.write(self.level, &String::from_utf8_lossy(&self.partial));
         }
         self.partial.clear();
     }
+}
+
+/// What says nothing: empty lines, and what Rust adds to each panic, which would be
+/// the last words otherwise.
+fn is_noise(line: &[u8]) -> bool {
+    line.trim_ascii().is_empty() || line.starts_with(b"note: run with `RUST_BACKTRACE")
 }
 
 impl Drop for Lines {
@@ -224,6 +257,11 @@ impl Pollable for Lines {
 
 impl OutputStream for Lines {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
+        // So it is agreed: no more than `check_write` allowed.
+        if bytes.len() > CHUNK {
+            return Err(StreamError::trap("a write of more bytes than the stream takes at once"));
+        }
+        self.log.print().map_err(StreamError::Trap)?;
         self.take(&bytes);
         Ok(())
     }
@@ -259,6 +297,7 @@ impl AsyncWrite for Lines {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plugins::limits::HOST_CALLS;
 
     #[test]
     fn chance_follows_from_the_seed() {
@@ -267,6 +306,37 @@ mod tests {
         assert_ne!(draw((1, 2)), draw((1, 3)));
         assert_ne!(draw((1, 2)), draw((2, 2)));
         assert!(Random::new((0, 0)).bytes(u64::MAX).is_err());
+    }
+
+    /// The fault: a print could hold millions of lines, and prints were not counted.
+    #[test]
+    fn regression_prints_are_bounded_in_bytes_and_number() {
+        let log = Arc::new(Log::new("p".parse().unwrap(), None, 1_000));
+        let (mut out, mut err) = (Lines::new(&log, Level::Info), Lines::new(&log, Level::Error));
+        assert!(out.write(vec![b'\n'; CHUNK + 1].into()).is_err());
+        for _ in 0..HOST_CALLS / 2 {
+            out.write(vec![b'\n'; 10].into()).unwrap();
+            err.write(Bytes::from_static(b"oh\n\n")).unwrap();
+        }
+        assert!(out.write(Bytes::from_static(b"x")).is_err());
+        assert!(log.is_full());
+        assert_eq!(log.take().1.as_deref(), Some("oh"));
+    }
+
+    #[test]
+    fn the_last_words_are_told_though_the_log_is_full() {
+        for (pieces, last) in [
+            (&["one\ntwo\n"][..], "two"),
+            (&["on", "e\n\n \n"], "one"),
+            (&["one\ntw", "o", "\nnote: run with `RUST_BACKTRACE=1`\n"], "two"),
+            (&["one\n", "two"], "one"),
+        ] {
+            let log = Arc::new(Log::new("p".parse().unwrap(), None, 10));
+            log.write(Level::Info, "more than fits");
+            let mut lines = Lines::new(&log, Level::Error);
+            pieces.iter().for_each(|piece| lines.take(piece.as_bytes()));
+            assert_eq!(log.take().1.as_deref(), Some(last), "{pieces:?}");
+        }
     }
 
     #[test]

@@ -1,4 +1,5 @@
 //! The settings of a plugin as a person reads them, from the JSON Schema in its component.
+use std::cell::Cell;
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
@@ -9,6 +10,8 @@ use super::super::events::safe;
 const DEPTH: usize = 3;
 /// Where the description of a setting begins, at the least.
 const COLUMN: usize = 30;
+/// Schemas that are looked into for one setting.
+const STEPS: u32 = 200;
 
 /// One line for each setting: its name, its kind, what it is for.
 pub(super) fn render(schema: Option<&str>) -> String {
@@ -17,7 +20,8 @@ pub(super) fn render(schema: Option<&str>) -> String {
         return "  settings   its schema is no JSON\n".to_owned();
     };
     let mut out = "  settings\n".to_owned();
-    let mut page = Page { root: &schema, shown: BTreeSet::new(), out: &mut out };
+    let mut page =
+        Page { root: &schema, shown: BTreeSet::new(), left: Cell::new(STEPS), out: &mut out };
     page.table(&schema, 0);
     out
 }
@@ -26,6 +30,9 @@ struct Page<'s> {
     root: &'s Value,
     /// Definitions that were shown: they may hold themselves.
     shown: BTreeSet<&'s str>,
+    /// Steps that are left for one setting: a definition may lead back to itself, and
+    /// by many ways at once.
+    left: Cell<u32>,
     out: &'s mut String,
 }
 
@@ -34,6 +41,7 @@ impl<'s> Page<'s> {
         let Some(properties) = schema.get("properties").and_then(Value::as_object) else { return };
         let required = schema.get("required").and_then(Value::as_array);
         for (name, property) in properties {
+            self.left.set(STEPS);
             let must = required.is_some_and(|all| all.iter().any(|one| one == name.as_str()));
             self.line(name, property, must, depth);
             if let Some((definition, inner)) = self.inner(property)
@@ -67,6 +75,7 @@ impl<'s> Page<'s> {
 
     /// The table that a setting is, or is a list of, with the name of its definition.
     fn inner(&self, property: &'s Value) -> Option<(Option<&'s str>, &'s Value)> {
+        self.step()?;
         let (name, schema) = self.resolved(property);
         if schema.get("properties").is_some() {
             return Some((name, schema));
@@ -84,8 +93,16 @@ impl<'s> Page<'s> {
         (target, found.unwrap_or(schema))
     }
 
+    fn step(&self) -> Option<()> {
+        self.left.set(self.left.get().checked_sub(1)?);
+        Some(())
+    }
+
     /// In the words of the settings file.
     fn kind(&self, property: &'s Value) -> String {
+        if self.step().is_none() {
+            return "any".to_owned();
+        }
         let (_, schema) = self.resolved(property);
         if let Some(words) = words(schema) {
             return words;
@@ -142,6 +159,20 @@ fn constant(branch: &Map<String, Value>) -> Option<&Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The fault: a schema of a stranger's component ended the command that looks at it.
+    #[test]
+    fn regression_a_definition_that_leads_back_to_itself_ends() {
+        let schema = r##"{"properties": {
+            "list": {"$ref": "#/$defs/L"}, "any": {"$ref": "#/$defs/A"}, "loop": {"$ref": "#/$defs/R"}},
+            "$defs": {
+                "L": {"type": "array", "items": {"$ref": "#/$defs/L"}},
+                "A": {"anyOf": [{"$ref": "#/$defs/A"}, {"$ref": "#/$defs/A"}, {"type": "string"}]},
+                "R": {"$ref": "#/$defs/R"}}}"##;
+        let page = render(Some(schema));
+        assert_eq!(page.lines().count(), 4, "{page}");
+        assert!(page.contains("list of list of"), "{page}");
+    }
 
     #[test]
     fn each_setting_has_a_line_and_a_definition_that_holds_itself_ends() {
