@@ -2,6 +2,7 @@
 pub mod clock;
 pub mod metrics;
 pub mod model;
+pub mod streams;
 pub mod telemetry;
 pub mod traces;
 

@@ -11,11 +11,12 @@ const TABLE: &[(&str, u8, &[&str])] = &[
     ("model", 0, &[]),
     ("clock", 0, &[]),
     ("metrics", 0, &[]),
-    ("telemetry", 0, &[]),
+    ("streams", 0, &[]),
     ("signing", 1, &["model"]),
     ("retry", 1, &["model"]),
     ("config", 1, &["model", "retry", "signing"]),
     ("tasks", 1, &["metrics"]),
+    ("telemetry", 1, &["model", "metrics", "streams"]),
     ("replies", 1, &["model"]),
     ("traces", 1, &["model", "metrics"]),
     ("store", 2, &["telemetry"]),
@@ -25,7 +26,7 @@ const TABLE: &[(&str, u8, &[&str])] = &[
     ("alerts", 2, &["signing"]),
     ("ingress", 3, &["server", "store", "signing", "replies", "tasks"]),
     ("routing", 3, &["store", "plugins", "replies", "tasks", "traces"]),
-    ("delivery", 3, &["store", "signing", "retry", "egress", "tasks", "traces"]),
+    ("delivery", 3, &["store", "signing", "retry", "egress", "tasks", "traces", "streams"]),
     ("retention", 3, &["store", "tasks"]),
     ("admin", 3, &["server", "store", "signing", "tasks", "telemetry"]),
     (
@@ -51,7 +52,7 @@ const TABLE: &[(&str, u8, &[&str])] = &[
             "traces",
         ],
     ),
-    ("cli", 5, &["app", "config", "signing", "plugins", "telemetry"]),
+    ("cli", 5, &["app", "config", "signing", "plugins", "telemetry", "streams"]),
     ("main", 6, &["cli"]),
 ];
 

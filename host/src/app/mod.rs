@@ -190,7 +190,8 @@ impl App {
         });
         let mistakes = plugins::render(config, failed);
         if !mistakes.is_empty() {
-            tracing::error!("mistakes in the settings of plugins\n{mistakes}");
+            tracing::error!("mistakes in the settings of plugins");
+            told_by_lines(&mistakes);
         }
         let watched = plugins.clone();
         let stop = work.stopping();
@@ -319,6 +320,13 @@ impl App {
     /// Where the API and the console are.
     pub fn admin_address(&self) -> SocketAddr {
         self.admin
+    }
+}
+
+/// Logs a text of several lines, such as mistakes with their places: one entry of the log is one line.
+fn told_by_lines(text: &str) {
+    for line in text.lines().filter(|line| !line.trim().is_empty()) {
+        tracing::error!("{line}");
     }
 }
 

@@ -103,7 +103,8 @@ async fn reload(path: &Path, parts: &Parts) {
         }
         Err(error) => {
             let error = format!("{error:#}");
-            tracing::error!(file = %path.display(), error, "the old settings stay in force");
+            tracing::error!(file = %path.display(), "the old settings stay in force");
+            super::told_by_lines(&error);
             ("refused", 422)
         }
     };

@@ -16,6 +16,7 @@ use rustls::{ClientConfig, RootCertStore};
 use serde_json::Value;
 
 use crate::config::Config;
+use crate::model::printable;
 use crate::signing::Secret;
 
 /// How long a command waits for the host's answer to begin.
@@ -168,7 +169,7 @@ impl Api {
         let status = answer.status();
         let bytes = answer.into_body().collect().await?.to_bytes();
         let problem: Value = serde_json::from_slice(&bytes).unwrap_or_default();
-        let detail = problem["detail"].as_str().unwrap_or("the host refused").to_owned();
+        let detail = printable(problem["detail"].as_str().unwrap_or("the host refused"));
         Err(Refused { status, detail }.into())
     }
 

@@ -4,9 +4,9 @@ use std::process::ExitCode;
 use serde_json::Value;
 
 use super::api::{Where, query};
-use super::events::safe;
 use super::paint::Paint;
 use crate::clock::moment;
+use crate::model::printable;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -33,11 +33,14 @@ pub(super) fn run(host: &Where<'_>, json: bool, args: &Args) -> anyhow::Result<E
     ];
     let page = super::block_on(host.api()?.get(&format!("audit{}", query(&pairs))))?;
     if json {
-        super::print(&format!("{page:#}\n"));
+        super::print(&super::json(&page));
         return Ok(ExitCode::SUCCESS);
     }
     let paint = Paint::stdout();
     let mut out = String::new();
+    if let Some(broken) = page["broken"].as_u64().filter(|broken| *broken > 0) {
+        super::note(&paint.bad(&format!("{broken} lines of the audit log can't be read")));
+    }
     for one in page["audit"].as_array().into_iter().flatten() {
         out.push_str(&line(one, paint));
     }
@@ -52,14 +55,18 @@ pub(super) fn run(host: &Where<'_>, json: bool, args: &Args) -> anyhow::Result<E
 }
 
 fn line(one: &Value, paint: Paint) -> String {
-    let text = |key: &str| safe(one[key].as_str().unwrap_or_default());
+    let text = |key: &str| printable(one[key].as_str().unwrap_or_default());
     let method = text("action").split(' ').next().unwrap_or_default().to_owned();
-    let body = if one["body"].is_null() { String::new() } else { safe(&one["body"].to_string()) };
+    let body =
+        if one["body"].is_null() { String::new() } else { printable(&one["body"].to_string()) };
     let line = format!(
         "{}  {}  {}  {method} {}  {body}",
         moment(one["at_ms"].as_u64().unwrap_or_default()),
         text("who"),
-        paint.status(one["status"].as_u64().unwrap_or_default()),
+        match one["status"].as_u64() {
+            Some(status) => paint.status(status),
+            None => paint.bad("not ended"),
+        },
         text("path"),
     );
     format!("{}\n", line.trim_end())

@@ -4,8 +4,8 @@ use std::process::ExitCode;
 use serde_json::json;
 
 use super::api::Where;
-use super::events::safe;
 use crate::model::Name;
+use crate::model::printable;
 
 /// Has the running host copy its store into a new folder under `store.backups`.
 /// The copy is a data directory: to restore it, stop the host and put it in the
@@ -21,10 +21,10 @@ pub(super) fn run(host: &Where<'_>, as_json: bool, args: &Args) -> anyhow::Resul
     let asked = json!({ "name": args.name.as_ref().map(ToString::to_string) });
     let made = super::block_on(api.post_patiently("backups", &asked))?;
     if as_json {
-        super::print(&format!("{made}\n"));
+        super::print(&super::json_line(&made));
     } else {
         let mib = made["bytes"].as_u64().unwrap_or_default().div_ceil(1 << 20);
-        let path = safe(made["path"].as_str().unwrap_or_default());
+        let path = printable(made["path"].as_str().unwrap_or_default());
         super::print(&format!("{path}: {} events, {mib} MiB\n", made["events"]));
     }
     Ok(ExitCode::SUCCESS)

@@ -32,7 +32,7 @@ pub(super) fn run(path: &Path, as_json: bool) -> anyhow::Result<ExitCode> {
     let code = u8::from(!mistakes.is_empty());
     if as_json {
         let answer = json!({ "mistakes": mistakes, "warnings": warnings });
-        super::print_before(&format!("{answer:#}\n"), code);
+        super::print_before(&super::json(&answer), code);
     } else {
         let colour = std::io::IsTerminal::is_terminal(&std::io::stdout());
         let mut out = mistakes.render(colour);

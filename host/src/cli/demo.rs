@@ -14,6 +14,7 @@ use super::show::story;
 use crate::app::{App, Setup};
 use crate::clock::{Clock, random_u64};
 use crate::config::Config;
+use crate::model::printable;
 
 mod receiver;
 
@@ -38,7 +39,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let log = crate::telemetry::install(crate::telemetry::Format::Text, "warn")?;
     let metrics = crate::metrics::install()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(async {
+    let ended = runtime.block_on(async {
         let key = prepare(&args)?;
         let mut receiver = receiver::Receiver::start(&key).await?;
         let path = args.dir.join("hookwright.toml");
@@ -47,7 +48,12 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
         std::fs::write(&path, text).with_context(|| format!("can't write {}", path.display()))?;
         // Nothing is read again on SIGHUP, so that a closed terminal ends the demo.
         let compiler = Some(super::compiler()?);
-        let setup = Setup { metrics: Some(metrics), settings: None, compiler, log: Some(log) };
+        let setup = Setup {
+            metrics: Some(metrics),
+            settings: None,
+            compiler,
+            log: Some(log.levels.clone()),
+        };
         let mut config = super::load(&path)?;
         let app = App::start(config.clone(), setup).await?;
         (config.ingress.listen, config.admin.listen) = (app.ingress_address(), app.admin_address());
@@ -72,7 +78,9 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
         ));
         let clean = app.run_until_signal().await;
         Ok(if clean { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-    })
+    });
+    runtime.shutdown_timeout(super::serve::LEFTOVERS);
+    ended
 }
 
 /// Makes the folder, its keys and its plugins; answers the receiver's key.
@@ -158,15 +166,16 @@ async fn tell(config: &Config, receiver: &mut receiver::Receiver) -> anyhow::Res
         "A GitHub `push` event of {} bytes, signed, is posted to {url}\n",
         sample.body.len()
     ));
-    let (status, text) = super::send::post(&url, &sample).await?;
+    let (status, answer) = super::send::post(&url, &sample).await?;
+    let text = printable(&String::from_utf8_lossy(&answer));
     super::print(&format!("  answered {status} {text}\n"));
-    let answer: Value = serde_json::from_str(&text).unwrap_or_default();
+    let answer: Value = serde_json::from_slice(&answer).unwrap_or_default();
     let Some(id) = answer["id"].as_str() else { bail!("the host did not accept the event") };
     let arrived = tokio::time::timeout(PATIENCE, receiver.arrived(id)).await;
     let delivery = arrived.context("the event did not arrive within 20 s")?;
     super::print(&format!("The receiver got it, signature {}:\n", delivery.signature));
     for (name, value) in &delivery.headers {
-        super::print(&format!("  {name}: {value}\n"));
+        super::print(&format!("  {name}: {}\n", printable(value)));
     }
     super::print(&format!(
         "\n  {}\n\nWhat the host wrote down (`hookwright show {id}`):\n",

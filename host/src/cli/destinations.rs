@@ -5,11 +5,11 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::api::{Where, escaped};
-use super::events::safe;
 use super::paint::{Paint, columns};
 use super::stats::span;
 use crate::clock::Clock;
 use crate::config::parse_duration;
+use crate::model::printable;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -40,7 +40,7 @@ pub(super) fn run(host: &Where<'_>, as_json: bool, args: &Args) -> anyhow::Resul
     let (name, way) = match &args.act {
         None => {
             let page = super::block_on(api.get("destinations?limit=1000"))?;
-            let told = if as_json { format!("{page:#}\n") } else { list(&page, Paint::stdout()) };
+            let told = if as_json { super::json(&page) } else { list(&page, Paint::stdout()) };
             super::print(&told);
             return Ok(ExitCode::SUCCESS);
         }
@@ -55,8 +55,8 @@ pub(super) fn run(host: &Where<'_>, as_json: bool, args: &Args) -> anyhow::Resul
     let path = format!("destinations/{}/{way}", escaped(name));
     let answer = super::block_on(api.post(&path, &body))?;
     super::print(&match as_json {
-        true => format!("{answer}\n"),
-        false => format!("{}: {}\n", safe(name), state(&answer)),
+        true => super::json_line(&answer),
+        false => format!("{}: {}\n", printable(name), state(&answer)),
     });
     Ok(ExitCode::SUCCESS)
 }
@@ -79,14 +79,14 @@ fn list(page: &Value, paint: Paint) -> String {
         let count = |key: &str| recent[key].as_u64().unwrap_or_default();
         let oldest = one["oldest_ms"].as_u64().map(|ms| now_ms.saturating_sub(ms) as f64);
         rows.push(vec![
-            safe(one["name"].as_str().unwrap_or_default()),
+            printable(one["name"].as_str().unwrap_or_default()),
             paint.state(&state(one)),
             one["waiting"].to_string(),
             oldest.map_or("-".to_owned(), span),
             one["dead"].to_string(),
             format!("{} ok, {} failed", count("succeeded"), count("failed")),
             recent["lag_p99_ms"].as_f64().map_or("-".to_owned(), span),
-            safe(one["url"].as_str().unwrap_or_default()),
+            printable(one["url"].as_str().unwrap_or_default()),
         ]);
     }
     if rows.len() == 1 { "no destinations\n".to_owned() } else { columns(&rows) }

@@ -8,6 +8,7 @@ use super::api::{Where, query};
 use super::paint::Paint;
 use crate::clock::moment;
 use crate::config::parse_duration;
+use crate::model::printable;
 
 /// Which events: the same words in `events`, `replay` and the API.
 #[derive(Debug, Default, Clone, clap::Args)]
@@ -75,7 +76,7 @@ pub(super) fn run(host: &Where<'_>, json: bool, args: &Args) -> anyhow::Result<E
     pairs.push(("text", args.text.clone()));
     let page = super::block_on(host.api()?.get(&format!("events{}", query(&pairs))))?;
     if json {
-        super::print(&format!("{page:#}\n"));
+        super::print(&super::json(&page));
         return Ok(ExitCode::SUCCESS);
     }
     let paint = Paint::stdout();
@@ -100,7 +101,7 @@ pub(super) fn run(host: &Where<'_>, json: bool, args: &Args) -> anyhow::Result<E
 
 /// One event in one line, for people.
 pub(super) fn line(event: &Value, paint: Paint) -> String {
-    let text = |key: &str| safe(event[key].as_str().unwrap_or_default());
+    let text = |key: &str| printable(event[key].as_str().unwrap_or_default());
     let mut out = format!(
         "{}  {}  {} {}  {}",
         moment(event["received_ms"].as_u64().unwrap_or_default()),
@@ -110,38 +111,15 @@ pub(super) fn line(event: &Value, paint: Paint) -> String {
         paint.state(&text("state")),
     );
     for delivery in event["deliveries"].as_array().into_iter().flatten() {
-        let text = |key: &str| safe(delivery[key].as_str().unwrap_or_default());
+        let text = |key: &str| printable(delivery[key].as_str().unwrap_or_default());
         out.push_str(&format!("  {}:{}", text("destination"), paint.state(&text("state"))));
         if delivery["attempts"].as_u64().unwrap_or_default() > 1 {
             out.push_str(&format!("({})", delivery["attempts"]));
         }
     }
     if let Some(reason) = event["reason"].as_str() {
-        out.push_str(&format!("  ({})", safe(reason)));
+        out.push_str(&format!("  ({})", printable(reason)));
     }
     out.push('\n');
     out
-}
-
-/// What came from outside must not steer the terminal.
-pub(super) fn safe(text: &str) -> String {
-    text.chars().map(|char| if steers(char) { '\u{fffd}' } else { char }).collect()
-}
-
-/// Control characters, and those that turn the direction of what follows.
-fn steers(char: char) -> bool {
-    char.is_control() || matches!(char, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
-
-#[cfg(test)]
-mod tests {
-    use super::safe;
-
-    #[test]
-    fn what_steers_a_terminal_is_replaced() {
-        assert_eq!(
-            safe("a\u{1b}[1m\u{202e}b\u{2066}c\u{2069}é"),
-            "a\u{fffd}[1m\u{fffd}b\u{fffd}c\u{fffd}é"
-        );
-    }
 }

@@ -14,10 +14,10 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use super::api::{Api, Http, Refused, Where, client, query};
-use super::events::safe;
 use super::paint::Paint;
 use crate::clock::moment;
 use crate::model::EventId;
+use crate::model::printable;
 
 /// Seconds that the host waits for an event before it answers that there is none.
 const WAIT_S: u64 = 20;
@@ -218,7 +218,7 @@ impl Listener {
     }
 
     fn show(&self, id: &str, event: &Value, end: &Result<u16, String>, took: Duration) {
-        let text = |key: &str| safe(event[key].as_str().unwrap_or_default());
+        let text = |key: &str| printable(event[key].as_str().unwrap_or_default());
         let ms = took.as_secs_f64() * 1_000.0;
         if self.json {
             let (status, error) = (end.as_ref().ok(), end.as_ref().err());
@@ -226,7 +226,7 @@ impl Listener {
                 "event": id, "source": event["source"], "kind": event["kind"],
                 "status": status, "error": error, "took_ms": (ms * 10.0).round() / 10.0,
             });
-            return super::print(&format!("{line}\n"));
+            return super::print(&super::json_line(&line));
         }
         let end = match end {
             Ok(status) => self.paint.status(u64::from(*status)),
@@ -238,9 +238,8 @@ impl Listener {
     }
 
     fn note(&self, text: &str) {
-        use std::io::Write as _;
         // What a program reads stays on standard output.
-        let _ = writeln!(std::io::stderr(), "{text}");
+        super::note(text);
     }
 }
 

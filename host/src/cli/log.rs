@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use serde_json::json;
 
 use super::api::Where;
-use super::events::safe;
+use crate::model::printable;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -22,8 +22,8 @@ pub(super) fn run(host: &Where<'_>, as_json: bool, args: &Args) -> anyhow::Resul
         }
     })?;
     super::print(&match as_json {
-        true => format!("{answer}\n"),
-        false => format!("{}\n", safe(answer["filter"].as_str().unwrap_or_default())),
+        true => super::json_line(&answer),
+        false => format!("{}\n", printable(answer["filter"].as_str().unwrap_or_default())),
     });
     Ok(ExitCode::SUCCESS)
 }

@@ -27,6 +27,7 @@ mod token;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
@@ -34,7 +35,9 @@ use clap::{Parser, Subcommand};
 use api::Where;
 
 use crate::config::{Config, Sources};
+use crate::model::printable_json;
 use crate::plugins::Compiler;
+use crate::streams::{Short, Stream};
 
 /// A webhook router: receives webhooks, writes them down, hands each to sandboxed
 /// WebAssembly plugins, and signs, delivers and retries.
@@ -127,8 +130,14 @@ enum Command {
 
 /// Runs the command line that the process was started with.
 pub fn main() -> ExitCode {
-    match run(Cli::parse()) {
+    let cli = Cli::parse();
+    let serves = matches!(cli.command, Command::Serve);
+    match run(cli) {
         Ok(code) => code,
+        Err(error) if serves => {
+            complain_briefly(error);
+            ExitCode::FAILURE
+        }
         Err(error) => {
             complain(&error);
             ExitCode::FAILURE
@@ -173,9 +182,33 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
 
 /// The whole chain of causes, once, on standard error.
 fn complain(error: &anyhow::Error) {
-    use std::io::Write;
-    // Where standard error is closed, too, the exit code has to do.
-    let _ = writeln!(std::io::stderr(), "hookwright: {error:#}");
+    note(&format!("hookwright: {error:#}"));
+}
+
+/// As `complain`, of a host that must end even where nobody reads: a supervisor waits for that.
+fn complain_briefly(error: anyhow::Error) {
+    let (done, told) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        complain(&error);
+        // Nobody listens where that took too long.
+        let _ = done.send(());
+    });
+    let _ = told.recv_timeout(Duration::from_secs(2));
+}
+
+/// A line for whoever watches, on standard error. Where that is closed, the exit code has to do.
+fn note(text: &str) {
+    let _ = Stream::Error.write_all(format!("{}\n", paint::harmless(text)).as_bytes());
+}
+
+/// A document for a program, which steers no terminal either.
+fn json(document: &serde_json::Value) -> String {
+    printable_json(&format!("{document:#}\n")).into_owned()
+}
+
+/// As `json`, in one line.
+fn json_line(document: &serde_json::Value) -> String {
+    printable_json(&format!("{document}\n")).into_owned()
 }
 
 /// The settings, or all their mistakes as they are shown to people.
@@ -204,10 +237,19 @@ fn print(text: &str) {
     print_before(text, 0);
 }
 
+/// Bytes as they are, for who asked for them. Ends as `print`.
+fn print_raw(bytes: &[u8]) {
+    ended(Stream::Output.write_all(bytes), 0);
+}
+
 /// The last thing that a command prints, before it ends with `code`: a reader that went away
 /// does not change the code.
 fn print_before(text: &str, code: u8) {
-    match write(text) {
+    ended(Stream::Output.write_all(paint::harmless(text).as_bytes()), code);
+}
+
+fn ended(written: Result<(), Short>, code: u8) {
+    match written.map_err(|short| short.error) {
         Ok(()) => {}
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {
             std::process::exit(code.into())
@@ -217,11 +259,4 @@ fn print_before(text: &str, code: u8) {
             std::process::exit(1)
         }
     }
-}
-
-fn write(text: &str) -> std::io::Result<()> {
-    use std::io::Write;
-    let mut out = std::io::stdout().lock();
-    out.write_all(text.as_bytes())?;
-    out.flush()
 }

@@ -1,7 +1,8 @@
 //! How answers look on a terminal: colours for states, and columns that line up.
+use std::borrow::Cow;
 use std::io::IsTerminal as _;
 
-use super::events::safe;
+use crate::model::{printable, steers};
 
 /// Colours, where a person looks: on a terminal, and unless `NO_COLOR` is set.
 #[derive(Debug, Clone, Copy)]
@@ -25,7 +26,7 @@ impl Paint {
             "dead" | "parked" | "fail" | "reject" | "disabled" | "failing" | "quarantined"
             | "breaker-open" | "not loaded" => 31,
             "waiting" | "accepted" | "unrouted" | "retry" | "slowed" | "probing" | "paused" => 33,
-            _ => return safe(text),
+            _ => return printable(text),
         };
         self.code(code, text)
     }
@@ -48,7 +49,7 @@ impl Paint {
     }
 
     fn code(self, code: u8, text: &str) -> String {
-        let text = safe(text);
+        let text = printable(text);
         if self.0 && !text.is_empty() { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text }
     }
 }
@@ -71,6 +72,41 @@ pub(super) fn columns(rows: &[Vec<String>]) -> String {
         out.push('\n');
     }
     out
+}
+
+/// What a command prints, last of all: line ends, tabs and colours stay, and whatever else would steer a terminal is
+/// written out. Texts from outside have no colours left by then; this is for the one that was forgotten.
+pub(super) fn harmless(text: &str) -> Cow<'_, str> {
+    let acts = |char: char| steers(char) && !matches!(char, '\n' | '\t');
+    if !text.contains(acts) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 16);
+    let mut rest = text;
+    while let Some(at) = rest.find(acts) {
+        let (plain, tail) = rest.split_at(at);
+        out.push_str(plain);
+        rest = match colour(tail) {
+            Some(end) => {
+                out.push_str(&tail[..end]);
+                &tail[end..]
+            }
+            None => {
+                let end = tail.chars().next().map_or(0, char::len_utf8);
+                out.push_str(&printable(&tail[..end]));
+                &tail[end..]
+            }
+        };
+    }
+    out.push_str(rest);
+    Cow::Owned(out)
+}
+
+/// The length of the sequence that colours what follows, where the text begins with one.
+fn colour(text: &str) -> Option<usize> {
+    let codes = text.strip_prefix("\u{1b}[")?;
+    let end = codes.find(|char: char| !char.is_ascii_digit() && char != ';')?;
+    codes[end..].starts_with('m').then_some("\u{1b}[".len() + end + 1)
 }
 
 /// Characters without those that colour.
@@ -109,7 +145,18 @@ mod tests {
 
     #[test]
     fn what_came_from_outside_brings_no_colours_along() {
-        assert_eq!(Paint(false).state("\u{1b}[31mx"), "\u{fffd}[31mx");
+        assert_eq!(Paint(false).state("\u{1b}[31mx"), r"\u{1b}[31mx");
         assert_eq!(Paint(false).bad("x"), "x");
+    }
+
+    #[test]
+    fn colours_are_printed_and_nothing_else_that_steers() {
+        let text = "a\u{1b}[1;31mb\u{1b}[0m\tc\n";
+        assert_eq!(harmless(text), text);
+        assert_eq!(
+            harmless("\u{1b}]0;title\u{7}\u{1b}[2J\u{9b}m\u{1b}"),
+            r"\u{1b}]0;title\u{7}\u{1b}[2J\u{9b}m\u{1b}"
+        );
+        assert_eq!(harmless("é\u{202e}\u{1b}[mx"), "é\\u{202e}\u{1b}[mx");
     }
 }

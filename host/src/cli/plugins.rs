@@ -4,12 +4,12 @@ use std::process::ExitCode;
 use serde_json::Value;
 
 use super::api::Where;
-use super::events::safe;
 use super::paint::{Paint, columns};
+use crate::model::printable;
 
 pub(super) fn run(host: &Where<'_>, json: bool) -> anyhow::Result<ExitCode> {
     let page = super::block_on(host.api()?.get("plugins?limit=1000"))?;
-    super::print(&if json { format!("{page:#}\n") } else { list(&page, Paint::stdout()) });
+    super::print(&if json { super::json(&page) } else { list(&page, Paint::stdout()) });
     Ok(ExitCode::SUCCESS)
 }
 
@@ -19,7 +19,7 @@ fn list(page: &Value, paint: Paint) -> String {
     let mut rows = vec![heads.map(str::to_owned).to_vec()];
     let mut notes = String::new();
     for one in page["plugins"].as_array().into_iter().flatten() {
-        let text = |key: &str| safe(one[key].as_str().unwrap_or("-"));
+        let text = |key: &str| printable(one[key].as_str().unwrap_or("-"));
         let (quarantined, loaded) = (!one["quarantine"].is_null(), !one["digest"].is_null());
         let state = match (quarantined, loaded) {
             (true, _) => "quarantined",
@@ -38,7 +38,7 @@ fn list(page: &Value, paint: Paint) -> String {
             recent["failed"].to_string(),
             time("p50_us"),
             time("p99_us"),
-            safe(&grants.collect::<Vec<_>>().join(", ")),
+            printable(&grants.collect::<Vec<_>>().join(", ")),
         ]);
         for why in [&one["error"], &one["quarantine"]["why"]].into_iter().filter_map(Value::as_str)
         {
@@ -52,7 +52,7 @@ fn list(page: &Value, paint: Paint) -> String {
 }
 
 fn candidate(name: &str, one: &Value) -> String {
-    let text = |key: &str| safe(one[key].as_str().unwrap_or("not loaded"));
+    let text = |key: &str| printable(one[key].as_str().unwrap_or("not loaded"));
     let digest: String = text("digest").chars().take(12).collect();
     format!(
         "{name}: beside it {digest} ({}): {} same, {} different, {} mended, {} failed\n",

@@ -4,8 +4,8 @@ use std::process::ExitCode;
 use serde_json::Value;
 
 use super::api::{Where, escaped};
-use super::events::safe;
 use crate::clock::moment;
+use crate::model::printable;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -18,7 +18,7 @@ pub(super) fn run(host: &Where<'_>, json: bool, args: &Args) -> anyhow::Result<E
     let path = format!("sources/{}/rejected", escaped(&args.source));
     let page = super::block_on(host.api()?.get(&path))?;
     if json {
-        super::print(&format!("{page:#}\n"));
+        super::print(&super::json(&page));
         return Ok(ExitCode::SUCCESS);
     }
     let mut out = String::new();
@@ -35,7 +35,7 @@ pub(super) fn run(host: &Where<'_>, json: bool, args: &Args) -> anyhow::Result<E
 
 /// One request in a few lines, for people.
 fn entry(one: &Value) -> String {
-    let text = |key: &str| safe(one[key].as_str().unwrap_or_default());
+    let text = |key: &str| printable(one[key].as_str().unwrap_or_default());
     let mut out = format!(
         "{}  {}  {} {} from {}  {} {}: {}\n",
         moment(one["at_ms"].as_u64().unwrap_or_default()),
@@ -48,7 +48,7 @@ fn entry(one: &Value) -> String {
         text("cause"),
     );
     for header in one["headers"].as_array().into_iter().flatten() {
-        let part = |at: usize| safe(header[at].as_str().unwrap_or_default());
+        let part = |at: usize| printable(header[at].as_str().unwrap_or_default());
         out.push_str(&format!("    {}: {}\n", part(0), part(1)));
     }
     if let Some(bytes) = one["body_bytes"].as_u64() {
@@ -69,7 +69,7 @@ mod tests {
             "headers": [["x-a", "b\u{1b}[1m"]], "body": "{}\n", "body_bytes": 3,
         }));
         let expected = "1970-01-01T00:00:00.000Z  req_1  POST /in/s from 192.0.2.7  401 bad-signature: \
-                        it matches none\n    x-a: b\u{fffd}[1m\n    body, 3 bytes: {}\u{fffd}\n";
+                        it matches none\n    x-a: b\\u{1b}[1m\n    body, 3 bytes: {}\\n\n";
         assert_eq!(entry, expected);
     }
 }

@@ -7,8 +7,9 @@ use anyhow::{Context, bail};
 use serde_json::{Map, Value, json};
 
 use super::api::{Api, Where};
-use super::events::{Which, safe};
+use super::events::Which;
 use super::replays::line;
+use crate::model::printable;
 
 /// How often a bulk replay is asked how far it has come.
 const LOOK: Duration = Duration::from_millis(200);
@@ -51,12 +52,12 @@ pub(super) fn run(host: &Where<'_>, json: bool, args: &Args) -> anyhow::Result<E
             return follow(&api, job, json, args.detach).await;
         }
         for event in &args.events {
-            let id = safe(event).replace(['/', '?', '#'], "");
+            let id = printable(event).replace(['/', '?', '#'], "");
             api.post(&format!("events/{id}/replay"), &json!({ "destination": args.to })).await?;
         }
         let replayed = args.events.len();
         if json {
-            super::print(&format!("{}\n", json!({ "replayed": replayed })));
+            super::print(&super::json_line(&json!({ "replayed": replayed })));
         } else {
             super::print(&format!("replayed {replayed}\n"));
         }
@@ -99,7 +100,7 @@ async fn follow(api: &Api, mut job: Value, json: bool, detach: bool) -> anyhow::
         let _ = writeln!(std::io::stderr());
     }
     if json {
-        super::print(&format!("{job:#}\n"));
+        super::print(&super::json(&job));
     } else if job["state"] == "done" {
         super::print(&format!("replayed {}\n", job["replayed"]));
     } else {

@@ -30,7 +30,7 @@ pub(super) fn run(host: &Where<'_>, json: bool, args: &Args) -> anyhow::Result<E
         }
     })?;
     if json {
-        super::print(&format!("{answer:#}\n"));
+        super::print(&super::json(&answer));
         return Ok(ExitCode::SUCCESS);
     }
     let mut out = String::new();

@@ -9,9 +9,11 @@ use http::Request;
 use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
+use serde_json::json;
 
 use super::api::reachable;
 use crate::clock::{Clock, random_u64};
+use crate::model::printable;
 use crate::signing::{Draft, Part, Sent, Verify, sign_as_provider};
 
 const GITHUB_PUSH: &str = include_str!("../../samples/github-push.json");
@@ -40,6 +42,9 @@ pub(super) struct Args {
     /// Send it this many times, each with an id of its own.
     #[arg(long, default_value_t = 1)]
     count: u32,
+    /// Print nothing but the answer's body, byte for byte, whatever it does to a terminal.
+    #[arg(long, conflicts_with = "json")]
+    raw: bool,
 }
 
 /// A sample of the scheme, or the caller's body, signed as the provider signs.
@@ -74,8 +79,8 @@ fn real(verify: &Verify) -> Option<&'static [u8]> {
     }
 }
 
-/// Posts it; the answer's status and text.
-pub(super) async fn post(url: &str, sample: &Sent) -> anyhow::Result<(u16, String)> {
+/// Posts it; the answer's status and body.
+pub(super) async fn post(url: &str, sample: &Sent) -> anyhow::Result<(u16, Bytes)> {
     let mut request = match &sample.query {
         Some(query) => Request::post(format!("{url}?{query}")),
         None => Request::post(url),
@@ -93,8 +98,8 @@ pub(super) async fn post(url: &str, sample: &Sent) -> anyhow::Result<(u16, Strin
             .await
             .with_context(|| format!("can't post to {shown}: is `hookwright serve` running?"))?;
         let status = answer.status().as_u16();
-        let text = answer.into_body().collect().await.context("the answer broke off")?.to_bytes();
-        anyhow::Ok((status, String::from_utf8_lossy(&text).into_owned()))
+        let body = answer.into_body().collect().await.context("the answer broke off")?.to_bytes();
+        anyhow::Ok((status, body))
     };
     let answered = tokio::time::timeout(PATIENCE, asked).await;
     answered.with_context(|| format!("no answer from {shown} within 30 s"))?
@@ -131,10 +136,12 @@ pub(super) fn run(config: &Path, json: bool, args: Args) -> anyhow::Result<ExitC
             let kind = args.kind.as_deref();
             let mut sample = sample(&source.verify, kind, body.as_deref(), &clock)?;
             sample.headers.extend(extra.iter().cloned());
-            let (status, text) = post(&url, &sample).await?;
-            let line =
-                if json { text.trim().to_owned() } else { format!("{status} {}", text.trim()) };
-            super::print(&format!("{line}\n"));
+            let (status, answer) = post(&url, &sample).await?;
+            if args.raw {
+                super::print_raw(&answer);
+            } else {
+                super::print(&told(status, &answer, json));
+            }
             if !(200..300).contains(&status) {
                 code = ExitCode::FAILURE;
             }
@@ -143,9 +150,40 @@ pub(super) fn run(config: &Path, json: bool, args: Args) -> anyhow::Result<ExitC
     })
 }
 
+/// The answer in one line. As JSON it is the answer itself, where that is JSON.
+fn told(status: u16, answer: &[u8], json: bool) -> String {
+    let text = String::from_utf8_lossy(answer);
+    if !json {
+        return format!("{status} {}\n", printable(text.trim()));
+    }
+    let document = serde_json::from_slice(answer);
+    super::json_line(&document.unwrap_or_else(|_| json!({ "status": status, "text": text })))
+}
+
 fn header(text: &str) -> anyhow::Result<(String, String)> {
     let Some((name, value)) = text.split_once(':') else {
         bail!("`{text}` is no header: write `name: value`");
     };
     Ok((name.trim().to_owned(), value.trim().to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The answer was printed as it came, with whatever it did to the terminal.
+    #[test]
+    fn regression_an_answer_steers_no_terminal_and_json_is_json() {
+        let hostile = "ok\n200 \u{1b}]0;owned\u{7}\u{9b}2J";
+        assert_eq!(
+            told(200, hostile.as_bytes(), false),
+            "200 ok\\n200 \\u{1b}]0;owned\\u{7}\\u{9b}2J\n"
+        );
+        let line = told(200, hostile.as_bytes(), true);
+        assert_eq!(line.lines().count(), 1);
+        let read: serde_json::Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(read, json!({ "status": 200, "text": hostile }));
+        assert_eq!(told(202, b"{\"id\": \"evt_1\"}", true), "{\"id\":\"evt_1\"}\n");
+        assert_eq!(told(200, b"\xff", true), "{\"status\":200,\"text\":\"\u{fffd}\"}\n");
+    }
 }

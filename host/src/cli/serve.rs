@@ -1,10 +1,15 @@
 //! `hookwright serve`: the host, until it is told to stop.
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use crate::app::{App, Setup, Watched};
 use crate::config::LogFormat;
+use crate::streams::Stream;
 use crate::telemetry::{self, Format};
+
+/// How long the end waits for calls of the system that hang, on a file or on a stalled standard output.
+pub(super) const LEFTOVERS: Duration = Duration::from_secs(1);
 
 pub(super) fn run(path: &Path) -> anyhow::Result<ExitCode> {
     let watched = Watched::new(path.to_owned());
@@ -20,24 +25,32 @@ pub(super) fn run(path: &Path) -> anyhow::Result<ExitCode> {
     raise_open_files();
     let metrics = crate::metrics::install()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let clean = runtime.block_on(async {
+    let ended = runtime.block_on(async {
         let setup = Setup {
             metrics: Some(metrics),
             settings: Some(watched),
             compiler: Some(super::compiler()?),
-            log: Some(log),
+            log: Some(log.levels.clone()),
         };
         let app = App::start(config, setup).await?;
-        // The host serves on where nobody reads what it prints.
-        let _ = super::write(&format!(
+        tell(format!(
             "hookwright {}: events at http://{}/in/SOURCE, console at http://{}/\n",
             env!("CARGO_PKG_VERSION"),
             app.ingress_address(),
             app.admin_address(),
         ));
         anyhow::Ok(app.run_until_signal().await)
-    })?;
-    Ok(if clean { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    });
+    runtime.shutdown_timeout(LEFTOVERS);
+    Ok(if ended? { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Prints the first line. The host serves on where nobody reads it: a thread of its own waits.
+fn tell(line: String) {
+    let print = move || drop(Stream::Output.write_all(line.as_bytes()));
+    if let Err(error) = std::thread::Builder::new().name("first line".to_owned()).spawn(print) {
+        tracing::warn!(%error, "the addresses are not printed: the system has no thread left");
+    }
 }
 
 /// Each connection is an open file, and the soft limit is 1,024 by custom, for programs

@@ -4,9 +4,9 @@ use std::process::ExitCode;
 use serde_json::Value;
 
 use super::api::Where;
-use super::events::safe;
 use super::paint::Paint;
 use crate::clock::moment;
+use crate::model::printable;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -15,15 +15,15 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(host: &Where<'_>, json: bool, args: &Args) -> anyhow::Result<ExitCode> {
-    let id = safe(&args.event).replace(['/', '?', '#'], "");
+    let id = printable(&args.event).replace(['/', '?', '#'], "");
     let event = super::block_on(host.api()?.get(&format!("events/{id}")))?;
-    super::print(&if json { format!("{event:#}\n") } else { story(&event, Paint::stdout()) });
+    super::print(&if json { super::json(&event) } else { story(&event, Paint::stdout()) });
     Ok(ExitCode::SUCCESS)
 }
 
 /// An event's life, for people.
 pub(super) fn story(event: &Value, paint: Paint) -> String {
-    let text = |value: &Value| safe(value.as_str().unwrap_or_default());
+    let text = |value: &Value| printable(value.as_str().unwrap_or_default());
     let mut out = format!(
         "{}  {} {}\n{}  received, {} bytes of {}\n",
         text(&event["id"]),
@@ -40,7 +40,11 @@ pub(super) fn story(event: &Value, paint: Paint) -> String {
         out.push_str(&verdict(ruling, paint));
     }
     if let Some(reason) = event["reason"].as_str() {
-        out.push_str(&format!("  {}: {}\n", paint.state(&text(&event["state"])), safe(reason)));
+        out.push_str(&format!(
+            "  {}: {}\n",
+            paint.state(&text(&event["state"])),
+            printable(reason)
+        ));
     }
     for delivery in event["deliveries"].as_array().into_iter().flatten() {
         out.push_str(&format!(
@@ -49,7 +53,7 @@ pub(super) fn story(event: &Value, paint: Paint) -> String {
             paint.state(&text(&delivery["state"])),
             delivery["cause"]
                 .as_str()
-                .map(|cause| format!(", {}", safe(cause)))
+                .map(|cause| format!(", {}", printable(cause)))
                 .unwrap_or_default(),
         ));
         for attempt in delivery["log"].as_array().into_iter().flatten() {
@@ -66,15 +70,15 @@ pub(super) fn story(event: &Value, paint: Paint) -> String {
 fn verdict(ruling: &Value, paint: Paint) -> String {
     let digest = ruling["digest"].as_str().unwrap_or("none").chars().take(12).collect::<String>();
     let reason = match &ruling["reason"] {
-        Value::String(reason) => format!(": {}", safe(reason)),
+        Value::String(reason) => format!(": {}", printable(reason)),
         Value::Number(count) => format!(" to {count}"),
         _ => String::new(),
     };
-    let name = safe(ruling["plugin"].as_str().unwrap_or_default());
+    let name = printable(ruling["plugin"].as_str().unwrap_or_default());
     let decision = paint.state(ruling["decision"].as_str().unwrap_or_default());
     let mut out = format!("  {name} ({digest}) {decision}{reason}, {} µs\n", ruling["took_us"]);
     for line in ruling["log"].as_array().into_iter().flatten() {
-        out.push_str(&format!("    log: {}\n", safe(line.as_str().unwrap_or_default())));
+        out.push_str(&format!("    log: {}\n", printable(line.as_str().unwrap_or_default())));
     }
     out
 }
@@ -85,8 +89,8 @@ fn tried(attempt: &Value, paint: Paint) -> String {
         None if attempt["taken"] == true => paint.good("taken"),
         None => format!(
             "{}: {}",
-            safe(attempt["cause"].as_str().unwrap_or_default()),
-            safe(attempt["message"].as_str().unwrap_or_default())
+            printable(attempt["cause"].as_str().unwrap_or_default()),
+            printable(attempt["message"].as_str().unwrap_or_default())
         ),
     };
     let at = moment(attempt["at_ms"].as_u64().unwrap_or_default());

@@ -5,8 +5,8 @@ use anyhow::bail;
 use serde_json::Value;
 
 use super::api::Where;
-use super::events::safe;
 use super::paint::{Paint, columns};
+use crate::model::printable;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -18,15 +18,15 @@ pub(super) fn run(host: &Where<'_>, json: bool, args: &Args) -> anyhow::Result<E
     let page = super::block_on(host.api()?.get("sources?limit=1000"))?;
     let all = page["sources"].as_array().map(Vec::as_slice).unwrap_or_default();
     let Some(name) = &args.source else {
-        let told = if json { format!("{page:#}\n") } else { list(all, Paint::stdout()) };
+        let told = if json { super::json(&page) } else { list(all, Paint::stdout()) };
         super::print(&told);
         return Ok(ExitCode::SUCCESS);
     };
     let Some(own) = all.iter().find(|one| one["name"] == name.as_str()) else {
         let known: Vec<_> = all.iter().filter_map(|one| one["name"].as_str()).collect();
-        bail!("no source `{}`; there are: {}", safe(name), known.join(", "));
+        bail!("no source `{}`; there are: {}", printable(name), known.join(", "));
     };
-    super::print(&if json { format!("{own:#}\n") } else { show(own) });
+    super::print(&if json { super::json(own) } else { show(own) });
     Ok(ExitCode::SUCCESS)
 }
 
@@ -34,7 +34,7 @@ fn list(all: &[Value], paint: Paint) -> String {
     let heads = ["NAME", "SCHEME", "5 MIN", "REFUSED", "UNUSUAL", "URL"];
     let mut rows = vec![heads.map(str::to_owned).to_vec()];
     for one in all {
-        let text = |key: &str| safe(one[key].as_str().unwrap_or_default());
+        let text = |key: &str| printable(one[key].as_str().unwrap_or_default());
         let unusual: Vec<_> =
             one["anomalies"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
         let recent = &one["recent"];
@@ -51,10 +51,10 @@ fn list(all: &[Value], paint: Paint) -> String {
 }
 
 fn show(own: &Value) -> String {
-    let text = |key: &str| safe(own[key].as_str().unwrap_or_default());
+    let text = |key: &str| printable(own[key].as_str().unwrap_or_default());
     let mut out = format!("{} ({})\n  {}\n", text("name"), text("title"), text("url"));
     for (number, step) in own["setup"].as_array().into_iter().flatten().enumerate() {
-        let step = safe(step.as_str().unwrap_or_default()).replace('*', "");
+        let step = printable(step.as_str().unwrap_or_default()).replace('*', "");
         out.push_str(&format!("  {}. {step}\n", number + 1));
     }
     out

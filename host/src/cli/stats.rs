@@ -14,7 +14,7 @@ pub(super) fn run(host: &Where<'_>, as_json: bool) -> anyhow::Result<ExitCode> {
         anyhow::Ok((api.get("stats").await?, api.get("stats/series").await?))
     })?;
     let told = match as_json {
-        true => format!("{:#}\n", json!({ "now": stats, "series": series })),
+        true => super::json(&json!({ "now": stats, "series": series })),
         false => figures(&stats, &series),
     };
     super::print(&told);

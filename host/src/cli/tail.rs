@@ -46,7 +46,7 @@ pub(super) fn run(host: &Where<'_>, json: bool, args: &Args) -> anyhow::Result<E
                 let raw: Vec<u8> = pending.drain(..=end).collect();
                 let Some(data) = raw.strip_prefix(b"data: ") else { continue };
                 let event: Value = serde_json::from_slice(data).context("a line is no JSON")?;
-                super::print(&if json { format!("{event}\n") } else { line(&event, paint) });
+                super::print(&if json { super::json_line(&event) } else { line(&event, paint) });
                 left -= 1;
                 if left == 0 {
                     return Ok(ExitCode::SUCCESS);

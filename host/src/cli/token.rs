@@ -19,7 +19,7 @@ pub(super) fn run(command: &Command, as_json: bool) -> anyhow::Result<ExitCode> 
     let token = format!("hwt_{digits}");
     let hash = format!("sha256:{}", hex::encode(Sha256::digest(&token)));
     let told = match as_json {
-        true => format!("{}\n", json!({ "token": token, "hash": hash })),
+        true => super::json_line(&json!({ "token": token, "hash": hash })),
         false => format!(
             "token  {token}\n\
              \x20      for whoever uses it, as `authorization: Bearer …` or HOOKWRIGHT_TOKEN; shown once\n\

@@ -85,7 +85,7 @@ pub const CONNECTS: &str = "hookwright_delivery_connects_total";
 pub const COMMIT_RECORDS: &str = "hookwright_store_commit_records";
 /// Time of one commit, by `part`.
 pub const COMMIT_SECONDS: &str = "hookwright_store_commit_seconds";
-/// Failed writes of the store, by `part`.
+/// Failed writes of the store, by `part` (`journal`, `index`, `audit`).
 pub const STORE_ERRORS: &str = "hookwright_store_errors_total";
 /// Bytes on the disk.
 pub const STORE_BYTES: &str = "hookwright_store_bytes";
@@ -103,6 +103,8 @@ pub const RELOADS: &str = "hookwright_settings_reloads_total";
 pub const SOURCE_ANOMALY: &str = "hookwright_source_anomaly";
 /// Reloads of the ingress's certificate, by `result`.
 pub const CERTIFICATE_RELOADS: &str = "hookwright_certificate_reloads_total";
+/// Log lines that were not written, by `reason`: `full`, nobody read them in time; `failed`, standard error refused them.
+pub const LOG_LOST: &str = "hookwright_log_lines_lost_total";
 
 /// Seconds: from a plugin call of microseconds to a delivery that waited for days.
 pub const SECONDS: &[f64] = &[
@@ -139,6 +141,10 @@ fn begin() {
     for result in ["exported", "rejected", "failed", "dropped"] {
         counter!(TRACE_SPANS, "result" => result).increment(0);
     }
+    for reason in ["full", "failed"] {
+        counter!(LOG_LOST, "reason" => reason).increment(0);
+    }
+    counter!(STORE_ERRORS, "part" => "audit").increment(0);
     counter!(POISON_EVENTS).increment(0);
     counter!(PURGED).increment(0);
     task_named("attempt");
@@ -195,6 +201,7 @@ pub const COUNTERS: &[(&str, &str)] = &[
     (TRACE_SPANS, "Spans of traces, by result: exported, rejected, failed, dropped."),
     (RELOADS, "Reloads of the settings, by result."),
     (CERTIFICATE_RELOADS, "Reloads of the ingress's certificate, by result."),
+    (LOG_LOST, "Log lines that were not written, by reason: full, failed."),
 ];
 
 /// Gauges with their help text.

@@ -6,7 +6,7 @@ use parking_lot::Mutex;
 
 use super::host::TooManyCalls;
 use super::limits::{HOST_CALLS, LOG_LINES};
-use crate::model::{EventId, Name};
+use crate::model::{EventId, Name, steers};
 
 /// Characters of the message that goes with a trap.
 const LAST_ERROR: usize = 512;
@@ -132,10 +132,7 @@ pub(super) fn escape(text: &str, max: usize) -> String {
         match char {
             '\n' => out.push_str("\\n"),
             '\t' => out.push(' '),
-            // Besides the controls, what turns the direction of text around.
-            c if c.is_control()
-                || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}') =>
-            {
+            c if steers(c) => {
                 write!(out, "\\u{{{:x}}}", u32::from(c)).expect("a String takes all");
             }
             c => out.push(c),

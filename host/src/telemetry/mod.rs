@@ -1,10 +1,26 @@
 //! Sets up the process's logs. Every line that concerns an event carries its id.
+//!
+//! Logging may lose lines, which are counted, and does nothing else to the host: `sink` never waits and never fails.
+mod format;
+mod sink;
+
+use std::backtrace::{Backtrace, BacktraceStatus};
+use std::io::IsTerminal as _;
+use std::panic::PanicHookInfo;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::reload::Handle;
+
+use crate::streams::Stream;
+use format::{Fields, SafeJson};
+use sink::Sink;
+
+/// How long the end of the process waits for the last lines to be written.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Longer filters are refused, in bytes.
 pub const FILTER_BYTES: usize = 1024;
@@ -29,6 +45,21 @@ pub enum Error {
     Twice,
     #[error("the process's log set-up is gone")]
     Gone,
+    #[error("the log's thread does not start: {0}")]
+    Thread(#[from] std::io::Error),
+}
+
+/// The process's log. When dropped, it waits up to two seconds until its last lines are written.
+pub struct Log {
+    pub levels: Levels,
+    sink: Sink,
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        // Lines that nobody reads are the only loss.
+        self.sink.flush(PATIENCE);
+    }
 }
 
 /// What is logged, to be changed while the process runs. Clones change the same.
@@ -75,34 +106,55 @@ impl Levels {
     }
 }
 
-/// Installs the process's log set-up. `filter` is a level or a list of
-/// `target=level`; the variable `RUST_LOG` wins over it. Once a process.
+/// Installs the process's log set-up, and a hook that logs panics. `filter` is a level or a list
+/// of `target=level`; the variable `RUST_LOG` wins over it. Once a process. Hold the answer until
+/// the process ends.
 ///
 /// # Errors
-/// Where the filter can't be read or a set-up exists already.
-pub fn install(format: Format, filter: &str) -> Result<Levels, Error> {
+/// Where the filter can't be read, a set-up exists already, or no thread can be had.
+pub fn install(format: Format, filter: &str) -> Result<Log, Error> {
     // Empty is as unset: containers set variables that have no value.
     let variable = std::env::var("RUST_LOG").ok().filter(|text| !text.trim().is_empty());
     let by_variable = variable.is_some();
     let wanted = variable.unwrap_or_else(|| filter.to_owned());
     // The variable means what it means to every program.
     let first = if by_variable { known(&wanted) } else { read(&wanted) };
+    let first = first?;
+    let sink = Sink::start(|lines: &[u8]| Stream::Error.write_all(lines))?;
     let builder = tracing_subscriber::fmt()
-        .with_env_filter(first?)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()));
+        .with_env_filter(first)
+        .with_writer(sink.clone())
+        .with_ansi(std::io::stderr().is_terminal())
+        // It would print to standard error by itself.
+        .log_internal_errors(false);
     let (put, done) = match format {
         Format::Text => {
-            let builder = builder.with_filter_reloading();
+            let builder = builder.fmt_fields(Fields).with_filter_reloading();
             (put(builder.reload_handle()), builder.try_init())
         }
         Format::Json => {
-            let builder = builder.json().flatten_event(true).with_filter_reloading();
+            let builder = builder.json().flatten_event(true).map_event_format(SafeJson);
+            let builder = builder.with_filter_reloading();
             (put(builder.reload_handle()), builder.try_init())
         }
     };
     done.map_err(|_| Error::Twice)?;
-    Ok(Levels(Arc::new(Inner { put, now: Mutex::new(wanted), by_variable })))
+    // The standard one writes to standard error by itself, and waits where nobody reads.
+    std::panic::set_hook(Box::new(tell));
+    let levels = Levels(Arc::new(Inner { put, now: Mutex::new(wanted), by_variable }));
+    Ok(Log { levels, sink })
+}
+
+/// Logs a panic, with its backtrace where `RUST_BACKTRACE` asks for one.
+fn tell(panic: &PanicHookInfo<'_>) {
+    let thread = std::thread::current();
+    let thread = thread.name().unwrap_or("unnamed");
+    let place = panic.location().map(tracing::field::display);
+    let why = panic.payload_as_str().unwrap_or("a value that is no text");
+    let trace = Backtrace::capture();
+    let trace =
+        (trace.status() == BacktraceStatus::Captured).then(|| tracing::field::display(trace));
+    tracing::error!(thread, place, backtrace = trace, "panicked: {why}");
 }
 
 fn put<S: 'static>(handle: Handle<EnvFilter, S>) -> Put {

@@ -35,7 +35,7 @@ pub(super) fn run(path: &Path, as_json: bool, args: &Args) -> anyhow::Result<Exi
     };
     let code = u8::from(findings.any_bad());
     let out = if as_json {
-        format!("{:#}\n", findings.json())
+        super::json(&findings.json())
     } else {
         findings.text(std::io::IsTerminal::is_terminal(&std::io::stdout()))
     };

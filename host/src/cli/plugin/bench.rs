@@ -66,7 +66,7 @@ pub(super) fn run(args: &BenchArgs, as_json: bool) -> Result<ExitCode> {
     let (outcome, [own, pass]) =
         super::super::block_on(measure(folder.path(), specs, &names, &case, time))?;
     let text = match as_json {
-        true => format!("{:#}\n", as_value(&outcome, &own, &pass)),
+        true => super::super::json(&as_value(&outcome, &own, &pass)),
         false => page(args, &case, &outcome, &own, &pass),
     };
     super::super::print(&text);
@@ -167,7 +167,7 @@ fn page(
         "{}, an event of {} bytes, fresh instances on one thread: {}\n\n",
         args.file.display(),
         case.event.body.len(),
-        super::super::events::safe(&outcome.short()),
+        crate::model::printable(&outcome.short()),
     );
     out.push_str("                calls/s     a call       p99     memory\n");
     for (name, measured) in [("this plugin", own), ("pass-through", pass)] {

@@ -1,5 +1,5 @@
 //! `hookwright plugin build`: from a project to a component in the plugins folder.
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -53,11 +53,11 @@ pub(super) struct Built {
 /// one), when a plugin does not compile, or when a result is no plugin.
 pub(super) fn run(args: &BuildArgs) -> Result<Built> {
     let built = build(args)?;
-    let mut out = std::io::stdout().lock();
     for component in &built.components {
-        writeln!(out, "{component}")?;
+        crate::cli::print(&format!("{component}\n"));
     }
-    writeln!(out, "built with {} in {:.1} s", built.toolchain, built.took.as_secs_f64())?;
+    let took = built.took.as_secs_f64();
+    crate::cli::print(&format!("built with {} in {took:.1} s\n", built.toolchain));
     Ok(built)
 }
 

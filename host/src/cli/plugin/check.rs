@@ -34,11 +34,11 @@ pub(super) fn run(args: &CheckArgs, as_json: bool) -> anyhow::Result<ExitCode> {
         super::super::block_on(async { Ok(plugins::check(&compiler, &spec, wasm.into()).await) })?;
     match checked {
         Ok(report) if as_json => {
-            super::super::print(&format!("{:#}\n", serde_json::to_value(&report)?));
+            super::super::print(&super::super::json(&serde_json::to_value(&report)?));
         }
         Ok(report) => super::super::print(&page(&report)),
         Err(error) if as_json => {
-            super::super::print(&format!("{}\n", json!({ "error": error.to_string() })));
+            super::super::print(&super::super::json_line(&json!({ "error": error.to_string() })));
             return Ok(ExitCode::FAILURE);
         }
         Err(error) => return Err(error).with_context(|| shown.to_string()),

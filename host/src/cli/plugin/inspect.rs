@@ -5,9 +5,9 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use serde_json::{Value, json};
 
-use super::super::events::safe;
 use super::settings_page;
 use crate::model::Name;
+use crate::model::printable;
 use crate::plugins::{self, About, Shape, Sketch, Spec};
 
 /// The contract's own interfaces, before their version.
@@ -39,7 +39,7 @@ pub(super) fn run(args: &InspectArgs, as_json: bool) -> anyhow::Result<ExitCode>
     };
     let code = u8::from(about.is_none());
     let text = if as_json {
-        format!("{:#}\n", as_value(&shape, about.as_ref(), error.as_deref())?)
+        super::super::json(&as_value(&shape, about.as_ref(), error.as_deref())?)
     } else {
         page(&shape, about.as_ref(), error.as_deref())
     };
@@ -90,14 +90,19 @@ fn page(shape: &Shape, about: Option<&About>, error: Option<&str>) -> String {
         out.push_str(&settings_page::render(about.config_schema.as_deref()));
     }
     if let Some(error) = error {
-        out.push_str(&format!("  trouble    {}\n", safe(error)));
+        out.push_str(&format!("  trouble    {}\n", printable(error)));
     }
     out
 }
 
 /// Name, version and summary, as the component tells them.
 pub(super) fn head(about: &About) -> String {
-    format!("{} {}: {}\n", safe(&about.name), safe(&about.version), safe(&about.summary))
+    format!(
+        "{} {}: {}\n",
+        printable(&about.name),
+        printable(&about.version),
+        printable(&about.summary)
+    )
 }
 
 /// What the component's bytes show.
@@ -105,8 +110,8 @@ pub(super) fn facts(shape: &Shape) -> String {
     format!(
         "  digest     {}\n  contract   hookwright:plugin@{}\n  size       {} KiB\n  imports    {}\n",
         shape.digest,
-        safe(&shape.contract),
+        printable(&shape.contract),
         shape.size.div_ceil(1024),
-        safe(&shape.imports.join(", ")),
+        printable(&shape.imports.join(", ")),
     )
 }

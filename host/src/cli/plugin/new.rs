@@ -1,6 +1,5 @@
 //! `hookwright plugin new`: a project that builds and passes its test at once.
 use std::fs;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
@@ -115,10 +114,9 @@ pub(super) fn run(args: &NewArgs) -> Result<()> {
         Language::Rust | Language::Js | Language::Python => {}
     }
     let folder = folder.display();
-    writeln!(
-        std::io::stdout(),
-        "{folder} is ready. Next:\n  cd {folder}\n  {first}\n  hookwright plugin build\n  hookwright plugin test"
-    )?;
+    crate::cli::print(&format!(
+        "{folder} is ready. Next:\n  cd {folder}\n  {first}\n  hookwright plugin build\n  hookwright plugin test\n"
+    ));
     Ok(())
 }
 

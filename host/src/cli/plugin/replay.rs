@@ -66,7 +66,7 @@ pub(super) fn run(config: &Path, args: &ReplayArgs, as_json: bool) -> Result<Exi
         }
         anyhow::Ok(tally)
     })?;
-    let text = if as_json { format!("{:#}\n", tally.as_value()) } else { tally.page() };
+    let text = if as_json { super::super::json(&tally.as_value()) } else { tally.page() };
     super::super::print(&text);
     Ok(ExitCode::SUCCESS)
 }

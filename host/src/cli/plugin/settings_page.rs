@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use super::super::events::safe;
+use crate::model::printable;
 
 /// Tables in tables that are shown; a condition within a condition says nothing new.
 const DEPTH: usize = 3;
@@ -57,7 +57,7 @@ impl<'s> Page<'s> {
         let mut head = format!(
             "{:indent$}{}  {}",
             "",
-            safe(name),
+            printable(name),
             self.kind(property),
             indent = 4 + 2 * depth
         );
@@ -70,7 +70,7 @@ impl<'s> Page<'s> {
         let first = text.split("\n\n").next().unwrap_or_default();
         let first = first.split_whitespace().collect::<Vec<_>>().join(" ");
         let line = format!("{head:COLUMN$}  {first}");
-        self.out.push_str(&format!("{}\n", safe(line.trim_end())));
+        self.out.push_str(&format!("{}\n", printable(line.trim_end())));
     }
 
     /// The table that a setting is, or is a list of, with the name of its definition.

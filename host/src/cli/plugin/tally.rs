@@ -3,9 +3,9 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::super::events::safe;
 use super::cases::{Outcome, difference};
 use super::history::Recorded;
+use crate::model::printable;
 use crate::model::{Event, Name};
 use crate::plugins::Answer;
 
@@ -90,7 +90,7 @@ impl Tally {
             self.events, self.reached,
         );
         for (what, count) in &self.changes {
-            out.push_str(&format!("{count:8}  {}\n", safe(what)));
+            out.push_str(&format!("{count:8}  {}\n", printable(what)));
         }
         if self.as_recorded < self.recorded {
             out.push_str(&format!(
@@ -101,8 +101,13 @@ impl Tally {
             ));
         }
         for Change { id, source, kind, what, difference } in &self.shown {
-            out.push_str(&format!("\n{id}  {} {}  {}\n", safe(source), safe(kind), safe(what)));
-            difference.lines().for_each(|line| out.push_str(&format!("    {}\n", safe(line))));
+            out.push_str(&format!(
+                "\n{id}  {} {}  {}\n",
+                printable(source),
+                printable(kind),
+                printable(what)
+            ));
+            difference.lines().for_each(|line| out.push_str(&format!("    {}\n", printable(line))));
         }
         if changed > self.shown.len() {
             out.push_str(&format!("\n{} more: --show {changed}\n", changed - self.shown.len()));

@@ -1,10 +1,12 @@
 //! Standard output as a place for lines.
-use std::io::{self, Write};
+use std::io;
+
+use crate::streams::Stream;
 
 /// What is known of it from one write to the next.
 #[derive(Default)]
 pub(super) struct Output {
-    /// The last write failed, perhaps within a line.
+    /// The last write ended within a line.
     torn: bool,
 }
 
@@ -15,14 +17,13 @@ impl Output {
     /// The reader is gone. A part may have been written; the next line begins
     /// on a line of its own.
     pub(super) fn put(&mut self, lines: &[u8]) -> io::Result<()> {
-        let mut out = io::stdout().lock();
-        let torn = std::mem::replace(&mut self.torn, true);
-        if torn {
-            out.write_all(b"\n")?;
+        if self.torn {
+            Stream::Output.write_all(b"\n")?;
+            self.torn = false;
         }
-        out.write_all(lines)?;
-        out.flush()?;
-        self.torn = false;
-        Ok(())
+        let written = Stream::Output.write_all(lines);
+        let last = written.as_ref().err().and_then(|short| lines.get(..short.written)?.last());
+        self.torn = last.is_some_and(|byte| *byte != b'\n');
+        Ok(written?)
     }
 }

@@ -18,8 +18,8 @@ use anyhow::{Context as _, Result, bail};
 use serde_json::{Value, json};
 use toml::Table;
 
-use super::super::events::safe;
 use super::engine::Engine;
+use crate::model::printable;
 use crate::plugins::{GateError, LoadError, Spec};
 
 pub(super) use case::Case;
@@ -109,7 +109,7 @@ pub(super) fn run(args: &TestArgs, as_json: bool) -> Result<ExitCode> {
     let all = super::super::block_on(run_all(&component, &cases, args.record))?;
     let failed = all.iter().filter(|ran| !ran.result.is_good()).count();
     let text = match as_json {
-        true => format!("{:#}\n", as_value(&all)),
+        true => super::super::json(&as_value(&all)),
         false => page(&all),
     };
     super::super::print_before(&text, u8::from(failed > 0));
@@ -275,8 +275,8 @@ fn page(all: &[Ran]) -> String {
         let head = format!(
             "{:14}  {:width$}  {} ({} µs{})\n",
             ran.result.word(),
-            safe(&ran.name),
-            safe(&ran.got),
+            printable(&ran.name),
+            printable(&ran.got),
             ran.took.as_micros(),
             memory.unwrap_or_default(),
         );
@@ -286,8 +286,8 @@ fn page(all: &[Ran]) -> String {
         }
         let texts = ran.requests.iter().chain(&ran.difference);
         let lines = texts.flat_map(|text| text.lines());
-        lines.for_each(|line| out.push_str(&format!("    {}\n", safe(line))));
-        ran.log.iter().for_each(|line| out.push_str(&format!("    log: {}\n", safe(line))));
+        lines.for_each(|line| out.push_str(&format!("    {}\n", printable(line))));
+        ran.log.iter().for_each(|line| out.push_str(&format!("    log: {}\n", printable(line))));
     }
     let count = |mark: Mark| all.iter().filter(|ran| ran.result == mark).count();
     let parts =
