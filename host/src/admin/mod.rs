@@ -33,6 +33,7 @@ use utoipa_axum::routes;
 
 use crate::clock::Clock;
 use crate::store::{AuditLog, Store};
+use crate::tasks::Tasks;
 use crate::telemetry::Levels;
 
 pub use access::{Scope, Token, Tokens};
@@ -54,6 +55,8 @@ pub struct Options {
     pub store: Arc<dyn Store>,
     /// Where changes are written down.
     pub audit: Arc<AuditLog>,
+    /// What was begun runs to its end here, though its client goes away.
+    pub tasks: Tasks,
     /// The parts that know of lanes and plugins.
     pub control: Arc<dyn Control>,
     pub replays: Replays,
@@ -146,9 +149,12 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 /// The whole admin side as one service.
 pub fn router(options: Options) -> Router {
     let layered = |part: Routes, scope, changes| {
-        // The scope is looked at within, so that a refused change is written down too.
-        let part = part.layer(from_fn_with_state(scope, access::need));
-        if changes { part.layer(from_fn_with_state(options.clone(), audit::keep)) } else { part }
+        if changes {
+            // It looks at the scope itself, so that a refused change is written down too.
+            part.layer(from_fn_with_state((options.clone(), scope), audit::keep))
+        } else {
+            part.layer(from_fn_with_state(scope, access::need))
+        }
     };
     let (api, document) = api(layered).split_for_parts();
     let document = serde_json::to_string(&document).expect("texts and numbers are JSON");

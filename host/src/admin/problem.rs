@@ -47,6 +47,25 @@ impl Problem {
         Self(problem)
     }
 
+    /// What can't be written down is not done.
+    pub(super) fn unaudited(error: impl std::fmt::Display) -> Self {
+        let detail =
+            "the audit log can't be written, so nothing was changed; make room in `data_dir`";
+        let problem =
+            server::Problem::new(ErrorCode::AuditFailed, detail).retry_after(RETRY_AFTER_S);
+        let request = problem.request();
+        tracing::error!(%error, %request, "the audit log can't be written: a change is refused");
+        Self(problem)
+    }
+
+    pub(super) fn status(&self) -> StatusCode {
+        self.0.code().status()
+    }
+
+    pub(super) fn slow() -> Self {
+        Self::new(ErrorCode::BodyTimeout, "the document took too long; send it again")
+    }
+
     pub(super) fn missing(what: impl Into<String>) -> Self {
         Self::new(ErrorCode::NotFound, what)
     }

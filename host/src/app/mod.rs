@@ -157,6 +157,7 @@ impl App {
             tokens: app.parts.tokens.clone(),
             store: app.parts.store.clone(),
             audit: app.parts.audit.clone(),
+            tasks: app.parts.work.clone(),
             control: app.parts.clone(),
             clock,
             backups: config.store.backups.clone(),

@@ -114,11 +114,10 @@ async fn reload(path: &Path, parts: &Parts) {
         action: "reload".to_owned(),
         path: path.display().to_string(),
         body: serde_json::Value::Null,
-        status,
     };
     let now_ms = parts.clock.now_ms();
-    if let Err(error) = tokio::task::block_in_place(|| parts.audit.write(now_ms, change)) {
-        tracing::error!(%error, "the audit log can't be written");
+    if let Err(error) = tokio::task::block_in_place(|| parts.audit.note(now_ms, change, status)) {
+        tracing::error!(%error, "the audit log can't be written; the line waits in memory");
     }
     counter!(crate::metrics::RELOADS, "result" => result).increment(1);
 }

@@ -31,6 +31,7 @@ pub enum ErrorCode {
     Internal,
     TooManyConnections,
     MemoryFull,
+    AuditFailed,
     KeysUnavailable,
     StoreBusy,
     StoreFull,
@@ -51,7 +52,7 @@ struct Entry {
 }
 
 /// In the order of the codes, which a test holds.
-const TABLE: [Entry; 31] = [
+const TABLE: [Entry; 32] = [
     Entry {
         code: ErrorCode::BadRequest,
         text: "bad-request",
@@ -261,6 +262,14 @@ const TABLE: [Entry; 31] = [
         cure: "Try again after `retry-after`. If it lasts, look who sends so much or so slowly, or raise \
                `[ingress] memory`. Each source, and each address at a source, has a fair share: one that \
                floods is refused first.",
+    },
+    Entry {
+        code: ErrorCode::AuditFailed,
+        text: "audit-failed",
+        status: StatusCode::SERVICE_UNAVAILABLE,
+        title: "The audit log can't be written, so nothing was changed",
+        retryable: true,
+        cure: "Make room on the disk of `data_dir`, or mend its rights, and send it again. The log names the error.",
     },
     Entry {
         code: ErrorCode::KeysUnavailable,

@@ -1,10 +1,12 @@
-//! The audit log: who changed what and when, a line of JSON for each change, on the disk before the call returns.
+//! The audit log: who changed what and when. What somebody is about to do is a line of JSON on the disk before it is
+//! done, and how it ended is another.
 //!
 //! A file beside the store's, so that an operator can read it with any tool
 //! and a damaged index takes none of it along.
+use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use parking_lot::Mutex;
@@ -13,11 +15,14 @@ use serde_json::Value;
 
 /// Bytes after which the file becomes the older one; the older one before it goes.
 const MOST: u64 = 8 << 20;
+/// Lines that wait in memory for a disk that takes them, and their bytes together.
+const OWED: usize = 1_000;
+const OWED_BYTES: usize = 1 << 20;
 
-/// What was changed, as it is handed in.
+/// What is changed, as it is handed in.
 #[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Change {
-    /// The token's name, `local`, or what else changed it.
+    /// The token's name, `local`, or what else changes it.
     pub who: String,
     /// The address that the request came from.
     pub from: Option<String>,
@@ -27,19 +32,42 @@ pub struct Change {
     pub path: String,
     /// The request's document, cut where it is long.
     pub body: Value,
-    /// The answer's status. A refused change is kept too.
-    pub status: u16,
 }
 
-/// A line of the log.
+/// An entry of the log.
 #[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct AuditEntry {
     /// From 1, rising.
     pub number: u64,
-    /// Milliseconds since 1970.
+    /// When it was begun, milliseconds since 1970.
     pub at_ms: u64,
     #[serde(flatten)]
     pub change: Change,
+    /// The answer's status. A refused change is kept too. None: how it ended is not known, since it is under way, or the
+    /// host or its disk broke off in between.
+    #[serde(default)]
+    pub status: Option<u16>,
+}
+
+/// A line of the file.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(untagged)]
+enum Line {
+    /// With the status where it was known at once.
+    Entry(AuditEntry),
+    /// How an entry above it ended.
+    Ended { of: u64, at_ms: u64, status: u16 },
+}
+
+/// A page of the log.
+#[derive(Debug, Default)]
+pub struct AuditPage {
+    /// The newest first.
+    pub entries: Vec<AuditEntry>,
+    /// The cursor of the next page where there may be one.
+    pub next: Option<u64>,
+    /// Lines on the way that can't be read: cut off by a full disk or a crash, or changed by hand.
+    pub broken: u64,
 }
 
 /// Which entries to list. Newest first.
@@ -60,6 +88,7 @@ pub struct AuditQuery {
 /// The open log.
 #[derive(Debug)]
 pub struct AuditLog {
+    dir: PathBuf,
     current: PathBuf,
     older: PathBuf,
     open: Mutex<Open>,
@@ -68,8 +97,9 @@ pub struct AuditLog {
 #[derive(Debug)]
 struct Open {
     file: File,
-    bytes: u64,
     last: u64,
+    /// Lines that could not be written when they should have been: they go before the next one.
+    owed: Vec<Vec<u8>>,
 }
 
 impl AuditLog {
@@ -80,82 +110,158 @@ impl AuditLog {
     pub fn open(dir: &Path) -> io::Result<Self> {
         let (current, older) = (dir.join("audit.jsonl"), dir.join("audit.older.jsonl"));
         let file = append(&current)?;
-        let mut log = Self { open: Mutex::new(Open { file, bytes: 0, last: 0 }), current, older };
-        let text = read(&log.current)?;
-        let last = log.walk(|_| false)?.map_or(0, |entry| entry.number);
-        let open = log.open.get_mut();
-        (open.bytes, open.last) = (text.len() as u64, last);
-        // Half a line of a crash must not spoil the next one.
-        if text.last().is_some_and(|byte| *byte != b'\n') {
-            open.file.write_all(b"\n")?;
-            open.bytes += 1;
+        File::open(dir)?.sync_all()?;
+        let open = Mutex::new(Open { file, last: 0, owed: Vec::new() });
+        let mut log = Self { dir: dir.to_owned(), open, current, older };
+        let mut last = 0;
+        let broken = log.walk(|entry| {
+            last = entry.number;
+            false
+        })?;
+        log.open.get_mut().last = last;
+        if broken > 0 {
+            let file = log.current.display();
+            tracing::warn!(%file, lines = broken, "the audit log has lines that can't be read");
         }
         Ok(log)
     }
 
-    /// Writes the change down; it is on the disk afterwards. Blocks for a sync.
+    /// Writes down what is about to be done, and gives its number: it is on the disk afterwards. Blocks for a sync.
     ///
     /// # Errors
-    /// As the disk fails.
-    pub fn write(&self, at_ms: u64, change: Change) -> io::Result<()> {
+    /// As the disk fails: nothing is written then, and it must not be done.
+    pub fn begin(&self, at_ms: u64, change: Change) -> io::Result<u64> {
         let mut open = self.open.lock();
-        if open.bytes >= MOST {
-            std::fs::rename(&self.current, &self.older)?;
-            (open.file, open.bytes) = (append(&self.current)?, 0);
-        }
-        let entry = AuditEntry { number: open.last + 1, at_ms, change };
-        let mut line = serde_json::to_vec(&entry)?;
-        line.push(b'\n');
-        open.file.write_all(&line)?;
-        open.file.sync_data()?;
-        open.bytes += line.len() as u64;
+        let number = open.last + 1;
+        let entry = AuditEntry { number, at_ms, change, status: None };
+        self.put(&mut open, Some(&line(&Line::Entry(entry))?))?;
+        open.last = number;
+        Ok(number)
+    }
+
+    /// Writes down how it ended.
+    ///
+    /// # Errors
+    /// As the disk fails: the line is kept in memory until the disk takes it.
+    pub fn end(&self, number: u64, at_ms: u64, status: u16) -> io::Result<()> {
+        let mut open = self.open.lock();
+        self.put_or_owe(&mut open, line(&Line::Ended { of: number, at_ms, status })?)
+    }
+
+    /// Writes down what has been done, or refused, already.
+    ///
+    /// # Errors
+    /// As `end`.
+    pub fn note(&self, at_ms: u64, change: Change, status: u16) -> io::Result<()> {
+        let mut open = self.open.lock();
         open.last += 1;
+        let entry = AuditEntry { number: open.last, at_ms, change, status: Some(status) };
+        self.put_or_owe(&mut open, line(&Line::Entry(entry))?)
+    }
+
+    fn put_or_owe(&self, open: &mut Open, line: Vec<u8>) -> io::Result<()> {
+        open.owed.push(line);
+        let mut bytes: usize = open.owed.iter().map(Vec::len).sum();
+        while open.owed.len() > OWED || bytes > OWED_BYTES {
+            // The disk has failed for long; what goes is in the process's log.
+            bytes -= open.owed.remove(0).len();
+        }
+        self.put(open, None)
+    }
+
+    /// What is owed and the line, both or nothing.
+    fn put(&self, open: &mut Open, line: Option<&[u8]>) -> io::Result<()> {
+        self.ready(open)?;
+        let length = open.file.metadata()?.len();
+        let mut text = Vec::new();
+        // A line that was cut off must not spoil the next one.
+        if length > 0 && !ends_well(&open.file, length) {
+            text.push(b'\n');
+        }
+        text.extend(open.owed.iter().flatten().chain(line.into_iter().flatten()));
+        let written = open.file.write_all(&text).and_then(|()| open.file.sync_data());
+        match &written {
+            Ok(()) => open.owed.clear(),
+            // What can't be taken back is ended by the next one.
+            Err(_) => drop(open.file.set_len(length)),
+        }
+        written
+    }
+
+    /// Begins a new file where the old one is full, or was moved away.
+    fn ready(&self, open: &mut Open) -> io::Result<()> {
+        let own = open.file.metadata()?;
+        let there = std::fs::metadata(&self.current).ok();
+        let same = there.is_some_and(|there| (there.dev(), there.ino()) == (own.dev(), own.ino()));
+        let full = own.len() >= MOST;
+        if same && full {
+            std::fs::rename(&self.current, &self.older)?;
+        }
+        if !same || full {
+            open.file = append(&self.current)?;
+            File::open(&self.dir)?.sync_all()?;
+        }
         Ok(())
     }
 
-    /// A page, and the cursor of the next one where there may be more.
+    /// A page, newest first.
     ///
     /// # Errors
     /// Where a file can't be read.
-    pub fn list(&self, query: &AuditQuery) -> io::Result<(Vec<AuditEntry>, Option<u64>)> {
-        let mut page = Vec::new();
+    pub fn list(&self, query: &AuditQuery) -> io::Result<AuditPage> {
+        let mut page = AuditPage::default();
         let mut more = false;
-        self.walk(|entry| {
-            if !query.takes(entry) {
+        page.broken = self.walk(|entry| {
+            if !query.takes(&entry) {
                 return true;
             }
-            more = page.len() == query.limit;
+            more = page.entries.len() == query.limit;
             if !more {
-                page.push(entry.clone());
+                page.entries.push(entry);
             }
             !more
         })?;
-        let next = page.last().filter(|_| more).map(|last| last.number);
-        Ok((page, next))
+        page.next = page.entries.last().filter(|_| more).map(|last| last.number);
+        Ok(page)
     }
 
-    /// Shows the entries, the newest first, as long as `go_on` says so; the
-    /// last one that was shown. Lines that are no entries are left out.
-    fn walk(&self, mut go_on: impl FnMut(&AuditEntry) -> bool) -> io::Result<Option<AuditEntry>> {
-        let mut shown = None;
-        for path in [&self.current, &self.older] {
-            let text = read(path)?;
-            for line in text.rsplit(|byte| *byte == b'\n') {
-                let Ok(entry) = serde_json::from_slice::<AuditEntry>(line) else { continue };
-                let on = go_on(&entry);
-                shown = Some(entry);
-                if !on {
-                    return Ok(shown);
+    /// Shows the entries, the newest first, as long as `go_on` says so. Gives the number of lines that are none.
+    fn walk(&self, mut go_on: impl FnMut(AuditEntry) -> bool) -> io::Result<u64> {
+        let (owed, files) = {
+            // Together, so that no file changes its name in between.
+            let open = self.open.lock();
+            (open.owed.concat(), [reader(&self.current)?, reader(&self.older)?])
+        };
+        let (mut ends, mut broken) = (HashMap::new(), 0);
+        let mut texts = vec![owed];
+        for file in files.into_iter().flatten() {
+            texts.push(Vec::new());
+            let (Some(text), mut file) = (texts.last_mut(), file) else { continue };
+            file.read_to_end(text)?;
+        }
+        for text in texts {
+            for line in text.rsplit(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+                match serde_json::from_slice(line) {
+                    Ok(Line::Ended { of, status, .. }) => {
+                        ends.insert(of, status);
+                    }
+                    Ok(Line::Entry(mut entry)) => {
+                        entry.status = entry.status.or_else(|| ends.remove(&entry.number));
+                        if !go_on(entry) {
+                            return Ok(broken);
+                        }
+                    }
+                    Err(_) => broken += 1,
                 }
             }
         }
-        Ok(shown)
+        Ok(broken)
     }
 }
 
 impl AuditQuery {
     fn takes(&self, entry: &AuditEntry) -> bool {
-        let AuditEntry { number, at_ms, change } = entry;
+        let AuditEntry { number, at_ms, change, .. } = entry;
         self.before.is_none_or(|before| *number < before)
             && self.who.as_ref().is_none_or(|who| *who == change.who)
             && self.action.as_ref().is_none_or(|part| change.action.contains(part.as_str()))
@@ -165,86 +271,29 @@ impl AuditQuery {
 }
 
 fn append(path: &Path) -> io::Result<File> {
-    OpenOptions::new().append(true).create(true).mode(0o600).open(path)
+    OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)
 }
 
-/// At most about [`MOST`] bytes; none where there is no file.
-fn read(path: &Path) -> io::Result<Vec<u8>> {
-    let mut text = Vec::new();
+/// None where there is no such file.
+fn reader(path: &Path) -> io::Result<Option<File>> {
     match File::open(path) {
-        Ok(mut file) => file.read_to_end(&mut text)?,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
-        Err(error) => return Err(error),
-    };
+        Ok(file) => Ok(Some(file)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether the last byte ends a line.
+fn ends_well(file: &File, length: u64) -> bool {
+    let mut last = [0];
+    file.read_exact_at(&mut last, length - 1).is_ok() && last == *b"\n"
+}
+
+fn line(line: &Line) -> io::Result<Vec<u8>> {
+    let mut text = serde_json::to_vec(line)?;
+    text.push(b'\n');
     Ok(text)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn change(who: &str) -> Change {
-        Change {
-            who: who.into(),
-            from: None,
-            action: "POST /destinations/{name}/disable".into(),
-            path: "/destinations/ci/disable".into(),
-            body: Value::Null,
-            status: 200,
-        }
-    }
-
-    fn numbers(log: &AuditLog, query: &AuditQuery) -> (Vec<u64>, Option<u64>) {
-        let (page, next) = log.list(query).unwrap();
-        (page.iter().map(|entry| entry.number).collect(), next)
-    }
-
-    #[test]
-    fn entries_outlive_the_process_and_come_newest_first_by_pages() {
-        let dir = tempfile::tempdir().unwrap();
-        let log = AuditLog::open(dir.path()).unwrap();
-        for at_ms in 0..3 {
-            log.write(at_ms, change("a")).unwrap();
-        }
-        drop(log);
-        let log = AuditLog::open(dir.path()).unwrap();
-        log.write(3, change("b")).unwrap();
-        let two = AuditQuery { limit: 2, ..AuditQuery::default() };
-        assert_eq!(numbers(&log, &two), (vec![4, 3], Some(3)));
-        let rest = AuditQuery { before: Some(3), ..two.clone() };
-        assert_eq!(numbers(&log, &rest), (vec![2, 1], None));
-        assert_eq!(numbers(&log, &AuditQuery { who: Some("b".into()), ..two.clone() }).0, [4]);
-        let narrow = AuditQuery { since_ms: Some(1), until_ms: Some(2), ..two.clone() };
-        assert_eq!(numbers(&log, &narrow).0, [2]);
-        assert!(numbers(&log, &AuditQuery { action: Some("replay".into()), ..two }).0.is_empty());
-    }
-
-    #[test]
-    fn half_a_line_of_a_crash_spoils_nothing() {
-        let dir = tempfile::tempdir().unwrap();
-        AuditLog::open(dir.path()).unwrap().write(0, change("a")).unwrap();
-        let path = dir.path().join("audit.jsonl");
-        append(&path).unwrap().write_all(b"{\"number\":2,\"at").unwrap();
-        let log = AuditLog::open(dir.path()).unwrap();
-        log.write(1, change("b")).unwrap();
-        let all = AuditQuery { limit: 10, ..AuditQuery::default() };
-        assert_eq!(numbers(&log, &all).0, [2, 1]);
-    }
-
-    #[test]
-    fn a_full_file_becomes_the_older_one() {
-        let dir = tempfile::tempdir().unwrap();
-        let log = AuditLog::open(dir.path()).unwrap();
-        log.write(0, change("a")).unwrap();
-        log.open.lock().bytes = MOST;
-        log.write(1, change("b")).unwrap();
-        assert!(dir.path().join("audit.older.jsonl").exists());
-        let all = AuditQuery { limit: 10, ..AuditQuery::default() };
-        assert_eq!(numbers(&log, &all).0, [2, 1]);
-        drop(log);
-        // Right after the turn only the older one may have entries.
-        std::fs::write(dir.path().join("audit.jsonl"), "").unwrap();
-        let log = AuditLog::open(dir.path()).unwrap();
-        assert_eq!(log.open.lock().last, 1);
-    }
-}
+mod tests;

@@ -20,7 +20,7 @@ use crate::model::{
     Attempt, Delivery, DeliveryKey, Event, EventId, EventState, Name, ReplayJob, Ruling, StateRow,
 };
 
-pub use audit::{AuditEntry, AuditLog, AuditQuery, Change};
+pub use audit::{AuditEntry, AuditLog, AuditPage, AuditQuery, Change};
 pub use embedded::{OpenError, Options, open};
 pub use rows::{
     Backlog, Backup, Condition, DeliveryDetail, DeliveryRow, DueCursor, DuePage, EventDetail,

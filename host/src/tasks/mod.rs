@@ -2,6 +2,7 @@
 use std::future::Future;
 use std::time::Duration;
 
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -32,12 +33,12 @@ impl Tasks {
         });
     }
 
-    /// Runs work that ends by itself; a panic ends only this piece.
-    pub fn spawn_piece<F>(&self, task: F)
+    /// Runs work that ends by itself, whoever waits for it; a panic ends only this piece.
+    pub fn spawn_piece<F>(&self, task: F) -> JoinHandle<F::Output>
     where
-        F: Future<Output = ()> + Send + 'static,
+        F: Future<Output: Send> + Send + 'static,
     {
-        self.tracker.spawn(task);
+        self.tracker.spawn(task)
     }
 
     /// Resolves once a stop was asked for.
