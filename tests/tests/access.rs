@@ -3,7 +3,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use hookwright_tests::{Client, Host, HostBuilder, eventually};
+use hookwright_tests::{Client, Host, HostBuilder, Receiver, eventually};
 use tokio::task::JoinSet;
 
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -44,6 +44,125 @@ async fn a_token_opens_the_source_and_is_shown_nowhere() {
         ("the commands", out + &err),
     ] {
         assert!(!text.contains(TOKEN), "a token in {what}: {text}");
+    }
+}
+
+/// Proxies keep the URL that they were asked for in headers of their own, and some in more than one; through those, and
+/// through `/in/s%2FTOKEN`, a token stood in the API's answers, in the log, and before plugins.
+#[tokio::test(flavor = "multi_thread")]
+async fn regression_a_token_in_a_header_of_a_proxy_is_kept_and_shown_nowhere() {
+    const TOKEN: &str = "vD2sPq9zT4hWm1kR8xYb";
+    const OTHER: &str = "another.source~s-t0ken";
+    let receiver = Receiver::good().await;
+    let settings = format!(
+        "[log]\nlevel = \"trace\"\n\
+         [sources.s]\nverify = {{ scheme = \"none\" }}\ntokens = [\"env:TOKEN\"]\ndestinations = [\"out\", \"lines\"]\n\
+         kind = \"header:x-kind\"\nplugins = [\"thin-github\"]\n\
+         [sources.signed]\nverify = {{ scheme = \"github\", secrets = [\"env:OTHER\"] }}\ntokens = [\"env:OTHER\"]\n\
+         [sources.bin]\nbin = true\n\
+         [plugins.thin-github]\nheaders = [\"x-original-url\", \"referer\"]\n\
+         [destinations.out]\nurl = \"{}\"\nallow_private = true\n\
+         [destinations.lines]\nfile = {{ path = \"lines.jsonl\" }}\n",
+        receiver.url()
+    );
+    let builder = HostBuilder::new(&settings).env("TOKEN", TOKEN).env("OTHER", OTHER);
+    let host = builder.plugin("thin-github").start().await;
+    let encode = |text: &str| text.bytes().map(|byte| format!("%{byte:02X}")).collect::<String>();
+    let urls: Vec<String> = [TOKEN, OTHER]
+        .iter()
+        .flat_map(|token| {
+            let url = format!("https://hooks.example.com/in/s/{token}?a=1");
+            let (once, twice) = (encode(token), encode(&encode(token)));
+            [url.clone(), url.replace('/', "%2f"), format!("/in/s/{once}"), format!("x={twice}")]
+        })
+        .collect();
+    let names = [
+        "x-original-url",
+        "x-original-uri",
+        "x-rewrite-url",
+        "x-forwarded-uri",
+        "x-forwarded-path",
+        "x-forwarded-prefix",
+        "x-envoy-original-path",
+        "x-waf-event",
+        "x-request-uri",
+        "x-url",
+        "referer",
+        "forwarded",
+        "origin",
+        "x-kind",
+        "via",
+        "x-sent-by",
+        "x-amzn-trace-id",
+        "x-whatever-comes-next",
+    ];
+    let mut ids = Vec::new();
+    for url in &urls {
+        let headers: Vec<(&str, &str)> = names.iter().map(|name| (*name, url.as_str())).collect();
+        let long = format!("{}{url}", "y".repeat(250));
+        let cut = [("x-long", long.as_str())];
+        let body = format!("{}{url}", "z".repeat(500));
+        for path in [
+            format!("/in/s/{TOKEN}"),
+            format!("/in/bin?back={url}"),
+            format!("/in/s%2F{TOKEN}"),
+            format!("/in/s%2f{}", encode(TOKEN)),
+            format!("/in//s/{TOKEN}"),
+            format!("/in/s/{TOKEN}/"),
+            format!("/IN/s/{TOKEN}"),
+            format!("/{TOKEN}"),
+            format!("/in/{TOKEN}/s"),
+            format!("/in/signed/{OTHER}"),
+            format!("/in/s/wrong?{TOKEN}"),
+        ] {
+            for headers in [headers.as_slice(), &cut] {
+                let posted = host.client.post(host.ingress(), &path, headers, body.clone()).await;
+                let posted = posted.expect("an answer");
+                let answer = String::from_utf8_lossy(&posted.body).into_owned();
+                assert!(!answer.contains(TOKEN) && !answer.contains(OTHER), "{answer}");
+                if posted.status == 202 {
+                    ids.push(posted.id());
+                }
+            }
+        }
+    }
+    assert_eq!(ids.len(), urls.len() * 4, "those to `s` and to the bin");
+    host.settled(DEADLINE).await;
+    let mut shown = Vec::new();
+    for id in &ids {
+        shown.push(host.api(&format!("events/{id}")).await.expect("the event").to_string());
+    }
+    for path in [
+        "events",
+        "sources",
+        "sources/s/rejected",
+        "sources/signed/rejected",
+        "sources/-/rejected",
+        "deliveries",
+    ] {
+        shown.push(host.api(path).await.expect("an answer").to_string());
+    }
+    for received in receiver.received() {
+        shown.push(format!("{:?}", received.headers));
+    }
+    let lines = std::fs::read_to_string(host.dir().join("lines.jsonl")).expect("the lines");
+    for line in lines.lines() {
+        let mut line: serde_json::Value = serde_json::from_str(line).expect("JSON");
+        line["body"].take();
+        shown.push(line.to_string());
+    }
+    shown.push(metrics(&host).await);
+    shown.push(host.log());
+    let all: Vec<String> = [TOKEN, OTHER]
+        .iter()
+        .flat_map(|token| {
+            let (once, twice) = (encode(token), encode(&encode(token)));
+            [(*token).to_owned(), once.to_lowercase(), once, twice.to_lowercase(), twice]
+        })
+        .collect();
+    for text in &shown {
+        let found = all.iter().find(|token| text.contains(*token));
+        assert_eq!(found, None, "a token is in {text}");
     }
 }
 

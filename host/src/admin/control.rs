@@ -16,6 +16,8 @@ pub trait Control: Send + Sync + 'static {
     /// The last refused requests of the source, or of those that named none
     /// (`-`), the newest first. None where there is no such source.
     fn rejected(&self, source: &str) -> Option<Vec<Rejected>>;
+    /// A text that is shown, without any token of a source's URL.
+    fn without_tokens(&self, text: &str) -> String;
     fn destinations(&self) -> Vec<DestinationStatus>;
     fn plugins(&self) -> Vec<PluginStatus>;
     /// Does with one destination as told. Blocks shortly. The error says why not.

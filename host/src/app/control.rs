@@ -61,6 +61,10 @@ impl Control for Parts {
         self.ingress.rejected(source)
     }
 
+    fn without_tokens(&self, text: &str) -> String {
+        self.ingress.without_tokens(text)
+    }
+
     fn destinations(&self) -> Vec<DestinationStatus> {
         let config = self.config.read();
         let url = |name: &str| {

@@ -23,6 +23,7 @@ use super::refused::{Refused, stray_reasons};
 use super::rejects::{Refusal, Seen};
 use super::shares::Shares;
 use super::source::Source;
+use super::url_tokens::UrlTokens;
 use super::{Options, Proxies, Sources, target};
 use crate::clock::Clock;
 use crate::model::{Name, Rejected, Reply};
@@ -41,6 +42,8 @@ pub struct Handle(Arc<Inner>);
 
 struct Inner {
     sources: ArcSwap<HashMap<Name, Arc<Source>>>,
+    /// Of all sources.
+    tokens: ArcSwap<UrlTokens>,
     store: Arc<dyn Store>,
     replies: Replies,
     clock: Clock,
@@ -56,9 +59,11 @@ struct Inner {
 
 impl Handle {
     pub fn new(options: Options, store: Arc<dyn Store>, replies: Replies, clock: Clock) -> Self {
-        let sources = build(&options.sources, &HashMap::new());
+        let tokens = UrlTokens::of(&options.sources);
+        let sources = build(&options.sources, &tokens, &HashMap::new());
         Self(Arc::new(Inner {
             sources: ArcSwap::from_pointee(sources),
+            tokens: ArcSwap::from_pointee(tokens),
             store,
             replies,
             clock,
@@ -77,7 +82,9 @@ impl Handle {
     /// under the old ones.
     pub fn reconfigure(&self, sources: &Sources) {
         let before = self.0.sources.load_full();
-        self.0.sources.store(Arc::new(build(sources, &before)));
+        let tokens = UrlTokens::of(sources);
+        self.0.sources.store(Arc::new(build(sources, &tokens, &before)));
+        self.0.tokens.store(Arc::new(tokens));
     }
 
     /// The last refused requests of a source, or of those that named none (`-`),
@@ -87,6 +94,11 @@ impl Handle {
             return Some(self.0.strays.rejects.list());
         }
         Some(self.0.sources.load().get(source)?.activity.rejects.list())
+    }
+
+    /// A text without any token of a source's URL: for what was kept under settings before.
+    pub fn without_tokens(&self, text: &str) -> String {
+        self.0.tokens.load().bare(text).into_owned()
     }
 
     /// What is unusual about a source now.
@@ -103,10 +115,15 @@ impl Handle {
     }
 }
 
-fn build(sources: &Sources, before: &HashMap<Name, Arc<Source>>) -> HashMap<Name, Arc<Source>> {
+fn build(
+    sources: &Sources,
+    tokens: &UrlTokens,
+    before: &HashMap<Name, Arc<Source>>,
+) -> HashMap<Name, Arc<Source>> {
     let source = |(name, options)| {
         let before: Option<&Arc<Source>> = before.get(name);
-        let source = Source::new(Name::clone(name), options, before.map(AsRef::as_ref));
+        let before = before.map(AsRef::as_ref);
+        let source = Source::new(Name::clone(name), options, tokens.clone(), before);
         (name.clone(), Arc::new(source))
     };
     sources.iter().map(source).collect()
@@ -140,8 +157,8 @@ impl Inner {
             Ok(source) => source,
             Err(refused) => {
                 let head = (request.method(), request.uri(), request.headers());
-                let seen =
-                    self.strays.rejects.look(head, None, None, (client.address, false), started);
+                let (tokens, who) = (self.tokens.load(), (client.address, false));
+                let seen = self.strays.rejects.look(head, None, (None, &tokens), who, started);
                 let counts = (&self.stray, &self.strays);
                 let response = self.refuse(STRAY, counts, &refused, seen, client);
                 spare(request);
@@ -175,10 +192,11 @@ impl Inner {
         if let Refused::NotVerified { .. } = refused {
             activity.unverified(client.address);
         }
-        let (response, request) = refused.respond(source, client.address);
+        let cause = self.tokens.load().bare(&refused.to_string()).into_owned();
+        let (response, request) = refused.respond(source, client.address, &cause);
         if let Some(seen) = seen {
             let (at_ms, status) = (self.clock.now_ms(), response.status().as_u16());
-            let (reason, cause) = (refused.reason(), refused.to_string());
+            let reason = refused.reason();
             activity.rejects.keep(*seen, Refusal { request, at_ms, reason, cause, status });
         }
         response
@@ -197,7 +215,9 @@ impl Inner {
         tracing::info!(source, %client, %request, reason, cause, "refused");
         meters.refused(reason);
         meters.status(unread.code.status());
-        if let Some(seen) = activity.rejects.look_unread(unread, client, Instant::now()) {
+        if let Some(seen) =
+            activity.rejects.look_unread(unread, &self.tokens.load(), client, Instant::now())
+        {
             let (at_ms, status) = (self.clock.now_ms(), unread.code.status().as_u16());
             let cause = cause.to_owned();
             activity.rejects.keep(*seen, Refusal { request, at_ms, reason, cause, status });
@@ -263,6 +283,7 @@ impl Inner {
         }
         source.strip(&mut head.headers);
         let kind = source.capture(&mut head, kind);
+        let kind = source.without_tokens(&mut head.headers, kind);
         let body = plain.unwrap_or(bytes);
         let (name, size) = (source.name.clone(), body.len());
         let event = NewEvent { source: name, kind, headers: head.headers, body, dedupe };

@@ -31,6 +31,7 @@ mod refused;
 mod rejects;
 mod shares;
 mod source;
+mod url_tokens;
 
 #[cfg(test)]
 mod tests;

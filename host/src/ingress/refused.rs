@@ -215,11 +215,13 @@ impl Refused {
         }
     }
 
-    /// The answer and its request id; also the one log line that a refusal makes.
+    /// The answer and its request id; also the one log line that a refusal makes, with what it
+    /// says of itself.
     pub(super) fn respond(
         &self,
         source: &str,
         client: IpAddr,
+        cause: &str,
     ) -> (Response<Full<Bytes>>, RequestId) {
         let problem = self.problem();
         tracing::info!(
@@ -227,7 +229,7 @@ impl Refused {
             %client,
             request = %problem.request(),
             reason = self.reason(),
-            cause = %self,
+            cause,
             "refused"
         );
         let mut response = problem.response();

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::Rate;
 use super::addresses::Addresses;
 use super::rate::Bucket;
+use super::url_tokens::UrlTokens;
 use crate::model::Rejected;
 use crate::server::{RequestId, Unread, network};
 use crate::signing::is_credential;
@@ -19,6 +20,8 @@ const KEPT: usize = 50;
 const BODY: usize = 512;
 const VALUE: usize = 256;
 const HEADERS: usize = 4096;
+/// Bytes of the longest token, percent-encoded three times over.
+const MARGIN: usize = 200 * 7;
 /// Under a flood so many are looked at; the rest are only counted.
 const LOOKS: Rate = Rate { per_s: 20.0, burst: KEPT as u32 };
 /// And so many of one address, of those that were not verified.
@@ -84,24 +87,26 @@ impl Default for Rejects {
 
 impl Rejects {
     /// None under a flood: then it is not worth the time. `credential` is the
-    /// header that carries the source's own, whatever its name; `client` asked,
-    /// and was `verified` or not.
+    /// header that carries the source's own, whatever its name; no token of a
+    /// URL is kept, wherever it stands. `client` asked, and was `verified` or not.
     pub(super) fn look(
         &self,
         (method, uri, headers): (&Method, &Uri, &HeaderMap),
         body: Option<&[u8]>,
-        credential: Option<&HeaderName>,
+        (credential, tokens): (Option<&HeaderName>, &UrlTokens),
         (client, verified): (IpAddr, bool),
         now: Instant,
     ) -> Option<Box<Seen>> {
         self.admit(client, verified, now)?;
         let start = body.unwrap_or_default();
+        // Some more than is kept, so that no token is cut before it is found.
+        let start = tokens.bare_bytes(&start[..start.len().min(BODY + MARGIN)]);
         Some(Box::new(Seen {
             client,
             verified,
-            method: cut(method.as_str(), 32),
-            path: shown(uri.path(), uri.query().is_some()),
-            headers: redacted(headers, credential),
+            method: cut(&tokens.bare(method.as_str()), 32),
+            path: shown(&tokens.bare(uri.path()), uri.query().is_some()),
+            headers: redacted(headers, credential, tokens),
             body: String::from_utf8_lossy(&start[..start.len().min(BODY)]).into_owned(),
             body_bytes: body.map(<[u8]>::len),
         }))
@@ -111,6 +116,7 @@ impl Rejects {
     pub(super) fn look_unread(
         &self,
         unread: &Unread,
+        tokens: &UrlTokens,
         client: IpAddr,
         now: Instant,
     ) -> Option<Box<Seen>> {
@@ -118,9 +124,9 @@ impl Rejects {
         Some(Box::new(Seen {
             client,
             verified: false,
-            method: cut(&unread.method, 32),
-            path: shown(unread.path(), unread.path().len() < unread.target.len()),
-            headers: redacted(&unread.headers, None),
+            method: cut(&tokens.bare(&unread.method), 32),
+            path: shown(&tokens.bare(unread.path()), unread.path().len() < unread.target.len()),
+            headers: redacted(&unread.headers, None, tokens),
             body: String::new(),
             body_bytes: None,
         }))
@@ -201,14 +207,18 @@ fn shown(path: &str, query: bool) -> String {
     text
 }
 
-fn redacted(headers: &HeaderMap, credential: Option<&HeaderName>) -> Vec<(String, String)> {
+fn redacted(
+    headers: &HeaderMap,
+    credential: Option<&HeaderName>,
+    tokens: &UrlTokens,
+) -> Vec<(String, String)> {
     let mut room = HEADERS;
     let mut all = Vec::with_capacity(headers.len());
     for (name, value) in headers {
         let value = if is_sensitive(name) || credential == Some(name) {
             format!("[{} bytes]", value.len())
         } else {
-            let bytes = value.as_bytes();
+            let bytes = tokens.bare_bytes(value.as_bytes());
             cut(&String::from_utf8_lossy(&bytes[..bytes.len().min(VALUE)]), VALUE)
         };
         let Some(left) = room.checked_sub(name.as_str().len() + value.len()) else { break };
@@ -260,7 +270,8 @@ mod tests {
         let rejects = Rejects::default();
         let own = HeaderName::from_static("x-own");
         let head = (&Method::POST, &uri, headers);
-        *rejects.look(head, body, Some(&own), (LOCAL, false), Instant::now()).unwrap()
+        let own = (Some(&own), &UrlTokens::default());
+        *rejects.look(head, body, own, (LOCAL, false), Instant::now()).unwrap()
     }
 
     #[test]
@@ -323,7 +334,8 @@ mod tests {
         let (uri, headers, now) = (Uri::from_static("/in/s"), HeaderMap::new(), Instant::now());
         let looks = |client: IpAddr, verified| {
             let head = (&Method::POST, &uri, &headers);
-            let look = |_: &u32| rejects.look(head, None, None, (client, verified), now).is_some();
+            let (none, who) = (UrlTokens::default(), (client, verified));
+            let look = |_: &u32| rejects.look(head, None, (None, &none), who, now).is_some();
             (0..10_000).filter(look).count()
         };
         assert_eq!(looks(LOCAL, false), KEPT / 2);

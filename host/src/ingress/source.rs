@@ -1,4 +1,5 @@
 //! One source, its settings made ready for use.
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +19,7 @@ use super::meters::Meters;
 use super::rate::Bucket;
 use super::refused::{Refused, reasons};
 use super::rejects::Seen;
+use super::url_tokens::UrlTokens;
 use super::{Answer, ClientPins, SourceOptions};
 use crate::model::{Name, Rules, is_deeper};
 use crate::server::{Peer, Share};
@@ -42,6 +44,8 @@ pub(super) struct Source {
     pub(super) share: Share,
     verifier: Verifier,
     tokens: Vec<Secret>,
+    /// Of all sources, to be kept nowhere.
+    all_tokens: UrlTokens,
     require_tls: bool,
     client: Option<ClientPins>,
     allow: Vec<IpNet>,
@@ -53,7 +57,12 @@ pub(super) struct Source {
 impl Source {
     /// `before` is the same source under the settings before: its rates go on
     /// counting where the new settings have the same ones.
-    pub(super) fn new(name: Name, options: &SourceOptions, before: Option<&Self>) -> Self {
+    pub(super) fn new(
+        name: Name,
+        options: &SourceOptions,
+        all_tokens: UrlTokens,
+        before: Option<&Self>,
+    ) -> Self {
         let bucket = options.rate.map(|rate| {
             let kept = before.and_then(|source| source.bucket.clone());
             kept.filter(|bucket| bucket.rate == rate).unwrap_or_else(|| Bucket::new(rate).into())
@@ -77,6 +86,7 @@ impl Source {
             share: before.map(|source| source.share.clone()).unwrap_or_default(),
             verifier: Verifier::new(&options.verify),
             tokens: options.tokens.clone(),
+            all_tokens,
             require_tls: options.require_tls,
             client: options.client.clone(),
             allow: options.allow.clone(),
@@ -213,7 +223,8 @@ impl Source {
         who: (IpAddr, bool),
         now: Instant,
     ) -> Option<Box<Seen>> {
-        self.activity.rejects.look(head, body, self.verifier.credential(), who, now)
+        let secret = (self.verifier.credential(), &self.all_tokens);
+        self.activity.rejects.look(head, body, secret, who, now)
     }
 
     /// A bin keeps how it was asked too, in headers of the host's own; the
@@ -240,6 +251,16 @@ impl Source {
             headers.remove(name);
         }
         strip(headers);
+    }
+
+    /// Takes the tokens of URLs out of all that is kept beside the body; the kind may come from a
+    /// header, too.
+    pub(super) fn without_tokens(&self, headers: &mut HeaderMap, kind: Box<str>) -> Box<str> {
+        self.all_tokens.strip(headers);
+        match self.all_tokens.bare(&kind) {
+            Cow::Borrowed(_) => kind,
+            Cow::Owned(bare) => bare.into(),
+        }
     }
 }
 
