@@ -34,6 +34,7 @@ const FILES: &[(&str, &str, &str)] = files![
     "/console/app.js": SCRIPT = "app.js",
     "/console/api.js": SCRIPT = "api.js",
     "/console/chart.js": SCRIPT = "chart.js",
+    "/console/curl.js": SCRIPT = "curl.js",
     "/console/dom.js": SCRIPT = "dom.js",
     "/console/lists.js": SCRIPT = "lists.js",
     "/console/reference.js": SCRIPT = "reference.js",

@@ -1,4 +1,4 @@
-// Bodies as text: indented without touching a value, compared line by line, and written as a curl command.
+// Bodies as text: indented without touching a value, and compared line by line. What is shown is bounded, whatever came.
 import { h } from "./dom.js";
 
 /** The body as text, or null where it is none. */
@@ -10,7 +10,13 @@ export function text(body) {
   }
 }
 
-/** JSON with line breaks; numbers and texts stay as they stand. Anything else as it is. */
+/** Characters of a body that are looked at, and that a page shows of it. */
+const SHOWN = 256 * 1024;
+const INDENTED = 1024 * 1024;
+/** Levels that are moved to the right; deeper ones begin where the last of these does. */
+const LEVELS = 24;
+
+/** JSON with line breaks; numbers and texts stay as they stand. Anything else, and what would become too large, as it is. */
 export function indent(source) {
   try {
     JSON.parse(source);
@@ -19,16 +25,21 @@ export function indent(source) {
   }
   let out = "";
   let depth = 0;
-  const line = () => { out += `\n${"  ".repeat(depth)}`; };
+  const line = () => { out += `\n${"  ".repeat(Math.min(depth, LEVELS))}`; };
   for (let at = 0; at < source.length; at += 1) {
+    if (out.length > INDENTED) return source;
     const char = source[at];
     if (char === '"') {
       const from = at;
       for (at += 1; source[at] !== '"'; at += 1) if (source[at] === "\\") at += 1;
       out += source.slice(from, at + 1);
     } else if (char === "{" || char === "[") {
-      const rest = source.slice(at + 1).match(/^\s*([}\]])/);
-      if (rest) { out += char + rest[1]; at += rest[0].length; } else { out += char; depth += 1; line(); }
+      let next = at + 1;
+      while (/\s/.test(source[next])) next += 1;
+      out += char;
+      if (source[next] === "}" || source[next] === "]") out += source[next];
+      else { depth += 1; line(); next -= 1; }
+      at = next;
     } else if (char === "}" || char === "]") { depth -= 1; line(); out += char;
     } else if (char === ",") { out += char; line();
     } else if (char === ":") out += ": ";
@@ -41,8 +52,12 @@ const LINES = 3000;
 
 /** What changed, line by line, with three lines around each change. */
 export function diff(before, after) {
-  const [old, now] = [indent(before).split("\n"), indent(after).split("\n")];
   const place = h("pre.diff", { tabindex: "0", "aria-label": "What changed in the body" });
+  if (before.length > SHOWN || after.length > SHOWN) {
+    place.append(h("span.gap", {}, `too long to compare here: ${before.length} and ${after.length} characters`));
+    return place;
+  }
+  const [old, now] = [indent(before).split("\n"), indent(after).split("\n")];
   if (old.length > LINES || now.length > LINES) {
     place.append(h("span.gap", {}, `too long to compare here: ${old.length} and ${now.length} lines`));
     return place;
@@ -81,27 +96,12 @@ function compare(old, now) {
   return [...steps, ...tail];
 }
 
-const quoted = (value) => `'${value.replaceAll("'", "'\\''")}'`;
-
-/** A command that sends it again. `body` is bytes. */
-export function curl(url, headers, body) {
-  const lines = [`curl ${quoted(url)}`];
-  for (const [name, value] of headers) lines.push(`  -H ${quoted(`${name}: ${value}`)}`);
-  const plain = text(body);
-  if (plain !== null && !plain.includes("\0")) return [...lines, `  --data-binary ${quoted(plain)}`].join(" \\\n");
-  let binary = "";
-  for (const byte of body) binary += String.fromCharCode(byte);
-  return `echo ${btoa(binary)} | base64 -d | ${[...lines, "  --data-binary @-"].join(" \\\n")}`;
-}
-
 /** Text, or `{ base64 }`, of the API as bytes. */
 export function content(value) {
   if (value === null || value === undefined) return new Uint8Array();
   if (typeof value === "string") return new TextEncoder().encode(value);
   return Uint8Array.from(atob(value.base64), (char) => char.charCodeAt(0));
 }
-
-const SHOWN = 256 * 1024;
 
 /** A body to look at. */
 export function view(body, label) {

@@ -1,8 +1,9 @@
 // One event, from the moment it came in to the last attempt to deliver it.
 import { get, may, raw } from "../api.js";
+import { curl } from "../curl.js";
 import { button, bytes, card, copy, copyable, h, head, mark, mood, moment, number, replace, rich, short, stateMark, took } from "../dom.js";
 import { replayDialog } from "../replay.js";
-import { content, curl, diff, text, view } from "../text.js";
+import { content, diff, text, view } from "../text.js";
 
 export default async function event({ place, signal, name, keys, every }) {
   const [mayReplay, first, body, destinations, sources] = await Promise.all([
@@ -36,7 +37,12 @@ export default async function event({ place, signal, name, keys, every }) {
 /** What a client writes itself is left out. */
 const sent = (headers) => headers.filter(([name]) => !["host", "content-length", "accept-encoding", "connection"].includes(name));
 const raws = (headers) => headers.map(([name, value]) => `${name}: ${value}`).join("\n");
-const opens = (key, title, ...inside) => h("details", { "data-key": key }, h("summary", {}, title), ...inside);
+/** What is inside is made when it is opened first: an event may have many attempts, each with its body. */
+const opens = (key, title, inside, kind = "") => {
+  const made = h(`details${kind}`, { "data-key": key }, h("summary", {}, title));
+  made.addEventListener("toggle", () => { if (made.open && made.childElementCount === 1) made.append(inside()); });
+  return made;
+};
 
 function step(kind, title, when, ...inside) {
   return h(`li${kind ? `.${kind}` : ""}`, {}, h("div.step", {}, h("div.step-head", {}, h("strong", {}, title), when), ...inside));
@@ -45,7 +51,7 @@ function step(kind, title, when, ...inside) {
 function steps(now, body, source, urls) {
   const all = [step("good", "Received", moment(now.received_ms),
     h("p.soft.small", {}, `${bytes(now.body_bytes)} of ${now.content_type || "unknown type"} from `, h("a", { href: `#/sources/${now.source}` }, now.source)),
-    opens("headers", `${now.headers.length} headers`, h("pre", { tabindex: "0" }, raws(now.headers))))];
+    opens("headers", `${now.headers.length} headers`, () => h("pre", { tabindex: "0" }, raws(now.headers))))];
   all.push(source
     ? step("good", source.scheme === "none" ? "Taken without a check" : "Verified", null, h("p.soft.small", {}, source.scheme === "none" ? "The source lets anybody post." : `As ${source.title} (${source.scheme}) signs.`))
     : step("", "Verified", null, h("p.soft.small", {}, "The settings do not have this source any more.")));
@@ -61,7 +67,7 @@ function ruling(one, at) {
   return step(LOOKS[mood(one.decision)] ?? "", one.plugin, [mark(one.decision, mood(one.decision)), h("span.took", {}, took(one.took_us))],
     h("p.soft.small.break", {}, "version ", h("code", { title: one.digest ?? "" }, short(one.digest)), reason ? `: ${reason}` : "",
       one.used?.length ? `; used ${one.used.join(", ")}` : ""),
-    one.log?.length ? opens(`log${at}`, `${one.log.length} log lines`, h("pre.log", { tabindex: "0" }, one.log.join("\n"))) : null);
+    one.log?.length ? opens(`log${at}`, `${one.log.length} log lines`, () => h("pre.log", { tabindex: "0" }, one.log.join("\n"))) : null);
 }
 
 function delivery(now, one, body, url) {
@@ -73,7 +79,7 @@ function delivery(now, one, body, url) {
     one.cause ? h("p.small.bad.break", {}, one.cause) : null,
     one.behind ? h("p.soft.small", {}, "waits for an earlier one of the same order key")
       : one.state === "waiting" ? h("p.soft.small", {}, "due ", moment(one.due_ms)) : null,
-    changed && before !== null && after !== null ? opens(`diff-${one.destination}`, "What the plugins changed in the body", diff(before, after)) : null,
+    changed && before !== null && after !== null ? opens(`diff-${one.destination}`, "What the plugins changed in the body", () => diff(before, after)) : null,
     h("div.attempts", {}, one.log.map((tried) => attempt(now, one, tried, sending, url))));
 }
 
@@ -92,13 +98,13 @@ function attempt(now, one, tried, sending, url) {
   const good = tried.taken || (tried.status >= 200 && tried.status < 300);
   const end = tried.taken ? "taken" : tried.status ?? `${tried.cause}`;
   const headers = request(now, one, tried);
-  return h("details.attempt", { "data-key": `${one.destination}-${tried.number}` },
-    h("summary", {}, `Attempt ${tried.number} `, mark(end, good ? "good" : "bad"), " ", h("span.soft.small", {}, moment(tried.at_ms), `, ${took(tried.took_us)}`)),
-    h("div.stack", {}, h("div.pair", {},
+  return opens(`${one.destination}-${tried.number}`,
+    [`Attempt ${tried.number} `, mark(end, good ? "good" : "bad"), " ", h("span.soft.small", {}, moment(tried.at_ms), `, ${took(tried.took_us)}`)],
+    () => h("div.stack", {}, h("div.pair", {},
       h("div.step", {}, h("h3", {}, "Request"), h("pre", { tabindex: "0" }, `POST ${url ?? "(unknown)"}\n${raws(headers)}`), view(sending, "The body that was sent")),
       h("div.step", {}, h("h3", {}, "Answer"), tried.message ? h("p.small.bad.break", {}, tried.message) : null,
         tried.status ? h("pre", { tabindex: "0" }, `${tried.status}${tried.retry_after_s === undefined || tried.retry_after_s === null ? "" : `\nretry-after: ${tried.retry_after_s}`}`) : null,
         tried.answer === undefined ? null : view(content(tried.answer), "The start of the answer"))),
     h("p.soft.small", {}, ...rich("The signature is made anew for each attempt and is not kept; a copied request goes without it.")),
-    h("div", {}, url ? button("Copy as curl", () => copy(curl(url, headers, sending), "the attempt as curl")) : null)));
+    h("div", {}, url ? button("Copy as curl", () => copy(curl(url, headers, sending), "the attempt as curl")) : null)), ".attempt");
 }
