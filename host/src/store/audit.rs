@@ -5,7 +5,7 @@
 //! and a damaged index takes none of it along.
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -15,6 +15,8 @@ use serde_json::Value;
 
 /// Bytes after which the file becomes the older one; the older one before it goes.
 const MOST: u64 = 8 << 20;
+/// Bytes of a file that are read, from its end: more only where somebody else wrote into it.
+const READ: u64 = 2 * MOST;
 /// Lines that wait in memory for a disk that takes them, and their bytes together.
 const OWED: usize = 1_000;
 const OWED_BYTES: usize = 1 << 20;
@@ -178,7 +180,8 @@ impl AuditLog {
         if length > 0 && !ends_well(&open.file, length) {
             text.push(b'\n');
         }
-        text.extend(open.owed.iter().flatten().chain(line.into_iter().flatten()));
+        open.owed.iter().for_each(|line| text.extend_from_slice(line));
+        text.extend_from_slice(line.unwrap_or_default());
         let written = open.file.write_all(&text).and_then(|()| open.file.sync_data());
         match &written {
             Ok(()) => open.owed.clear(),
@@ -236,8 +239,8 @@ impl AuditLog {
         let mut texts = vec![owed];
         for file in files.into_iter().flatten() {
             texts.push(Vec::new());
-            let (Some(text), mut file) = (texts.last_mut(), file) else { continue };
-            file.read_to_end(text)?;
+            let Some(text) = texts.last_mut() else { continue };
+            end_of(file)?.read_to_end(text)?;
         }
         for text in texts {
             for line in text.rsplit(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
@@ -281,6 +284,13 @@ fn reader(path: &Path) -> io::Result<Option<File>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// The last [`READ`] bytes.
+fn end_of(mut file: File) -> io::Result<impl Read> {
+    let length = file.metadata()?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(READ)))?;
+    Ok(file.take(READ))
 }
 
 /// Whether the last byte ends a line.

@@ -203,12 +203,11 @@ mod tests {
         let lines = Lines::default();
         let builder = tracing_subscriber::fmt().with_writer(lines.clone()).with_ansi(false);
         tracing::subscriber::with_default(builder.fmt_fields(Fields).finish(), || {
-            let (cause, quoted) = ("a status=200", "\" status=200 x=\"");
+            let (cause, quoted) = ("a status=200", "a\" status=200 x=\"b\\");
             tracing::info!(%cause, %quoted, plain = %"127.0.0.1", empty = %"", "refused");
         });
         let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
-        let expected =
-            r#"refused cause="a status=200" quoted="\" status=200 x=\"" plain=127.0.0.1 empty="""#;
+        let expected = r#"refused cause="a status=200" quoted="a\" status=200 x=\"b\\" plain=127.0.0.1 empty="""#;
         assert!(text.trim_end().ends_with(expected), "{text}");
     }
 }
