@@ -92,9 +92,11 @@ pub(super) fn decide(lane: &Lane, settings: &Settings, delivery: &Delivery, made
     }
     let tries = delivery.tries.saturating_add(1);
     let after = settings.policy.next(tries, outcome, now_ms, random_unit());
-    let first_round = delivery.tries == delivery.attempts;
-    if first_round {
-        settings.policy.unless_aged(after, delivery.event.received_ms(), outcome)
+    if delivery.has_age() && settings.policy.max_age.is_some() {
+        // By the clock that `after` is told by, where that is not believed yet.
+        let ahead_ms = now_ms.saturating_sub(lane.shared.clock.sure_ms());
+        let accepted_ms = delivery.event.received_ms().saturating_add(ahead_ms);
+        settings.policy.unless_aged(after, accepted_ms, outcome)
     } else {
         after
     }

@@ -109,6 +109,7 @@ impl Entries {
             order_key: None,
             tries: most(|one| one.tries).unwrap_or_default(),
             attempts: most(|one| one.attempts).unwrap_or_default(),
+            replayed: some.iter().all(|one| one.replayed),
         }
     }
 

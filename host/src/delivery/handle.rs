@@ -14,7 +14,7 @@ use super::settings::{Maker, Settings};
 use super::status::Status;
 use super::window::Limits;
 use super::{DestinationOptions, Options, SettingsError, StartError, SwitchError};
-use crate::clock::{Clock, millis};
+use crate::clock::Clock;
 use crate::egress::Egress;
 use crate::model::{Delivery, Name};
 use crate::store::{Store, StoreError};
@@ -209,7 +209,7 @@ impl Handle {
     /// As `enable`.
     pub async fn pause(&self, destination: &str, lasts: Duration) -> Result<(), SwitchError> {
         let lane = self.lane(destination)?;
-        lane.pause(self.0.shared.clock.now_ms().saturating_add(millis(lasts)));
+        lane.pause(lasts);
         write_down(lane).await
     }
 

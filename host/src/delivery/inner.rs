@@ -12,6 +12,8 @@ use super::rate::Bucket;
 use super::settings::Settings;
 use super::status::Last;
 use super::window::{Limits, Window};
+use crate::clock::Clock;
+use crate::model::Delivery;
 use crate::store::Condition;
 
 pub(super) struct Inner {
@@ -30,6 +32,10 @@ pub(super) struct Inner {
     pub(super) later: Option<Instant>,
     /// What is remembered over a restart.
     pub(super) condition: Condition,
+    /// Until when a person has paused it, by a clock that nobody sets.
+    pub(super) paused: Option<Instant>,
+    /// Since when it fails, likewise, and how long it did before the start.
+    pub(super) failing: Option<(Instant, Duration)>,
     /// That it fails was written down.
     pub(super) failing_is_known: bool,
     /// No longer in the settings.
@@ -44,8 +50,7 @@ pub(super) struct Inner {
 
 impl Inner {
     pub(super) fn is_open(&self) -> bool {
-        let Condition { disabled, paused_until_ms, .. } = &self.condition;
-        (disabled.is_none() && paused_until_ms.is_none())
+        (self.condition.disabled.is_none() && self.paused.is_none())
             && !self.settings.disabled
             && !self.removed
             && !self.ended
@@ -68,6 +73,27 @@ impl Inner {
     /// Whether deliveries may wait in memory: not while the breaker is open.
     pub(super) fn takes(&self) -> bool {
         self.is_open() && !self.health.is_open()
+    }
+
+    /// What waits and is too old for an attempt to begin, with the cause. Those
+    /// that a person replays have no age.
+    pub(super) fn too_old(&mut self, clock: &Clock) -> Vec<(Delivery, String)> {
+        let policy = &self.settings.policy;
+        if policy.max_age.is_none() || !self.is_open() {
+            return Vec::new();
+        }
+        let sure_ms = clock.sure_ms();
+        let cause = |delivery: &Delivery| {
+            let age = sure_ms.saturating_sub(delivery.event.received_ms());
+            delivery.has_age().then(|| policy.too_old(Duration::from_millis(age))).flatten()
+        };
+        let all = self.settings.batch.is_some();
+        let over = self.window.take_out(all, |delivery| cause(delivery).is_some());
+        let told = over.into_iter().map(|delivery| {
+            let cause = cause(&delivery).unwrap_or_default();
+            (delivery, cause)
+        });
+        told.collect()
     }
 
     /// What is to be sent next, where limits, health and state allow it.
@@ -124,11 +150,12 @@ impl Inner {
     }
 
     /// Until when nothing can begin, where the lane is shut for a time.
-    pub(super) fn shut_until(&mut self, now: Instant, now_ms: u64) -> Option<Instant> {
-        if let Some(until_ms) = self.condition.paused_until_ms {
-            if until_ms > now_ms {
-                return Some(now + Duration::from_millis(until_ms - now_ms));
+    pub(super) fn shut_until(&mut self, now: Instant) -> Option<Instant> {
+        if let Some(until) = self.paused {
+            if until > now {
+                return Some(until);
             }
+            self.paused = None;
             self.condition.paused_until_ms = None;
             self.window.clear();
         }

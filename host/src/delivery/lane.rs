@@ -18,12 +18,15 @@ use super::settings::Settings;
 use super::signs::Sign;
 use super::slot::Slot;
 use super::status::Last;
-use super::window::{Limits, Look, Offered, SWEEP_MS, Window};
+use super::window::{Limits, Look, Offered, Rein, SWEEP_MS, Window};
 use crate::clock::{Clock, millis};
 use crate::model::{Delivery, Name, Outcome};
-use crate::store::{Condition, Store};
+use crate::store::{Condition, GivenUp, Store};
 use crate::tasks::Tasks;
 use crate::traces::Spans;
+
+/// Of those that a person asks for.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30 * 24 * 3_600);
 
 /// After the store failed.
 pub(super) const STORE_PAUSE_MS: u64 = 1_000;
@@ -68,6 +71,14 @@ impl Lane {
         let rate = settings.rate.map(|rate| Bucket::new(rate, Instant::now()));
         let meter = Meter::new(&name);
         meter.begin(&*settings.kind);
+        let (now, now_ms) = (Instant::now(), shared.clock.now_ms());
+        let paused = condition.paused_until_ms.map(|until_ms| {
+            // One that ends later was begun while the clock was ahead.
+            now + Duration::from_millis(until_ms.saturating_sub(now_ms)).min(LONGEST_PAUSE)
+        });
+        let failing = condition
+            .failing_since_ms
+            .map(|since_ms| (now, Duration::from_millis(now_ms.saturating_sub(since_ms))));
         let inner = Inner {
             window: Window::new(limits, unflushed),
             limits,
@@ -80,6 +91,8 @@ impl Lane {
             later: None,
             failing_is_known: condition.failing_since_ms.is_some(),
             condition,
+            paused,
+            failing,
             removed: false,
             ended: false,
             failures: 0,
@@ -146,11 +159,21 @@ impl Lane {
     /// allows the next one: the lane's task has to watch it.
     pub(super) fn pump(self: &Arc<Self>) -> bool {
         loop {
-            let (load, settings, ticket) = {
+            let next = {
                 let mut inner = self.inner.lock();
-                match inner.next() {
-                    Some(next) => next,
-                    None => return inner.later.is_some(),
+                match inner.too_old(&self.shared.clock) {
+                    over if !over.is_empty() => Err(over),
+                    _ => match inner.next() {
+                        Some(next) => Ok(next),
+                        None => return inner.later.is_some(),
+                    },
+                }
+            };
+            let (load, settings, ticket) = match next {
+                Ok(next) => next,
+                Err(over) => {
+                    self.give_up(over);
+                    continue;
                 }
             };
             self.meter.attempt_began();
@@ -158,6 +181,21 @@ impl Lane {
             let attempt = attempt::run(Arc::clone(self), settings, load, slot);
             self.shared.attempts.spawn_on(attempt, &self.shared.runtime);
         }
+    }
+
+    /// Ends deliveries without an attempt. The store is told first: whoever looks
+    /// at the rows afterwards flushes this before.
+    fn give_up(&self, over: Vec<(Delivery, String)>) {
+        for (delivery, cause) in over {
+            let (event, destination) = (delivery.event.id, &self.name);
+            tracing::warn!(%event, %destination, cause, "not delivered; given up");
+            self.meter.dead();
+            let ordered = delivery.order_key.is_some();
+            self.shared.store.given_up(GivenUp { key: delivery.key(), cause, ordered });
+            self.inner.lock().window.ended(event, None);
+        }
+        // There may be room to look at the rows again.
+        self.wake.notify_one();
     }
 
     /// Begins a look at the rows if it is time. Answers when to come back at the latest; none at the end.
@@ -169,14 +207,19 @@ impl Lane {
             return None;
         }
         let mut until = now + Duration::from_millis(SWEEP_MS);
-        if let Some(shut) = inner.shut_until(now, now_ms) {
+        if let Some(shut) = inner.shut_until(now) {
             return Some(shut.min(until));
         }
         if !inner.is_open() {
             return Some(until);
         }
         if let Some(look) = inner.window.look(now_ms) {
-            self.shared.tasks.spawn_piece(Arc::clone(self).look(look));
+            let policy = &inner.settings.policy;
+            let longest = match look.rein {
+                Some(Rein::SetBack) => policy.longest_backoff(),
+                _ => policy.longest_wait(),
+            };
+            self.shared.tasks.spawn_piece(Arc::clone(self).look(look, longest));
         } else if let Some(at_ms) = inner.window.wake_at() {
             until =
                 until.min(now + Duration::from_millis(at_ms.saturating_sub(now_ms).min(SWEEP_MS)));
@@ -184,7 +227,8 @@ impl Lane {
         Some(inner.later.map_or(until, |at| at.min(until)))
     }
 
-    async fn look(self: Arc<Self>, look: Look) {
+    /// Waits of more than `longest` are none that the policy has made.
+    async fn look(self: Arc<Self>, look: Look, longest: Duration) {
         let lane = Arc::clone(&self);
         let flushed = if look.flush { self.shared.flushes.flush().await } else { Ok(()) };
         let Ok(_permit) = self.shared.looks.acquire().await else { return };
@@ -192,6 +236,12 @@ impl Lane {
             flushed?;
             let Shared { store, clock, .. } = &*lane.shared;
             let now_ms = clock.now_ms();
+            if look.rein.is_some() {
+                let reined = store.rein_in(Some(&lane.name), now_ms, longest)?;
+                if reined > 0 {
+                    tracing::warn!(destination = %lane.name, reined, "deliveries waited for a time that a wrong clock gave them; they are due now");
+                }
+            }
             store.due(&lane.name, now_ms, None, look.limit).map(|page| (page, now_ms))
         });
         let read = read.await;
@@ -202,11 +252,11 @@ impl Lane {
                 Ok(Ok((page, now_ms))) => inner.window.done(page, look.limit, now_ms),
                 Ok(Err(error)) => {
                     tracing::warn!(destination = %self.name, %error, "waiting deliveries can't be read; will be tried again");
-                    inner.window.failed(again_ms);
+                    inner.window.failed(look, again_ms);
                 }
                 Err(error) => {
                     tracing::error!(destination = %self.name, %error, "waiting deliveries can't be read; will be tried again");
-                    inner.window.failed(again_ms);
+                    inner.window.failed(look, again_ms);
                 }
             }
             if !inner.takes() {
@@ -252,7 +302,7 @@ impl Lane {
                 None => {}
             }
             self.show(&mut inner);
-            (change, if counts { inner.note_failing(well, at_ms) } else { None })
+            (change, if counts { inner.note_failing(well, at_ms, now) } else { None })
         };
         if let Some(change) = change {
             self.tell(change);

@@ -98,8 +98,12 @@ impl Lane {
 
 fn state(inner: &Inner, now: Instant, now_ms: u64) -> (State, Option<u64>) {
     let in_ms = |until: Instant| now_ms.saturating_add(millis(until.duration_since(now)));
-    if let Some(until_ms) = inner.condition.paused_until_ms {
-        return (State::Paused, Some(until_ms));
+    if let Some(until) = inner.paused {
+        // As it was told, unless the clock was set since.
+        let until_ms = in_ms(until);
+        let told = inner.condition.paused_until_ms;
+        let told = told.filter(|told| told.abs_diff(until_ms) < 1_000);
+        return (State::Paused, Some(told.unwrap_or(until_ms)));
     }
     match inner.health.state() {
         health::State::Open { until } => (State::BreakerOpen, Some(in_ms(until))),

@@ -2,16 +2,22 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::inner::Inner;
 use super::lane::Lane;
 use crate::clock::millis;
 use crate::store::StoreError;
 
 /// A failure that is over sooner is not written down.
-const WORTH_WRITING_MS: u64 = 60_000;
+const WORTH_WRITING: Duration = Duration::from_secs(60);
 /// So few in a row since the start disable nothing, however long ago the first
 /// failure was: the host may have been down in between.
 const FEWEST_FAILURES: u32 = 10;
+
+/// Of `disable_after`, what a failure from before the start counts for at the
+/// most: the clock may have been set, and the host may have been down.
+const BEFORE: f64 = 0.8;
 
 /// What follows from how long a destination has failed.
 #[derive(Debug, PartialEq, Eq)]
@@ -23,20 +29,23 @@ pub(super) enum Failing {
 }
 
 impl Inner {
-    /// An attempt that began then went well, or did not.
-    pub(super) fn note_failing(&mut self, well: bool, at_ms: u64) -> Option<Failing> {
+    /// An attempt that began at `at_ms` went well, or did not. How long that
+    /// lasts is told by a clock that nobody sets.
+    pub(super) fn note_failing(&mut self, well: bool, at_ms: u64, now: Instant) -> Option<Failing> {
         if well {
             self.condition.failing_since_ms = None;
+            self.failing = None;
             return std::mem::take(&mut self.failing_is_known).then_some(Failing::Remember);
         }
-        let since_ms = *self.condition.failing_since_ms.get_or_insert(at_ms);
-        let lasts_ms = at_ms.saturating_sub(since_ms);
+        self.condition.failing_since_ms.get_or_insert(at_ms);
+        let (since, before) = *self.failing.get_or_insert((now, Duration::ZERO));
+        let lasts = |most: Duration| now.duration_since(since) + before.min(most);
         let may_disable = self.failures >= FEWEST_FAILURES && self.condition.disabled.is_none();
         match self.settings.disable_after {
-            Some(most) if may_disable && lasts_ms >= millis(most) => {
-                Some(Failing::TooLong(Duration::from_millis(lasts_ms)))
+            Some(most) if may_disable && lasts(most.mul_f64(BEFORE)) >= most => {
+                Some(Failing::TooLong(lasts(most.mul_f64(BEFORE))))
             }
-            _ if lasts_ms >= WORTH_WRITING_MS && !self.failing_is_known => {
+            _ if lasts(WORTH_WRITING) >= WORTH_WRITING && !self.failing_is_known => {
                 self.failing_is_known = true;
                 Some(Failing::Remember)
             }
@@ -74,14 +83,19 @@ impl Lane {
     pub(super) fn enable(&self) {
         self.change(|inner| {
             inner.condition = Default::default();
+            (inner.paused, inner.failing) = (None, None);
             inner.failing_is_known = false;
             inner.recover();
         });
     }
 
-    /// Keeps deliveries waiting until then, milliseconds since 1970.
-    pub(super) fn pause(&self, until_ms: u64) {
-        self.change(|inner| inner.condition.paused_until_ms = Some(until_ms));
+    /// Keeps deliveries waiting for so long.
+    pub(super) fn pause(&self, lasts: Duration) {
+        let until_ms = self.shared.clock.now_ms().saturating_add(millis(lasts));
+        self.change(|inner| {
+            inner.condition.paused_until_ms = Some(until_ms);
+            inner.paused = Some(Instant::now() + lasts);
+        });
     }
 
     /// Ends what the lane decided by itself: breaker, pause and a lowered limit.

@@ -55,6 +55,17 @@ impl Limits {
 pub(super) struct Look {
     pub(super) flush: bool,
     pub(super) limit: usize,
+    /// Whether times in the rows may lie too far ahead, to be brought back first.
+    pub(super) rein: Option<Rein>,
+}
+
+/// Why they may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rein {
+    /// Nobody knows how the clock was before the start.
+    Start,
+    /// It was set back.
+    SetBack,
 }
 
 /// What became of a hand-off.
@@ -88,6 +99,7 @@ pub(super) struct Window {
     look_at: Option<u64>,
     looking: bool,
     looked_ms: u64,
+    rein: Option<Rein>,
 }
 
 impl Window {
@@ -107,6 +119,7 @@ impl Window {
             look_at: None,
             looking: false,
             looked_ms: 0,
+            rein: Some(Rein::Start),
         }
     }
 
@@ -168,6 +181,26 @@ impl Window {
         some
     }
 
+    /// Takes out those at the front, or all of them, that are not to be sent any
+    /// more. They stay held until `ended`.
+    pub(super) fn take_out(
+        &mut self,
+        all: bool,
+        is_over: impl Fn(&Delivery) -> bool,
+    ) -> Vec<Delivery> {
+        let mut over = Vec::new();
+        while self.queue.front().is_some_and(&is_over) {
+            over.extend(self.pop());
+        }
+        if all {
+            let (gone, left): (Vec<_>, Vec<_>) = self.queue.drain(..).partition(|one| is_over(one));
+            over.extend(gone);
+            self.queue = left.into();
+            self.bytes = self.queue.iter().map(|delivery| delivery.body().len()).sum();
+        }
+        over
+    }
+
     /// Whether so many wait, or so large ones, or as many as fit.
     pub(super) fn has_enough(&self, count: usize, bytes: usize) -> bool {
         let size = self.bytes.saturating_add(self.queue.len().saturating_mul(AROUND));
@@ -198,6 +231,12 @@ impl Window {
 
     /// Begins a look at the rows if it is time; `done` or `failed` ends it.
     pub(super) fn look(&mut self, now_ms: u64) -> Option<Look> {
+        if now_ms < self.looked_ms {
+            // What is to come by the old clock may never come.
+            self.rein = Some(Rein::SetBack);
+            self.looked_ms = now_ms;
+            self.behind = true;
+        }
         if !self.looking && self.wake_at().is_some_and(|at| at <= now_ms) {
             self.behind = true;
             self.look_at = None;
@@ -212,7 +251,7 @@ impl Window {
         self.flushing = std::mem::take(&mut self.settling);
         let flush = std::mem::take(&mut self.unflushed);
         // Rows that are held are read too and skipped.
-        Some(Look { flush, limit: self.room_for_rows() + self.held.len() })
+        Some(Look { flush, limit: self.room_for_rows() + self.held.len(), rein: self.rein.take() })
     }
 
     pub(super) fn wants_look(&self) -> bool {
@@ -259,8 +298,9 @@ impl Window {
     }
 
     /// The rows could not be read; look again then.
-    pub(super) fn failed(&mut self, again_ms: u64) {
+    pub(super) fn failed(&mut self, look: Look, again_ms: u64) {
         self.looking = false;
+        self.rein = self.rein.or(look.rein);
         self.unflushed = true;
         self.settling.extend(self.flushing.drain());
         self.note(again_ms);

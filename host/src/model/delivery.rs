@@ -63,11 +63,19 @@ pub struct Delivery {
     pub tries: u32,
     /// Attempts ever made: what the attempt log counts.
     pub attempts: u32,
+    /// A person asked for the present round, who wants it however old the event is.
+    pub replayed: bool,
 }
 
 impl Delivery {
     pub fn key(&self) -> DeliveryKey {
         DeliveryKey { event: self.event.id, destination: self.destination.clone() }
+    }
+
+    /// Whether it may be too old: not what is sent once more. Rows from before
+    /// `replayed` was kept tell a replay by their counts.
+    pub fn has_age(&self) -> bool {
+        !self.replayed && self.tries == self.attempts
     }
 
     /// The bytes that leave.

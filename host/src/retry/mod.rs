@@ -34,7 +34,8 @@ pub struct Policy {
     /// of them the delivery is dead. Default: none, then `base`, `factor` and
     /// `cap` make them.
     pub schedule: Vec<Duration>,
-    /// From acceptance; no attempt is begun later. Default: no limit.
+    /// From acceptance; no attempt is begun later, whatever it waited for.
+    /// Default: no limit.
     pub max_age: Option<Duration>,
     /// Default: nothing.
     pub never: Never,
@@ -128,6 +129,27 @@ impl Policy {
             return after;
         }
         After::Dead(format!("given up at its age (`retry.max_age`); {}", last_words(outcome)))
+    }
+
+    /// Why no attempt may begin for a delivery whose event is so old; none where it may.
+    pub fn too_old(&self, age: Duration) -> Option<String> {
+        let most = self.max_age.filter(|most| age > *most)?;
+        Some(format!(
+            "given up at its age (`retry.max_age`), more than {most:?}, before an attempt"
+        ))
+    }
+
+    /// The longest wait that the policy itself makes, before the first attempt or after one.
+    pub fn longest_backoff(&self) -> Duration {
+        let waits = self.schedule.iter().copied().max();
+        let longest = waits.unwrap_or(self.cap.max(self.base));
+        let spread = longest.mul_f64(share(self.jitter));
+        longest.saturating_add(spread).max(self.first)
+    }
+
+    /// The longest wait of all: also where the receiver asks for one.
+    pub fn longest_wait(&self) -> Duration {
+        self.longest_backoff().max(self.cap).max(LONGEST_ASKED)
     }
 
     /// At least 1.

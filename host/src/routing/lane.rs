@@ -256,11 +256,12 @@ impl Lane {
         let work = pipeline::run(&pipeline, &self.parts, event, turn);
         // A panic is a defect of ours. It must end neither the events beside
         // this one nor come back with it for ever.
-        let ruled = AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|_| {
+        let mut ruled = AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|_| {
             tracing::error!(event = %event.id, source = %self.source, "routing panicked");
             let why = "the host panicked over it: a defect of Hookwright".to_owned();
             pipeline::parked(event.clone(), why).into()
         });
+        ruled.routed.deliveries.iter_mut().for_each(|delivery| delivery.replayed = replay);
         if pipeline.answers && !replay {
             self.parts.replies.give(event.id, ruled.reply);
         }
@@ -288,6 +289,8 @@ impl Lane {
     /// Reads rows whenever some were left behind and there is room again.
     async fn read_rows(self: Arc<Self>) {
         let mut due = tokio::time::Instant::now() + IDLE;
+        // The clock at the last look; what rows are due by may be of one that was ahead.
+        let mut looked_ms = u64::MAX;
         loop {
             tokio::select! {
                 () = self.stopping.cancelled() => return,
@@ -298,9 +301,37 @@ impl Lane {
                     self.work.lock().behind = true;
                 }
             }
-            if let Some(wait) = self.catch_up().await {
-                due = tokio::time::Instant::now() + wait;
+            let now_ms = self.parts.clock.now_ms();
+            if now_ms < looked_ms {
+                self.clone().rein_in(now_ms).await;
             }
+            looked_ms = now_ms;
+            if let Some(wait) = self.catch_up().await {
+                due = tokio::time::Instant::now() + wait.min(IDLE);
+            }
+        }
+    }
+
+    /// At the start, and once the clock was set back: no event waits to be
+    /// routed for longer than a lane without work does.
+    async fn rein_in(self: Arc<Self>, now_ms: u64) {
+        let reined = tokio::task::spawn_blocking({
+            let lane = self.clone();
+            move || lane.parts.store.rein_in(None, now_ms, IDLE)
+        });
+        match reined.await {
+            Ok(Ok(0) | Err(StoreError::Closed)) => {}
+            Ok(Ok(reined)) => {
+                tracing::warn!(
+                    reined,
+                    "events waited to be routed at a time that a wrong clock gave them; they are due now"
+                );
+                self.work.lock().behind = true;
+            }
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "can't look for events that a wrong clock made wait")
+            }
+            Err(error) => tracing::error!(%error, "looking for events that wait panicked"),
         }
     }
 

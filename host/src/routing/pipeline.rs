@@ -239,7 +239,16 @@ fn delivery(
     due_ms: u64,
 ) -> Delivery {
     let event = event.clone();
-    Delivery { event, destination, payload, due_ms, order_key: None, tries: 0, attempts: 0 }
+    Delivery {
+        event,
+        destination,
+        payload,
+        due_ms,
+        order_key: None,
+        tries: 0,
+        attempts: 0,
+        replayed: false,
+    }
 }
 
 fn ruling(plugin: &str, answer: &Answer) -> Ruling {

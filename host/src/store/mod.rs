@@ -118,6 +118,15 @@ pub enum Next {
     },
 }
 
+/// A delivery that ends without a further attempt.
+#[derive(Debug)]
+pub struct GivenUp {
+    pub key: DeliveryKey,
+    pub cause: String,
+    /// As in [`Settled`].
+    pub ordered: bool,
+}
+
 /// Called by the store's own threads and, within [`Store::routed`], by its
 /// caller's, so it must not block, nor call the store. The store hands on what
 /// is durable; whoever can't take it reads it from the rows later.
@@ -167,6 +176,20 @@ pub trait Store: Send + Sync + 'static {
 
     /// Records an attempt and what follows from it. Never blocks.
     fn settled(&self, settled: Settled);
+
+    /// Ends a delivery as dead without an attempt. Never blocks.
+    fn given_up(&self, given_up: GivenUp);
+
+    /// Corrects times that a clock which was ahead has given out: deliveries to
+    /// the destination that wait for another attempt and are due later than
+    /// `longest` from now on are due now; first ones keep what a plugin put them
+    /// off by. Without a destination, events to be routed. Answers how many.
+    fn rein_in(
+        &self,
+        destination: Option<&str>,
+        now_ms: u64,
+        longest: Duration,
+    ) -> Result<u64, StoreError>;
 
     /// Starts a new round: through the plugins again where `destination` is
     /// none, else the delivery to that destination as it was recorded (dead or

@@ -24,6 +24,7 @@ fn delivery(event: Event, attempts: u32) -> Delivery {
         payload: None,
         due_ms: 0,
         order_key: None,
+        replayed: false,
         tries: 0,
         attempts,
     }

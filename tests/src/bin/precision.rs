@@ -168,6 +168,7 @@ impl Bench {
             order_key: None,
             tries: 0,
             attempts: 0,
+            replayed: false,
         };
         self.store.routed(Routed {
             event,

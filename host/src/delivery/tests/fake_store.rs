@@ -54,6 +54,7 @@ impl Rows {
 enum Command {
     Add(Vec<Delivery>),
     Settled(Settled),
+    GivenUp(GivenUp),
     Flush(mpsc::Sender<()>),
 }
 
@@ -130,7 +131,7 @@ impl FakeStore {
         let delivery = {
             let rows = self.rows.lock();
             let row = &rows.all[&(destination.to_owned(), event)];
-            Delivery { tries: 0, ..row.delivery.clone() }
+            Delivery { tries: 0, replayed: true, ..row.delivery.clone() }
         };
         self.add(vec![delivery]);
     }
@@ -174,6 +175,12 @@ impl FakeStore {
                         }
                     }
                     Command::Settled(settled) => settle(&mut rows, settled),
+                    Command::GivenUp(GivenUp { key, cause, .. }) => {
+                        let key = (key.destination.to_string(), key.event);
+                        let row = rows.all.get_mut(&key).expect("only rows are given up");
+                        assert_eq!(row.state, DeliveryState::Waiting, "it waits");
+                        (row.state, row.cause) = (DeliveryState::Dead, Some(cause));
+                    }
                     Command::Flush(done) => flushed.push(done),
                 }
             }
@@ -223,6 +230,32 @@ fn settle(rows: &mut Rows, settled: Settled) {
 impl Store for FakeStore {
     fn settled(&self, settled: Settled) {
         self.command(Command::Settled(settled));
+    }
+
+    fn given_up(&self, given_up: GivenUp) {
+        self.command(Command::GivenUp(given_up));
+    }
+
+    fn rein_in(
+        &self,
+        destination: Option<&str>,
+        now_ms: u64,
+        longest: Duration,
+    ) -> Result<u64, StoreError> {
+        let limit_ms = now_ms + crate::clock::millis(longest);
+        let mut rows = self.rows.lock();
+        let mut reined = 0;
+        for ((name, _), row) in &mut rows.all {
+            let waits = row.state == DeliveryState::Waiting && row.delivery.due_ms > limit_ms;
+            let (tries, received) = (row.delivery.tries, row.delivery.event.received_ms());
+            if waits && Some(name.as_str()) == destination && (tries > 0 || received > now_ms) {
+                let delay =
+                    if tries > 0 { 0 } else { row.delivery.due_ms.saturating_sub(received) };
+                row.delivery.due_ms = now_ms + delay;
+                reined += 1;
+            }
+        }
+        Ok(reined)
     }
 
     fn state(&self) -> Result<Vec<crate::model::StateRow>, StoreError> {

@@ -2,6 +2,7 @@
 mod auth;
 mod batch;
 mod behaviour;
+mod clock;
 mod control;
 mod fake_store;
 mod health;
@@ -55,6 +56,7 @@ pub(super) fn delivery(number: u64, destination: &str, body: impl Into<Bytes>) -
         order_key: None,
         tries: 0,
         attempts: 0,
+        replayed: false,
     }
 }
 

@@ -1,6 +1,7 @@
 //! A store in memory, as far as ingress sees one.
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
@@ -62,6 +63,12 @@ impl Store for MemoryStore {
     fn routed(&self, _: Routed) {}
 
     fn settled(&self, _: Settled) {}
+
+    fn given_up(&self, _: GivenUp) {}
+
+    fn rein_in(&self, _: Option<&str>, _: u64, _: Duration) -> Result<u64, StoreError> {
+        Ok(0)
+    }
 
     fn replay(&self, _: EventId, _: Option<&str>) -> Result<bool, StoreError> {
         Err(StoreError::Closed)

@@ -68,11 +68,11 @@ impl<'c> Statements<'c> {
                  WHERE id = ?1",
             )?,
             insert_delivery: conn.prepare(
-                "INSERT INTO delivery VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
+                "INSERT INTO delivery VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
                  ON CONFLICT(event, dest) DO NOTHING",
             )?,
             revive_delivery: conn.prepare(
-                "UPDATE delivery SET state = ?9, due = ?3, tries = ?4, cause = NULL, order_key = ?5,
+                "UPDATE delivery SET state = ?9, due = ?3, tries = ?4, cause = NULL, order_key = ?5, replayed = 1,
                  pay_segment = ?6, pay_offset = ?7, pay_length = ?8 WHERE event = ?1 AND dest = ?2",
             )?,
             insert_key: conn.prepare(
@@ -184,6 +184,7 @@ impl<'c> Applier<'c> {
                 self.route(op, &[], delta)
             }
             Work::Settled(settled) => self.settle(settled, delta),
+            Work::GivenUp(given_up) => self.give_up(given_up, delta),
             Work::Lost { row, destination } => self.lost(*row, destination.as_deref(), delta),
             Work::Asked(Asked::Replay { row, destination, now_ms, found, ready, .. }) => {
                 match destination {
@@ -198,6 +199,10 @@ impl<'c> Applier<'c> {
                 self.set_condition(destination, condition, delta)
             }
             Work::Asked(Asked::KeepReplay { job, .. }) => self.put_replay(job),
+            Work::Asked(Asked::ReinIn { times, count, .. }) => {
+                *count = self.rein_in(*times)?;
+                Ok(())
+            }
             Work::Asked(Asked::Sweep { records, out, .. }) => {
                 *out = self.sweep(records, delta)?;
                 Ok(())

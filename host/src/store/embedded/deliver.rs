@@ -62,7 +62,8 @@ impl Applier<'_> {
             segment,
             offset,
             length,
-            first
+            first,
+            delivery.replayed
         ])?;
         if inserted == 1 {
             delta.moved(dest, None, Some(next));

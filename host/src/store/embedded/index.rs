@@ -21,7 +21,7 @@ use super::record::Origin;
 use super::segment::{Locator, Position, Segments};
 use crate::clock::Clock;
 use crate::metrics::{COMMIT_RECORDS, COMMIT_SECONDS, STORE_ERRORS};
-use crate::store::{Handoff, Next, Settled};
+use crate::store::{GivenUp, Handoff, Next, Settled};
 
 /// So many events' rows wait for the outcome of their routing at most.
 const HELD: usize = 8_192;
@@ -47,6 +47,7 @@ pub(super) enum Work {
     },
     Routed(RoutedOp),
     Settled(Settled),
+    GivenUp(GivenUp),
     Lost {
         row: i64,
         destination: Option<Box<str>>,
@@ -203,6 +204,10 @@ impl Thread<'_> {
                     }
                     None => work.push(Work::Settled(settled)),
                 },
+                Op::GivenUp(given_up) => {
+                    self.release_one(given_up.key.event.row(), &mut work);
+                    work.push(Work::GivenUp(given_up));
+                }
                 Op::Lost { row, destination } => {
                     self.release_one(row, &mut work);
                     work.push(Work::Lost { row, destination });
@@ -367,6 +372,9 @@ fn answer(asked: Asked) -> bool {
         }
         Asked::Sweep { out, reply, .. } => {
             let _ = reply.send(Ok(out));
+        }
+        Asked::ReinIn { count, reply, .. } => {
+            let _ = reply.send(Ok(count));
         }
         Asked::Condition { reply, .. }
         | Asked::KeepReplay { reply, .. }

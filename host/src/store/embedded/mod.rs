@@ -26,6 +26,7 @@ mod queue;
 mod reads;
 mod record;
 mod recovery;
+mod rein;
 mod replays;
 mod scan;
 mod schema;
@@ -43,6 +44,7 @@ mod tests;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
+use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
 
@@ -57,8 +59,8 @@ use self::queue::Trouble;
 use self::segment::Segments;
 use super::{
     AppendError, AppendFuture, Backlog, Backup, Condition, DueCursor, DuePage, EventDetail,
-    EventQuery, EventRow, FeedPage, Found, Handoff, NewEvent, Purged, Routed, Settled, Store,
-    StoreError, UnroutedPage, Usage,
+    EventQuery, EventRow, FeedPage, Found, GivenUp, Handoff, NewEvent, Purged, Routed, Settled,
+    Store, StoreError, UnroutedPage, Usage,
 };
 use crate::clock::Clock;
 use crate::model::{EventId, ReplayJob, StateRow};
@@ -161,6 +163,21 @@ impl Store for Embedded {
         if !self.index.push(Op::Settled(settled)) {
             tracing::debug!("an attempt came after the close; it is made once more");
         }
+    }
+
+    fn given_up(&self, given_up: GivenUp) {
+        if !self.index.push(Op::GivenUp(given_up)) {
+            tracing::debug!("a delivery was given up after the close; it is looked at once more");
+        }
+    }
+
+    fn rein_in(
+        &self,
+        destination: Option<&str>,
+        now_ms: u64,
+        longest: Duration,
+    ) -> Result<u64, StoreError> {
+        self.rein_in_rows(destination, now_ms, longest)
     }
 
     fn replay(&self, event: EventId, destination: Option<&str>) -> Result<bool, StoreError> {

@@ -4,9 +4,10 @@ use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
 use super::record::{Key, Kind};
+use super::rein::TooLate;
 use super::segment::Locator;
 use crate::model::{Delivery, Event, ReplayJob};
-use crate::store::{Condition, Routed, Settled, StoreError};
+use crate::store::{Condition, GivenUp, Routed, Settled, StoreError};
 
 /// What an op without a body takes in memory, roughly.
 pub(super) const OP_WEIGHT: usize = 256;
@@ -91,6 +92,7 @@ pub(super) enum Op {
     Accepted(Accepted),
     Routed(RoutedOp),
     Settled(Settled),
+    GivenUp(GivenUp),
     /// A record that is needed could not be read.
     Lost {
         row: i64,
@@ -119,6 +121,11 @@ pub(super) enum Asked {
         job: ReplayJob,
         reply: Reply<()>,
     },
+    ReinIn {
+        times: TooLate,
+        count: u64,
+        reply: Reply<u64>,
+    },
     Sweep {
         records: Vec<Swept>,
         out: SweptOut,
@@ -141,6 +148,7 @@ impl Asked {
         let _ = match self {
             Self::Replay { reply, .. } => reply.send(Err(error)).is_ok(),
             Self::Sweep { reply, .. } => reply.send(Err(error)).is_ok(),
+            Self::ReinIn { reply, .. } => reply.send(Err(error)).is_ok(),
             Self::Condition { reply, .. }
             | Self::KeepReplay { reply, .. }
             | Self::Relocate { reply, .. }
@@ -172,8 +180,9 @@ impl Op {
             // Nothing is to be handed on after it.
             Self::Routed(op) if op.routed.deliveries.is_empty() => LINGER,
             // The next one of its key waits for that.
-            Self::Settled(settled) if settled.ordered => Duration::ZERO,
-            Self::Settled(_) => LINGER,
+            Self::Settled(Settled { ordered: true, .. })
+            | Self::GivenUp(GivenUp { ordered: true, .. }) => Duration::ZERO,
+            Self::Settled(_) | Self::GivenUp(_) => LINGER,
             _ => Duration::ZERO,
         }
     }

@@ -18,7 +18,7 @@ const PAGE_BYTES: usize = 16 << 20;
 
 pub(super) const DUE: &str = "
 SELECT d.event, e.segment, e.offset, e.length, d.pay_segment, d.pay_offset, d.pay_length,
-       d.due, d.order_key, d.tries, d.attempts
+       d.due, d.order_key, d.tries, d.attempts, d.replayed
 FROM delivery d INDEXED BY delivery_due CROSS JOIN event e ON e.id = d.event
 WHERE d.dest = ?1 AND d.state = 0 AND (d.due, d.event) > (?2, ?3)
 ORDER BY d.due, d.event LIMIT ?4";
@@ -88,10 +88,11 @@ pub(super) struct Stored {
     order_key: Option<Box<str>>,
     tries: u32,
     attempts: u32,
+    replayed: bool,
 }
 
 impl Stored {
-    /// Eleven columns: row, event's place, payload's place, then due, key, tries, attempts.
+    /// Twelve columns: row, event's place, payload's place, then due, key, tries, attempts, replayed.
     pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
         Ok(Self {
             row: row.get(0)?,
@@ -101,6 +102,7 @@ impl Stored {
             order_key: row.get::<_, Option<String>>(8)?.map(Into::into),
             tries: row.get(9)?,
             attempts: row.get(10)?,
+            replayed: row.get(11)?,
         })
     }
 
@@ -118,6 +120,7 @@ impl Stored {
             order_key: self.order_key.clone(),
             tries: self.tries,
             attempts: self.attempts,
+            replayed: self.replayed,
         })
     }
 }

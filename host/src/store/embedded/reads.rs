@@ -37,7 +37,7 @@ impl Embedded {
 
     /// The same for reads that claim work: without the latest outcomes they
     /// would give out again and again what is done.
-    fn settle_claims(&self, all: bool) -> Result<(), StoreError> {
+    pub(super) fn settle_claims(&self, all: bool) -> Result<(), StoreError> {
         if self.queue.is_closed() {
             return Err(StoreError::Closed);
         }

@@ -77,8 +77,10 @@ CREATE TABLE replay(
 
 /// When an event was accepted, where its row key does not say it: order and time
 /// are two things once the clock has been ahead. Never later than the row key's.
+/// Beside it which deliveries a person asked for.
 const TIMES: &str = "
 ALTER TABLE event ADD COLUMN received INTEGER;
+ALTER TABLE delivery ADD COLUMN replayed INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX event_received ON event(received) WHERE received IS NOT NULL;
 ";
 

@@ -8,7 +8,7 @@ use super::error::ReadError;
 use super::query::{Stored, locator};
 use super::schema::BEHIND;
 use crate::model::{Delivery, DeliveryState, EventState};
-use crate::store::{Condition, Next, Settled};
+use crate::store::{Condition, GivenUp, Next, Settled};
 
 impl Applier<'_> {
     pub(super) fn delivery(
@@ -50,6 +50,26 @@ impl Applier<'_> {
             self.ended((row, dest), &settled.key.destination, delta)?;
         }
         Ok(())
+    }
+
+    /// A delivery that waits ends as dead; one that has ended stays as it is.
+    pub(super) fn give_up(
+        &mut self,
+        given_up: &GivenUp,
+        delta: &mut Delta,
+    ) -> rusqlite::Result<()> {
+        let GivenUp { key, cause, ordered } = given_up;
+        let place = (key.event.row(), self.destinations.number(&key.destination)?);
+        let changed = self.conn.execute(
+            "UPDATE delivery SET state = 2, cause = ?3
+             WHERE event = ?1 AND dest = ?2 AND +state IN (0, 3)",
+            params![place.0, place.1, cause],
+        )?;
+        if changed == 0 {
+            return Ok(());
+        }
+        delta.moved(place.1, Some(DeliveryState::Waiting), Some(DeliveryState::Dead));
+        if *ordered { self.ended(place, &key.destination, delta) } else { Ok(()) }
     }
 
     /// An attempt that ends after its delivery did (two rounds overlapped): it
@@ -103,7 +123,7 @@ impl Applier<'_> {
             _ => false,
         };
         self.conn.execute(
-            "UPDATE delivery SET state = ?4, due = ?3, tries = 0, cause = NULL
+            "UPDATE delivery SET state = ?4, due = ?3, tries = 0, cause = NULL, replayed = 1
              WHERE event = ?1 AND dest = ?2",
             params![row, dest, now_ms as i64, if behind { BEHIND } else { 0 }],
         )?;
@@ -130,7 +150,7 @@ impl Applier<'_> {
     ) -> rusqlite::Result<Result<Delivery, ReadError>> {
         let stored = self.conn.query_row(
             "SELECT d.event, e.segment, e.offset, e.length, d.pay_segment, d.pay_offset,
-             d.pay_length, d.due, d.order_key, d.tries, d.attempts
+             d.pay_length, d.due, d.order_key, d.tries, d.attempts, d.replayed
              FROM delivery d JOIN event e ON e.id = d.event WHERE d.event = ?1 AND d.dest = ?2",
             [row, dest],
             Stored::read,

@@ -1,6 +1,6 @@
 //! The clock is set wrong and right again: order and time are two things.
 use super::*;
-use crate::store::{EventQuery, Usage};
+use crate::store::{EventQuery, GivenUp, Usage};
 
 const DAY: u64 = 24 * 3_600_000;
 const YEAR: u64 = 365 * DAY;
@@ -148,4 +148,67 @@ fn regression_the_events_that_are_to_be_routed_are_counted_before_what_waits() {
     opened.store.flush().unwrap();
     assert_eq!(opened.store.usage().unwrap().accepted, 0);
     assert_eq!(opened.store.backlog().unwrap()[0].waiting, 0);
+}
+
+/// Retries that a clock which was ahead put off for years are due by the policy;
+/// what a plugin put off keeps its delay.
+#[test]
+fn regression_deliveries_that_wait_for_2100_are_reined_in() {
+    let opened = Opened::new();
+    let (retry, put_off) = (opened.accept("retry"), opened.accept("put off"));
+    opened.route(&retry, &["ci"]);
+    let mut late = delivery(&put_off, "ci");
+    late.due_ms = START + 100 * DAY;
+    opened.store.routed(outcome(&put_off, EventState::Routed, vec![late]));
+    opened.settle(retry.id, "ci", 1, Next::Retry { due_ms: START + 74 * YEAR });
+    opened.clock.set(START + 74 * YEAR);
+    let ahead = opened.accept("ahead");
+    let mut put_off_then = delivery(&ahead, "ci");
+    put_off_then.due_ms += 2 * DAY;
+    opened.store.routed(outcome(&ahead, EventState::Routed, vec![put_off_then]));
+    opened.store.flush().unwrap();
+    opened.clock.set(START + 1_000);
+    let day = Duration::from_millis(DAY);
+    assert_eq!(opened.due("ci", START + 1_000), []);
+    assert_eq!(opened.store.rein_in(Some("ci"), START + 1_000, day).unwrap(), 2);
+    assert_eq!(opened.due("ci", START + 1_000), [retry.id]);
+    assert_eq!(opened.due("ci", START + 1_000 + 2 * DAY), [retry.id, ahead.id]);
+    assert_eq!(opened.due("ci", START + 100 * DAY), [retry.id, ahead.id, put_off.id]);
+    assert_eq!(opened.store.rein_in(Some("ci"), START + 1_000, day).unwrap(), 0);
+    assert_eq!(opened.store.rein_in(Some("nobody"), START, day).unwrap(), 0);
+
+    let again =
+        Routed { retry_ms: START + 74 * YEAR, ..outcome(&retry, EventState::Accepted, vec![]) };
+    opened.store.routed(again);
+    opened.store.flush().unwrap();
+    assert_eq!(opened.unrouted(START + 1_000).events.len(), 0);
+    assert_eq!(opened.store.rein_in(None, START + 1_000, day).unwrap(), 1);
+    assert_eq!(opened.unrouted(START + 1_000).events.len(), 1);
+}
+
+/// One that is given up without an attempt is dead with its cause, lets the next
+/// one of its order key go, and can be replayed, whatever its age.
+#[test]
+fn a_delivery_that_is_given_up_without_an_attempt_is_dead_and_the_next_one_follows() {
+    let opened = Opened::new();
+    let (one, two) = (opened.accept("one"), opened.accept("two"));
+    for event in [&one, &two] {
+        let keyed = Delivery { order_key: Some("k".into()), ..delivery(event, "ci") };
+        opened.store.routed(outcome(event, EventState::Routed, vec![keyed]));
+    }
+    opened.store.flush().unwrap();
+    assert_eq!(opened.due("ci", START), [one.id]);
+    let key = DeliveryKey { event: one.id, destination: name("ci") };
+    opened.store.given_up(GivenUp { key, cause: "too old".to_owned(), ordered: true });
+    opened.store.flush().unwrap();
+    assert_eq!(opened.due("ci", START), [two.id]);
+    let read = opened.store.event(one.id).unwrap().unwrap();
+    let row = &read.deliveries[0].row;
+    assert_eq!((row.attempts, row.cause.as_deref()), (0, Some("too old")));
+    assert_eq!(opened.store.backlog().unwrap()[0].dead, 1);
+    opened.settle(two.id, "ci", 1, Next::Delivered);
+    opened.store.flush().unwrap();
+    assert!(opened.store.replay(one.id, Some("ci")).unwrap());
+    let page = opened.store.due("ci", START, None, 9).unwrap();
+    assert!(page.deliveries[0].replayed && !page.deliveries[0].has_age());
 }

@@ -196,6 +196,7 @@ pub(super) fn delivery(event: &Arc<Event>, destination: &str) -> Delivery {
         order_key: None,
         tries: 0,
         attempts: 0,
+        replayed: false,
     }
 }
 

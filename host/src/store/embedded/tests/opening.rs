@@ -69,6 +69,7 @@ fn an_index_of_the_first_format_is_brought_up_to_date() {
         "DROP TABLE replay; DROP INDEX delivery_head; DROP INDEX delivery_behind;
          ALTER TABLE destination DROP COLUMN paused; ALTER TABLE destination DROP COLUMN failing;
          DROP INDEX event_received; ALTER TABLE event DROP COLUMN received;
+         ALTER TABLE delivery DROP COLUMN replayed;
          PRAGMA user_version = 1;",
     )
     .unwrap();

@@ -71,7 +71,7 @@ fn fill(dir: &Path, rows: i64) {
     conn.execute_batch(&format!(
         "BEGIN; INSERT OR IGNORE INTO destination(id, text) VALUES(1, 'ci');
          WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {rows})
-         INSERT INTO delivery SELECT i << 16, 1, 0, 1000 + i, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL FROM n;
+         INSERT INTO delivery SELECT i << 16, 1, 0, 1000 + i, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL, 0 FROM n;
          COMMIT;"
     ))
     .unwrap();
