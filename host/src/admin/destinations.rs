@@ -16,6 +16,8 @@ use super::recent::DestinationRecent;
 
 /// How long a pause lasts where the request does not say.
 const PAUSE: Duration = Duration::from_secs(600);
+/// Deliveries in one transaction: others wait for it.
+const DISCARD_STEP: usize = 1_000;
 const LONGEST_PAUSE: Duration = Duration::from_secs(30 * 24 * 3_600);
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -165,6 +167,69 @@ pub(super) async fn close_breaker(
     Path(name): Path<String>,
 ) -> Result<Json<DestinationStatus>, Problem> {
     switch(options, name, Switch::CloseBreaker).await
+}
+
+/// Why what waits is given up.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Discard {
+    /// For whoever asks later what became of the events; 1 to 500 characters.
+    #[schema(min_length = 1, max_length = 500)]
+    reason: String,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Discarded {
+    /// Deliveries that are dead now.
+    discarded: u64,
+}
+
+/// Discard what waits for a destination
+///
+/// Of one that the settings do not have any more, or that is disabled: its
+/// waiting deliveries become dead letters with the reason. A replay begins any
+/// of them anew, where there is a destination of that name then.
+#[utoipa::path(post, path = "/destinations/{name}/discard", tag = "destinations",
+    operation_id = "discard_deliveries", params(("name" = String, Path)),
+    request_body(content = inline(Discard)), responses((status = 200, body = Discarded)))]
+pub(super) async fn discard(
+    State(options): State<Options>,
+    Path(name): Path<String>,
+    body: bytes::Bytes,
+) -> Result<Json<Discarded>, Problem> {
+    let wanted: Discard = document(&body)?;
+    let reason = wanted.reason.trim();
+    if reason.is_empty() || reason.chars().count() > 500 {
+        return Err(Problem::invalid("`reason` must say why, in 1 to 500 characters"));
+    }
+    let cause = format!("discarded: {reason}");
+    let known = options.control.destinations().into_iter().find(|one| one.name == name);
+    if known.is_some_and(|one| one.disabled.is_none()) {
+        let why =
+            format!("`{name}` is at work: disable it first, or what waits goes out meanwhile");
+        return Err(Problem::conflict(why));
+    }
+    let store = options.store.clone();
+    let ended = blocking(move || {
+        if !store.backlog()?.iter().any(|row| row.destination == name) {
+            return Ok(Err(name));
+        }
+        let mut all = 0;
+        loop {
+            let ended = store.discard(&name, &cause, DISCARD_STEP)?;
+            all += ended;
+            if ended < DISCARD_STEP as u64 {
+                return Ok(Ok((name, all)));
+            }
+        }
+    });
+    match ended.await? {
+        Ok((destination, discarded)) => {
+            tracing::warn!(destination, discarded, "what waited for a destination is discarded");
+            Ok(Json(Discarded { discarded }))
+        }
+        Err(name) => Err(Problem::missing(format!("no event was ever for a destination `{name}`"))),
+    }
 }
 
 /// Answers the destination as it is then. One that the settings do not have is

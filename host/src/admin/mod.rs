@@ -114,6 +114,7 @@ fn changing() -> Routes {
         .routes(routes!(destinations::disable))
         .routes(routes!(destinations::pause))
         .routes(routes!(destinations::close_breaker))
+        .routes(routes!(destinations::discard))
         .routes(routes!(backup::make))
         .routes(routes!(log::change))
 }

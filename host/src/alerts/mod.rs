@@ -3,6 +3,7 @@
 //! A sign that holds for a while becomes an alert, once; when it is gone for a
 //! while the alert is resolved, once. What flickers in between says nothing.
 mod text;
+mod told;
 
 #[cfg(test)]
 mod tests;
@@ -10,9 +11,8 @@ mod tests;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde_json::Value;
-
 pub use text::{ROUTING_KEY, Shape, body, kind};
+pub use told::Told;
 
 /// What there are alerts about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -171,6 +171,20 @@ impl Watch {
         }
     }
 
+    /// What was told and is not over.
+    pub fn standing(&self) -> Vec<Change> {
+        let told = self.known.iter().filter(|(_, known)| known.told);
+        let change = |((rule, subject), known): (&(Rule, String), &Known)| Change {
+            state: State::Firing,
+            rule: *rule,
+            subject: subject.clone(),
+            what: known.what.clone(),
+            since_ms: known.since_ms,
+            at_ms: known.seen_ms,
+        };
+        told.map(change).collect()
+    }
+
     /// Takes in what is wrong now; gives what is to be told.
     pub fn look(&mut self, now_ms: u64, signs: Vec<Sign>) -> Vec<Change> {
         for Sign { rule, subject, what } in signs {
@@ -207,28 +221,4 @@ impl Watch {
         });
         changes
     }
-}
-
-/// Which alerts still stand, by the bodies of those that were told, newest first.
-pub fn standing<'b>(bodies: impl IntoIterator<Item = &'b [u8]>) -> Vec<Change> {
-    let mut newest = BTreeMap::new();
-    for change in bodies.into_iter().filter_map(read) {
-        newest.entry(change.key()).or_insert(change);
-    }
-    newest.into_values().filter(|change| change.state == State::Firing).collect()
-}
-
-/// A body in the host's own shape, read back.
-fn read(body: &[u8]) -> Option<Change> {
-    let event: Value = serde_json::from_slice(body).ok()?;
-    let data = &event["data"];
-    let text = |name: &str| data[name].as_str().map(str::to_owned);
-    Some(Change {
-        state: if data["state"] == "firing" { State::Firing } else { State::Resolved },
-        rule: Rule::parse(data["rule"].as_str()?)?,
-        subject: text("subject")?,
-        what: text("what")?,
-        since_ms: data["since_ms"].as_u64()?,
-        at_ms: data["at_ms"].as_u64()?,
-    })
 }

@@ -1,5 +1,6 @@
 //! Looks for what is wrong, and sends alerts as events of the host's own, by its own delivery.
 use std::collections::HashMap;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -8,17 +9,17 @@ use http::HeaderMap;
 use http::header::{CONTENT_TYPE, HeaderValue};
 
 use super::Parts;
-use crate::alerts::{self, Change, Rule, Shape, Sign, Watch};
+use crate::alerts::{self, Change, Rule, Shape, Sign, Told, Watch};
 use crate::clock::{Clock, millis};
 use crate::config::{AlertsConfig, Config, OWN_SOURCES};
 use crate::delivery::{Fill, State};
 use crate::model::Name;
 use crate::routing::{FirstWaits, Pipeline, Pipelines};
 use crate::server;
-use crate::store::{EventQuery, NewEvent, StoreError};
+use crate::store::{NewEvent, Note};
 
-/// Events of the host's own that are read at the start for what was told already.
-const TOLD: usize = 1_000;
+/// What was told, beside the store.
+const TOLD: &str = "alerts.json";
 /// New dead letters are a sign for so long.
 const DEAD_MS: u64 = 600_000;
 
@@ -58,7 +59,9 @@ pub(super) fn start(parts: &Arc<Parts>, clock: Clock) {
     let stop = parts.work.stopping();
     let (watched, tasks) = (parts.clone(), parts.work.clone());
     tasks.spawn("alerts", async move {
-        let mut lookout = Lookout::new(clock);
+        let mut lookout = Lookout::new(clock, &watched);
+        // What is dead by now was so before this start.
+        lookout.count_dead(&watched).await;
         loop {
             let config = watched.config.read().alerts.clone();
             tokio::select! {
@@ -75,7 +78,9 @@ pub(super) fn start(parts: &Arc<Parts>, clock: Clock) {
 struct Lookout {
     clock: Clock,
     watch: Watch,
-    resumed: bool,
+    kept: Arc<Note>,
+    /// None until it could be read.
+    told: Option<Told>,
     dead: HashMap<String, Dead>,
 }
 
@@ -88,21 +93,38 @@ struct Dead {
 }
 
 impl Lookout {
-    fn new(clock: Clock) -> Self {
+    fn new(clock: Clock, parts: &Parts) -> Self {
         let watch = Watch::new(Duration::ZERO, Duration::ZERO);
-        Self { clock, watch, resumed: false, dead: HashMap::new() }
+        let kept = Arc::new(Note::new(&parts.config.read().data_dir, TOLD));
+        Self { clock, watch, kept, told: None, dead: HashMap::new() }
+    }
+
+    async fn count_dead(&mut self, parts: &Arc<Parts>) {
+        let store = parts.store.clone();
+        let Ok(Ok(backlogs)) = tokio::task::spawn_blocking(move || store.backlog()).await else {
+            return;
+        };
+        for backlog in backlogs {
+            self.dead.insert(backlog.destination, Dead { count: backlog.dead, grew_ms: None });
+        }
     }
 
     async fn look(&mut self, parts: &Arc<Parts>, config: &AlertsConfig) {
         let now_ms = self.clock.now_ms();
         self.watch.set(config.hold, config.clear);
-        if !self.resumed {
-            match told(parts).await {
-                Ok(standing) => self.watch.resume(standing, now_ms),
-                Err(error) => return tracing::warn!(%error, "alerts wait for the store"),
-            }
-            self.resumed = true;
-        }
+        let mut told = match self.told.take() {
+            Some(told) => told,
+            None => match read(&self.kept).await {
+                Ok(told) => {
+                    self.watch.resume(told.standing(), now_ms);
+                    told
+                }
+                Err(error) => {
+                    let file = TOLD;
+                    return tracing::error!(file, %error, "what alerts were told can't be read; they wait");
+                }
+            },
+        };
         let mut signs = Vec::new();
         destinations(parts, config, &mut signs);
         self.backlogs(parts, config, now_ms, &mut signs).await;
@@ -110,8 +132,21 @@ impl Lookout {
         plugins(parts, &mut signs);
         host(parts, config, &mut signs);
         for change in self.watch.look(now_ms, signs) {
-            send(parts, config, &change).await;
+            let (key, state, what) = (change.key(), change.state.as_str(), change.what);
+            tracing::warn!(alert = key, state, what, "an alert");
         }
+        let before = told.clone();
+        for (source, shape, _) in channels(config) {
+            for change in told.due(&source, &self.watch.standing(), now_ms) {
+                if send(parts, source.clone(), &shape, &change).await {
+                    told.note(&source, &change);
+                }
+            }
+        }
+        if told != before {
+            write(&self.kept, &told).await;
+        }
+        self.told = Some(told);
     }
 
     async fn backlogs(
@@ -125,16 +160,22 @@ impl Lookout {
         let Ok(Ok(backlogs)) = tokio::task::spawn_blocking(move || store.backlog()).await else {
             return;
         };
+        let known = parts.delivery.names();
         for backlog in backlogs {
+            let is_known = known.contains(backlog.destination.as_str());
             let age_ms = backlog.oldest_ms.map_or(0, |oldest| now_ms.saturating_sub(oldest));
             if !config.backlog_age.is_zero() && age_ms > millis(config.backlog_age) {
                 let (age, waiting) = (age_ms / 1_000, backlog.waiting);
-                let what = format!("{waiting} deliveries wait, the oldest for {age} s");
+                let mut what = format!("{waiting} deliveries wait, the oldest for {age} s");
+                if !is_known {
+                    what.push_str("; the settings have no such destination any more: put it back, or discard what waits");
+                }
                 signs.push(sign(Rule::DestinationBehind, &backlog.destination, what));
             }
-            let first = Dead { count: backlog.dead, grew_ms: None };
-            let dead = self.dead.entry(backlog.destination.clone()).or_insert(first);
-            if backlog.dead > dead.count {
+            // One that had nothing before begins at 0: its first dead letters are news.
+            let dead = self.dead.entry(backlog.destination.clone()).or_default();
+            // A person discarded those of a destination that was removed.
+            if backlog.dead > dead.count && is_known {
                 dead.grew_ms = Some(now_ms);
             }
             dead.count = backlog.dead;
@@ -220,41 +261,37 @@ fn ends_soon(file: &Path, soon: Duration) -> Option<String> {
     }
 }
 
-/// What was told before this start and still stands.
-async fn told(parts: &Arc<Parts>) -> Result<Vec<Change>, StoreError> {
-    let store = parts.store.clone();
-    let read = move || {
-        let query = EventQuery {
-            source: Some(OWN_SOURCES[0].to_owned()),
-            limit: TOLD,
-            ..EventQuery::default()
-        };
-        let mut bodies = Vec::new();
-        for row in store.events(&query)? {
-            bodies.extend(store.event(row.id)?.map(|detail| detail.event.body.clone()));
-        }
-        Ok(alerts::standing(bodies.iter().map(|body| &body[..])))
-    };
-    let joined = tokio::task::spawn_blocking(read).await;
-    joined.unwrap_or_else(|_| Err(StoreError::Failed("reading alerts panicked".into())))
+async fn read(kept: &Arc<Note>) -> io::Result<Told> {
+    let kept = kept.clone();
+    let read = tokio::task::spawn_blocking(move || kept.read()).await;
+    let read = read.unwrap_or_else(|_| Err(io::Error::other("reading it panicked")))?;
+    Ok(read.map(|bytes| Told::read(&bytes)).unwrap_or_default())
 }
 
-async fn send(parts: &Parts, config: &AlertsConfig, change: &Change) {
-    let (key, state, what) = (change.key(), change.state.as_str(), change.what.as_str());
-    tracing::warn!(alert = key, state, what, "an alert");
-    for (source, shape, _) in channels(config) {
-        let mut headers = HeaderMap::new();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        let event = NewEvent {
-            source,
-            kind: alerts::kind(change).into(),
-            headers,
-            body: alerts::body(change, &shape).into(),
-            dedupe: None,
-        };
-        if let Err(error) = parts.store.append(event).await {
-            // The log has it; a store that can't write can't tell by itself.
-            tracing::error!(alert = key, %error, "an alert could not be sent");
-        }
+/// Where that fails, a restart may tell some of it again.
+async fn write(kept: &Arc<Note>, told: &Told) {
+    let (kept, bytes) = (kept.clone(), told.bytes());
+    let written = tokio::task::spawn_blocking(move || kept.write(&bytes)).await;
+    if let Ok(Err(error)) = written {
+        tracing::error!(file = TOLD, %error, "what alerts were told is not written down");
     }
+}
+
+/// True where it was taken; else it is tried again at the next look.
+async fn send(parts: &Parts, source: Name, shape: &Shape, change: &Change) -> bool {
+    let mut headers = HeaderMap::new();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let event = NewEvent {
+        source,
+        kind: alerts::kind(change).into(),
+        headers,
+        body: alerts::body(change, shape).into(),
+        dedupe: None,
+    };
+    let appended = parts.store.append(event).await;
+    if let Err(error) = &appended {
+        // The log has it; a store that can't write can't tell by itself.
+        tracing::error!(alert = change.key(), %error, "an alert could not be sent");
+    }
+    appended.is_ok()
 }

@@ -32,6 +32,13 @@ enum Act {
     },
     /// Try a destination whose breaker is open now, at full speed.
     CloseBreaker { destination: String },
+    /// Give up what waits for a destination that is disabled, or that the settings do not have any more.
+    Discard {
+        destination: String,
+        /// For whoever asks later what became of the events.
+        #[arg(long)]
+        reason: String,
+    },
 }
 
 pub(super) fn run(host: &Where<'_>, as_json: bool, args: &Args) -> anyhow::Result<ExitCode> {
@@ -51,12 +58,17 @@ pub(super) fn run(host: &Where<'_>, as_json: bool, args: &Args) -> anyhow::Resul
             body = json!({ "for_ms": crate::clock::millis(*lasts) });
             (destination, "pause")
         }
+        Some(Act::Discard { destination, reason }) => {
+            body = json!({ "reason": reason });
+            (destination, "discard")
+        }
     };
     let path = format!("destinations/{}/{way}", escaped(name));
     let answer = super::block_on(api.post(&path, &body))?;
-    super::print(&match as_json {
-        true => super::json_line(&answer),
-        false => format!("{}: {}\n", printable(name), state(&answer)),
+    super::print(&match (as_json, answer["discarded"].as_u64()) {
+        (true, _) => super::json_line(&answer),
+        (_, Some(count)) => format!("{}: {count} deliveries are discarded\n", printable(name)),
+        _ => format!("{}: {}\n", printable(name), state(&answer)),
     });
     Ok(ExitCode::SUCCESS)
 }
@@ -64,7 +76,7 @@ pub(super) fn run(host: &Where<'_>, as_json: bool, args: &Args) -> anyhow::Resul
 /// What stops it, or that nothing does.
 fn state(one: &Value) -> String {
     match one["state"].as_str() {
-        None => "unknown".to_owned(),
+        None => "removed".to_owned(),
         Some("running") if one["failures"].as_u64() > Some(2) => "failing".to_owned(),
         Some(state) => state.to_owned(),
     }

@@ -1,6 +1,6 @@
 //! The host's own sections: how it listens, keeps, delivers, logs and stops.
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -214,11 +214,14 @@ impl TlsConfig {
 }
 
 impl StoreConfig {
-    pub(super) fn read(s: &Section<'_, '_>) -> Self {
+    pub(super) fn read(s: &Section<'_, '_>, data_dir: &Path) -> Self {
         let doc = "What stays free on the disk of `data_dir`. With less, sources get 503; deliveries, reads and the purge go on. `0B` switches it off.";
         let reserve = s.key("reserve", SIZE, doc).range("0B", "1024GiB").default("256MiB");
         let doc = "Where `hookwright backup` puts its folders; better on another disk.";
-        let backups = s.key("backups", File { checked: false }, doc).default("backups");
+        let backups = s.key("backups", File { checked: false }, doc);
+        // The data directory is the one place that the host can always write to.
+        let backups = backups.optional("`backups` in `data_dir`");
+        let backups = backups.unwrap_or_else(|| data_dir.join("backups"));
         Self {
             reserve,
             backups,

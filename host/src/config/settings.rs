@@ -119,6 +119,8 @@ impl Config {
         let (plugins, destinations) = (s.names("plugins"), s.names("destinations"));
         let ingress = s.section("ingress", "Where webhooks come in.", IngressConfig::read);
         let public_url = ingress.public_url.clone();
+        let doc = "How events are written down.";
+        let store = s.section("store", doc, |s| StoreConfig::read(s, &data_dir));
         let config = Self {
             data_dir,
             plugins_dir,
@@ -126,7 +128,7 @@ impl Config {
             ingress,
             host_key,
             admin: s.section("admin", "The API, the console and the metrics.", AdminConfig::read),
-            store: s.section("store", "How events are written down.", StoreConfig::read),
+            store,
             retention: s.section("retention", "How long they are kept.", RetentionConfig::read),
             engine: s.section("engine", "What runs the plugins.", EngineConfig::read),
             delivery: s.section("delivery", "Limits over all destinations.", DeliveryConfig::read),

@@ -1,5 +1,5 @@
 //! Starts delivery, and the handle by which the other parts reach it.
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -227,6 +227,13 @@ impl Handle {
         let lane = self.0.lanes.load().get(destination).cloned();
         let known = lane.filter(|lane| lane.status().is_some());
         known.ok_or_else(|| SwitchError::Unknown(destination.to_owned()))
+    }
+
+    /// Which destinations the settings have.
+    pub fn names(&self) -> HashSet<Name> {
+        let lanes = self.0.lanes.load();
+        let known = lanes.values().filter(|lane| !lane.inner.lock().removed);
+        known.map(|lane| lane.name.clone()).collect()
     }
 
     /// Every destination in the settings, by name.

@@ -5,6 +5,7 @@
 //! earlier state, which repeats work and loses none.
 mod audit;
 mod embedded;
+mod note;
 mod rows;
 
 use std::future::Future;
@@ -22,6 +23,7 @@ use crate::model::{
 
 pub use audit::{AuditEntry, AuditLog, AuditPage, AuditQuery, Change};
 pub use embedded::{OpenError, Options, open};
+pub use note::Note;
 pub use rows::{
     Backlog, Backup, Condition, DeliveryDetail, DeliveryRow, DueCursor, DuePage, EventDetail,
     EventQuery, EventRow, FeedPage, Found, Purged, Unrouted, UnroutedPage, Usage,
@@ -248,6 +250,17 @@ pub trait Store: Send + Sync + 'static {
     fn conditions(&self) -> Result<Vec<(String, Condition)>, StoreError>;
 
     fn set_condition(&self, destination: &str, condition: &Condition) -> Result<(), StoreError>;
+
+    /// Gives up deliveries that wait for the destination, so many at the most,
+    /// for the cause; how many there were. One whose attempt is under way may
+    /// still be delivered, and is then. A replay begins any of them anew.
+    ///
+    /// # Errors
+    /// Where the store can't.
+    fn discard(&self, destination: &str, cause: &str, most: usize) -> Result<u64, StoreError> {
+        let what = format!("this store keeps what waits for {destination} ({cause}, {most})");
+        Err(StoreError::Failed(what.into()))
+    }
 
     /// Keeps how far a bulk replay has come, in place of what was kept under its id.
     fn put_replay(&self, job: &ReplayJob) -> Result<(), StoreError>;

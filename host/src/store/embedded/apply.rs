@@ -198,6 +198,10 @@ impl<'c> Applier<'c> {
             Work::Asked(Asked::Condition { destination, condition, .. }) => {
                 self.set_condition(destination, condition, delta)
             }
+            Work::Asked(Asked::Discard { destination, cause, most, ended, .. }) => {
+                *ended = self.discard(destination, cause, *most, delta)?;
+                Ok(())
+            }
             Work::Asked(Asked::KeepReplay { job, .. }) => self.put_replay(job),
             Work::Asked(Asked::ReinIn { times, count, .. }) => {
                 *count = self.rein_in(*times)?;

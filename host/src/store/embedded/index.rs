@@ -376,6 +376,9 @@ fn answer(asked: Asked) -> bool {
         Asked::ReinIn { count, reply, .. } => {
             let _ = reply.send(Ok(count));
         }
+        Asked::Discard { ended, reply, .. } => {
+            let _ = reply.send(Ok(ended));
+        }
         Asked::Condition { reply, .. }
         | Asked::KeepReplay { reply, .. }
         | Asked::Relocate { reply, .. }

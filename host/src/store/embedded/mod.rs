@@ -11,6 +11,7 @@ mod codec;
 mod counts;
 mod dedupe;
 mod deliver;
+mod discard;
 mod disk;
 mod error;
 mod index;
@@ -263,6 +264,11 @@ impl Store for Embedded {
     fn set_condition(&self, destination: &str, condition: &Condition) -> Result<(), StoreError> {
         let (destination, condition) = (destination.into(), condition.clone());
         self.index.ask(|reply| Asked::Condition { destination, condition, reply })
+    }
+
+    fn discard(&self, destination: &str, cause: &str, most: usize) -> Result<u64, StoreError> {
+        let (destination, cause) = (Box::from(destination), cause.to_owned());
+        self.index.ask(|reply| Asked::Discard { destination, cause, most, ended: 0, reply })
     }
 
     fn put_replay(&self, job: &ReplayJob) -> Result<(), StoreError> {

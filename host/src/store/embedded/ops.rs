@@ -117,6 +117,13 @@ pub(super) enum Asked {
         condition: Condition,
         reply: Reply<()>,
     },
+    Discard {
+        destination: Box<str>,
+        cause: String,
+        most: usize,
+        ended: u64,
+        reply: Reply<u64>,
+    },
     KeepReplay {
         job: ReplayJob,
         reply: Reply<()>,
@@ -149,6 +156,7 @@ impl Asked {
             Self::Replay { reply, .. } => reply.send(Err(error)).is_ok(),
             Self::Sweep { reply, .. } => reply.send(Err(error)).is_ok(),
             Self::ReinIn { reply, .. } => reply.send(Err(error)).is_ok(),
+            Self::Discard { reply, .. } => reply.send(Err(error)).is_ok(),
             Self::Condition { reply, .. }
             | Self::KeepReplay { reply, .. }
             | Self::Relocate { reply, .. }
