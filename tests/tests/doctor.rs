@@ -162,3 +162,42 @@ async fn a_backup_of_a_running_host_is_a_data_directory() {
     assert_eq!(events["events"].as_array().map(Vec::len), Some(1), "{events}");
     deliver(&second, &receiver, "three").await;
 }
+
+/// A core dump held every secret of the host, and the folder of its data was taken as it was.
+#[tokio::test(flavor = "multi_thread")]
+async fn regression_a_crash_leaves_no_secrets_and_a_data_directory_for_others_is_told() {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    let builder = HostBuilder::new("");
+    let data = builder.dir().join("data");
+    std::fs::create_dir(&data).expect("a folder");
+    std::fs::set_permissions(&data, std::fs::Permissions::from_mode(0o755)).expect("its mode");
+    let host = builder.start().await;
+    assert_eq!(core_limit(&host.pid().to_string()), ["0", "0"]);
+    // What nobody may look into belongs to root, whoever runs it.
+    let memory = format!("/proc/{}/mem", host.pid());
+    eventually("its memory is closed", Duration::from_secs(60), || async {
+        (std::fs::metadata(&memory).ok()?.uid() == 0).then_some(())
+    })
+    .await;
+    eventually("it is told at the start", Duration::from_secs(60), || async {
+        host.log().contains("has mode 0755: others may look into it").then_some(())
+    })
+    .await;
+    let told: Value =
+        serde_json::from_str(&host.run(&["doctor", "--json", "--offline"]).1).expect("JSON");
+    let findings = told["findings"].as_array().expect("a list");
+    assert_eq!(find(findings, "disk", "has mode 0755")["level"], "warning");
+    // A debugger may be let in.
+    let open = HostBuilder::new("core_dumps = true\n").start().await;
+    assert_eq!(core_limit(&open.pid().to_string()), core_limit("self"));
+    let shown = std::fs::metadata(open.dir().join("data")).expect("a folder").permissions();
+    assert_eq!(shown.mode() & 0o777, 0o700, "as the host makes it");
+}
+
+/// The soft and the hard limit of core dumps of a process, by its number or as `self`.
+fn core_limit(process: &str) -> Vec<String> {
+    let limits = std::fs::read_to_string(format!("/proc/{process}/limits"));
+    let limits = limits.expect("a running process");
+    let line = limits.lines().find(|line| line.starts_with("Max core file size"));
+    line.expect("that limit").split_whitespace().skip(4).take(2).map(str::to_owned).collect()
+}

@@ -1,4 +1,5 @@
 //! Backups: a copy of the store in a folder of the host's own, made while it runs.
+use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 
 use axum::Json;
@@ -51,11 +52,13 @@ pub(super) async fn make(
         return Err(Problem::conflict(format!("there is a backup `{name}` already")));
     }
     let path = to.display().to_string();
-    let made = super::events::blocking(move || {
-        std::fs::create_dir_all(&dir)
-            .map_err(|error| StoreError::Failed(format!("{}: {error}", dir.display()).into()))?;
-        store.backup(&to)
-    });
+    let made =
+        super::events::blocking(move || {
+            std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&dir).map_err(
+                |error| StoreError::Failed(format!("{}: {error}", dir.display()).into()),
+            )?;
+            store.backup(&to)
+        });
     let made = made.await?;
     tracing::info!(path, bytes = made.bytes, events = made.events, "a backup is made");
     Ok(Json(Made { path, bytes: made.bytes, events: made.events }))

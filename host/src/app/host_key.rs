@@ -45,7 +45,9 @@ fn make(folder: &Path, path: &Path) -> std::io::Result<Vec<u8>> {
     getrandom::fill(&mut key).map_err(std::io::Error::other)?;
     let new = path.with_extension("new");
     let mut options = OpenOptions::new();
-    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&new)?;
+    options.write(true).create(true).truncate(true).mode(0o600);
+    // Whoever may lay a link there must not choose where the key goes.
+    let mut file = options.custom_flags(libc::O_NOFOLLOW).open(&new)?;
     file.write_all(&key)?;
     file.sync_all()?;
     std::fs::rename(&new, path)?;

@@ -1,6 +1,7 @@
 //! Settings → parts → run: the only place that knows all of them.
 mod alerts;
 mod control;
+mod data_dir;
 mod fetch;
 mod handoff;
 mod host_key;
@@ -34,6 +35,7 @@ use crate::tasks::Tasks;
 use crate::telemetry::Levels;
 use crate::{admin, delivery, ingress, retention, server, store};
 
+pub use data_dir::too_open;
 use handoff::Handoffs;
 pub use reach::{check_tls, reach};
 
@@ -368,5 +370,8 @@ async fn open_store(
     let handoff: Arc<dyn Handoff> = handoffs;
     let opened = tokio::task::spawn_blocking(move || store::open(options, handoff)).await;
     let opened = opened.context("opening the store panicked")?;
+    if let Some(what) = too_open(&config.data_dir) {
+        tracing::warn!("{what}; `chmod 700` it");
+    }
     opened.with_context(|| format!("the store in {}", config.data_dir.display()))
 }

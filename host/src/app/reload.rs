@@ -163,6 +163,7 @@ fn fixed_changes(old: &Config, new: &Config) -> Vec<&'static str> {
     let pairs = [
         ("data_dir", old.data_dir != new.data_dir),
         ("plugins_dir", old.plugins_dir != new.plugins_dir),
+        ("core_dumps", old.core_dumps != new.core_dumps),
         ("[ingress]", differ(&old.ingress, &new.ingress)),
         ("[admin] listen", old.admin.listen != new.admin.listen),
         ("[store]", differ(&old.store, &new.store)),

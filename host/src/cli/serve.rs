@@ -23,6 +23,10 @@ pub(super) fn run(path: &Path) -> anyhow::Result<ExitCode> {
         tracing::warn!("{}: {}", warning.key, warning.message);
     }
     raise_open_files();
+    let closed = !config.core_dumps;
+    if closed {
+        no_core_dumps();
+    }
     let metrics = crate::metrics::install()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let ended = runtime.block_on(async {
@@ -33,6 +37,11 @@ pub(super) fn run(path: &Path) -> anyhow::Result<ExitCode> {
             log: Some(log.levels.clone()),
         };
         let app = App::start(config, setup).await?;
+        if closed {
+            // Only now: from here on what is below `/proc/self` belongs to root, and
+            // the engine has to open a file there.
+            close_memory();
+        }
         tell(format!(
             "hookwright {}: events at http://{}/in/SOURCE, console at http://{}/\n",
             env!("CARGO_PKG_VERSION"),
@@ -50,6 +59,24 @@ fn tell(line: String) {
     let print = move || drop(Stream::Output.write_all(line.as_bytes()));
     if let Err(error) = std::thread::Builder::new().name("first line".to_owned()).spawn(print) {
         tracing::warn!(%error, "the addresses are not printed: the system has no thread left");
+    }
+}
+
+/// A crash leaves no file with the process's memory, which holds secrets.
+fn no_core_dumps() {
+    use rustix::process::{Resource, Rlimit, setrlimit};
+    let none = Rlimit { current: Some(0), maximum: Some(0) };
+    if let Err(error) = setrlimit(Resource::Core, none) {
+        tracing::warn!(%error, "a crash may leave a core dump, which holds secrets");
+    }
+}
+
+/// Neither does the kernel hand it to a program that collects core dumps,
+/// whatever their limit, and no other process of the same user may read it.
+fn close_memory() {
+    use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+    if let Err(error) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
+        tracing::warn!(%error, "others of this user may look into the process");
     }
 }
 

@@ -10,7 +10,7 @@ use super::destination::DestinationConfig;
 use super::host::{
     DeliveryConfig, EngineConfig, IngressConfig, LogConfig, RetentionConfig, StoreConfig,
 };
-use super::kind::{DURATION, File};
+use super::kind::{DURATION, File, Flag};
 use super::mistake::{Mistake, Mistakes, Place};
 use super::place::{Pages, mask_unread};
 use super::plugin::PluginConfig;
@@ -31,6 +31,8 @@ use crate::signing::Secret;
 pub struct Config {
     pub data_dir: PathBuf,
     pub plugins_dir: PathBuf,
+    /// Whether the process's memory may be written to a file, or looked into.
+    pub core_dumps: bool,
     /// How long the shutdown waits for what is in flight.
     pub shutdown: Duration,
     pub ingress: IngressConfig,
@@ -112,6 +114,8 @@ impl Config {
         let data_dir = s.key("data_dir", directory(), doc).default("data");
         let doc = "The plugins' components. Watched: a new file takes over between two events.";
         let plugins_dir = s.key("plugins_dir", directory(), doc).default("plugins");
+        let doc = "Whether a crash may leave a core dump, and debuggers of the same user may look into the process: its memory holds secrets and events. Takes a restart.";
+        let core_dumps = s.key("core_dumps", Flag, doc).default("false");
         let doc = "How long a shutdown waits for what is in flight.";
         let shutdown = s.key("shutdown", DURATION, doc).range("0s", "10m").default("20s");
         let doc = "A key of the host's own, by which it knows what it wrote itself, as the count of an event's rounds. Hosts that stand for each other share one. At least 16 bytes.";
@@ -124,6 +128,7 @@ impl Config {
         let config = Self {
             data_dir,
             plugins_dir,
+            core_dumps,
             shutdown,
             ingress,
             host_key,

@@ -28,6 +28,10 @@ pub(super) fn examine(found: &mut Findings, config: &Config) {
     let dir = &config.data_dir;
     // The host makes the folder at its first start.
     let there = existing(dir);
+    if let Some(what) = crate::app::too_open(dir) {
+        let cure = format!("chmod 700 {}", dir.display());
+        found.push(Finding::warning(ABOUT, what, cure));
+    }
     kind(found, dir, there);
     room(found, config, there);
     speed(found, there);

@@ -9,9 +9,9 @@
 //! A shadow may kill the host over an event whose outcome is recorded already, so
 //! from such a start on its calls about new events are marked, too. A preview is
 //! asked for again by people and programs, and is marked always.
-use std::fs::{self, File};
-use std::io;
-use std::os::unix::fs::FileExt as _;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -128,7 +128,7 @@ impl Hands {
             tracing::warn!(event, plugin, strikes, "the host died with this event in hand");
         }
         let suspects = AtomicBool::new(strikes.suspects().next().is_some());
-        let marks = File::create(dir.join(MARKS)).map_err(failed(MARKS))?;
+        let marks = create(&dir.join(MARKS)).map_err(failed(MARKS))?;
         Ok(Self {
             dir: dir.into(),
             marks,
@@ -255,17 +255,29 @@ fn version(plugin: &Name, digest: Digest) -> String {
 
 /// None where there is no such file.
 fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
-    match fs::read(path) {
-        Ok(bytes) => Ok(Some(bytes)),
+    match OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW).open(path) {
+        Ok(mut file) => {
+            let mut bytes = Vec::new();
+            file.read_to_end(&mut bytes)?;
+            Ok(Some(bytes))
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }
 }
 
+/// Empty, and the host's alone. A link that somebody laid there is an error: it
+/// would empty what it leads to.
+fn create(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    options.mode(0o600).custom_flags(libc::O_NOFOLLOW).open(path)
+}
+
 /// No sync: the death of a process takes nothing of a file with it.
 fn write(dir: &Path, strikes: &Strikes) -> io::Result<()> {
     let draft = dir.join(format!("{STRIKES}.tmp"));
-    fs::write(&draft, serde_json::to_vec(strikes)?)?;
+    create(&draft)?.write_all(&serde_json::to_vec(strikes)?)?;
     fs::rename(draft, dir.join(STRIKES))
 }
 

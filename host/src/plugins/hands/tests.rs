@@ -147,3 +147,25 @@ fn files_that_make_no_sense_keep_nothing_from_starting() {
     fs::write(dir.path().join(STRIKES), "{").unwrap();
     open(&dir);
 }
+
+/// The file was emptied through a link, and readable by everybody.
+#[test]
+fn regression_the_marks_follow_no_link_and_are_the_hosts_alone() {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    let dir = tempfile::tempdir().unwrap();
+    let theirs = dir.path().join("theirs");
+    fs::write(&theirs, "kept").unwrap();
+    for name in [MARKS, STRIKES] {
+        open(&dir);
+        let path = dir.path().join(name);
+        let _ = fs::remove_file(&path);
+        symlink(&theirs, &path).unwrap();
+        let error = Hands::open(dir.path(), i64::MAX).err().unwrap();
+        assert!(error.to_string().contains(name), "{error}");
+        assert_eq!(fs::read_to_string(&theirs).unwrap(), "kept");
+        fs::remove_file(&path).unwrap();
+    }
+    open(&dir);
+    let data = fs::metadata(dir.path().join(MARKS)).unwrap();
+    assert_eq!(data.permissions().mode() & 0o777, 0o600);
+}

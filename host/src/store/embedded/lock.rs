@@ -19,6 +19,7 @@ pub(super) fn take(dir: &Path) -> Result<Lock, OpenError> {
         .create(true)
         .truncate(false)
         .mode(0o600)
+        .custom_flags(libc::O_NOFOLLOW)
         .open(&path)
         .map_err(OpenError::io(&path))?;
     match file.try_lock() {

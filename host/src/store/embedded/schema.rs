@@ -164,6 +164,7 @@ fn make_private(path: &Path) -> Result<(), OpenError> {
         .create(true)
         .truncate(false)
         .mode(0o600)
+        .custom_flags(libc::O_NOFOLLOW)
         .open(path);
     opened.map(drop).map_err(OpenError::io(path))
 }

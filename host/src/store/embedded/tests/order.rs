@@ -267,3 +267,36 @@ fn a_changed_body_is_not_overtaken_by_an_unchanged_one() {
         }
     }
 }
+
+/// In steps, over a restart, and with order keys: nothing is left behind nobody.
+#[test]
+fn what_waits_is_discarded_in_steps_and_what_is_behind_goes_first() {
+    let opened = Opened::new();
+    let events: Vec<_> = (0..6).map(|number| opened.accept(&number.to_string())).collect();
+    for (number, event) in events.iter().enumerate() {
+        let key = (number < 4).then(|| "a".into());
+        let gone = Delivery { order_key: key, ..delivery(event, "gone") };
+        let all = vec![gone, delivery(event, "ci")];
+        opened.store.routed(outcome(event, EventState::Routed, all));
+    }
+    opened.store.flush().unwrap();
+    assert_eq!(opened.store.discard("nobody", "x", 10).unwrap(), 0);
+    // Three are behind the first of their key.
+    assert_eq!(opened.store.discard("gone", "discarded: moved", 2).unwrap(), 2);
+    assert_eq!(opened.due("gone", START), [events[0].id, events[4].id, events[5].id]);
+    let opened = opened.again();
+    assert_eq!(opened.store.discard("gone", "discarded: moved", 2).unwrap(), 2);
+    assert_eq!(opened.store.discard("gone", "discarded: moved", 3).unwrap(), 2);
+    assert_eq!(opened.store.discard("gone", "discarded: moved", 3).unwrap(), 0);
+    assert!(opened.due("gone", START).is_empty());
+    assert_eq!(opened.due("ci", START).len(), 6);
+    let backlog = opened.store.backlog().unwrap();
+    let of = |name: &str| backlog.iter().find(|row| row.destination == name).unwrap().clone();
+    assert_eq!((of("gone").waiting, of("gone").dead, of("gone").oldest_ms), (0, 6, None));
+    assert_eq!((of("ci").waiting, of("ci").dead), (6, 0));
+    let rows = opened.store.event(events[1].id).unwrap().unwrap().deliveries;
+    let gone = rows.iter().find(|one| one.row.destination == "gone").unwrap();
+    assert_eq!(gone.row.cause.as_deref(), Some("discarded: moved"));
+    assert!(opened.store.replay(events[1].id, Some("gone")).unwrap());
+    assert_eq!(opened.due("gone", START), [events[1].id]);
+}
