@@ -167,8 +167,13 @@ async fn regression_the_shipped_alerts_see_the_first_failure_and_no_success() {
         let first = all.iter().find(|one| one.alert == alert).expect("an alert of that name");
         first.growth(by, &before, after).get(subject).is_some_and(|grown| *grown > 0.0)
     };
+    let taken = "hookwright_delivery_attempts_total{destination=\"file\",outcome=\"taken\"}";
     let after = eventually("each alert sees its cause", Duration::from_secs(60), || async {
         let after = scrape(&host).await;
+        // The file has its line, too.
+        if after[taken] - before[taken] < 1.0 {
+            return None;
+        }
         let all = [
             ("HookwrightDeadLetters", "destination", "bad"),
             ("HookwrightDestinationFails", "destination", "bad"),
@@ -181,8 +186,6 @@ async fn regression_the_shipped_alerts_see_the_first_failure_and_no_success() {
             .then_some(after)
     })
     .await;
-    let taken = "hookwright_delivery_attempts_total{destination=\"file\",outcome=\"taken\"}";
-    assert_eq!(after[taken] - before[taken], 1.0, "{after:?}");
     for alert in ["HookwrightDeadLetters", "HookwrightDestinationFails"] {
         assert!(!fires(alert, "destination", "file", &after), "{alert} fires for a healthy file");
     }

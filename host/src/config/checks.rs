@@ -181,7 +181,8 @@ fn ports(s: &Section<'_, '_>, tree: &Table, config: &Config) {
     }
 }
 
-/// Two writers of one file would cut off each other's lines.
+/// Lines of two destinations in one file lose nothing, but each would turn it
+/// over by its own settings: more likely a slip.
 fn shared_files(s: &Section<'_, '_>, tree: &Table, config: &Config) {
     let mut seen: Vec<(&PathBuf, &Name)> = Vec::new();
     for (name, destination) in &config.destinations {

@@ -12,7 +12,7 @@ use super::spec::{Candidate, Spec};
 use super::trial::{Mode, Tally, Trial};
 use super::version::Version;
 use super::watch::Mark;
-use crate::metrics::PLUGIN_LOADS;
+use crate::metrics::{CANDIDATE_STOPS, PLUGIN_LOADS};
 use crate::model::{Digest, Name};
 
 /// A plugin as it stands.
@@ -83,8 +83,9 @@ impl Entry {
     pub(super) fn of(mut spec: Spec, share: usize) -> impl Iterator<Item = Self> {
         let candidate = spec.candidate.take().map(|Candidate { file, mode }| {
             let mut spec = Spec { file, ..spec.clone() };
-            // Its trial stops it.
+            // Its trial stops it, which alerts watch from the start.
             spec.quarantine.calls = 0;
+            counter!(CANDIDATE_STOPS, "plugin" => spec.name.to_string()).increment(0);
             Self { trial: Some(Trial::new(mode)), ..Self::new(spec, share) }
         });
         std::iter::once(Self::new(spec, share)).chain(candidate)
