@@ -30,14 +30,14 @@ impl Open {
     pub(super) fn at(path: &Path, mode: u32) -> io::Result<Self> {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
         let folder = folder.unwrap_or(Path::new("."));
-        let shared = match std::fs::metadata(folder) {
-            Ok(data) => is_shared(&data),
+        let around = match std::fs::metadata(folder) {
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 make_folders(folder, mode)?;
-                false
+                std::fs::metadata(folder)?
             }
-            Err(error) => return Err(error),
+            found => found?,
         };
+        let shared = is_shared(&around);
         let mut options = OpenOptions::new();
         // Without waiting: a pipe without a reader would hold the writer up for ever.
         let follow = if shared { libc::O_NOFOLLOW } else { 0 };
@@ -67,7 +67,10 @@ impl Open {
                 "is not a regular file; `stdout = true` writes to a pipe",
             ));
         }
-        if shared && data.uid() != rustix::process::geteuid().as_raw() {
+        // As Linux does itself where `fs.protected_regular` is on. Without the sticky
+        // bit anybody may turn the file over, and is meant to.
+        let own = [rustix::process::geteuid().as_raw(), around.uid()];
+        if shared && is_sticky(&around) && !own.contains(&data.uid()) {
             let what = "belongs to somebody else, in a folder that everybody may write to";
             return Err(io::Error::other(what));
         }
@@ -184,6 +187,10 @@ impl Open {
 /// Everybody may make files there, as in `/tmp`: what stands there already may be a trap.
 fn is_shared(folder: &Metadata) -> bool {
     folder.permissions().mode() & 0o002 != 0
+}
+
+fn is_sticky(folder: &Metadata) -> bool {
+    folder.permissions().mode() & 0o1000 != 0
 }
 
 /// Whoever may read the file may enter the folders that are made for it.
