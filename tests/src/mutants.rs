@@ -135,6 +135,9 @@ pub fn meaning(case: &Case, sent: &Sent) -> Vec<String> {
         _ if case.signs_body() => String::from_utf8_lossy(&sent.body).into_owned(),
         Some(preset) if preset.signs(Part::TwilioForm) => form(&sent.body),
         Some(preset) if preset.name == "mailgun" => fields(&sent.body, &["/signature"]),
+        Some(preset) if preset.name == "microsoft-graph" => {
+            fields(&sent.body, &["/value/0/clientState"])
+        }
         Some(preset) if preset.name == "adyen" => {
             fields(&sent.body, &["/notificationItems/0/NotificationRequestItem"])
         }
@@ -201,6 +204,7 @@ fn fields(body: &[u8], pointers: &[&str]) -> String {
             let signature = text("signature").to_lowercase();
             format!("{signature} {} {}", text("timestamp"), text("token"))
         }
+        Some(serde_json::Value::String(text)) => text.clone(),
         Some(value) => signed_by_adyen(value),
         None => "nothing".to_owned(),
     });

@@ -68,7 +68,9 @@ impl Case {
                 (key, Some(sign))
             }
             KeyForm::UserPassword => (Key::Shared(Secret::new(format!("user:{number}"))), None),
-            KeyForm::Text => (Key::Shared(Secret::new(format!("secret number {number}"))), None),
+            KeyForm::Text | KeyForm::Polar => {
+                (Key::Shared(Secret::new(format!("secret number {number}"))), None)
+            }
             KeyForm::Standard | KeyForm::Hex => (Key::Shared(Secret::new([number; 32])), None),
         };
         Self::new(preset.name, scheme(preset, key), private)
@@ -136,7 +138,7 @@ fn of_preset(preset: &'static Preset) -> Vec<&'static str> {
             .filter_map(|place| match place {
                 TokenPlace::Basic | TokenPlace::Bearer => Some("authorization"),
                 TokenPlace::Header(name) => Some(*name),
-                TokenPlace::Query(_) => None,
+                TokenPlace::Query(_) | TokenPlace::ClientState => None,
             })
             .collect(),
     };

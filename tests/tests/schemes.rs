@@ -1,6 +1,7 @@
 //! Every scheme of the table: known answers that are not of our making, and nothing else is believed.
 use std::collections::BTreeSet;
 
+use hookwright::model::form;
 use hookwright::signing::{
     Credential, Draft, Format, Key, Place, Refusal, Sign, Signer, Verified, Verifier, Verify,
     formats, presets,
@@ -45,7 +46,18 @@ fn regression_kind_and_id_are_where_the_providers_packages_find_them() {
                 value.to_str().ok().map(str::to_owned)
             }
             Place::Json(pointer) => json.pointer(pointer)?.as_str().map(str::to_owned),
-            Place::Entry(_) => None,
+            Place::Form(field) => {
+                let value = form::field(&headers, &vector.sent.body, field).first()?;
+                String::from_utf8(value.into_owned()).ok()
+            }
+            Place::HeaderIs(name, value) => {
+                headers.get(name).filter(|it| *it == value).map(|_| value.to_owned())
+            }
+            Place::First(_) | Place::Entry(_) => None,
+        };
+        let look = |place: Option<Place>| match place? {
+            Place::First(places) => places.iter().find_map(|it| look(Some(*it))),
+            place => look(Some(place)),
         };
         let places = [(&vector.kind, scheme.preset.kind), (&vector.id, scheme.preset.id)];
         for (known, place) in places.into_iter().filter(|(known, _)| known.is_some()) {

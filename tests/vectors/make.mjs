@@ -39,6 +39,35 @@ add('standard', npm('standardwebhooks'), whsec, {
   'webhook-signature': new Webhook(whsec).sign('msg_1', new Date(AT * 1000), json),
 }, json);
 
+// Secrets in forms that the package takes: unpadded, shorter and longer than the specification has it.
+for (const [name, bytes, written] of [
+  ['20 bytes', 20, (text) => `whsec_${text}`], ['72 bytes', 72, (text) => text],
+  ['no padding', 32, (text) => `whsec_${text.replace(/=+$/, '')}`],
+  ['v1,whsec_', 32, (text) => `v1,whsec_${text}`],
+]) {
+  const key = Buffer.alloc(bytes, 7).toString('base64');
+  add('standard', `${npm('standardwebhooks')}, ${name}`, written(key), {
+    'webhook-id': 'msg_1', 'webhook-timestamp': `${AT}`,
+    'webhook-signature': new Webhook(key).sign('msg_1', new Date(AT * 1000), json),
+  }, json);
+}
+
+{
+  // Polar's package takes a secret as it stands, and as base64.
+  const { webhooks: { validateEvent } } = await import('@polar-sh/sdk/2026-10');
+  const body = '{"type":"order.paid","timestamp":"2025-11-24T16:00:00Z","data":{"id":"1"}}';
+  for (const [secret, raw] of [
+    ['polar_whs_a secret that is text', (text) => Buffer.from(text)],
+    ['whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw', (text) => Buffer.from(text.slice(6), 'base64')],
+  ]) {
+    const signature = `v1,${createHmac('sha256', raw(secret)).update(`msg_1.${AT}.${body}`).digest('base64')}`;
+    const headers = { 'webhook-id': 'msg_1', 'webhook-timestamp': `${AT}`, 'webhook-signature': signature };
+    const origin = await taken('@polar-sh/sdk', body, (text) => validateEvent(text, headers, secret));
+    add('polar', `${origin}${secret.startsWith('whsec_') ? ', base64' : ''}`, secret, headers, body);
+    if (!secret.startsWith('whsec_')) add('standard', `${origin}, Polar's secret`, secret, headers, body);
+  }
+}
+
 const svix = require('svix');
 for (const scheme of ['svix', 'clerk']) {
   add(scheme, npm('svix'), whsec, {
@@ -103,6 +132,37 @@ const twilio = require('twilio');
   add('twilio', `${npm('twilio')}, JSON`, '12345',
     { 'x-twilio-signature': twilio.getExpectedTwilioSignature('12345', `${url}?bodySHA256=${hash}`, {}) },
     json, { url, query: `bodySHA256=${hash}` });
+  // A shared key names its algorithm; Twilio signs the URL with its port or without, and the first of
+  // two hashes counts.
+  const form = new URLSearchParams(params).toString();
+  const verified = (secret, signature, at, sent, algorithm) => {
+    const good = at.includes('bodySHA256')
+      ? twilio.validateRequestWithBody(secret, signature, at, sent, algorithm)
+      : twilio.validateRequest(secret, signature, at, params, algorithm);
+    if (!good) throw new Error(`twilio does not verify ${at}`);
+    return signature;
+  };
+  const shared = { 'x-twilio-webhooks-signature-settings': 'key=webhooks_sharedkey_1,algorithm=HMAC_SHA256' };
+  const signed = (secret, at, sent, algorithm) =>
+    twilio.getExpectedTwilioSignature(secret, at, sent, algorithm);
+  add('twilio', `${npm('twilio')}, shared key`, 'shared key', { ...shared,
+    'x-twilio-signature': verified('shared key', signed('shared key', url, params, 'HMAC_SHA256'), url, form, 'HMAC_SHA256') },
+    form, { url });
+  const port = 'https://hooks.example.com:443/in/twilio';
+  add('twilio', `${npm('twilio')}, URL with its port`, '12345',
+    { 'x-twilio-signature': verified('12345', signed('12345', port, params), url, form) }, form, { url });
+  const other = 'https://hooks.example.com:8443/in/twilio';
+  add('twilio', `${npm('twilio')}, URL without its port`, '12345',
+    { 'x-twilio-signature': verified('12345', signed('12345', 'https://hooks.example.com/in/twilio', params), other, form) },
+    form, { url: other });
+  const twice = `bodySHA256=${hash}&bodySHA256=${'0'.repeat(64)}`;
+  add('twilio', `${npm('twilio')}, two hashes`, '12345',
+    { 'x-twilio-signature': verified('12345', signed('12345', `${url}?${twice}`, {}), `${url}?${twice}`, json) },
+    json, { url, query: twice });
+  const quoted = "name='x y'&b=%28";
+  add('twilio', `${npm('twilio')}, escaped query`, '12345',
+    { 'x-twilio-signature': verified('12345', signed('12345', `${url}?name=%27x%20y%27&b=%28`, params), `${url}?${quoted.replace(' ', '%20')}`, form) },
+    form, { url, query: quoted.replace(' ', '%20') });
 }
 
 const { Signature } = require('@hubspot/api-client/lib/src/utils/signature.js');
@@ -112,6 +172,17 @@ const { Signature } = require('@hubspot/api-client/lib/src/utils/signature.js');
     { clientSecret: 'client', url, requestBody: json, timestamp: AT * 1000 });
   add('hubspot', npm('@hubspot/api-client'), 'client',
     { 'x-hubspot-signature-v3': signature, 'x-hubspot-request-timestamp': `${AT * 1000}` }, json, { url });
+  // The package signs the URL that it is given; the documentation has some characters decoded first.
+  const query = 'back=https%3A%2F%2Fa.example%2F%3Fb%3D1%26c';
+  for (const [name, at] of [
+    ['URL as it came', `${url}?${query}`],
+    ['URL decoded as documented', `${url}?back=https://a.example/?b%3D1%26c`],
+  ]) {
+    const signature = Signature.getSignature('POST', 'v3',
+      { clientSecret: 'client', url: at, requestBody: json, timestamp: AT * 1000 });
+    add('hubspot', `${npm('@hubspot/api-client')}, ${name}`, 'client',
+      { 'x-hubspot-signature-v3': signature, 'x-hubspot-request-timestamp': `${AT * 1000}` }, json, { url, query });
+  }
 }
 
 const { WebhooksHelper } = require('square');
@@ -221,6 +292,21 @@ const { shopifyApi, ApiVersion } = require('@shopify/shopify-api');
   // Its topics are written in capitals.
   const kind = read.topic.toLowerCase().replace('_', '/');
   add('shopify', origin, 'shpss_secret', headers, json, { kind, id: read.webhookId });
+
+  // What Shopify calls events has a family of headers of its own.
+  const events = {
+    'shopify-hmac-sha256': hmac('shpss_secret', json, 'base64'), 'shopify-topic': 'products/update',
+    'shopify-webhook-id': '0f1b2c3d-bdd9-4b37-8a5f-bf7d70bcd043', 'shopify-shop-domain': 'shop.myshopify.com',
+    'shopify-api-version': '2026-10', 'shopify-handle': 'h', 'shopify-action': 'update',
+  };
+  let event;
+  const second = await taken('@shopify/shopify-api', json, async (rawBody) => {
+    const told = await shopify.webhooks.validate({ rawBody, rawRequest: { method: 'POST', url: '/', headers: events }, rawResponse: {} });
+    if (told.valid) event = told;
+    return told.valid;
+  });
+  add('shopify', `${second}, events`, 'shpss_secret', events, json,
+    { kind: event.topic.toLowerCase().replace('_', '/'), id: event.webhookId });
 }
 
 const { validateSignature } = require('twitter-autohook');

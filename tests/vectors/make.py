@@ -6,6 +6,7 @@ import base64
 import hmac
 import json
 from importlib.metadata import version
+from urllib.parse import urlencode
 
 from mailgun.security import SecurityGuard
 
@@ -40,6 +41,17 @@ add("mailgun", "", {}, json.dumps({
     "signature": {"timestamp": str(AT), "token": TOKEN, "signature": SIGNATURE},
     "event-data": {"event": "opened", "id": "Ase7i2zsRYeDXztHGENqRA"},
 }), kind="opened", id=TOKEN, origin=f"accepted by PyPI mailgun {version('mailgun')}")
+# Its routes post forms, with the same three fields.
+ROUTE = {"recipient": "a@example.com", "subject": "é & 1", "timestamp": str(AT), "token": TOKEN,
+         "signature": SIGNATURE, "event": "opened"}
+add("mailgun", "", {"content-type": "application/x-www-form-urlencoded"}, urlencode(ROUTE), kind="opened", id=TOKEN,
+    origin=f"accepted by PyPI mailgun {version('mailgun')}, a route's form")
+PARTS = "".join(f'--xYzZY\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
+                for name, value in ROUTE.items())
+ATTACHED = ('--xYzZY\r\nContent-Disposition: form-data; name="attachment-1"; filename="a.txt"\r\n'
+            'Content-Type: text/plain\r\n\r\nsignature=1\r\n--xYzZY--\r\n')
+add("mailgun", "", {"content-type": 'multipart/form-data; boundary="xYzZY"'}, PARTS + ATTACHED, kind="opened", id=TOKEN,
+    origin=f"accepted by PyPI mailgun {version('mailgun')}, a route's form with an attachment")
 # Two signatures, as while a secret changes.
 add("pagerduty", "developer.pagerduty.com", {
     "x-pagerduty-signature": "v1=" + "0" * 64 + ",v1=" + tag(BODY).hex(),
@@ -48,5 +60,15 @@ add("docusign", "developers.docusign.com", {
     "x-docusign-signature-1": b64(b"\0" * 32),
     "x-docusign-signature-2": b64(tag(BODY)),
 })
+# Each active key has a header: there may be a hundred.
+add("docusign", "developers.docusign.com", {
+    **{f"x-docusign-signature-{n}": b64(bytes([n]) * 32) for n in range(1, 100)},
+    "x-docusign-signature-100": b64(tag(BODY)),
+})
+# learn.microsoft.com/en-us/graph/change-notifications-delivery-webhooks: nothing is signed, each notification
+# has the subscription's clientState.
+STATE = {"subscriptionId": "76619225-ff6b-4e9d-8b1e-d8d6b1e3f0b1", "clientState": KEY.decode(), "changeType": "updated"}
+add("microsoft-graph", "", {}, json.dumps({"value": [STATE, {**STATE, "changeType": "created"}]}), kind="updated",
+    origin="Microsoft's documentation: the state as it is")
 
 print(json.dumps(vectors, indent=2))

@@ -335,7 +335,9 @@ pub(super) fn sources(config: &Config) -> ingress::Sources {
         allow: source.access.allow.clone().unwrap_or_default(),
         rate_per_address: source.access.rate_per_address.map(rate),
         rate: source.access.rate.map(rate),
-        max_body: usize_of(source.max_body.unwrap_or(config.ingress.max_body)),
+        max_body: usize_of(config.max_body(source)),
+        methods: source.methods.clone(),
+        success: source.success,
         rules: source
             .validate
             .as_ref()

@@ -93,8 +93,7 @@ fn client_certificates(s: &Section<'_, '_>, tree: &Table, config: &Config) {
 
 /// An event with its headers must fit one file of the journal, and the queue before it.
 fn body_sizes(s: &Section<'_, '_>, tree: &Table, config: &Config) {
-    let room = config.store.segment.min(config.store.queue);
-    let most = room.saturating_sub(config.ingress.max_header_bytes) / 2;
+    let most = config.room_for_body();
     let fault = || {
         let help = format!(
             "at most {} fits: make it smaller, or `store.segment` and `store.queue` larger",

@@ -64,7 +64,28 @@ const HOST_KEY: SecretRef = SecretRef(|bytes| {
     Err(Fault::new("has less than 16 bytes", help))
 });
 
+/// So many of the largest bodies must have room in the memory of the ingress.
+const BODIES: u64 = 6;
+
 impl Config {
+    /// The largest body that the store can take: with its headers an event must fit one file of
+    /// the journal, and the queue before it, twice.
+    pub(super) fn room_for_body(&self) -> u64 {
+        let room = self.store.segment.min(self.store.queue);
+        room.saturating_sub(self.ingress.max_header_bytes) / 2
+    }
+
+    /// Bytes of the largest body that a source takes. Where its settings say nothing: as large
+    /// as the provider's get, if store and memory have room for it, or as all others.
+    pub fn max_body(&self, source: &SourceConfig) -> u64 {
+        source.max_body.unwrap_or_else(|| {
+            let memory = self.ingress.memory.map_or(u64::MAX, |memory| memory / BODIES);
+            let room = self.room_for_body().min(memory);
+            let own = source.provider_body.unwrap_or_default().min(room);
+            own.max(self.ingress.max_body)
+        })
+    }
+
     /// Reads and checks the file.
     ///
     /// # Errors
@@ -167,14 +188,14 @@ impl Config {
 
     /// Bytes of the largest body that any source takes.
     pub fn largest_body(&self) -> u64 {
-        let own = self.sources.values().filter_map(|source| source.max_body);
+        let own = self.sources.values().map(|source| self.max_body(source));
         own.chain([self.ingress.max_body]).max().unwrap_or_default()
     }
 
     /// Bytes of heads and bodies on their way in: a body, and what `decompress`
     /// makes of it, is a third of it at most.
     pub fn ingress_memory(&self) -> u64 {
-        let least = 6 * self.largest_body();
+        let least = BODIES * self.largest_body();
         self.ingress.memory.unwrap_or(least.max(128 * 1024 * 1024))
     }
 }

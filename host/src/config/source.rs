@@ -1,11 +1,11 @@
 //! `[sources.NAME]`: who may post, and where it goes.
 use std::time::Duration;
 
-use http::{HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue, Method, StatusCode};
 
 use super::access::AccessConfig;
 use super::answer::{self, AnswerConfig};
-use super::kind::{DURATION, Flag, Kind, List, PUBLIC_URL, Reference, SIZE, Text, header};
+use super::kind::{Choice, DURATION, Flag, Kind, List, PUBLIC_URL, Reference, SIZE, Text, header};
 use super::reader::{At, Section};
 use super::tree::Value;
 use super::unit::{Fault, quote};
@@ -35,8 +35,14 @@ pub struct SourceConfig {
     pub answer: Option<AnswerConfig>,
     /// For an answer of a plugin.
     pub respond_within: Duration,
-    /// Bytes; none means as `[ingress]` says.
+    /// By which events come.
+    pub methods: Vec<Method>,
+    /// What an accepted event is answered with, where there is no `answer`.
+    pub success: StatusCode,
+    /// Bytes; none means as `[ingress]` says, or what the provider sends at most.
     pub max_body: Option<u64>,
+    /// The most that the provider sends, where that is more than usual.
+    pub provider_body: Option<u64>,
 }
 
 /// A part of a request: `header:x-event`, `json:/type` or `form:event`.
@@ -79,6 +85,15 @@ const KIND: Text<Option<Selector>> = Text {
     unit: "",
     parse: |text| if text == "none" { Ok(None) } else { selector(text).map(Some) },
 };
+
+const METHODS: Choice<&str> = Choice(&[
+    ("POST", "POST"),
+    ("PUT", "PUT"),
+    ("PATCH", "PATCH"),
+    ("GET", "GET"),
+    ("HEAD", "HEAD"),
+    ("DELETE", "DELETE"),
+]);
 
 /// None stands for the scheme's own id.
 const ONE_KEY: Text<Option<DedupeKey>> = Text {
@@ -156,18 +171,23 @@ impl SourceConfig {
         let doc = "Answer a repeated event with the first one's id and do not handle it again.";
         let dedupe = s.optional_section("dedupe", doc, |inner| dedupe(inner, scheme));
         let access = AccessConfig::read(s);
-        let doc = "Take a verified body's `content-encoding` away: gzip, br or zstd. Plugins and destinations get the plain body, at most `max_body`. Without it all get the body as it came, and `kind`, `dedupe` and `validate` can't look into a compressed one.";
+        let doc = "Take a verified body's `content-encoding` away: gzip, deflate, br or zstd. Plugins and destinations get the plain body, at most `max_body`. Without it all get the body as it came, and `kind`, `dedupe` and `validate` can't look into a compressed one.";
         let decompress = s.key("decompress", Flag, doc).default("false");
         let doc = "What a verified request must look like.";
         let validate = s.optional_section("validate", doc, validate::read);
-        let doc = "What the provider gets for an accepted event, new or repeated. Without it: 202 or 200, and the event's id as JSON.";
+        let doc = "What the provider gets for an accepted event, new or repeated. Without it: 202, or 200 where the provider may count nothing else as success ([the table](sources.md)), for a repeated one always 200; and the event's id as JSON.";
         let answer = s.optional_section("answer", doc, answer::read);
         let doc = "How long a request waits for what a plugin with the grant `responder` answers, and gets the usual answer then. Where none of the source's plugins has it, nothing waits.";
         let respond_within = s.key("respond_within", DURATION, doc);
         let respond_within = respond_within.range("50ms", "30s").default("2s");
+        let doc = "Methods by which events come; others are refused with 405. What a provider signs holds for any of them, so name those that it uses.";
+        let methods = s.key("methods", List(METHODS), doc);
+        let methods = methods.optional("`[\"POST\"]`, for `twilio` `GET` too");
+        let methods = methods_of(s, methods, scheme, bin);
         let doc = "The largest body of this source.";
         let max_body = s.key("max_body", SIZE, doc).range("1KiB", "256MiB");
-        let max_body = max_body.optional("as `ingress.max_body`");
+        let max_body = max_body.optional("as `ingress.max_body`, or the provider's limit where that is larger: see [the table](sources.md)");
+        let preset = scheme.and_then(Scheme::preset);
         let kind = kind.unwrap_or_else(|| default_kind(scheme));
         Some(Self {
             verify: verify?,
@@ -181,9 +201,42 @@ impl SourceConfig {
             validate,
             answer,
             respond_within,
+            methods,
+            success: scheme.map_or(StatusCode::ACCEPTED, Scheme::success),
             max_body,
+            provider_body: preset.and_then(|preset| preset.max_body).map(|most| most as u64),
         })
     }
+}
+
+/// Those of the settings, or the provider's.
+fn methods_of(
+    s: &Section<'_, '_>,
+    written: Option<Vec<&'static str>>,
+    scheme: Option<Scheme>,
+    bin: bool,
+) -> Vec<Method> {
+    let preset = scheme.and_then(Scheme::preset);
+    let greeting = preset.and_then(|preset| preset.handshake.method());
+    if let Some(written) = &written {
+        let fault = if written.is_empty() {
+            Some(Fault::new("is empty: no event could come", "name a method"))
+        } else if bin {
+            Some(Fault::new("has no meaning for a bin, which takes any method", "remove it"))
+        } else {
+            let asked = greeting.filter(|method| written.contains(&method.as_str()));
+            asked.map(|method| {
+                let message = format!("{method} is how the provider checks the URL, and no event");
+                Fault::new(message, format!("remove `{method}`: it is answered by itself"))
+            })
+        };
+        if let Some(fault) = fault {
+            s.wrong("methods", fault);
+        }
+    }
+    let own = || preset.map_or(vec!["POST"], |preset| preset.methods.to_vec());
+    let names = written.unwrap_or_else(own);
+    names.into_iter().filter_map(|name| name.parse().ok()).collect()
 }
 
 fn dedupe(s: &Section<'_, '_>, scheme: Option<Scheme>) -> Option<DedupeConfig> {
@@ -217,9 +270,21 @@ fn default_kind(scheme: Option<Scheme>) -> Option<Selector> {
 
 fn selected(place: Place) -> Option<Selector> {
     match place {
+        Place::Header(["webhook-id", "svix-id"]) => Some(Selector::Id),
         Place::Header([name]) => Some(Selector::Header(HeaderName::from_static(name))),
-        Place::Header(_) => Some(Selector::Id),
+        Place::Header(names) => {
+            let each = names.iter().map(|name| Selector::Header(HeaderName::from_static(name)));
+            Some(Selector::First(each.collect()))
+        }
+        Place::HeaderIs(name, value) => {
+            let (name, value) = (HeaderName::from_static(name), HeaderValue::from_static(value));
+            Some(Selector::HeaderIs(name, value))
+        }
         Place::Json(pointer) => Some(Selector::Json(pointer.to_owned())),
+        Place::Form(field) => Some(Selector::Form(field.to_owned())),
+        Place::First(places) => {
+            Some(Selector::First(places.iter().filter_map(|place| selected(*place)).collect()))
+        }
         Place::Entry(_) => None,
     }
 }

@@ -2,7 +2,7 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use http::HeaderName;
+use http::{HeaderName, StatusCode};
 
 use super::claims::{Claims, warn_of_anybody};
 use super::kind::{Choice, DURATION, HEADER, List, Text};
@@ -60,8 +60,9 @@ const CLAIM: Text<String> = Text {
     parse: |text| Ok(text.to_owned()),
 };
 
-/// SNS sends a message again for an hour at most, by its default policy.
-const SNS_TOLERANCE: Duration = Duration::from_secs(3_600);
+/// SNS tries for an hour at most, not counting the time that the attempts take; the time is that
+/// of the publication.
+const SNS_TOLERANCE: Duration = Duration::from_secs(2 * 3_600);
 /// PayPal tries for three days; the time may be that of the first try.
 const PAYPAL_TOLERANCE: Duration = Duration::from_secs(3 * 86_400);
 
@@ -130,6 +131,17 @@ impl Scheme {
         match self {
             Self::Preset(preset) => Some(preset),
             _ => None,
+        }
+    }
+
+    /// What an accepted event is answered with.
+    pub(super) fn success(self) -> StatusCode {
+        let own = self.preset().map(|preset| preset.success);
+        let status = own.and_then(|status| StatusCode::from_u16(status).ok());
+        match self {
+            // Its documentation speaks of 200.
+            Self::PayPal => StatusCode::OK,
+            _ => status.unwrap_or(StatusCode::ACCEPTED),
         }
     }
 
@@ -211,7 +223,7 @@ pub(super) fn read(s: &Section<'_, '_>, url: Option<&str>) -> (Option<Scheme>, O
         .optional("required unless `none`, `jwt`, `sns` or `paypal`");
     let none = scheme.is_some_and(Scheme::is_without_secrets);
     let secrets = secrets.filter(|secrets| !secrets.is_empty() || none);
-    let doc = "How far the signed time may be from now, where the scheme has one.";
+    let doc = "How far the signed time may be from now, where the scheme has one. Without it: as long as the provider tries with the same time, see [the table](sources.md), and five minutes ahead at most.";
     let tolerance = s.key("tolerance", DURATION, doc).range("1s", "7d").optional("by the scheme");
     let doc = "`meta`: the verify token that you gave the provider for its challenge by GET.";
     let verify_token = s.key("verify_token", secret::ANY, doc).optional("required for `meta`");
@@ -370,6 +382,7 @@ fn preset(
     let scheme = PresetScheme::new(preset, written.secrets?);
     Some(Verify::Preset(PresetScheme {
         tolerance: written.tolerance.unwrap_or(scheme.tolerance),
+        ahead: written.tolerance.unwrap_or(scheme.ahead),
         url: url.map(str::to_owned),
         verify_token: written.verify_token,
         ..scheme

@@ -14,7 +14,7 @@ static WEBHOOK_ID: HeaderName = HeaderName::from_static("webhook-id");
 
 pub(super) fn accept(source: &Source, appended: Appended) -> Response<Full<Bytes>> {
     let (status, id) = match appended {
-        Appended::New(id) => (StatusCode::ACCEPTED, id),
+        Appended::New(id) => (source.success, id),
         Appended::Duplicate(id) => (StatusCode::OK, id),
     };
     tracing::debug!(source = %source.name, %id, status = status.as_u16(), "accepted");

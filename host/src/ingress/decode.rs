@@ -1,4 +1,4 @@
-//! Takes a body's `content-encoding` away: gzip, br and zstd, bounded in size and in ratio.
+//! Takes a body's `content-encoding` away: gzip, deflate, br and zstd, bounded in size and in ratio.
 use std::io::{self, Read};
 
 use bytes::Bytes;
@@ -21,7 +21,7 @@ const ZSTD_WINDOW_LOG: u32 = 23;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum DecodeError {
-    #[error("the `content-encoding` is none of gzip, br and zstd, or there are too many")]
+    #[error("the `content-encoding` is none of gzip, deflate, br and zstd, or there are too many")]
     Unsupported,
     #[error("the body is not as its `content-encoding` says")]
     Broken,
@@ -38,6 +38,8 @@ pub(super) enum DecodeError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Encoding {
     Gzip,
+    /// With the header of zlib (RFC 1950), as HTTP has it, or without, as some senders do.
+    Deflate,
     Brotli,
     Zstd,
 }
@@ -53,6 +55,7 @@ pub(super) fn encodings(headers: &HeaderMap) -> Result<Vec<Encoding>, DecodeErro
             match word.to_ascii_lowercase().as_str() {
                 "" | "identity" => {}
                 "gzip" | "x-gzip" => found.push(Encoding::Gzip),
+                "deflate" => found.push(Encoding::Deflate),
                 "br" => found.push(Encoding::Brotli),
                 "zstd" => found.push(Encoding::Zstd),
                 _ => return Err(DecodeError::Unsupported),
@@ -95,6 +98,7 @@ impl Plain<'_> {
     fn layer(&mut self, encoding: Encoding, body: &[u8]) -> Result<(), DecodeError> {
         match encoding {
             Encoding::Gzip => self.gzip(body),
+            Encoding::Deflate => self.deflate(body),
             Encoding::Brotli => self.read(brotli_decompressor::Decompressor::new(body, BUFFER)),
             Encoding::Zstd => self.zstd(body),
         }
@@ -111,6 +115,29 @@ impl Plain<'_> {
             }
         }
         Err(DecodeError::Parts)
+    }
+
+    /// Whether there is a header of zlib is told by its two bytes; by chance they may be the
+    /// first of a stream without one, too.
+    fn deflate(&mut self, body: &[u8]) -> Result<(), DecodeError> {
+        let zlib = match body {
+            [method, flags, ..] => {
+                method & 0x0f == 8 && u16::from_be_bytes([*method, *flags]).is_multiple_of(31)
+            }
+            _ => false,
+        };
+        let before = self.whole.len();
+        if zlib {
+            let mut decoder = flate2::bufread::ZlibDecoder::new(body);
+            match self.read(&mut decoder) {
+                Ok(()) if decoder.into_inner().is_empty() => return Ok(()),
+                Ok(()) | Err(DecodeError::Broken) => self.whole.truncate(before),
+                Err(error) => return Err(error),
+            }
+        }
+        let mut decoder = flate2::bufread::DeflateDecoder::new(body);
+        self.read(&mut decoder)?;
+        if decoder.into_inner().is_empty() { Ok(()) } else { Err(DecodeError::Broken) }
     }
 
     fn zstd(&mut self, body: &[u8]) -> Result<(), DecodeError> {
@@ -197,6 +224,34 @@ mod tests {
         assert_eq!(decode(&[Encoding::Gzip], members).unwrap(), "hello");
     }
 
+    /// `deflate` was 415, though HTTP has named it from the beginning.
+    #[test]
+    fn regression_deflate_is_taken_away_with_the_header_of_zlib_or_without() {
+        let text = b"hello, hello, hello";
+        let mut zlib = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::best());
+        zlib.write_all(text).unwrap();
+        let zlib = zlib.finish().unwrap();
+        let mut raw = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::best());
+        raw.write_all(text).unwrap();
+        let raw = raw.finish().unwrap();
+        for body in [&zlib, &raw] {
+            assert_eq!(decode(&[Encoding::Deflate], body.clone()).unwrap(), &text[..]);
+            let cut = body[..body.len() - 3].to_vec();
+            assert_eq!(decode(&[Encoding::Deflate], cut), Err(DecodeError::Broken));
+            let more = [body.as_slice(), b"x"].concat();
+            assert_eq!(decode(&[Encoding::Deflate], more), Err(DecodeError::Broken));
+        }
+        // RFC 1951: a stored block whose first bytes are those of a header of zlib.
+        let stored = [0x78, 0x01, 0x00, 0xfe, 0xff, b'a', 0x01, 0x00, 0x00, 0xff, 0xff];
+        assert_eq!(decode(&[Encoding::Deflate], stored.to_vec()).unwrap(), "a");
+        assert_eq!(decode(&[Encoding::Deflate], Vec::new()), Err(DecodeError::Broken));
+        let zeros = vec![0; 8 * MAX];
+        let mut bomb = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::best());
+        bomb.write_all(&zeros).unwrap();
+        let told = decode(&[Encoding::Deflate], bomb.finish().unwrap()).unwrap_err();
+        assert!(matches!(told, DecodeError::Bomb | DecodeError::TooLarge), "{told}");
+    }
+
     #[test]
     fn what_grows_too_much_is_stopped() {
         let zeros = vec![0; 64 * MAX];
@@ -219,7 +274,7 @@ mod tests {
     fn what_is_cut_or_is_something_else_is_broken() {
         let whole = gzip(b"hello");
         assert_eq!(decode(&[Encoding::Gzip], whole[..12].to_vec()), Err(DecodeError::Broken));
-        for encoding in [Encoding::Gzip, Encoding::Brotli, Encoding::Zstd] {
+        for encoding in [Encoding::Gzip, Encoding::Deflate, Encoding::Brotli, Encoding::Zstd] {
             let told = decode(&[encoding], b"plain text".to_vec());
             assert_eq!(told, Err(DecodeError::Broken), "{encoding:?}");
         }
@@ -270,15 +325,17 @@ mod tests {
         assert_eq!(read(&["GZIP"]), Ok(vec![Encoding::Gzip]));
         assert_eq!(read(&["br, zstd"]), Ok(vec![Encoding::Brotli, Encoding::Zstd]));
         assert_eq!(read(&["br", "x-gzip"]), Ok(vec![Encoding::Brotli, Encoding::Gzip]));
-        for bad in [&["deflate"][..], &["br, br, br"], &["gzip", "compress"]] {
+        assert_eq!(read(&["Deflate"]), Ok(vec![Encoding::Deflate]));
+        for bad in [&["inflate"][..], &["br, br, br"], &["gzip", "compress"]] {
             assert_eq!(read(bad), Err(DecodeError::Unsupported));
         }
     }
 
     proptest! {
         #[test]
-        fn any_bytes_are_decoded_or_refused(body: Vec<u8>, first in 0usize..3) {
-            let encoding = [Encoding::Gzip, Encoding::Brotli, Encoding::Zstd][first];
+        fn any_bytes_are_decoded_or_refused(body: Vec<u8>, first in 0usize..4) {
+            let all = [Encoding::Gzip, Encoding::Deflate, Encoding::Brotli, Encoding::Zstd];
+            let encoding = all[first];
             if let Ok(plain) = plain(&[encoding], body.clone().into(), 10_000, &mut charge(MAX)) {
                 prop_assert!(plain.len() <= 10_000);
             }

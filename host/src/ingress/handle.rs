@@ -320,8 +320,11 @@ impl Inner {
         };
         let (now_s, fetch) = (self.clock.now_ms() / 1000, self.fetch.as_ref());
         let verified = source.verify(&request, now_s, (fetch, client.address), now).await?;
-        // Only now: a stranger's requests use up nothing of the source's own.
-        source.count(Instant::now())?;
+        // Only now, and no handshake, which some providers don't sign: a stranger's requests use
+        // up nothing of the source's own.
+        if !matches!(verified, Verified::Handshake(_)) {
+            source.count(Instant::now())?;
+        }
         match verified {
             Verified::Event { .. } => {}
             Verified::Handshake(answer) => return Ok(Judged::Handshake(answer)),

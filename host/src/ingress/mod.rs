@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, StatusCode};
+use http::{HeaderName, HeaderValue, Method, StatusCode};
 use ipnet::IpNet;
 use rustls::pki_types::ServerName;
 
@@ -131,9 +131,13 @@ pub struct SourceOptions {
     pub max_json_depth: usize,
     /// Refuses a verified request that is not so. None: takes all.
     pub rules: Option<Arc<Rules>>,
-    /// What an accepted event is answered with. None: 202 or, for a duplicate,
+    /// By which events come. Default POST. A bin takes any.
+    pub methods: Vec<Method>,
+    /// What an accepted event is answered with. None: `success` or, for a duplicate,
     /// 200, and the event's id as JSON.
     pub answer: Option<Answer>,
+    /// A status that the provider counts as success. Default 202.
+    pub success: StatusCode,
     /// Waits so long for what a plugin answers, where one may. None: does not wait.
     pub respond_within: Option<Duration>,
 }
@@ -156,7 +160,9 @@ impl Default for SourceOptions {
             bin: false,
             max_json_depth: 100,
             rules: None,
+            methods: vec![Method::POST],
             answer: None,
+            success: StatusCode::ACCEPTED,
             respond_within: None,
         }
     }

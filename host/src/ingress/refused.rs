@@ -25,8 +25,8 @@ pub(super) enum Refused {
     Slash,
     #[error("no source has this name, or its `tokens` are others")]
     UnknownSource,
-    #[error("the method is not POST")]
-    Method,
+    #[error("the method is none of the source's `methods`")]
+    Method { allowed: HeaderValue },
     #[error("the request came over plain HTTP, and the source has `require_tls`")]
     NotEncrypted,
     #[error("there is no client certificate that the source's `client` knows")]
@@ -123,7 +123,7 @@ impl Refused {
         match self {
             Self::NotFound | Self::Slash => ErrorCode::NotFound,
             Self::UnknownSource => ErrorCode::UnknownSource,
-            Self::Method => ErrorCode::MethodNotAllowed,
+            Self::Method { .. } => ErrorCode::MethodNotAllowed,
             Self::NotEncrypted => ErrorCode::TlsRequired,
             Self::ClientCertificate => ErrorCode::ClientCertificate,
             Self::Address => ErrorCode::AddressRefused,
@@ -162,7 +162,10 @@ impl Refused {
                 say("webhooks are posted to /in/<source>, without a slash at the end of the path")
             }
             Self::UnknownSource => say("no source has this name; check the URL"),
-            Self::Method => say("webhooks are sent with POST"),
+            Self::Method { allowed } => {
+                let allowed = allowed.to_str().unwrap_or_default();
+                Problem::new(self.code(), format!("webhooks are sent here with {allowed}"))
+            }
             Self::Address => say("this source takes webhooks from certain addresses only"),
             Self::NotEncrypted => say("this source takes webhooks over HTTPS only"),
             Self::ClientCertificate => {
@@ -235,8 +238,8 @@ impl Refused {
         let mut response = problem.response();
         let headers = response.headers_mut();
         match self {
-            Self::Method => {
-                headers.insert(header::ALLOW, HeaderValue::from_static("POST"));
+            Self::Method { allowed } => {
+                headers.insert(header::ALLOW, allowed.clone());
             }
             Self::NotVerified { challenge, .. } => {
                 headers.insert(header::WWW_AUTHENTICATE, challenge.clone());

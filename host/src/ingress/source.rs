@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use ipnet::IpNet;
 use tokio::time::Instant;
 
@@ -21,18 +21,22 @@ use super::refused::{Refused, reasons};
 use super::rejects::Seen;
 use super::url_tokens::UrlTokens;
 use super::{Answer, ClientPins, SourceOptions};
-use crate::model::{Name, Rules, is_deeper};
+use crate::model::{METHOD, Name, QUERY, Rules, is_deeper};
 use crate::server::{Peer, Share};
 use crate::signing::{Refusal, Request, Secret, Verified, Verifier};
 
-static METHOD: HeaderName = HeaderName::from_static("hookwright-method");
-static QUERY: HeaderName = HeaderName::from_static("hookwright-query");
+/// Bytes of a query that is kept with an event.
+const MAX_QUERY: usize = 8 << 10;
 
 pub(super) struct Source {
     pub(super) name: Name,
     pub(super) facts: Facts,
     pub(super) max_body: usize,
     pub(super) answer: Option<Answer>,
+    pub(super) success: StatusCode,
+    methods: Vec<Method>,
+    /// What a 405 says in `allow`.
+    allowed: HeaderValue,
     pub(super) respond_within: Option<Duration>,
     pub(super) decompress: bool,
     bin: bool,
@@ -72,10 +76,14 @@ impl Source {
             kept.filter(|kept| kept.rate == rate).unwrap_or_else(|| Addresses::new(rate).into())
         });
         let secrets = options.verify.keys();
+        let verifier = Verifier::new(&options.verify);
         Self {
             facts: Facts::new(&options.kind, options.dedupe.as_ref()),
             max_body: options.max_body,
             answer: options.answer.clone(),
+            success: options.success,
+            methods: options.methods.clone(),
+            allowed: allowed(&options.methods, &verifier),
             respond_within: options.respond_within,
             decompress: options.decompress,
             bin: options.bin,
@@ -84,7 +92,7 @@ impl Source {
             meters: Meters::new(&name, reasons(), secrets, options.answer.as_ref()),
             activity: before.map(|source| source.activity.clone()).unwrap_or_default(),
             share: before.map(|source| source.share.clone()).unwrap_or_default(),
-            verifier: Verifier::new(&options.verify),
+            verifier,
             tokens: options.tokens.clone(),
             all_tokens,
             require_tls: options.require_tls,
@@ -117,8 +125,8 @@ impl Source {
         client: Client,
         now: Instant,
     ) -> Result<(), Refused> {
-        if method != Method::POST && !self.bin && !self.verifier.greets(method) {
-            return Err(Refused::Method);
+        if !self.takes(method) && !self.verifier.greets(method) {
+            return Err(self.other_method());
         }
         if self.require_tls && !client.secure {
             return Err(Refused::NotEncrypted);
@@ -149,6 +157,15 @@ impl Source {
             Some(bucket) => bucket.take(now).map_err(|wait| Refused::Rate { wait }),
             None => Ok(()),
         }
+    }
+
+    /// Whether events come by the method.
+    fn takes(&self, method: &Method) -> bool {
+        self.bin || self.methods.contains(method)
+    }
+
+    fn other_method(&self) -> Refused {
+        Refused::Method { allowed: self.allowed.clone() }
     }
 
     /// What a request must look like that is the source's own.
@@ -198,8 +215,14 @@ impl Source {
         if let Some(wanted) = &wanted {
             self.keys.proved(&wanted.url);
         }
-        if let Verified::Event { secret: Some(secret) } = verified {
-            self.meters.verified(secret);
+        if let Verified::Event { secret } = verified {
+            // One by which handshakes come alone.
+            if !self.takes(request.method) {
+                return Err(self.other_method());
+            }
+            if let Some(secret) = secret {
+                self.meters.verified(secret);
+            }
         }
         Ok(verified)
     }
@@ -227,22 +250,22 @@ impl Source {
         self.activity.rejects.look(head, body, secret, who, now)
     }
 
-    /// A bin keeps how it was asked too, in headers of the host's own; the
-    /// method is the kind where the settings name none.
+    /// Keeps how the source was asked, in headers of the host's own: a method other than POST,
+    /// and a query without the secret that stood in it. A bin keeps every method, which is the
+    /// kind where the settings name none.
     pub(super) fn capture(&self, head: &mut Parts, kind: Box<str>) -> Box<str> {
-        if !self.bin {
-            return kind;
-        }
-        let method = HeaderValue::from_str(head.method.as_str());
-        let query = head.uri.query().map(HeaderValue::from_str);
-        let told = [(&METHOD, Some(method)), (&QUERY, query)];
-        for (name, value) in told {
+        let told = self.bin || head.method != Method::POST;
+        let method = told.then(|| HeaderValue::from_str(head.method.as_str()));
+        let query = head.uri.query().filter(|query| query.len() <= MAX_QUERY);
+        let query = query.map(|query| without(query, self.verifier.parameter()));
+        let query = query.filter(|query| !query.is_empty()).map(|it| HeaderValue::from_str(&it));
+        for (name, value) in [(&METHOD, method), (&QUERY, query)] {
             head.headers.remove(name);
             if let Some(Ok(value)) = value {
                 head.headers.insert(name, value);
             }
         }
-        if kind.is_empty() { head.method.as_str().into() } else { kind }
+        if self.bin && kind.is_empty() { head.method.as_str().into() } else { kind }
     }
 
     /// Takes out what must not be kept with the event.
@@ -262,6 +285,22 @@ impl Source {
             Cow::Owned(bare) => bare.into(),
         }
     }
+}
+
+/// A query without one of its parameters.
+fn without<'q>(query: &'q str, parameter: Option<&str>) -> Cow<'q, str> {
+    let Some(parameter) = parameter else { return Cow::Borrowed(query) };
+    let is_named =
+        |pair: &&str| form_urlencoded::parse(pair.as_bytes()).any(|(name, _)| name == parameter);
+    let kept: Vec<&str> = query.split('&').filter(|pair| !is_named(pair)).collect();
+    Cow::Owned(kept.join("&"))
+}
+
+/// The methods of events, and the one of the scheme's handshake.
+fn allowed(methods: &[Method], verifier: &Verifier) -> HeaderValue {
+    let greeting = verifier.greeting().filter(|method| !methods.contains(method));
+    let all: Vec<&str> = methods.iter().chain(greeting).map(Method::as_str).collect();
+    HeaderValue::from_str(&all.join(", ")).unwrap_or_else(|_| HeaderValue::from_static("POST"))
 }
 
 /// `application/json`, `application/vnd.github+json` and the like.

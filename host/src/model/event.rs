@@ -1,9 +1,14 @@
 //! The event: one webhook as it was accepted.
 use bytes::Bytes;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
 
 use super::{EventId, Name};
+
+/// Headers of the host's own that an event is kept with: how its source was asked. The first is
+/// missing for a POST, the other where there was no query.
+pub static METHOD: HeaderName = HeaderName::from_static("hookwright-method");
+pub static QUERY: HeaderName = HeaderName::from_static("hookwright-query");
 
 /// One accepted webhook. Immutable: what plugins change lives in their verdicts
 /// and in the deliveries' payloads.
@@ -29,6 +34,16 @@ impl Event {
     pub fn content_type(&self) -> &str {
         let value = self.headers.get(http::header::CONTENT_TYPE);
         value.and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+
+    /// What plugins are told beside headers and body: `http.method` and, where there was one,
+    /// `http.query`, as it came and without the source's own secret.
+    pub fn attributes(&self) -> Vec<(String, String)> {
+        let text = |name| self.headers.get(name).map(HeaderValue::to_str).and_then(Result::ok);
+        let method = text(&METHOD).unwrap_or("POST");
+        let query = text(&QUERY).map(|query| ("http.query".to_owned(), query.to_owned()));
+        let method = ("http.method".to_owned(), method.to_owned());
+        [method].into_iter().chain(query).collect()
     }
 
     /// Milliseconds since 1970.

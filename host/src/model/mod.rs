@@ -21,7 +21,7 @@ mod verdict;
 pub use delivery::{
     Attempt, Cause, Delivery, DeliveryKey, DeliveryState, HeaderEdit, Outcome, Payload,
 };
-pub use event::{Event, EventState};
+pub use event::{Event, EventState, METHOD, QUERY};
 pub use id::{EventId, IdError};
 pub use lenient::read_json;
 pub use name::{Name, NameError};

@@ -74,6 +74,9 @@ pub(super) async fn run(
 ) -> Outcome {
     let (mut changes, mut reply) = (Vec::new(), None);
     let mut draft = Draft::default();
+    if !pipeline.steps.is_empty() {
+        draft.attributes = event.attributes();
+    }
     let mut rulings = Vec::with_capacity(pipeline.steps.len());
     if let Some(rules) = &pipeline.rules
         && let Err(invalid) = rules.check(&event.kind, &event.headers, &event.body)

@@ -193,7 +193,7 @@ const TABLE: [Entry; 32] = [
         status: StatusCode::UNSUPPORTED_MEDIA_TYPE,
         title: "The `content-encoding` is not known here",
         retryable: false,
-        cure: "Send the body plain, or as gzip, br or zstd; or take `decompress` from the source.",
+        cure: "Send the body plain, or as gzip, deflate, br or zstd; or take `decompress` from the source.",
     },
     Entry {
         code: ErrorCode::JsonTooDeep,

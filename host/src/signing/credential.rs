@@ -1,6 +1,8 @@
 //! Keys, the forms in which people write them, and the time in which each counts.
 use base64::Engine;
+use base64::alphabet;
 use base64::engine::general_purpose::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
 use ring::signature::Ed25519KeyPair;
 
@@ -61,6 +63,8 @@ impl From<Secret> for Credential<SigningKey> {
 #[derive(Debug, Clone)]
 pub enum Key {
     Shared(Secret),
+    /// One text that may be meant in two ways: the first as it stands, the other decoded.
+    Either(Secret, Secret),
     Ed25519([u8; 32]),
     /// A point of P-256, uncompressed.
     P256([u8; 65]),
@@ -104,6 +108,8 @@ pub enum KeyForm {
     Text,
     /// `whsec_` and base64, or `whpk_` and base64 for a public Ed25519 key.
     Standard,
+    /// As Polar's package takes it: the text itself, or what it is the base64 of.
+    Polar,
     Hex,
     /// A public Ed25519 key in hexadecimal digits.
     Ed25519,
@@ -118,8 +124,10 @@ pub enum KeyForm {
 pub enum KeyError {
     #[error("a Standard Webhooks secret is base64, with or without `whsec_` before it")]
     NotBase64,
-    #[error("a Standard Webhooks secret has 24 to 64 bytes, this one has {0}")]
-    Length(usize),
+    #[error("a Standard Webhooks secret has {from} to {to} bytes, this one has {bytes}")]
+    Length { bytes: usize, from: usize, to: usize },
+    #[error("is empty")]
+    Empty,
     #[error("a public key of Standard Webhooks is `whpk_` and the base64 of 32 bytes")]
     NotPublic,
     #[error(
@@ -144,7 +152,7 @@ impl KeyError {
     /// What to do about it.
     pub fn help(&self) -> &'static str {
         match self {
-            Self::NotBase64 | Self::Length(_) => {
+            Self::NotBase64 | Self::Length { .. } => {
                 "make one with `echo whsec_$(openssl rand -base64 32)`"
             }
             Self::PublicHalf => "give it the private half, `whsk_…`; the receiver has this one",
@@ -176,7 +184,16 @@ impl KeyForm {
                     key.map(Key::Ed25519).ok_or(KeyError::NotPublic)
                 }
                 None if utf8().starts_with("whsk_") => Err(KeyError::PrivateHalf),
-                None => standard_key(utf8()).map(Key::Shared),
+                // Polar's begin so, and are meant as they stand.
+                None if utf8().starts_with("polar_whs_") => Self::Polar.read(text),
+                None => standard_of(utf8(), TAKEN).map(Key::Shared),
+            },
+            Self::Polar => match (utf8(), decoded(utf8())) {
+                ("", _) => Err(KeyError::Empty),
+                (plain, Some(key)) if !key.is_empty() => {
+                    Ok(Key::Either(Secret::new(plain), Secret::new(key)))
+                }
+                (plain, _) => Ok(Key::Shared(Secret::new(plain))),
             },
             Self::Hex => {
                 let key = hex::decode(utf8()).map_err(|_| KeyError::NotHex)?;
@@ -204,8 +221,11 @@ impl KeyForm {
                 let bytes = STANDARD.decode(digits).map_err(|_| KeyError::NotPrivate)?;
                 Ed25519Key::new(bytes).map(SigningKey::Ed25519)
             }
+            (Self::Standard, None) if !utf8.starts_with("whpk_") => {
+                standard_key(utf8).map(SigningKey::Shared)
+            }
             _ => match self.read(text)? {
-                Key::Shared(secret) => Ok(SigningKey::Shared(secret)),
+                Key::Shared(secret) | Key::Either(secret, _) => Ok(SigningKey::Shared(secret)),
                 Key::Ed25519(_) | Key::P256(_) => Err(KeyError::PublicHalf),
             },
         }
@@ -219,15 +239,36 @@ fn p256(text: &str) -> Option<[u8; 65]> {
     (point[0] == 4).then_some(point)
 }
 
+/// Bytes of a Standard Webhooks secret that we make signatures with, as the specification has it.
+const MADE: (usize, usize) = (24, 64);
+/// The same of one that a provider made: its packages take any.
+const TAKEN: (usize, usize) = (8, 1_024);
+
+/// Base64 as the providers' packages read it: with its padding or without.
+const LENIENT: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true),
+);
+
 /// Decodes a Standard Webhooks secret: `whsec_` (which may be missing) and base64 of 24 to 64 bytes.
 ///
 /// # Errors
 /// It is no base64, or too short or too long.
 pub fn standard_key(text: &str) -> Result<Secret, KeyError> {
-    let digits = text.trim().trim_start_matches("whsec_");
-    let key = STANDARD.decode(digits).map_err(|_| KeyError::NotBase64)?;
-    match key.len() {
-        24..=64 => Ok(Secret::new(key)),
-        length => Err(KeyError::Length(length)),
-    }
+    standard_of(text, MADE)
+}
+
+fn standard_of(text: &str, (from, to): (usize, usize)) -> Result<Secret, KeyError> {
+    let key = decoded(text).ok_or(KeyError::NotBase64)?;
+    let bytes = key.len();
+    let fits = (from..=to).contains(&bytes);
+    if fits { Ok(Secret::new(key)) } else { Err(KeyError::Length { bytes, from, to }) }
+}
+
+/// What stands behind `whsec_`, before which Supabase writes `v1,`.
+fn decoded(text: &str) -> Option<Vec<u8>> {
+    let digits = text.trim().trim_start_matches("v1,").trim_start_matches("whsec_");
+    LENIENT.decode(digits).ok()
 }

@@ -7,16 +7,21 @@ use serde_json::json;
 use super::message::parameter;
 use super::preset::Handshake;
 use super::request::{Answer, Request};
-use super::verifier::{Check, in_body, single};
+use super::verifier::{Check, in_body, in_form, single};
 use super::{Refusal, Secret, Verify};
 
 /// Bytes of a body that may be a handshake: all are far smaller.
 const MAX_BODY: usize = 4096;
 /// Bytes of a text that is handed back unsigned.
 const MAX_ECHO: usize = 256;
+/// The same of Microsoft Graph's, which is a sentence.
+const MAX_GRAPH_ECHO: usize = 1_024;
 
 static HOOK_SECRET: HeaderName = HeaderName::from_static("x-hook-secret");
 static HOOK_SIGNATURE: HeaderName = HeaderName::from_static("x-hook-signature");
+static SLACK_SIGNATURE: HeaderName = HeaderName::from_static("x-slack-signature");
+static HUB_SIGNATURE: HeaderName = HeaderName::from_static("x-hub-signature");
+static EVENT_KEY: HeaderName = HeaderName::from_static("x-event-key");
 static WC_SIGNATURE: HeaderName = HeaderName::from_static("x-wc-webhook-signature");
 static TWITCH_TYPE: HeaderName = HeaderName::from_static("twitch-eventsub-message-type");
 static REQUEST_ORIGIN: HeaderName = HeaderName::from_static("webhook-request-origin");
@@ -27,7 +32,7 @@ impl Handshake {
     /// The method beside POST that it uses.
     pub fn method(self) -> Option<Method> {
         match self {
-            Self::Hub | Self::Crc => Some(Method::GET),
+            Self::Hub | Self::Crc | Self::Slack => Some(Method::GET),
             Self::Head => Some(Method::HEAD),
             Self::Options => Some(Method::OPTIONS),
             _ => None,
@@ -38,7 +43,7 @@ impl Handshake {
     pub fn describe(self) -> &'static str {
         match self {
             Self::None => "–",
-            Self::Slack => "`url_verification`",
+            Self::Slack => "`url_verification`, `ssl_check`",
             Self::Zoom => "`endpoint.url_validation`",
             Self::Twitch => "`webhook_callback_verification`",
             Self::Discord => "PING",
@@ -47,6 +52,8 @@ impl Handshake {
             Self::Asana => "`x-hook-secret`",
             Self::Head => "HEAD",
             Self::WooCommerce => "the unsigned ping",
+            Self::Bitbucket => "`diagnostics:ping`",
+            Self::Graph => "POST with `validationToken`",
             Self::Options => "OPTIONS",
         }
     }
@@ -69,8 +76,8 @@ impl Handshakes {
         Self { kind, method: kind.method(), verify_token }
     }
 
-    pub(super) fn by(&self, method: &Method) -> bool {
-        self.method.as_ref() == Some(method)
+    pub(super) fn method(&self) -> Option<&Method> {
+        self.method.as_ref()
     }
 
     /// Those that no signature protects. What they hand back must be of no use
@@ -86,6 +93,20 @@ impl Handshakes {
             Handshake::Crc if request.method == Method::GET => crc(request, check, now_s).map(Some),
             // Else the answer to a `crc_token` would be a signature for that body.
             Handshake::Crc if is_token(request.body) => Err(Refusal::Malformed),
+            // Slack's own framework answers it before it looks for a signature.
+            Handshake::Slack if request.method == Method::GET => {
+                let check = parameter(request.query.unwrap_or_default(), "ssl_check")?;
+                let is = check.is_some_and(|value| value == "1");
+                if is { Ok(Some(Answer::empty(StatusCode::OK))) } else { Err(Refusal::Missing) }
+            }
+            Handshake::Slack if !request.headers.contains_key(&SLACK_SIGNATURE) => {
+                Ok(is_ssl_check(request).then(|| Answer::empty(StatusCode::OK)))
+            }
+            // Bitbucket signs it where the webhook has a secret by then; Data Center never does.
+            Handshake::Bitbucket if !request.headers.contains_key(&HUB_SIGNATURE) => {
+                Ok(is_ping(request).then(|| Answer::empty(StatusCode::OK)))
+            }
+            Handshake::Graph => graph(request),
             Handshake::Head if request.method == Method::HEAD => {
                 Ok(Some(Answer::empty(StatusCode::OK)))
             }
@@ -116,6 +137,8 @@ impl Handshakes {
             Handshake::Slack if is("/type", "url_verification") => {
                 Some(plain(text("/challenge")?.into_owned()))
             }
+            Handshake::Slack if is_ssl_check(request) => Some(Answer::empty(StatusCode::OK)),
+            Handshake::Bitbucket if is_ping(request) => Some(Answer::empty(StatusCode::OK)),
             Handshake::Twitch
                 if request
                     .headers
@@ -170,6 +193,29 @@ fn crc(request: &Request<'_>, check: &Check, now_s: u64) -> Result<Answer, Refus
     let made = signed.keys.sign(None, now_s, token.as_bytes()).ok_or(Refusal::Expired)?;
     let response = format!("sha256={}", STANDARD.encode(made));
     Ok(json(&json!({ "response_token": response })))
+}
+
+/// A look at the certificate of a slash command's URL.
+fn is_ssl_check(request: &Request<'_>) -> bool {
+    let small = request.body.len() <= MAX_BODY;
+    small && in_form(request, "ssl_check").is_ok_and(|value| value.as_deref() == Some(b"1"))
+}
+
+fn is_ping(request: &Request<'_>) -> bool {
+    let small = request.body.len() <= MAX_BODY;
+    small && request.headers.get(&EVENT_KEY).is_some_and(|key| key == "diagnostics:ping")
+}
+
+/// Microsoft's check of a subscription's URL: the token comes back decoded, as plain text.
+fn graph(request: &Request<'_>) -> Result<Option<Answer>, Refusal> {
+    let token = parameter(request.query.unwrap_or_default(), "validationToken")?;
+    let Some(token) = token else { return Ok(None) };
+    if token.len() > MAX_GRAPH_ECHO {
+        return Err(Refusal::Malformed);
+    }
+    // A browser must not take it for anything else.
+    let sniff = (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    Ok(Some(Answer { headers: vec![sniff], ..plain(token.into_owned().into_bytes()) }))
 }
 
 /// Letters, digits and the signs of base64: no JSON object, no form.

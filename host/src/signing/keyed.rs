@@ -11,8 +11,10 @@ use super::{Algorithm, Credential, Encoding, Key, Refusal, Secret};
 
 /// The longest signature: ECDSA on P-256 in DER.
 const MAX_TAG: usize = 72;
-/// So many signatures of one request are looked at.
-const MAX_TAGS: usize = 16;
+/// So many signatures of one request are looked at: Docusign has up to a hundred keys.
+const MAX_TAGS: usize = 128;
+/// The same of those by a private key: each costs a verification.
+const MAX_PUBLIC_TAGS: usize = 16;
 
 /// A signature as a request carries it, decoded.
 #[derive(Clone, Copy)]
@@ -49,6 +51,7 @@ impl Tag {
 enum State {
     Sha1(Hmac<Sha1>),
     Sha256(Hmac<Sha256>),
+    Either(Box<[Hmac<Sha256>; 2]>),
     Sha512(Hmac<Sha512>),
     Ed25519([u8; 32]),
     P256([u8; 65]),
@@ -59,6 +62,9 @@ impl State {
         match (key, algorithm) {
             (Key::Ed25519(key), _) => Self::Ed25519(*key),
             (Key::P256(key), _) => Self::P256(*key),
+            (Key::Either(plain, decoded), _) => {
+                Self::Either(Box::new([state(plain), state(decoded)]))
+            }
             (Key::Shared(secret), Algorithm::Sha1) => Self::Sha1(state(secret)),
             (Key::Shared(secret), Algorithm::Sha512) => Self::Sha512(state(secret)),
             (Key::Shared(secret), _) => Self::Sha256(state(secret)),
@@ -74,6 +80,12 @@ impl State {
         match self {
             Self::Sha1(key) => among(&digest(key, message), tags),
             Self::Sha256(key) => among(&digest(key, message), tags),
+            Self::Either(keys) => {
+                let own = keys.each_ref().map(|key| digest(key, message));
+                tags.fold(Choice::from(0), |same, tag| {
+                    same | own[0].ct_eq(tag.as_slice()) | own[1].ct_eq(tag.as_slice())
+                })
+            }
             Self::Sha512(key) => among(&digest(key, message), tags),
             Self::Ed25519(key) => public(&ED25519, key, message, tags),
             Self::P256(key) => public(&ECDSA_P256_SHA256_ASN1, key, message, tags),
@@ -123,7 +135,8 @@ impl Keys {
         let (mut first, mut seen) = (First::default(), self.0.is_empty());
         for (state, credential) in &self.0 {
             let entries = entries(state.is_public());
-            let tags = entries.filter_map(|text| Tag::decode(text, encoding)).take(MAX_TAGS);
+            let most = if state.is_public() { MAX_PUBLIC_TAGS } else { MAX_TAGS };
+            let tags = entries.filter_map(|text| Tag::decode(text, encoding)).take(most);
             let tags = tags.inspect(|_| seen = true);
             first.note(state.signed(message, tags), credential.counts(now_s));
         }
@@ -136,6 +149,7 @@ impl Keys {
         match &self.0.get(index)?.0 {
             State::Sha1(key) => Some(digest(key, &[message]).to_vec()),
             State::Sha256(key) => Some(digest(key, &[message]).to_vec()),
+            State::Either(keys) => Some(digest(&keys[0], &[message]).to_vec()),
             State::Sha512(key) => Some(digest(key, &[message]).to_vec()),
             State::Ed25519(_) | State::P256(_) => None,
         }

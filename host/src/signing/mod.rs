@@ -21,10 +21,12 @@ mod scheme;
 mod secret;
 mod setup;
 mod sign;
+mod signed;
 mod signer;
 mod template;
 mod time;
 mod token;
+mod url;
 mod verifier;
 
 #[cfg(test)]
@@ -37,7 +39,8 @@ pub use fetched::{Fetched, Wanted};
 pub use jwt::{Claim, Jwk, JwksError, jwks};
 pub use oauth::{Grant, Token, TokenError, token_refusal};
 pub use preset::{
-    Handshake, Part, Place, Preset, Proof, Signature, Signed, Time, TokenPlace, Unit,
+    Handshake, OtherAlgorithm, Part, Place, Preset, Proof, Signature, Signed, Time, TokenPlace,
+    Unit,
 };
 pub use provider::{Draft, Sent, sign_as_provider, sign_with};
 pub use request::{Answer, Request};

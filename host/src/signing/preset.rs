@@ -15,6 +15,12 @@ pub struct Preset {
     /// Where the id stands that a repeated delivery has again.
     pub id: Option<Place>,
     pub handshake: Handshake,
+    /// The status that an accepted event is answered with: one that the provider counts as success.
+    pub success: u16,
+    /// The methods by which it sends events.
+    pub methods: &'static [&'static str],
+    /// Bytes of the largest body that it sends, where that is more than others send.
+    pub max_body: Option<usize>,
     /// A kind that the provider sends, for samples.
     pub example: &'static str,
 }
@@ -32,7 +38,19 @@ pub struct Signed {
     pub signature: Signature,
     pub message: &'static [Part],
     pub algorithm: Algorithm,
+    /// Another algorithm, where the request names it.
+    pub other: Option<OtherAlgorithm>,
     pub encoding: Encoding,
+}
+
+/// An algorithm that a request names in a header: `key=…,algorithm=HMAC_SHA256`.
+#[derive(Debug, Clone, Copy)]
+pub struct OtherAlgorithm {
+    pub header: &'static str,
+    /// The usual one, as it is named there.
+    pub usual: &'static str,
+    pub name: &'static str,
+    pub algorithm: Algorithm,
 }
 
 /// Where the signature stands. Any one of several may match.
@@ -40,8 +58,12 @@ pub struct Signed {
 pub struct Signature {
     /// Those that are there count, each at most once.
     pub headers: &'static [&'static str],
+    /// All headers count as well that begin so and end in a number from 2 to 100.
+    pub numbered: Option<&'static str>,
     /// Where it stands in the body instead: a JSON pointer.
     pub json: Option<&'static str>,
+    /// The same where the body is a form: a field.
+    pub form: Option<&'static str>,
     /// Between several in one header.
     pub separator: Option<u8>,
     /// Before each one.
@@ -60,8 +82,10 @@ pub enum Part {
     Method,
     /// The public URL of the source, with the query that came.
     Url,
-    /// The same, with those characters in clear that HubSpot does not escape.
+    /// The same, with those characters in clear that HubSpot does not escape; or as it came.
     HubspotUrl,
+    /// The same, with its port or without; see `url`.
+    TwilioUrl,
     Body,
     /// The names and values of a form, sorted and joined; nothing where the
     /// body's hash stands in the signed URL. See `message`.
@@ -79,6 +103,25 @@ pub enum Place {
     Entry(&'static str),
     /// In the body: a JSON pointer.
     Json(&'static str),
+    /// In the body: a field of a form.
+    Form(&'static str),
+    /// A header that must have this value.
+    HeaderIs(&'static str, &'static str),
+    /// The first of these that there is.
+    First(&'static [Place]),
+}
+
+impl Place {
+    /// The one that most requests have.
+    pub fn usual(self) -> Self {
+        match self {
+            Self::First(places) => {
+                let rare = |place: &&Self| matches!(place, Self::Form(_) | Self::HeaderIs(..));
+                places.iter().find(|place| !rare(place)).copied().unwrap_or(self)
+            }
+            other => other,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,6 +132,8 @@ pub enum TokenPlace {
     Bearer,
     Header(&'static str),
     Query(&'static str),
+    /// `clientState` of every notification in the body: Microsoft Graph.
+    ClientState,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,7 +156,8 @@ pub enum Unit {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Handshake {
     None,
-    /// Signed POST, `type` is `url_verification`: the text of `challenge`.
+    /// Signed POST, `type` is `url_verification`: the text of `challenge`. And, signed or
+    /// not, GET or POST with `ssl_check=1`: 200.
     Slack,
     /// Signed POST, `event` is `endpoint.url_validation`: the token and its HMAC.
     Zoom,
@@ -129,6 +175,10 @@ pub enum Handshake {
     Head,
     /// An unsigned POST of `webhook_id=…` when the webhook is made: 200.
     WooCommerce,
+    /// An unsigned POST of `diagnostics:ping` from a test of the connection: 200.
+    Bitbucket,
+    /// POST with `validationToken` in the query: its text.
+    Graph,
     /// OPTIONS with `webhook-request-origin`: leave to send (CloudEvents).
     Options,
 }
@@ -136,7 +186,7 @@ pub enum Handshake {
 impl Preset {
     /// Whether the source's public URL is signed, and so must be known.
     pub fn signs_url(&self) -> bool {
-        self.signs(Part::Url) || self.signs(Part::HubspotUrl)
+        [Part::Url, Part::HubspotUrl, Part::TwilioUrl].into_iter().any(|part| self.signs(part))
     }
 
     /// Whether this is a part of what is signed.

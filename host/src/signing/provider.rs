@@ -8,8 +8,8 @@ use sha1::Sha1;
 use sha2::{Sha256, Sha512};
 
 use super::jwt;
+use super::signed::{Parts, Signed};
 use super::time::date_of_seconds;
-use super::verifier::Signed;
 use super::{
     Algorithm, ApiKeyPlace, Encoding, HmacScheme, Key, Part, Place, PresetScheme, Proof, Request,
     Secret, Time, TokenPlace, Unit, Verify,
@@ -47,7 +47,7 @@ impl Sent {
 /// by a field in it. None where only the provider can sign, or there is no secret.
 pub fn sign_as_provider(verify: &Verify, draft: &Draft<'_>) -> Option<Sent> {
     let secret = match verify.secrets().first().map(|first| &first.key) {
-        Some(Key::Shared(secret)) => Some(secret),
+        Some(Key::Shared(secret) | Key::Either(secret, _)) => Some(secret),
         Some(Key::Ed25519(_) | Key::P256(_)) => return None,
         None => None,
     };
@@ -112,7 +112,7 @@ fn preset(
     let mut sent = Sent::default();
     let mut fields = Vec::new();
     let time = preset.time.map(|time| written(&time, draft.at_s));
-    let mut put = |place: Option<Place>, value: Value, wanted: bool| match place {
+    let mut put = |place: Option<Place>, value: Value, wanted: bool| match place.map(Place::usual) {
         Some(Place::Header(names)) => sent.header(names[0], plain(&value)),
         Some(Place::Json(pointer)) if wanted => fields.push((pointer, value)),
         _ => {}
@@ -133,6 +133,9 @@ fn preset(
                 TokenPlace::Bearer => sent.header("authorization", format!("Bearer {token}")),
                 TokenPlace::Header(name) => sent.header(name, token),
                 TokenPlace::Query(name) => sent.query = Some(parameter(name, &token)),
+                TokenPlace::ClientState => {
+                    sent.body = with(&sent.body, vec![("/value/0/clientState", token.into())]);
+                }
             }
         }
         Proof::Signed(signed) => {
@@ -144,7 +147,7 @@ fn preset(
             let public = public && !place.public_prefix.is_empty();
             let prefix = if public { place.public_prefix } else { place.prefix };
             let mut value = format!("{prefix}{signature}");
-            if let Some(Place::Entry(name)) = preset.time.map(|time| time.place) {
+            if let Some(Place::Entry(name)) = preset.time.map(|time| time.place.usual()) {
                 let separator = char::from(place.separator.unwrap_or(b','));
                 value = format!("{name}{text}{separator}{value}");
             }
@@ -204,7 +207,10 @@ fn message(signed: &Signed, sent: &Sent, id: &str, time: &str) -> Option<Vec<u8>
     }
     let query = sent.query.as_deref();
     let request = Request { method: &Method::POST, query, headers: &headers, body: &sent.body };
-    signed.with_message(&request, id.as_bytes(), time.as_bytes(), |parts| parts.concat()).ok()
+    let url = signed.urls.at(&request, 0)?;
+    let made = signed.made(&request).ok()?;
+    let parts = Parts { id: id.as_bytes(), time: time.as_bytes(), url: &url, made: &made };
+    Some(signed.message(&request, &parts).parts().concat())
 }
 
 fn written(time: &Time, at_s: u64) -> Value {
@@ -222,7 +228,7 @@ fn plain(value: &Value) -> String {
 fn token(verify: &Verify) -> Option<String> {
     match &verify.secrets().first()?.key {
         Key::Shared(secret) => Some(String::from_utf8_lossy(secret.expose()).into_owned()),
-        Key::Ed25519(_) | Key::P256(_) => None,
+        Key::Either(..) | Key::Ed25519(_) | Key::P256(_) => None,
     }
 }
 

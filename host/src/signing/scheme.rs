@@ -56,8 +56,10 @@ impl Issuer {
 pub struct PresetScheme {
     pub preset: &'static Preset,
     pub secrets: Vec<Credential>,
-    /// How far the signed time may be from now, where the scheme has one.
+    /// How old the signed time may be, where the scheme has one.
     pub tolerance: Duration,
+    /// How far it may be ahead of now.
+    pub ahead: Duration,
     /// The URL that the provider posts to, without a query. Needed by those that sign it.
     pub url: Option<String>,
     /// What the provider has to know for the handshake by GET.
@@ -185,6 +187,8 @@ impl PresetScheme {
             preset,
             secrets: secrets.into_iter().map(Into::into).collect(),
             tolerance: Duration::from_secs(tolerance_s),
+            // Retries make a time old, and nothing makes it early but a clock.
+            ahead: Duration::from_secs(tolerance_s.min(presets::TOLERANCE_S)),
             url: None,
             verify_token: None,
         }

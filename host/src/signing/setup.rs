@@ -1,5 +1,5 @@
 //! What a person does at a provider so that its webhooks arrive, step by step.
-use super::{ApiKeyPlace, Handshake, Issuer, KeyForm, Part, Place, Proof, TokenPlace, Verify};
+use super::{ApiKeyPlace, Handshake, Issuer, KeyForm, Place, Proof, TokenPlace, Verify};
 
 /// Where each provider takes the URL and shows or takes the secret.
 const PLACES: &[(&str, &str)] = &[
@@ -88,6 +88,14 @@ const PLACES: &[(&str, &str)] = &[
         "asana",
         "Create a webhook by the API. The secret comes with the handshake, which is answered for you; take it from there into the settings.",
     ),
+    (
+        "polar",
+        "Settings → Webhooks → Add endpoint. The secret is the one that Polar shows, as it stands.",
+    ),
+    (
+        "microsoft-graph",
+        "Create a subscription by the API, with the URL as `notificationUrl`. The secret is the `clientState` that you give it, 128 characters at most.",
+    ),
     ("jira", "Settings → System → WebHooks → Create. The secret is the one that you give it."),
     ("docusign", "Settings → Connect → Add configuration → Custom. The secret is its HMAC key."),
     ("adyen", "Developers → Webhooks → Standard webhook. The secret is its *HMAC key*, in hex."),
@@ -170,12 +178,15 @@ fn preset(preset: &super::Preset) -> Vec<String> {
                 Some(TokenPlace::Basic) => "user and password by basic authentication".to_owned(),
                 Some(TokenPlace::Header(name)) => format!("the secret in the header `{name}`"),
                 Some(TokenPlace::Query(name)) => format!("the secret in the query as `{name}`"),
+                Some(TokenPlace::ClientState) => {
+                    "the secret as the subscription's `clientState`".to_owned()
+                }
                 _ => "the secret as `authorization: Bearer …`".to_owned(),
             };
             steps.push(format!("Let it send {place}."));
         }
     }
-    if preset.signs(Part::Url) || preset.signs(Part::HubspotUrl) {
+    if preset.signs_url() {
         steps.push("It signs the URL: give it exactly the one above.".into());
     }
     if preset.handshake != Handshake::None {

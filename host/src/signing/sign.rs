@@ -98,7 +98,7 @@ impl Format {
             Some(Place::Header(names)) => {
                 time_header = other_than("webhook-timestamp", named(names))
             }
-            Some(Place::Json(_)) => return None,
+            Some(_) => return None,
             None => {}
         }
         let id_header = match preset.id.filter(|_| preset.signs(Part::Id)) {

@@ -94,9 +94,12 @@ impl Template {
             Part::Id => Some(Piece::Id),
             Part::Time => Some(Piece::Timestamp),
             Part::Body => Some(Piece::Body),
-            Part::Method | Part::Url | Part::HubspotUrl | Part::TwilioForm | Part::AdyenItem => {
-                None
-            }
+            Part::Method
+            | Part::Url
+            | Part::HubspotUrl
+            | Part::TwilioUrl
+            | Part::TwilioForm
+            | Part::AdyenItem => None,
         };
         parts.iter().map(piece).collect::<Option<Vec<_>>>().map(Self)
     }

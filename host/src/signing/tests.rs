@@ -74,7 +74,7 @@ fn one_good_signature_among_several_is_enough() {
     assert_eq!(verify(&verifier, &signed(&other), BODY, AT), with(0));
     let unknown = format!("v2,{}", &KNOWN[3..]);
     assert_eq!(verify(&verifier, &signed(&unknown), BODY, AT), Err(Refusal::Malformed));
-    let late = format!("{}{KNOWN}", "v1,AAAA ".repeat(16));
+    let late = format!("{}{KNOWN}", "v1,AAAA ".repeat(128));
     assert_eq!(verify(&verifier, &signed(&late), BODY, AT), Err(Refusal::Mismatch));
 }
 
@@ -264,3 +264,106 @@ proptest! {
         }
     }
 }
+
+/// Linear sends what failed again for hours, with the same bytes and so with the same time.
+#[test]
+fn regression_linears_retries_are_taken_for_as_long_as_it_tries() {
+    let verify_with = Verify::preset(&presets::LINEAR, [Secret::new("lin_wh")]);
+    let draft = Draft { id: "1", at_s: AT, kind: None, body: None };
+    let sent = sign_as_provider(&verify_with, &draft).unwrap();
+    let verifier = Verifier::new(&verify_with);
+    let at = |now_s| verify(&verifier, &kit::map(&sent), &sent.body, now_s);
+    // A minute, an hour and six hours after each other.
+    for after in [0, 60, 60 + 3_600, 60 + 7 * 3_600 + 60] {
+        assert_eq!(at(AT + after), with(0), "{after}");
+    }
+    assert_eq!(at(AT + 8 * 3_600 + 1), Err(Refusal::Stale));
+    // Nothing makes a time early but a clock.
+    assert_eq!(at(AT - 300), with(0));
+    assert_eq!(at(AT - 301), Err(Refusal::Stale));
+}
+
+#[test]
+fn regression_secrets_of_standard_webhooks_are_taken_as_providers_write_them() {
+    let digits = |bytes: usize| {
+        base64::Engine::encode(&base64::engine::general_purpose::STANDARD, vec![7; bytes])
+    };
+    let read = |text: &str| match KeyForm::Standard.read(text.as_bytes()) {
+        Ok(Key::Shared(secret)) => Ok(secret.expose().to_vec()),
+        Ok(other) => panic!("{other:?}"),
+        Err(error) => Err(error),
+    };
+    for bytes in [8, 20, 24, 32, 64, 72, 128] {
+        let text = digits(bytes);
+        let bare = text.trim_end_matches('=').to_owned();
+        for text in [format!("whsec_{text}"), format!("v1,whsec_{text}"), text, bare] {
+            assert_eq!(read(&text), Ok(vec![7; bytes]), "{text}");
+        }
+    }
+    assert!(matches!(read(&digits(7)), Err(KeyError::Length { bytes: 7, .. })));
+    assert_eq!(read("whsec_not base64!"), Err(KeyError::NotBase64));
+    assert!(matches!(read("whsk_AAAA"), Err(KeyError::PrivateHalf)));
+    // What we sign with is as the specification has it.
+    let signing = |text: &str| KeyForm::Standard.read_signing(text.as_bytes()).map(drop);
+    assert!(matches!(signing(&digits(20)), Err(KeyError::Length { bytes: 20, from: 24, to: 64 })));
+    assert_eq!(signing(digits(32).trim_end_matches('=')), Ok(()));
+    // Polar's are meant as they stand, and as base64 where they are any.
+    let polar = KeyForm::Polar.read(b" AAAA\n").unwrap();
+    let Key::Either(plain, decoded) = polar else { panic!("{polar:?}") };
+    assert_eq!((plain.expose(), decoded.expose()), (&b"AAAA"[..], &[0, 0, 0][..]));
+    assert!(matches!(KeyForm::Polar.read(b"polar_whs_x"), Ok(Key::Shared(_))));
+    assert!(matches!(KeyForm::Standard.read(b"polar_whs_x"), Ok(Key::Shared(_))));
+    assert_eq!(KeyForm::Polar.read(b" ").map(drop), Err(KeyError::Empty));
+}
+
+/// One signature was found among no more than five headers.
+#[test]
+fn regression_docusign_has_a_header_for_each_of_a_hundred_keys() {
+    let verify_with = Verify::preset(&presets::DOCUSIGN, [Secret::new("key")]);
+    let draft = Draft { id: "1", at_s: AT, kind: None, body: Some(b"{}") };
+    let sent = sign_as_provider(&verify_with, &draft).unwrap();
+    assert_eq!(sent.headers[0].0, "x-docusign-signature-1");
+    let good = sent.headers[0].1.clone();
+    let verifier = Verifier::new(&verify_with);
+    let ask = |last: &str| {
+        let mut map = HeaderMap::new();
+        for n in 1..100 {
+            let name: HeaderName = format!("x-docusign-signature-{n}").parse().unwrap();
+            map.insert(name, HeaderValue::from_static("AAAA"));
+        }
+        map.insert(last.parse::<HeaderName>().unwrap(), good.parse().unwrap());
+        verify(&verifier, &map, b"{}", AT)
+    };
+    for last in ["1", "6", "99", "100"] {
+        assert_eq!(ask(&format!("x-docusign-signature-{last}")), with(0), "{last}");
+    }
+    for last in ["0", "01", "101", "300", "x", ""] {
+        assert_eq!(ask(&format!("x-docusign-signature-{last}")), Err(Refusal::Mismatch), "{last}");
+    }
+}
+
+#[test]
+fn regression_twilios_requests_by_get_and_of_unknown_algorithms() {
+    let mut scheme = PresetScheme::new(&presets::TWILIO, [Secret::new("12345")]);
+    scheme.url = Some("https://hooks.example.com/in/t".to_owned());
+    let verify_with = Verify::Preset(scheme);
+    let verifier = Verifier::new(&verify_with);
+    // printf 'https://hooks.example.com/in/t?To=1&From=2' | openssl dgst -sha1 -hmac 12345 -binary | base64
+    let map = headers(&[("x-twilio-signature", TWILIO_GET)]);
+    let request =
+        Request { method: &Method::GET, query: Some("To=1&From=2"), ..Request::post(&map, b"") };
+    assert_eq!(verifier.verify(&request, AT), with(0));
+    let asked = |settings: &str| {
+        let mut map = map.clone();
+        map.insert("x-twilio-webhooks-signature-settings", settings.parse().unwrap());
+        let request = Request { headers: &map, ..request };
+        verifier.verify(&request, AT)
+    };
+    for usual in ["", "key=k", "key=k, algorithm = hmac_sha1", "algorithm="] {
+        assert_eq!(asked(usual), with(0), "{usual}");
+    }
+    assert_eq!(asked("key=k,algorithm=HMAC_SHA256"), Err(Refusal::Mismatch));
+    assert_eq!(asked("key=k,algorithm=NONE"), Err(Refusal::Malformed));
+}
+
+const TWILIO_GET: &str = "ZX1NPV01AJHdWadHCQAIjVLlkq0=";

@@ -1,13 +1,17 @@
 //! Schemes in which the secret itself comes with the request.
+use std::borrow::Cow;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::{HeaderName, header};
+use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use super::keyed::First;
 use super::message::parameter;
 use super::verifier::single;
 use super::{ApiKeyPlace, Credential, Key, Refusal, Request, TokenPlace};
+use crate::model::pointer;
 
 pub(super) struct Token {
     places: Vec<Place>,
@@ -19,6 +23,14 @@ enum Place {
     Bearer,
     Header(HeaderName),
     Query(String),
+    ClientState,
+}
+
+/// One notification of Microsoft Graph.
+#[derive(Deserialize)]
+struct Notification<'b> {
+    #[serde(borrow, default, rename = "clientState")]
+    state: Option<Cow<'b, str>>,
 }
 
 impl Token {
@@ -28,6 +40,7 @@ impl Token {
             TokenPlace::Bearer => Place::Bearer,
             TokenPlace::Header(name) => Place::Header(HeaderName::from_static(name)),
             TokenPlace::Query(name) => Place::Query((*name).to_owned()),
+            TokenPlace::ClientState => Place::ClientState,
         };
         Self { places: places.iter().map(place).collect(), secrets: secrets.to_vec() }
     }
@@ -63,15 +76,41 @@ impl Token {
                     let Some(token) = parameter(query, name)? else { continue };
                     return self.among(token.as_bytes(), now_s);
                 }
+                Place::ClientState => return self.in_all(request, now_s),
             }
         }
         Err(Refusal::Missing)
+    }
+
+    /// Every notification in the body must have the same secret: one without it came from
+    /// somebody else.
+    fn in_all(&self, request: &Request<'_>, now_s: u64) -> Result<usize, Refusal> {
+        let all = pointer::at(request.body, "/value").ok_or(Refusal::Missing)?;
+        let all: Vec<Notification<'_>> =
+            serde_json::from_str(all).map_err(|_| Refusal::Malformed)?;
+        let mut secret = None;
+        for one in &all {
+            let state = one.state.as_deref().ok_or(Refusal::Missing)?;
+            let found = self.among(state.as_bytes(), now_s)?;
+            if *secret.get_or_insert(found) != found {
+                return Err(Refusal::Mismatch);
+            }
+        }
+        secret.ok_or(Refusal::Missing)
     }
 
     /// The header with the secret, which must not be kept.
     pub(super) fn header(&self) -> Option<&HeaderName> {
         self.places.iter().find_map(|place| match place {
             Place::Header(name) => Some(name),
+            _ => None,
+        })
+    }
+
+    /// The query's parameter with the secret, which must not be kept.
+    pub(super) fn parameter(&self) -> Option<&str> {
+        self.places.iter().find_map(|place| match place {
+            Place::Query(name) => Some(name.as_str()),
             _ => None,
         })
     }
@@ -90,7 +129,7 @@ impl Token {
         for secret in &self.secrets {
             let same = match &secret.key {
                 Key::Shared(text) => text.matches(candidate),
-                Key::Ed25519(_) | Key::P256(_) => false,
+                Key::Either(..) | Key::Ed25519(_) | Key::P256(_) => false,
             };
             first.note(u8::from(same).into(), secret.counts(now_s));
         }

@@ -7,15 +7,11 @@ use super::certified::{self, Certified};
 use super::fetched::{Fetched, Material};
 use super::handshake::Handshakes;
 use super::jwt;
-use super::keyed::Keys;
-use super::message::{self, Message};
 use super::request::{Answer, Request};
-use super::time::seconds_of_date;
+use super::signed::Signed;
 use super::token::Token;
-use super::{
-    CertifiedScheme, Encoding, HmacScheme, JwtKeys, JwtScheme, Part, Place, PresetScheme, Proof,
-    Unit, Verify,
-};
+use super::{CertifiedScheme, JwtKeys, JwtScheme, Proof, Verify};
+use crate::model::form::{self, Field};
 use crate::model::pointer;
 
 /// The request is the source's own.
@@ -98,9 +94,14 @@ impl Verifier {
         Self { check, handshakes: Handshakes::new(verify) }
     }
 
-    /// Whether a request of this method may be a handshake. Events come by POST.
+    /// Whether a request of this method may be a handshake.
     pub fn greets(&self, method: &Method) -> bool {
-        self.handshakes.by(method)
+        self.greeting() == Some(method)
+    }
+
+    /// The method of handshakes, where that is another than POST.
+    pub fn greeting(&self) -> Option<&Method> {
+        self.handshakes.method()
     }
 
     /// Checks one request; `now_s` is seconds since 1970. Pure, and safe with
@@ -124,9 +125,6 @@ impl Verifier {
     ) -> Result<Verified, Refusal> {
         if let Some(answer) = self.handshakes.unsigned(request, &self.check, now_s)? {
             return Ok(Verified::Handshake(answer));
-        }
-        if request.method != Method::POST {
-            return Err(Refusal::Malformed);
         }
         let secret = match &self.check {
             Check::Nothing => return Ok(Verified::Event { secret: None }),
@@ -168,6 +166,14 @@ impl Verifier {
         })
     }
 
+    /// The query's parameter in which the secret itself comes.
+    pub fn parameter(&self) -> Option<&str> {
+        match &self.check {
+            Check::Token(token) => token.parameter(),
+            Check::Nothing | Check::Signed(_) | Check::Jwt(_) | Check::Certified(_) => None,
+        }
+    }
+
     /// The header in which the secret itself comes, where [`is_credential`]
     /// does not know it.
     pub fn credential(&self) -> Option<&HeaderName> {
@@ -178,193 +184,23 @@ impl Verifier {
     }
 }
 
-/// A scheme of signatures, its names looked up and its keys made ready.
-pub(super) struct Signed {
-    headers: Vec<HeaderName>,
-    json: Option<&'static str>,
-    separator: Option<u8>,
-    prefix: Cow<'static, str>,
-    public_prefix: &'static str,
-    message: &'static [Part],
-    encoding: Encoding,
-    time: Option<(Spot, Unit, u64)>,
-    id: Option<Spot>,
-    url: String,
-    pub(super) keys: Keys,
-}
-
-/// A [`Place`], its names looked up.
-enum Spot {
-    Header(Vec<HeaderName>),
-    Entry(&'static str),
-    Json(&'static str),
-}
-
-impl Spot {
-    fn new(place: &Place) -> Self {
-        match place {
-            Place::Header(names) => {
-                Self::Header(names.iter().map(|name| HeaderName::from_static(name)).collect())
-            }
-            Place::Entry(prefix) => Self::Entry(prefix),
-            Place::Json(pointer) => Self::Json(pointer),
-        }
-    }
-}
-
-impl Signed {
-    pub(super) fn of(signed: &super::Signed, scheme: &PresetScheme) -> Self {
-        let name = |name: &&'static str| HeaderName::from_static(name);
-        let preset = scheme.preset;
-        let id = preset.signs(Part::Id).then_some(preset.id.as_ref()).flatten();
-        let tolerance_s = scheme.tolerance.as_secs();
-        Self {
-            headers: signed.signature.headers.iter().map(name).collect(),
-            json: signed.signature.json,
-            separator: signed.signature.separator,
-            prefix: signed.signature.prefix.into(),
-            public_prefix: signed.signature.public_prefix,
-            message: signed.message,
-            encoding: signed.encoding,
-            time: preset.time.map(|time| (Spot::new(&time.place), time.unit, tolerance_s)),
-            id: id.map(Spot::new),
-            url: scheme.url.clone().unwrap_or_default(),
-            keys: Keys::new(signed.algorithm, &scheme.secrets),
-        }
-    }
-
-    fn of_hmac(scheme: &HmacScheme) -> Self {
-        Self {
-            headers: vec![scheme.header.clone()],
-            json: None,
-            separator: None,
-            prefix: scheme.prefix.clone().into(),
-            public_prefix: "",
-            message: &[Part::Body],
-            encoding: scheme.encoding,
-            time: None,
-            id: None,
-            url: String::new(),
-            keys: Keys::new(scheme.algorithm, &scheme.secrets),
-        }
-    }
-
-    fn find(&self, request: &Request<'_>, now_s: u64) -> Result<usize, Refusal> {
-        let in_body = match self.json {
-            Some(pointer) => Some(in_body(request.body, pointer).ok_or(Refusal::Missing)?),
-            None => None,
-        };
-        let mut there = in_body.is_some();
-        for name in &self.headers {
-            there |= single(request.headers, name)?.is_some();
-        }
-        if !there {
-            return Err(Refusal::Missing);
-        }
-        let entries = |prefix| self.entries(request, in_body.as_deref(), prefix);
-        let time = match &self.time {
-            Some((Spot::Entry(prefix), ..)) => {
-                let mut times = entries(prefix);
-                let first = times.next().ok_or(Refusal::Malformed)?;
-                if times.next().is_some() {
-                    return Err(Refusal::Malformed);
-                }
-                Cow::Borrowed(first)
-            }
-            Some((spot, ..)) => spot.look(request)?,
-            None => Cow::Borrowed(&b""[..]),
-        };
-        if let Some((_, unit, tolerance_s)) = &self.time {
-            fresh(&time, *unit, now_s, *tolerance_s)?;
-        }
-        let id = match &self.id {
-            Some(spot) => spot.look(request)?,
-            None => Cow::Borrowed(&b""[..]),
-        };
-        // A `.` in the id would let the bounds between the signed parts move.
-        if self.id.is_some() && (id.is_empty() || id.contains(&b'.')) {
-            return Err(Refusal::Malformed);
-        }
-        let prefix = |public| if public { self.public_prefix } else { &*self.prefix };
-        self.with_message(request, &id, &time, |message| {
-            self.keys.find(message, self.encoding, |public| entries(prefix(public)), now_s)
-        })?
-    }
-
-    /// What stands behind the prefix, wherever the scheme's signatures stand.
-    fn entries<'r>(
-        &'r self,
-        request: &'r Request<'r>,
-        in_body: Option<&'r [u8]>,
-        prefix: &'r str,
-    ) -> impl Iterator<Item = &'r [u8]> {
-        let header = |name: &HeaderName| request.headers.get(name).map(HeaderValue::as_bytes);
-        let texts = in_body.into_iter().chain(self.headers.iter().filter_map(header));
-        let split = |text: &'r [u8]| {
-            let separator = self.separator;
-            text.split(move |byte| Some(*byte) == separator).map(<[u8]>::trim_ascii)
-        };
-        texts.flat_map(split).filter_map(|entry| entry.strip_prefix(prefix.as_bytes()))
-    }
-
-    /// Gives the parts of what is signed to `read`.
-    ///
-    /// # Errors
-    /// The request can't have been signed.
-    pub(super) fn with_message<T>(
-        &self,
-        request: &Request<'_>,
-        id: &[u8],
-        time: &[u8],
-        read: impl FnOnce(&[&[u8]]) -> T,
-    ) -> Result<T, Refusal> {
-        let mut made: [Cow<'_, [u8]>; 2] = [Cow::Borrowed(b""), Cow::Borrowed(b"")];
-        for part in self.message {
-            match part {
-                Part::Url => made[0] = message::url(&self.url, request),
-                Part::HubspotUrl => made[0] = message::hubspot_url(&self.url, request),
-                Part::TwilioForm => made[1] = message::twilio_form(request)?.into(),
-                Part::AdyenItem => made[1] = message::adyen_item(request.body)?.into(),
-                _ => {}
-            }
-        }
-        let mut message = Message::default();
-        for part in self.message {
-            message.push(match part {
-                Part::Text(text) => text.as_bytes(),
-                Part::Id => id,
-                Part::Time => time,
-                Part::Method => request.method.as_str().as_bytes(),
-                Part::Body => request.body,
-                Part::Url | Part::HubspotUrl => &made[0],
-                Part::TwilioForm | Part::AdyenItem => &made[1],
-            });
-        }
-        Ok(read(message.parts()))
-    }
-}
-
-impl Spot {
-    /// What stands there.
-    fn look<'r>(&self, request: &Request<'r>) -> Result<Cow<'r, [u8]>, Refusal> {
-        let found = match self {
-            Self::Header(names) => {
-                let mut found = None;
-                for name in names {
-                    found = found.or(single(request.headers, name)?);
-                }
-                found.map(Cow::Borrowed)
-            }
-            Self::Json(pointer) => in_body(request.body, pointer),
-            // Read together with the signature.
-            Self::Entry(_) => None,
-        };
-        found.ok_or(Refusal::Missing)
-    }
-}
-
 pub(super) fn in_body<'b>(body: &'b [u8], pointer: &str) -> Option<Cow<'b, [u8]>> {
     pointer::plain(pointer::at(body, pointer)?)
+}
+
+/// A field of the body, where it is a form.
+///
+/// # Errors
+/// It stands there twice.
+pub(super) fn in_form<'r>(
+    request: &Request<'r>,
+    name: &str,
+) -> Result<Option<Cow<'r, [u8]>>, Refusal> {
+    match form::field(request.headers, request.body, name) {
+        Field::None => Ok(None),
+        Field::One(value) => Ok(Some(value)),
+        Field::Several(_) => Err(Refusal::Malformed),
+    }
 }
 
 /// The value of a header that may be there once.
@@ -378,19 +214,4 @@ pub(super) fn single<'h>(
     let mut values = headers.get_all(name).iter();
     let first = values.next().map(HeaderValue::as_bytes);
     if values.next().is_some() { Err(Refusal::Malformed) } else { Ok(first) }
-}
-
-/// Refuses a timestamp that is too old or too far ahead.
-fn fresh(timestamp: &[u8], unit: Unit, now_s: u64, tolerance_s: u64) -> Result<(), Refusal> {
-    let text = std::str::from_utf8(timestamp).map_err(|_| Refusal::Malformed)?;
-    // `parse` alone would take a sign.
-    let digits =
-        || if text.bytes().all(|byte| byte.is_ascii_digit()) { text.parse().ok() } else { None };
-    let seconds: Option<u64> = match unit {
-        Unit::Seconds => digits(),
-        Unit::Millis => digits().map(|millis: u64| millis / 1_000),
-        Unit::Date => seconds_of_date(text),
-    };
-    let seconds = seconds.ok_or(Refusal::Malformed)?;
-    if now_s.abs_diff(seconds) > tolerance_s { Err(Refusal::Stale) } else { Ok(()) }
 }

@@ -8,6 +8,7 @@ mod checks;
 mod documents;
 mod mistakes;
 mod secrets;
+mod source;
 mod values;
 
 /// 32 bytes.

@@ -367,31 +367,3 @@ fn a_share_of_traces_is_exact_however_it_is_written() {
         assert_eq!(super::bad(&text(&format!("service = {bad}"))).len(), 1, "{bad}");
     }
 }
-
-/// Forms and CloudEvents had neither kind nor key.
-#[test]
-fn regression_kind_and_key_may_be_fields_of_a_form_or_of_a_cloud_event() {
-    let read = |scheme: &str, rest: &str| {
-        let verify = match scheme {
-            "none" => "{ scheme = \"none\" }".to_owned(),
-            other => format!("{{ scheme = \"{other}\", secrets = [\"dangerous_plain:a:b\"] }}"),
-        };
-        let config = good(&format!("[sources.s]\nverify = {verify}\n{rest}"));
-        let source = config.sources["s"].clone();
-        (source.kind, source.dedupe.map(|dedupe| dedupe.key))
-    };
-    let form = |name: &str| Selector::Form(name.to_owned());
-    let (kind, key) =
-        read("none", "kind = \"form:event\"\ndedupe = { key = [\"form:id\", \"json:/id\"] }");
-    assert_eq!(kind, Some(form("event")));
-    let parts = vec![form("id"), Selector::Json("/id".into())];
-    assert_eq!(key, Some(DedupeKey::Parts(parts)));
-    for scheme in ["none", "bearer", "basic", "cloudevents"] {
-        assert_eq!(read(scheme, "").0, Some(Selector::CloudEvents), "{scheme}");
-        assert_eq!(read(scheme, "kind = \"none\"").0, None, "{scheme}");
-    }
-    let cloud = DedupeKey::Parts(vec![Selector::CloudEvents]);
-    assert_eq!(read("cloudevents", "dedupe = { key = \"id\" }").1, Some(cloud.clone()));
-    assert_eq!(read("none", "dedupe = { key = \"cloudevents\" }").1, Some(cloud));
-    assert_eq!(read("x", "").0, None, "nobody else's events");
-}

@@ -5,7 +5,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 
-use crate::model::Delivery;
+use crate::model::{Delivery, METHOD, QUERY};
 
 #[derive(Serialize)]
 struct Line<'l> {
@@ -16,6 +16,11 @@ struct Line<'l> {
     sent_ms: u64,
     attempt: u32,
     content_type: &'l str,
+    /// How the source was asked, where that was not by POST, and its query.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    method: Option<&'l str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    query: Option<&'l str>,
     /// What a plugin set; none is what it removed.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     headers: BTreeMap<&'l str, Option<&'l str>>,
@@ -32,6 +37,7 @@ pub(super) fn of(delivery: &Delivery, at_ms: u64) -> Vec<u8> {
     let kind = payload.and_then(|payload| payload.kind.as_deref());
     let edits = payload.map(|payload| payload.headers.as_slice()).unwrap_or_default();
     let body = std::str::from_utf8(delivery.body());
+    let told = |name| event.headers.get(name).and_then(|value| value.to_str().ok());
     let line = Line {
         id: event.id.to_string(),
         source: &event.source,
@@ -40,6 +46,8 @@ pub(super) fn of(delivery: &Delivery, at_ms: u64) -> Vec<u8> {
         sent_ms: at_ms,
         attempt: delivery.attempts.saturating_add(1),
         content_type: delivery.content_type(),
+        method: told(&METHOD),
+        query: told(&QUERY),
         headers: edits.iter().map(|edit| (edit.name.as_str(), edit.value.as_deref())).collect(),
         body: body.ok(),
         body_base64: body.is_err().then(|| STANDARD.encode(delivery.body())),

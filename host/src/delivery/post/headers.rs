@@ -4,7 +4,7 @@ use http::header::{
 };
 
 use super::{Post, Unmade};
-use crate::model::{Delivery, HeaderEdit, trace};
+use crate::model::{Delivery, HeaderEdit, METHOD, QUERY, trace};
 
 const ID: HeaderName = HeaderName::from_static("webhook-id");
 const TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
@@ -61,6 +61,12 @@ pub(super) fn build(
     let changed = delivery.payload.as_ref().is_some_and(|payload| payload.body.is_some());
     if let (Some(value), false) = (delivery.event.headers.get(CONTENT_ENCODING), changed) {
         headers.insert(CONTENT_ENCODING, value.clone());
+    }
+    // How the source was asked: a method other than POST, and a query.
+    for name in [&METHOD, &QUERY] {
+        if let Some(value) = delivery.event.headers.get(name) {
+            headers.insert(name, value.clone());
+        }
     }
     trace::pass_on(&delivery.event.headers, &mut headers);
     if let Some(traces) = &post.traces {

@@ -1,8 +1,9 @@
 //! What is taken in, and what of it is kept.
 use std::time::Duration;
 
-use http::{HeaderName, HeaderValue, StatusCode};
+use http::{HeaderName, HeaderValue, Method, StatusCode};
 use metrics_exporter_prometheus::PrometheusBuilder;
+use tokio::io::AsyncReadExt;
 
 use super::{serve, serve_with, sources};
 use crate::ingress::{Answer, DedupeFrom, KeyFrom, KindFrom, Rate, SourceOptions};
@@ -273,4 +274,87 @@ async fn a_query_is_handed_to_the_verifier_and_a_key_is_not_kept() {
     assert_eq!(wire.post("/in/s", "x-mine: k\r\nx-other: o\r\n", "{}").await.status, 202);
     let events = ingress.store.events.lock();
     assert!(!events[0].headers.contains_key("x-mine") && events[0].headers.contains_key("x-other"));
+}
+
+/// Linear, Mailgun and Paddle got 202, sent again, and disabled the webhook in the end.
+#[tokio::test]
+async fn regression_a_provider_gets_the_status_that_it_counts_as_success() {
+    let dedupe = DedupeFrom { key: KeyFrom::Body, window: Duration::from_secs(60) };
+    let source = SourceOptions {
+        success: StatusCode::OK,
+        dedupe: Some(dedupe.clone()),
+        ..SourceOptions::default()
+    };
+    let ingress = serve(source);
+    let mut wire = ingress.server.connect().await;
+    let answer = wire.post("/in/s", "", "x").await;
+    assert_eq!(answer.status, 200);
+    assert!(answer.json()["id"].as_str().unwrap().starts_with("evt_"));
+    assert_eq!(wire.post("/in/s", "", "x").await.status, 200, "a repeated one");
+    // The settings have the last word.
+    let answer =
+        Answer { status: StatusCode::NO_CONTENT, content_type: None, body: bytes::Bytes::new() };
+    let source =
+        SourceOptions { success: StatusCode::OK, answer: Some(answer), ..SourceOptions::default() };
+    let ingress = serve(source);
+    let mut wire = ingress.server.connect().await;
+    assert_eq!(wire.post("/in/s", "", "x").await.status, 204);
+}
+
+/// GET, PUT and HEAD were 405 for every source, and method and query were lost.
+#[tokio::test]
+async fn regression_events_come_by_the_sources_methods_and_keep_method_and_query() {
+    let scheme = ApiKeyScheme {
+        place: ApiKeyPlace::Query("key".to_owned()),
+        secrets: vec![Secret::new("k").into()],
+    };
+    let source = SourceOptions {
+        verify: Verify::ApiKey(scheme),
+        methods: [Method::POST, Method::GET, Method::PUT, Method::HEAD].to_vec(),
+        ..SourceOptions::default()
+    };
+    let ingress = serve(source);
+    let mut wire = ingress.server.connect().await;
+    let forged = "hookwright-method: DELETE\r\nhookwright-query: forged\r\n";
+    for (method, query, status) in [
+        ("GET", "?a=1&key=k&b=%20&k%65y2=3", 202),
+        ("PUT", "?key=k", 202),
+        ("POST", "?k%65y=k&a", 202),
+        ("GET", "?a=1", 401),
+        ("GET", "?key=no", 401),
+        ("DELETE", "?key=k", 405),
+    ] {
+        wire.send(format!(
+            "{method} /in/s{query} HTTP/1.1\r\nhost: h\r\ncontent-length: 0\r\n{forged}\r\n"
+        ))
+        .await;
+        let answer = wire.answer().await;
+        assert_eq!(answer.status, status, "{method} {query}");
+        if status == 405 {
+            assert_eq!(answer.header("allow"), Some("POST, GET, PUT, HEAD"));
+        }
+    }
+    // Its answer has no body, whatever its length says.
+    let mut head = ingress.server.connect().await;
+    head.send("HEAD /in/s?key=k&x=1 HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n").await;
+    let mut text = String::new();
+    soon(head.io.read_to_string(&mut text)).await.unwrap();
+    assert!(text.starts_with("HTTP/1.1 202 ") && text.ends_with("\r\n\r\n"), "{text}");
+    let kept = |name: &str| -> Vec<Option<String>> {
+        let events = ingress.store.events.lock();
+        let of = |event: &crate::store::NewEvent| {
+            event.headers.get(name).map(|value| value.to_str().unwrap().to_owned())
+        };
+        events.iter().map(of).collect()
+    };
+    let some = |text: &str| Some(text.to_owned());
+    assert_eq!(kept("hookwright-method"), [some("GET"), some("PUT"), None, some("HEAD")]);
+    let queries = [some("a=1&b=%20&k%65y2=3"), None, some("a"), some("x=1")];
+    assert_eq!(kept("hookwright-query"), queries);
+    // By default it is POST alone.
+    let ingress = serve(SourceOptions::default());
+    let mut wire = ingress.server.connect().await;
+    wire.send("GET /in/s HTTP/1.1\r\nhost: h\r\n\r\n").await;
+    let answer = wire.answer().await;
+    assert_eq!((answer.status, answer.header("allow")), (405, Some("POST")));
 }

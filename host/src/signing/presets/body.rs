@@ -9,6 +9,8 @@ pub static GITHUB: Preset = Preset {
     proof: sha256(one(&["x-hub-signature-256"], "sha256="), &[Part::Body], Hex),
     kind: Some(Place::Header(&["x-github-event"])),
     id: Some(Place::Header(&["x-github-delivery"])),
+    // <https://docs.github.com/en/webhooks/webhook-events-and-payloads#payload-cap>
+    max_body: Some(LARGE),
     example: "push",
     ..BASE
 };
@@ -20,6 +22,8 @@ pub static BITBUCKET: Preset = Preset {
     proof: sha256(one(&["x-hub-signature"], "sha256="), &[Part::Body], Hex),
     kind: Some(Place::Header(&["x-event-key"])),
     id: Some(Place::Header(&["x-request-uuid"])),
+    handshake: Handshake::Bitbucket,
+    success: OK,
     example: "repo:push",
     ..BASE
 };
@@ -29,9 +33,14 @@ pub static BITBUCKET: Preset = Preset {
 pub static SHOPIFY: Preset = Preset {
     name: "shopify",
     title: "Shopify",
-    proof: sha256(one(&["x-shopify-hmac-sha256"], ""), &[Part::Body], Base64),
-    kind: Some(Place::Header(&["x-shopify-topic"])),
-    id: Some(Place::Header(&["x-shopify-webhook-id"])),
+    // What it calls events has the same headers without `x-`.
+    proof: sha256(
+        one(&["x-shopify-hmac-sha256", "shopify-hmac-sha256"], ""),
+        &[Part::Body],
+        Base64,
+    ),
+    kind: Some(Place::Header(&["x-shopify-topic", "shopify-topic"])),
+    id: Some(Place::Header(&["x-shopify-webhook-id", "shopify-webhook-id"])),
     example: "orders/create",
     ..BASE
 };
@@ -54,11 +63,21 @@ pub static TWILIO: Preset = Preset {
     title: "Twilio",
     proof: Proof::Signed(Signed {
         signature: one(&["x-twilio-signature"], ""),
-        message: &[Part::Url, Part::TwilioForm],
+        message: &[Part::TwilioUrl, Part::TwilioForm],
         algorithm: Algorithm::Sha1,
+        // As requests that are signed with a shared key say.
+        other: Some(OtherAlgorithm {
+            header: "x-twilio-webhooks-signature-settings",
+            usual: "HMAC_SHA1",
+            name: "HMAC_SHA256",
+            algorithm: Algorithm::Sha256,
+        }),
         encoding: Base64,
     }),
     id: Some(Place::Header(&["i-twilio-idempotency-token"])),
+    success: OK,
+    // Every webhook of a number may be set to GET; the URL is signed in any case.
+    methods: &["POST", "GET"],
     ..BASE
 };
 
@@ -69,6 +88,7 @@ pub static META: Preset = Preset {
     proof: sha256(one(&["x-hub-signature-256"], "sha256="), &[Part::Body], Hex),
     kind: Some(Place::Json("/object")),
     handshake: Handshake::Hub,
+    success: OK,
     example: "page",
     ..BASE
 };
@@ -79,6 +99,7 @@ pub static X: Preset = Preset {
     title: "X (Twitter)",
     proof: sha256(one(&["x-twitter-webhooks-signature"], "sha256="), &[Part::Body], Base64),
     handshake: Handshake::Crc,
+    success: OK,
     ..BASE
 };
 
@@ -93,7 +114,9 @@ pub static SQUARE: Preset = Preset {
     ..BASE
 };
 
-/// <https://linear.app/developers/webhooks>. The signed body has the time.
+/// <https://linear.app/developers/webhooks>. The signed body has the time. What fails is sent
+/// again after a minute, an hour and six hours, the same bytes with the same time; 200 alone is
+/// success.
 pub static LINEAR: Preset = Preset {
     name: "linear",
     title: "Linear",
@@ -101,10 +124,13 @@ pub static LINEAR: Preset = Preset {
     time: Some(Time {
         place: Place::Json("/webhookTimestamp"),
         unit: Unit::Millis,
-        tolerance_s: 60,
+        tolerance_s: 8 * 3_600,
     }),
     kind: Some(Place::Json("/type")),
     id: Some(Place::Header(&["linear-delivery"])),
+    success: OK,
+    // As much as its own package takes.
+    max_body: Some(5 << 20),
     example: "Issue",
     ..BASE
 };
@@ -128,11 +154,13 @@ pub static INTERCOM: Preset = Preset {
         signature: one(&["x-hub-signature"], "sha1="),
         message: &[Part::Body],
         algorithm: Algorithm::Sha1,
+        other: None,
         encoding: Hex,
     }),
     kind: Some(Place::Json("/topic")),
     id: Some(Place::Json("/id")),
     handshake: Handshake::Head,
+    success: OK,
     example: "conversation.user.created",
     ..BASE
 };
@@ -144,6 +172,7 @@ pub static SENTRY: Preset = Preset {
     proof: sha256(one(&["sentry-hook-signature"], ""), &[Part::Body], Hex),
     kind: Some(Place::Header(&["sentry-hook-resource"])),
     id: Some(Place::Header(&["request-id"])),
+    success: OK,
     example: "issue",
     ..BASE
 };
@@ -178,6 +207,8 @@ pub static ASANA: Preset = Preset {
     proof: sha256(one(&["x-hook-signature"], ""), &[Part::Body], Hex),
     kind: Some(Place::Json("/events/0/action")),
     handshake: Handshake::Asana,
+    // 200 or 204, as its guide says.
+    success: OK,
     example: "changed",
     ..BASE
 };
@@ -190,6 +221,7 @@ pub static JIRA: Preset = Preset {
     proof: sha256(one(&["x-hub-signature"], "sha256="), &[Part::Body], Hex),
     kind: Some(Place::Json("/webhookEvent")),
     id: Some(Place::Header(&["x-atlassian-webhook-identifier"])),
+    success: OK,
     example: "jira:issue_updated",
     ..BASE
 };
@@ -200,20 +232,17 @@ pub static DOCUSIGN: Preset = Preset {
     name: "docusign",
     title: "Docusign",
     proof: sha256(
-        one(
-            &[
-                "x-docusign-signature-1",
-                "x-docusign-signature-2",
-                "x-docusign-signature-3",
-                "x-docusign-signature-4",
-                "x-docusign-signature-5",
-            ],
-            "",
-        ),
+        Signature {
+            numbered: Some("x-docusign-signature-"),
+            ..one(&["x-docusign-signature-1"], "")
+        },
         &[Part::Body],
         Base64,
     ),
     kind: Some(Place::Json("/event")),
+    success: OK,
+    // The documents themselves may be in it, where the configuration says so.
+    max_body: Some(LARGE),
     example: "envelope-completed",
     ..BASE
 };

@@ -8,19 +8,28 @@ pub use body::{
     PAGERDUTY, RAZORPAY, SENTRY, SHOPIFY, SQUARE, TWILIO, TYPEFORM, WOOCOMMERCE, X,
 };
 pub use timed::{
-    CALENDLY, CLERK, DISCORD, HUBSPOT, MAILGUN, OPENAI, PADDLE, RESEND, SENDGRID, SLACK, STANDARD,
-    STRIPE, SVIX, TWITCH, ZENDESK, ZOOM,
+    CALENDLY, CLERK, DISCORD, HUBSPOT, MAILGUN, OPENAI, PADDLE, POLAR, RESEND, SENDGRID, SLACK,
+    STANDARD, STRIPE, SVIX, TWITCH, ZENDESK, ZOOM,
 };
-pub use token::{BASIC, BEARER, CLOUDEVENTS, GITLAB};
+pub use token::{BASIC, BEARER, CLOUDEVENTS, GITLAB, MICROSOFT_GRAPH};
 
-use super::preset::{Handshake, Part, Place, Preset, Proof, Signature, Signed, Time, Unit};
+use super::preset::{
+    Handshake, OtherAlgorithm, Part, Place, Preset, Proof, Signature, Signed, Time, Unit,
+};
 use super::{Algorithm, Encoding, KeyForm};
 
 /// Seconds: as Standard Webhooks, Stripe, Slack and HubSpot have it.
 pub(super) const TOLERANCE_S: u64 = 300;
 
+/// 202, for providers that count any 2xx as success.
+const ACCEPTED: u16 = 202;
+/// For providers whose documentation speaks of this one alone, or does not say.
+const OK: u16 = 200;
+/// What GitHub sends at most; others that send files name no limit.
+const LARGE: usize = 25 << 20;
+
 /// Every provider, in the order of the docs.
-pub static ALL: [&Preset; 39] = [
+pub static ALL: [&Preset; 41] = [
     &STANDARD,
     &GITHUB,
     &GITLAB,
@@ -46,6 +55,7 @@ pub static ALL: [&Preset; 39] = [
     &CLERK,
     &RESEND,
     &OPENAI,
+    &POLAR,
     &INTERCOM,
     &MAILGUN,
     &SENTRY,
@@ -57,6 +67,7 @@ pub static ALL: [&Preset; 39] = [
     &DOCUSIGN,
     &ADYEN,
     &ADYEN_PLATFORM,
+    &MICROSOFT_GRAPH,
     &CLOUDEVENTS,
     &BASIC,
     &BEARER,
@@ -69,7 +80,7 @@ pub fn named(name: &str) -> Option<&'static Preset> {
 
 /// One signature in one header.
 const fn one(headers: &'static [&'static str], prefix: &'static str) -> Signature {
-    Signature { headers, json: None, separator: None, prefix, public_prefix: "" }
+    Signature { headers, prefix, ..NOWHERE }
 }
 
 /// Several in one header.
@@ -78,16 +89,27 @@ const fn several(
     separator: u8,
     prefix: &'static str,
 ) -> Signature {
-    Signature { headers, json: None, separator: Some(separator), prefix, public_prefix: "" }
+    Signature { headers, separator: Some(separator), prefix, ..NOWHERE }
 }
 
 const fn in_body(pointer: &'static str) -> Signature {
-    Signature { headers: &[], json: Some(pointer), separator: None, prefix: "", public_prefix: "" }
+    Signature { json: Some(pointer), ..NOWHERE }
 }
+
+const NOWHERE: Signature = Signature {
+    headers: &[],
+    numbered: None,
+    json: None,
+    form: None,
+    separator: None,
+    prefix: "",
+    public_prefix: "",
+};
 
 /// HMAC-SHA256.
 const fn sha256(signature: Signature, message: &'static [Part], encoding: Encoding) -> Proof {
-    Proof::Signed(Signed { signature, message, algorithm: Algorithm::Sha256, encoding })
+    let algorithm = Algorithm::Sha256;
+    Proof::Signed(Signed { signature, message, algorithm, other: None, encoding })
 }
 
 const fn time(place: Place, unit: Unit) -> Option<Time> {
@@ -104,5 +126,8 @@ const BASE: Preset = Preset {
     kind: None,
     id: None,
     handshake: Handshake::None,
+    success: ACCEPTED,
+    methods: &["POST"],
+    max_body: None,
     example: "sample",
 };

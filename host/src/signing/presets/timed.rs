@@ -34,6 +34,10 @@ pub static CLERK: Preset = standard("clerk", "Clerk");
 pub static RESEND: Preset = standard("resend", "Resend");
 /// <https://platform.openai.com/docs/guides/webhooks>
 pub static OPENAI: Preset = standard("openai", "OpenAI");
+/// <https://polar.sh/docs/integrate/webhooks/delivery>. The secret is meant as it stands; its
+/// package takes what it is the base64 of as well.
+pub static POLAR: Preset =
+    Preset { key: KeyForm::Polar, example: "order.paid", ..standard("polar", "Polar") };
 
 /// <https://docs.stripe.com/webhooks#verify-manually>. The key is the whole text, `whsec_` too.
 pub static STRIPE: Preset = Preset {
@@ -108,6 +112,8 @@ pub static ZOOM: Preset = Preset {
     time: time(Place::Header(&["x-zm-request-timestamp"]), Unit::Seconds),
     kind: Some(Place::Json("/event")),
     handshake: Handshake::Zoom,
+    // 200 or 204: <https://developers.zoom.us/blog/webhook-delays>.
+    success: OK,
     example: "meeting.started",
     ..BASE
 };
@@ -124,6 +130,8 @@ pub static PADDLE: Preset = Preset {
     time: time(Place::Entry("ts="), Unit::Seconds),
     kind: Some(Place::Json("/event_type")),
     id: Some(Place::Json("/event_id")),
+    // <https://developer.paddle.com/webhooks/about/respond-to-webhooks>
+    success: OK,
     example: "transaction.completed",
     ..BASE
 };
@@ -142,7 +150,11 @@ pub static TWITCH: Preset = Preset {
         unit: Unit::Date,
         tolerance_s: 600,
     }),
-    kind: Some(Place::Header(&["twitch-eventsub-subscription-type"])),
+    // One that tells of a subscription's end names the subscription as all do.
+    kind: Some(Place::First(&[
+        Place::HeaderIs("twitch-eventsub-message-type", "revocation"),
+        Place::Header(&["twitch-eventsub-subscription-type"]),
+    ])),
     id: Some(Place::Header(&["twitch-eventsub-message-id"])),
     handshake: Handshake::Twitch,
     example: "channel.follow",
@@ -157,12 +169,14 @@ pub static DISCORD: Preset = Preset {
         signature: one(&["x-signature-ed25519"], ""),
         message: &[Part::Time, Part::Body],
         algorithm: Algorithm::Ed25519,
+        other: None,
         encoding: Hex,
     }),
     key: KeyForm::Ed25519,
     time: time(Place::Header(&["x-signature-timestamp"]), Unit::Seconds),
     kind: Some(Place::Json("/event/type")),
     handshake: Handshake::Discord,
+    success: OK,
     example: "APPLICATION_AUTHORIZED",
     ..BASE
 };
@@ -176,6 +190,7 @@ pub static SENDGRID: Preset = Preset {
         signature: one(&["x-twilio-email-event-webhook-signature"], ""),
         message: &[Part::Time, Part::Body],
         algorithm: Algorithm::EcdsaP256,
+        other: None,
         encoding: Base64,
     }),
     key: KeyForm::P256,
@@ -187,19 +202,27 @@ pub static SENDGRID: Preset = Preset {
 
 /// <https://documentation.mailgun.com/docs/mailgun/user-manual/webhooks/securing-webhooks>.
 /// Mailgun signs a time and a token in the body, not the event: the token is
-/// the key for deduplication, so that what was seen can't come again. The
-/// tolerance is that of Mailgun's own package for Python.
+/// the key for deduplication, so that what was seen can't come again. Its routes post forms with
+/// the same fields. It tries for eight hours, with the first attempt's time and token.
 pub static MAILGUN: Preset = Preset {
     name: "mailgun",
     title: "Mailgun",
-    proof: sha256(in_body("/signature/signature"), &[Part::Time, Part::Id], Hex),
+    proof: sha256(
+        Signature { form: Some("signature"), ..in_body("/signature/signature") },
+        &[Part::Time, Part::Id],
+        Hex,
+    ),
     time: Some(Time {
-        place: Place::Json("/signature/timestamp"),
+        place: Place::First(&[Place::Json("/signature/timestamp"), Place::Form("timestamp")]),
         unit: Unit::Seconds,
-        tolerance_s: 900,
+        tolerance_s: 9 * 3_600,
     }),
-    kind: Some(Place::Json("/event-data/event")),
-    id: Some(Place::Json("/signature/token")),
+    kind: Some(Place::First(&[Place::Json("/event-data/event"), Place::Form("event")])),
+    id: Some(Place::First(&[Place::Json("/signature/token"), Place::Form("token")])),
+    // <https://documentation.mailgun.com/docs/mailgun/user-manual/webhooks/webhook-retries>
+    success: OK,
+    // Routes post whole mails, with attachments.
+    max_body: Some(LARGE),
     example: "delivered",
     ..BASE
 };

@@ -27,6 +27,21 @@ pub static CLOUDEVENTS: Preset = Preset {
     ..BASE
 };
 
+/// <https://learn.microsoft.com/en-us/graph/change-notifications-delivery-webhooks>. A request has
+/// several notifications, each with the secret of its subscription, so there is no id for the whole.
+pub static MICROSOFT_GRAPH: Preset = Preset {
+    name: "microsoft-graph",
+    title: "Microsoft Graph",
+    proof: Proof::Token(&[TokenPlace::ClientState]),
+    kind: Some(Place::First(&[
+        Place::Json("/value/0/changeType"),
+        Place::Json("/value/0/lifecycleEvent"),
+    ])),
+    handshake: Handshake::Graph,
+    example: "created",
+    ..BASE
+};
+
 /// RFC 7617.
 pub static BASIC: Preset = Preset {
     name: "basic",

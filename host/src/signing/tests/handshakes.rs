@@ -211,3 +211,87 @@ fn discord_gets_a_pong_for_a_signed_ping() {
     let forged = headers(&[("x-signature-ed25519", "00"), ("x-signature-timestamp", "1614265330")]);
     assert_eq!(verify(&verifier, &forged, webhook, AT), Err(Refusal::Mismatch));
 }
+
+/// Slack looks at the certificate of a slash command's URL, unsigned; it was told 401 or 405.
+#[test]
+fn regression_slack_may_check_the_certificate() {
+    let ok = || Answered::With(200, None, String::new());
+    let none = HeaderMap::new();
+    assert_eq!(asked(&presets::SLACK, Method::GET, "token=t&ssl_check=1", &none), ok());
+    for query in ["", "ssl_check=0", "a=ssl_check%3D1"] {
+        let refused = asked(&presets::SLACK, Method::GET, query, &none);
+        assert_eq!(refused, Answered::Refused(Refusal::Missing), "{query}");
+    }
+    let (_, verifier) = verifier(&presets::SLACK);
+    let form = headers(&[("content-type", "application/x-www-form-urlencoded")]);
+    let check = |headers: &HeaderMap, body: &[u8]| -> Answered {
+        verify(&verifier, headers, body, AT).into()
+    };
+    assert_eq!(check(&form, b"token=t&ssl_check=1"), ok());
+    for body in [&b"token=t&ssl_check=0"[..], b"text=ssl_check%3D1", b"ssl_check=1&ssl_check=1"] {
+        assert_eq!(check(&form, body), Answered::Refused(Refusal::Missing));
+    }
+    assert_eq!(check(&none, b"ssl_check=1"), Answered::Refused(Refusal::Missing), "no form");
+    // Signed, it is no event either.
+    let (scheme, _) = self::verifier(&presets::SLACK);
+    let draft = Draft { id: "1", at_s: AT, kind: None, body: Some(b"ssl_check=1&x=1") };
+    let sent = sign_as_provider(&scheme, &draft).unwrap();
+    let mut map = kit::map(&sent);
+    map.extend(form);
+    assert_eq!(check(&map, &sent.body), ok());
+}
+
+/// The unsigned ping of `Test connection` was told 401.
+#[test]
+fn regression_bitbucket_may_ping() {
+    let (_, verifier) = verifier(&presets::BITBUCKET);
+    let ask = |key: &str, body: &[u8]| -> Answered {
+        verify(&verifier, &headers(&[("x-event-key", key)]), body, AT).into()
+    };
+    let ok = Answered::With(200, None, String::new());
+    assert_eq!(ask("diagnostics:ping", br#"{"test": true}"#), ok);
+    let missing = Answered::Refused(Refusal::Missing);
+    assert_eq!(ask("repo:push", br#"{"test": true}"#), missing);
+    assert_eq!(ask("diagnostics:ping", &[b'x'; 5_000]), missing);
+    let forged = headers(&[("x-event-key", "diagnostics:ping"), ("x-hub-signature", "sha256=00")]);
+    assert_eq!(verify(&verifier, &forged, b"{}", AT), Err(Refusal::Mismatch));
+}
+
+/// There was no way to answer Microsoft Graph's `validationToken`.
+#[test]
+fn regression_microsoft_graph_gets_its_token_back_and_every_notification_has_the_secret() {
+    let (_, verifier) = verifier(&presets::MICROSOFT_GRAPH);
+    let none = HeaderMap::new();
+    let ask = |query: Option<&str>, body: &str| {
+        let request = Request { query, ..Request::post(&none, body.as_bytes()) };
+        verifier.verify(&request, AT)
+    };
+    let token = "validationToken=Validation%3a+Testing+client+%3Cb%3E";
+    let Ok(Verified::Handshake(answer)) = ask(Some(token), "") else { panic!("no handshake") };
+    assert_eq!(answer.body, b"Validation: Testing client <b>");
+    assert_eq!(answer.content_type.unwrap(), "text/plain");
+    assert!(
+        answer
+            .headers
+            .iter()
+            .any(|(name, value)| name == "x-content-type-options" && value == "nosniff")
+    );
+    let long = format!("validationToken={}", "a".repeat(1_025));
+    assert_eq!(ask(Some(&long), ""), Err(Refusal::Malformed));
+    let one =
+        |state: &str| format!(r#"{{"changeType":"created","clientState":"{state}","n":1e400}}"#);
+    let all = |states: &[String]| format!(r#"{{"value":[{}]}}"#, states.join(","));
+    let (own, other) = (one(&SECRET.replace('\'', "\\u0027")), one("other"));
+    assert_eq!(ask(None, &all(&[own.clone(), own.clone()])), with(0));
+    assert_eq!(ask(None, &all(&[own.clone(), other.clone()])), Err(Refusal::Mismatch));
+    assert_eq!(ask(None, &all(&[other, own.clone()])), Err(Refusal::Mismatch));
+    assert_eq!(ask(None, &all(&[own.clone(), "{}".to_owned()])), Err(Refusal::Missing));
+    let twice = own.replace("}", r#","clientState":"x"}"#);
+    assert_eq!(ask(None, &all(&[twice])), Err(Refusal::Malformed));
+    for body in ["", "{}", r#"{"value":[]}"#] {
+        assert_eq!(ask(None, body), Err(Refusal::Missing), "{body}");
+    }
+    for body in [r#"{"value":{}}"#, r#"{"value":[1]}"#, r#"{"value":[{"clientState":1}]}"#] {
+        assert_eq!(ask(None, body), Err(Refusal::Malformed), "{body}");
+    }
+}
