@@ -14,8 +14,13 @@ const HEADERS: [&str; 5] = [
     "paypal-auth-algo",
     "paypal-cert-url",
 ];
-const OWN: [&str; 3] =
-    ["https://sns.", "https://api.paypal.com/", "https://api.sandbox.paypal.com/"];
+const OWN: [&str; 5] = [
+    "https://sns.",
+    "https://api.paypal.com/",
+    "https://api.sandbox.paypal.com/",
+    "https://api-m.paypal.com/",
+    "https://api-m.sandbox.paypal.com/",
+];
 
 static VERIFIERS: LazyLock<[Verifier; 2]> = LazyLock::new(|| {
     let topics = vec!["arn:aws:sns:eu-west-1:123456789012:orders".to_owned()];

@@ -45,7 +45,10 @@ fn proof(preset: &Preset) -> String {
     match &preset.proof {
         Proof::Token(places) => {
             let places: Vec<String> = places.iter().map(token).collect();
-            format!("nothing: the secret in {}", places.join(" or "))
+            let also = preset.also.map_or(String::new(), |also| {
+                format!("; or as `{}`, with a secret that begins with `whsec_`", also.name)
+            });
+            format!("nothing: the secret in {}{also}", places.join(" or "))
         }
         Proof::Signed(signed) => signature(preset, signed),
     }

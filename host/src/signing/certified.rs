@@ -22,6 +22,8 @@ use super::time::seconds_of_date;
 use super::verifier::single;
 use crate::model::pointer;
 
+const PAYPAL_HOSTS: [&str; 4] =
+    ["api.paypal.com", "api.sandbox.paypal.com", "api-m.paypal.com", "api-m.sandbox.paypal.com"];
 const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
 /// Longer URLs of a certificate are none of a provider's.
 const MAX_URL: usize = 512;
@@ -114,7 +116,7 @@ impl Issuer {
         let small = url.starts_with("https://") && !host.bytes().any(|it| it.is_ascii_uppercase());
         let own = match self {
             Self::Sns { .. } => is_sns(host),
-            Self::PayPal { .. } => matches!(host, "api.paypal.com" | "api.sandbox.paypal.com"),
+            Self::PayPal { .. } => PAYPAL_HOSTS.contains(&host),
         };
         (plain && small && own).then_some(uri)
     }

@@ -8,6 +8,8 @@ pub struct Preset {
     pub name: &'static str,
     pub title: &'static str,
     pub proof: Proof,
+    /// Signs as this one instead, where a secret begins with `whsec_`.
+    pub also: Option<&'static Preset>,
     pub key: KeyForm,
     pub time: Option<Time>,
     /// Where the name of what happened stands.

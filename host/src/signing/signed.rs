@@ -10,7 +10,9 @@ use super::request::Request;
 use super::time::seconds_of_date;
 use super::url::Urls;
 use super::verifier::{in_body, in_form, single};
-use super::{Encoding, HmacScheme, Part, Place, PresetScheme, Refusal, Unit};
+use super::{
+    Credential, Encoding, HmacScheme, Key, Part, Place, PresetScheme, Proof, Refusal, Unit,
+};
 
 /// Headers of one signature each, where a scheme has them numbered.
 const MAX_NUMBER: u8 = 100;
@@ -120,6 +122,34 @@ impl Signed {
             keys: Keys::new(signed.algorithm, &scheme.secrets),
             other: signed.other.map(other),
         }
+    }
+
+    /// The other scheme of a provider whose secrets are of that one: the places of the secrets
+    /// stay. None where there is none, or no such secret.
+    pub(super) fn also(scheme: &PresetScheme) -> Option<Self> {
+        let other = scheme.preset.also?;
+        let Proof::Signed(signed) = &other.proof else { return None };
+        let mut any = false;
+        let secrets: Vec<Credential> = scheme
+            .secrets
+            .iter()
+            .map(|secret| {
+                let key = match &secret.key {
+                    Key::Shared(text) if text.expose().starts_with(b"whsec_") => {
+                        other.key.read(text.expose()).ok()
+                    }
+                    _ => None,
+                };
+                any |= key.is_some();
+                Credential { key: key.unwrap_or_else(|| secret.key.clone()), ..secret.clone() }
+            })
+            .collect();
+        any.then(|| Self::of(signed, &PresetScheme::new(other, secrets)))
+    }
+
+    /// Whether the request has a header for the scheme's signature.
+    pub(super) fn is_there(&self, request: &Request<'_>) -> bool {
+        self.headers.iter().any(|name| request.headers.contains_key(name))
     }
 
     pub(super) fn of_hmac(scheme: &HmacScheme) -> Self {

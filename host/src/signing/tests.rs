@@ -367,3 +367,23 @@ fn regression_twilios_requests_by_get_and_of_unknown_algorithms() {
 }
 
 const TWILIO_GET: &str = "ZX1NPV01AJHdWadHCQAIjVLlkq0=";
+
+/// A GitLab with a signing token had to be another scheme, without GitLab's kind and id.
+#[test]
+fn regression_gitlab_sends_a_token_or_signs_by_standard_webhooks() {
+    let signing = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    let secrets = [Secret::new("token"), Secret::new(signing)];
+    let verifier = Verifier::new(&Verify::preset(&presets::GITLAB, secrets));
+    assert_eq!(verify(&verifier, &signed(KNOWN), BODY, AT), with(1));
+    assert_eq!(verify(&verifier, &signed(KNOWN), b"{}", AT), Err(Refusal::Mismatch));
+    assert_eq!(verify(&verifier, &signed(KNOWN), BODY, AT + 301), Err(Refusal::Stale));
+    assert_eq!(verify(&verifier, &headers(&[("x-gitlab-token", "token")]), b"", AT), with(0));
+    // A signature is not passed over because a token is there, too.
+    let mut both = signed("v1,AAAA");
+    both.insert("x-gitlab-token", HeaderValue::from_static("token"));
+    assert_eq!(verify(&verifier, &both, BODY, AT), Err(Refusal::Mismatch));
+    // Without such a secret it is the token alone that counts.
+    let verifier = Verifier::new(&Verify::preset(&presets::GITLAB, [Secret::new("token")]));
+    assert_eq!(verify(&verifier, &both, BODY, AT), with(0));
+    assert_eq!(verify(&verifier, &signed(KNOWN), BODY, AT), Err(Refusal::Missing));
+}

@@ -67,6 +67,8 @@ impl Refusal {
 /// states. Every secret is tried on every request, in constant time.
 pub struct Verifier {
     pub(super) check: Check,
+    /// For providers that sign where they have another sort of secret.
+    also: Option<Box<Signed>>,
     handshakes: Handshakes,
 }
 
@@ -91,7 +93,11 @@ impl Verifier {
                 Proof::Token(places) => Check::Token(Token::new(places, &scheme.secrets)),
             },
         };
-        Self { check, handshakes: Handshakes::new(verify) }
+        let also = match verify {
+            Verify::Preset(scheme) => Signed::also(scheme).map(Box::new),
+            _ => None,
+        };
+        Self { check, also, handshakes: Handshakes::new(verify) }
     }
 
     /// Whether a request of this method may be a handshake.
@@ -129,7 +135,10 @@ impl Verifier {
         let secret = match &self.check {
             Check::Nothing => return Ok(Verified::Event { secret: None }),
             Check::Signed(signed) => signed.find(request, now_s)?,
-            Check::Token(token) => token.find(request, now_s)?,
+            Check::Token(token) => match &self.also {
+                Some(signed) if signed.is_there(request) => signed.find(request, now_s)?,
+                _ => token.find(request, now_s)?,
+            },
             Check::Jwt(scheme) => {
                 let token = jwt::Token::of(request)?;
                 let keys = match (&scheme.keys, fetched) {

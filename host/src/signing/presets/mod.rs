@@ -121,6 +121,7 @@ const BASE: Preset = Preset {
     name: "",
     title: "",
     proof: Proof::Token(&[]),
+    also: None,
     key: KeyForm::Text,
     time: None,
     kind: None,

@@ -3,11 +3,12 @@ use super::super::preset::TokenPlace;
 use super::*;
 
 /// <https://docs.gitlab.com/user/project/integrations/webhooks/>. With a
-/// signing token instead of a secret token, GitLab speaks `standard`.
+/// signing token instead of a secret token, GitLab signs by Standard Webhooks.
 pub static GITLAB: Preset = Preset {
     name: "gitlab",
     title: "GitLab",
     proof: Proof::Token(&[TokenPlace::Header("x-gitlab-token")]),
+    also: Some(&STANDARD),
     kind: Some(Place::Header(&["x-gitlab-event"])),
     id: Some(Place::Header(&["idempotency-key"])),
     example: "Push Hook",
