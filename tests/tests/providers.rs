@@ -97,7 +97,7 @@ async fn regression_method_and_query_reach_plugins_and_destinations() {
         .iter()
         .map(|it| (it.path.as_str(), it.header("hookwright-method"), it.header("hookwright-query")))
         .collect();
-    assert_eq!(seen, [("/post", "", ""), ("/put", "PUT", "a=1&b=%20")]);
+    assert_eq!(seen, [("/hook/post", "", ""), ("/hook/put", "PUT", "a=1&b=%20")]);
     // The secret of the query is nowhere.
     let events = host.api("events").await.expect("the events").to_string();
     assert!(!events.contains("k%26y") && !events.contains("k&y"), "{events}");

@@ -85,7 +85,7 @@ fn string(text: &[u8], start: usize, replace: &mut impl FnMut(usize, usize, &[u8
     at
 }
 
-/// The code unit of an escape `\uXXXX` that begins there.
+/// The code unit of an escape of four hexadecimal digits that begins there.
 fn unit(text: &[u8], at: usize) -> Option<u16> {
     let digits = text.get(at..at + 6)?.strip_prefix(b"\\u")?;
     let hex = digits.iter().all(u8::is_ascii_hexdigit);
