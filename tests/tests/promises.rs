@@ -23,7 +23,8 @@ async fn nothing_vanishes() {
          plugins = [\"filter\", \"route\"]\n\
          [plugins.filter]\nconfig = {{ drop = [{{ field = \"kind\", equals = \"noise\" }}] }}\n\
          [plugins.route]\nconfig = {{ rules = [\
-         {{ when = {{ field = \"kind\", equals = \"all\" }}, to = [\"good\", \"bad\", \"off\", \"unknown\"] }}] }}\n\
+         {{ when = {{ field = \"kind\", equals = \"all\" }}, to = [\"good\", \"bad\", \"off\"] }},\
+         {{ when = {{ field = \"kind\", equals = \"lost\" }}, to = [\"good\", \"unknown\"] }}] }}\n\
          {}{}{}",
         destination("good", &good, ""),
         destination("bad", &bad, ""),
@@ -36,6 +37,7 @@ async fn nothing_vanishes() {
         posted.expect("an answer").id()
     };
     let (noise, all, nobody) = (post("noise").await, post("all").await, post("else").await);
+    let lost = post("lost").await;
 
     let ended = eventually("the failing delivery is dead", Duration::from_secs(10), || async {
         let event = host.api(&format!("events/{all}")).await.ok()?;
@@ -52,11 +54,7 @@ async fn nothing_vanishes() {
     };
     assert_eq!(state("good"), "delivered");
     assert_eq!(state("bad"), "dead");
-    assert_eq!(
-        (state("off"), state("unknown")),
-        ("waiting".to_owned(), "waiting".to_owned()),
-        "kept"
-    );
+    assert_eq!(state("off"), "waiting", "kept");
     let bad_one = ended.iter().find(|one| one["destination"] == "bad").expect("a delivery");
     assert!(bad_one["cause"].as_str().is_some_and(|cause| cause.contains("503")), "{bad_one}");
     assert_eq!(bad_one["log"].as_array().map(Vec::len), Some(3), "each attempt is kept: {bad_one}");
@@ -70,8 +68,13 @@ async fn nothing_vanishes() {
     })
     .await;
     assert_eq!(nobody["state"], "unrouted");
-    for (query, id) in
-        [("delivery=dead", &all), ("state=dropped", &noise), ("destination=unknown", &all)]
+    let kept = eventually("the lost one is kept", Duration::from_secs(5), || async {
+        let event = host.api(&format!("events/{lost}")).await.ok()?;
+        (event["state"] == "parked").then_some(event)
+    })
+    .await;
+    assert!(kept["reason"].as_str().is_some_and(|why| why.contains("`unknown`")), "{kept}");
+    for (query, id) in [("delivery=dead", &all), ("state=dropped", &noise), ("state=parked", &lost)]
     {
         let page = host.api(&format!("events?{query}")).await.expect("a list");
         assert_eq!(page["events"][0]["id"].as_str(), Some(id.as_str()), "found by {query}: {page}");

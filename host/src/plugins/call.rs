@@ -242,7 +242,7 @@ pub(super) async fn call(
             settle(ended, setup.limits, last_error.as_deref(), call.content_type)
         }
         // It waits for nobody: its thread got too little of the processor.
-        Err(Overrun::Wall) if call.aim == Aim::Shadow => {
+        Err(Overrun::Wall) if call.aim != Aim::Decide => {
             Err(Fault::Host("too much else was to be done".into()))
         }
         Err(Overrun::Cpu | Overrun::Wall) => Err(Fault::Time(setup.limits.time)),

@@ -257,7 +257,7 @@ async fn regression_the_time_holds_inside_of_calls_into_the_host() {
     // Larger than what is walked in one go, and looked up without end.
     let answer = ask(&plugins, "hostile", &deep(2 << 20, 250, Some("application/json"))).await;
     assert_eq!(answer.result, Err(Fault::Time(Duration::from_millis(50))));
-    assert!(answer.took < Duration::from_secs(2), "{:?}", answer.took);
+    assert!(answer.took < Duration::from_secs(5), "{:?}", answer.took);
 }
 
 /// The fault: a guest without a loop is never interrupted, and what it calls was not, either.
@@ -280,5 +280,5 @@ async fn regression_the_time_holds_where_a_guest_only_calls_the_host() {
     let (_yard, plugins) = loaded(spec("hostile"), &wasm).await;
     let answer = ask(&plugins, "hostile", &event(1, "{}")).await;
     assert_eq!(answer.result, Err(Fault::Time(Duration::from_millis(50))));
-    assert!(answer.took < Duration::from_secs(2), "{:?}", answer.took);
+    assert!(answer.took < Duration::from_secs(5), "{:?}", answer.took);
 }
