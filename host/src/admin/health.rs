@@ -17,10 +17,16 @@ pub(super) async fn healthz() -> &'static str {
     "ok\n"
 }
 
-/// The host takes events: the store writes, and no stop was asked for.
+/// The host takes events: the store writes, and no stop was asked for. What of
+/// the store is damaged is said too; events are taken all the same.
 pub(super) async fn readyz(State(options): State<Options>) -> Response {
     match options.store.healthy() && options.control.ready() {
-        true => (StatusCode::OK, "ready\n").into_response(),
+        true => {
+            let faults = options.store.faults();
+            let lines = faults.into_iter().map(|fault| format!("but: {}\n", fault.what));
+            let text = std::iter::once("ready\n".to_owned()).chain(lines).collect::<String>();
+            (StatusCode::OK, text).into_response()
+        }
         false => (StatusCode::SERVICE_UNAVAILABLE, "not ready\n").into_response(),
     }
 }

@@ -35,12 +35,14 @@ pub enum Rule {
     DiskLow,
     /// The store can't write.
     StoreFailing,
+    /// Files of the store are damaged or lost, and nobody has looked at it yet.
+    StoreDamaged,
     /// The ingress's certificate ends soon.
     CertificateEnds,
 }
 
 impl Rule {
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::DestinationFailing,
         Self::DestinationBehind,
         Self::DestinationDisabled,
@@ -50,6 +52,7 @@ impl Rule {
         Self::PluginRefused,
         Self::DiskLow,
         Self::StoreFailing,
+        Self::StoreDamaged,
         Self::CertificateEnds,
     ];
 
@@ -65,6 +68,7 @@ impl Rule {
             Self::PluginRefused => "plugin.refused",
             Self::DiskLow => "disk.low",
             Self::StoreFailing => "store.failing",
+            Self::StoreDamaged => "store.damaged",
             Self::CertificateEnds => "certificate.ends",
         }
     }
@@ -73,7 +77,11 @@ impl Rule {
     pub fn is_urgent(self) -> bool {
         matches!(
             self,
-            Self::DestinationBehind | Self::PluginQuarantined | Self::DiskLow | Self::StoreFailing
+            Self::DestinationBehind
+                | Self::PluginQuarantined
+                | Self::DiskLow
+                | Self::StoreFailing
+                | Self::StoreDamaged
         )
     }
 

@@ -111,6 +111,9 @@ fn cure(rule: Rule) -> &'static str {
         Rule::PluginRefused => "`hookwright plugin check FILE` says what stands against it.",
         Rule::DiskLow => "Shorten `retention.keep`, or give the store a larger disk.",
         Rule::StoreFailing => "The log names the file and the error; events get 503 meanwhile.",
+        Rule::StoreDamaged => {
+            "Look at the file in `damaged/` of the data directory, then move it away; the page on operations says what it means."
+        }
         Rule::CertificateEnds => "Renew it; the host takes the new file at once.",
     }
 }

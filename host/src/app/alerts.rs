@@ -234,6 +234,9 @@ fn host(parts: &Parts, config: &AlertsConfig, signs: &mut Vec<Sign>) {
     if !parts.store.healthy() {
         signs.push(sign(Rule::StoreFailing, "", "the store can't be written".to_owned()));
     }
+    for fault in parts.store.faults() {
+        signs.push(sign(Rule::StoreDamaged, &fault.subject, fault.what));
+    }
     let settings = parts.config.read();
     if let Ok(room) = rustix::fs::statvfs(&settings.data_dir) {
         let free = room.f_bavail.saturating_mul(room.f_frsize);

@@ -40,6 +40,7 @@ use handoff::Handoffs;
 pub use reach::{check_tls, reach};
 
 pub use crate::server::certificate_end;
+pub use crate::store::{IndexCheck, check_index, faults_in};
 
 /// How often the metrics' histograms are taken in.
 const UPKEEP: Duration = Duration::from_secs(5);
@@ -235,6 +236,16 @@ impl App {
         let (rows, time, tasks) = (store.clone(), clock.clone(), work.clone());
         let replays = tokio::task::block_in_place(|| admin::Replays::start(rows, time, tasks));
         let replays = replays.context("the bulk replays")?;
+        let (died, stop, all) = (store.died(), work.stopping(), work.clone());
+        work.spawn("store", async move {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                why = died => {
+                    tracing::error!(why, "the host ends, so that it is started again");
+                    all.stop();
+                }
+            }
+        });
         let keep =
             retention::Options { keep: config.retention.keep, interval: config.retention.interval };
         retention::start(keep, store.clone(), clock.clone(), work);

@@ -87,6 +87,13 @@ pub const COMMIT_RECORDS: &str = "hookwright_store_commit_records";
 pub const COMMIT_SECONDS: &str = "hookwright_store_commit_seconds";
 /// Failed writes of the store, by `part` (`journal`, `index`, `audit`).
 pub const STORE_ERRORS: &str = "hookwright_store_errors_total";
+/// Operations that the index refused for their content; their events are parked.
+pub const STORE_SET_ASIDE: &str = "hookwright_store_set_aside_total";
+/// Damage found in the store's files, by `what`: `records` that can't be read any
+/// more, `torn` ends of a write that never ended.
+pub const STORE_DAMAGE: &str = "hookwright_store_damage_total";
+/// Damaged or lost parts of the store that nobody has looked at yet.
+pub const STORE_DAMAGED: &str = "hookwright_store_damaged";
 /// Bytes on the disk.
 pub const STORE_BYTES: &str = "hookwright_store_bytes";
 /// Bytes that are free on the disk of the store.
@@ -196,6 +203,8 @@ pub const COUNTERS: &[(&str, &str)] = &[
     (BREAKER_OPENINGS, "Openings of the breaker, by destination."),
     (CONNECTS, "Connections opened to destinations, by destination."),
     (STORE_ERRORS, "Failed writes of the store, by part."),
+    (STORE_SET_ASIDE, "Operations that the index refused for their content."),
+    (STORE_DAMAGE, "Damage found in the store's files, by what: records, torn."),
     (PURGED, "Events dropped by retention."),
     (TASK_PANICS, "Background tasks that panicked, by task."),
     (TRACE_SPANS, "Spans of traces, by result: exported, rejected, failed, dropped."),
@@ -217,6 +226,7 @@ pub const GAUGES: &[(&str, &str)] = &[
     (DISABLED, "1 while a destination is disabled, by destination."),
     (BACKLOG, "Deliveries waiting, by destination."),
     (OLDEST_SECONDS, "Age of the oldest waiting delivery's event, by destination."),
+    (STORE_DAMAGED, "Damaged or lost parts of the store that nobody has looked at yet."),
     (STORE_BYTES, "Bytes on the disk."),
     (STORE_FREE_BYTES, "Bytes that are free on the disk of the store."),
 ];

@@ -86,7 +86,10 @@ impl Purges {
                 }
             }
             Ok(Err(StoreError::Closed)) => {}
-            Ok(Err(error)) => tracing::warn!(%error, "purge failed; next try at the next interval"),
+            // The store tells of it, once and not at each interval.
+            Ok(Err(error)) => {
+                tracing::debug!(%error, "purge failed; next try at the next interval")
+            }
             Err(error) => tracing::error!(%error, "purge panicked"),
         }
     }

@@ -201,6 +201,9 @@ impl Lane {
     async fn route_in_turn(&self, job: Job) -> bool {
         let Job { place, replay, mut tries } = job;
         loop {
+            if !self.has_room().await {
+                return false;
+            }
             let (routed, changes, suspect) = self.judge(&place.event, replay, tries).await;
             if routed.state != EventState::Accepted {
                 self.conclude(routed, changes);
@@ -218,6 +221,9 @@ impl Lane {
 
     async fn route(self: Arc<Self>, job: Job) {
         let Job { place, replay, tries } = job;
+        if !self.has_room().await {
+            return;
+        }
         let (routed, changes, suspect) = self.judge(&place.event, replay, tries).await;
         let waits = routed.state == EventState::Accepted;
         self.conclude(routed, changes);
@@ -227,6 +233,16 @@ impl Lane {
         drop(place);
         if waits {
             self.stir();
+        }
+    }
+
+    /// Waits until the store takes what plugins may make of an event. False where
+    /// the host stops before that; the event is in its row.
+    async fn has_room(&self) -> bool {
+        let Some(room) = self.parts.store.clone().room() else { return true };
+        tokio::select! {
+            () = self.stopping.cancelled() => false,
+            () = room => true,
         }
     }
 

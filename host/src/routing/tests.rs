@@ -56,7 +56,8 @@ impl Bench {
         let name: Name = "p".parse().unwrap();
         let handoff = Arc::new(ToRouter::default());
         // The store's threads know nothing of the time that the test moves.
-        let stored = crate::store::Options::new(dir.path().join("data"), Clock::manual(START));
+        let mut stored = crate::store::Options::new(dir.path().join("data"), Clock::manual(START));
+        stored.read_spacing = Duration::ZERO;
         let store = crate::store::open(stored, handoff.clone()).unwrap();
         let mut options =
             Options::new(dir.path().into(), dir.path().join("cache"), Compiler::InProcess);

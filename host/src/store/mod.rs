@@ -22,11 +22,11 @@ use crate::model::{
 };
 
 pub use audit::{AuditEntry, AuditLog, AuditPage, AuditQuery, Change};
-pub use embedded::{OpenError, Options, open};
+pub use embedded::{IndexCheck, OpenError, Options, check_index, faults_in, open};
 pub use note::Note;
 pub use rows::{
     Backlog, Backup, Condition, DeliveryDetail, DeliveryRow, DueCursor, DuePage, EventDetail,
-    EventQuery, EventRow, FeedPage, Found, Purged, Unrouted, UnroutedPage, Usage,
+    EventQuery, EventRow, Fault, FeedPage, Found, Purged, Unrouted, UnroutedPage, Usage,
 };
 
 /// What ingress hands in.
@@ -70,6 +70,8 @@ pub enum AppendError {
     TooLarge,
 }
 
+pub type RoomFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
+pub type DiedFuture = Pin<Box<dyn Future<Output = String> + Send>>;
 pub type AppendFuture = Pin<Box<dyn Future<Output = Result<Appended, AppendError>> + Send>>;
 
 /// What routing found for one event.
@@ -95,6 +97,23 @@ pub struct Routed {
     pub retry_ms: u64,
     /// How often routing has been tried for the event in this round.
     pub tries: u32,
+}
+
+impl Routed {
+    /// The event waits for a replay, for that reason.
+    pub fn parked(event: Arc<Event>, why: String) -> Self {
+        Self {
+            event,
+            state: EventState::Parked,
+            reason: Some(why),
+            rulings: Vec::new(),
+            deliveries: Vec::new(),
+            first: false,
+            state_rows: Vec::new(),
+            retry_ms: 0,
+            tries: 0,
+        }
+    }
 }
 
 /// What one attempt means for its delivery.
@@ -163,6 +182,14 @@ pub trait Store: Send + Sync + 'static {
     /// answers `Busy`. Costs no lock.
     fn fullness(&self) -> f32 {
         0.0
+    }
+
+    /// Resolves once there is room for the outcome of one more event, whose bodies
+    /// plugins may have made large; none where there is some now, which costs no
+    /// lock. Whoever routes waits for it before each event: [`Self::routed`]
+    /// itself never refuses.
+    fn room(self: Arc<Self>) -> Option<RoomFuture> {
+        None
     }
 
     /// Records the outcome of routing and hands the deliveries on: at once,
@@ -287,6 +314,18 @@ pub trait Store: Send + Sync + 'static {
 
     /// False once a write failed in a way that does not pass by itself.
     fn healthy(&self) -> bool;
+
+    /// What of its files is damaged or lost, until a person has looked at it.
+    /// Reads a small folder.
+    fn faults(&self) -> Vec<Fault> {
+        Vec::new()
+    }
+
+    /// Resolves with the reason once the store can't go on without a restart,
+    /// and never where it is closed in order.
+    fn died(&self) -> DiedFuture {
+        Box::pin(std::future::pending())
+    }
 
     /// Commits all that was handed in, then stops. Later calls answer `Closed`.
     fn close(&self);

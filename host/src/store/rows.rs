@@ -162,6 +162,15 @@ pub struct Purged {
     pub kept: u64,
 }
 
+/// Something of the store's files that is damaged or lost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// The file or part that it is about; the same as long as it stands.
+    pub subject: String,
+    /// One line for a person.
+    pub what: String,
+}
+
 /// What a backup holds.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Backup {

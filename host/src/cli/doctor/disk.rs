@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::finding::{Finding, Findings};
+use crate::app::{IndexCheck, check_index, faults_in};
 use crate::config::Config;
 
 const ABOUT: &str = "disk";
@@ -13,6 +14,8 @@ const SYNCS: usize = 50;
 const BLOCK: usize = 4096;
 /// No longer than this, however slow the disk.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// So long the index is looked at, at most.
+const CHECK: Duration = Duration::from_secs(30);
 /// A commit that takes longer is felt by sources.
 const SLOW: Duration = Duration::from_millis(20);
 
@@ -33,6 +36,7 @@ pub(super) fn examine(found: &mut Findings, config: &Config) {
         found.push(Finding::warning(ABOUT, what, cure));
     }
     kind(found, dir, there);
+    store(found, dir);
     room(found, config, there);
     speed(found, there);
 }
@@ -48,6 +52,36 @@ fn kind(found: &mut Findings, dir: &Path, there: &Path) {
     if let Some((_, what)) = UNFIT.iter().find(|(unfit, _)| *unfit == magic) {
         let what = format!("{} is {what}", dir.display());
         found.push(Finding::warning(ABOUT, what, "set `data_dir` to a local disk".to_owned()));
+    }
+}
+
+/// The store's own files: damage that the host met, and the index as SQLite sees it.
+fn store(found: &mut Findings, dir: &Path) {
+    for fault in faults_in(dir) {
+        let cure = format!(
+            "look at {}/damaged/{}, then move it away: that says that it was seen",
+            dir.display(),
+            fault.subject
+        );
+        found.push(Finding::bad("store", fault.what, cure));
+    }
+    let index = dir.join("index.db");
+    let index = index.display();
+    match check_index(dir, CHECK) {
+        IndexCheck::Absent => {}
+        IndexCheck::Fine => {
+            found.push(Finding::fine("store", format!("{index} is as SQLite wants it")));
+        }
+        IndexCheck::Damaged(what) => {
+            let cure = "stop the host and restore the backup; without one move index.db* away: \
+                        events are read back from the journal and parked";
+            let what = format!("{index} is damaged: {what}");
+            found.push(Finding::bad("store", what, cure.to_owned()));
+        }
+        IndexCheck::Unknown(why) => {
+            let cure = format!("stop the host and run `sqlite3 {index} 'PRAGMA quick_check'`");
+            found.push(Finding::warning("store", format!("{index} was not checked: {why}"), cure));
+        }
     }
 }
 

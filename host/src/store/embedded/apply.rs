@@ -6,13 +6,14 @@ use rusqlite::{Connection, Statement, params};
 use super::chain;
 use super::codec;
 use super::counts::Delta;
-use super::index::{Held, Work};
+
 use super::names::Names;
 use super::ops::{Accepted, Asked, RoutedOp};
 use super::record::row_ms;
 use super::schema::BEHIND;
 use super::segment::{Locator, Position, Segments};
 use super::settle::is_whole;
+use super::work::{Fresh, Held, Work};
 use crate::model::DeliveryState;
 use crate::store::{Routed, Settled};
 
@@ -133,18 +134,33 @@ impl<'c> Applier<'c> {
         events: i64,
         now_ms: u64,
     ) -> rusqlite::Result<Delta> {
-        self.statements.begin.execute([])?;
+        self.begin()?;
         let mut delta = Delta::default();
         for item in work {
             self.apply(item, &mut delta)?;
         }
+        self.commit(&mut delta, position, events, now_ms)?;
+        Ok(delta)
+    }
+
+    pub(super) fn begin(&mut self) -> rusqlite::Result<()> {
+        self.statements.begin.execute([]).map(drop)
+    }
+
+    pub(super) fn commit(
+        &mut self,
+        delta: &mut Delta,
+        position: Position,
+        events: i64,
+        now_ms: u64,
+    ) -> rusqlite::Result<()> {
         self.drop_keys(now_ms)?;
         let events = events + delta.events;
         let Position { segment, offset } = position;
         self.statements.standing.execute(params![segment, offset as i64, events])?;
         self.statements.commit.execute([])?;
         self.keys = 0;
-        Ok(delta)
+        Ok(())
     }
 
     /// Takes back whatever a failed transaction left.
@@ -152,9 +168,14 @@ impl<'c> Applier<'c> {
         if !self.conn.is_autocommit() && self.conn.execute_batch("ROLLBACK").is_err() {
             tracing::warn!("SQLite had rolled back by itself");
         }
+        self.forget_names();
+        self.keys = 0;
+    }
+
+    /// Numbers that were given to names in what was taken back are void.
+    pub(super) fn forget_names(&mut self) {
         self.names.forget();
         self.destinations.forget();
-        self.keys = 0;
     }
 
     /// No page more than there are, or as many as SQLite can have.
@@ -169,12 +190,17 @@ impl<'c> Applier<'c> {
         super::checkpoint::passive(self.conn)
     }
 
-    fn apply(&mut self, work: &mut Work, delta: &mut Delta) -> rusqlite::Result<()> {
+    pub(super) fn apply(&mut self, work: &mut Work, delta: &mut Delta) -> rusqlite::Result<()> {
         match work {
             Work::New(held) => self.apply_new(held, delta),
-            Work::FoundCopy { accepted, insert } => {
-                if *insert {
-                    self.insert(accepted, None, delta)?;
+            Work::Found { accepted, fresh } => {
+                match fresh {
+                    Fresh::No => {}
+                    Fresh::Accepted => drop(self.insert(accepted, None, delta)?),
+                    Fresh::Parked(why) => {
+                        let parked = Routed::parked(accepted.event.clone(), (*why).to_owned());
+                        self.insert(accepted, Some(&parked), delta)?;
+                    }
                 }
                 self.found_copy(accepted.event.id.row(), accepted.at)
             }
@@ -188,7 +214,7 @@ impl<'c> Applier<'c> {
             Work::Lost { row, destination } => self.lost(*row, destination.as_deref(), delta),
             Work::Asked(Asked::Replay { row, destination, now_ms, found, ready, .. }) => {
                 match destination {
-                    None => *found = self.replay_event(*row)?,
+                    None => *found = self.replay_event(*row, delta)?,
                     Some(name) => {
                         (*found, *ready) = self.replay_delivery(*row, name, *now_ms, delta)?;
                     }
@@ -211,8 +237,12 @@ impl<'c> Applier<'c> {
                 *out = self.sweep(records, delta)?;
                 Ok(())
             }
+            Work::Asked(Asked::SweepLost { rows, segments, out, .. }) => {
+                *out = self.sweep_lost(rows, segments, delta)?;
+                Ok(())
+            }
             Work::Asked(Asked::Relocate { moved, .. }) => self.relocate(moved),
-            Work::Asked(Asked::Barrier { .. }) => Ok(()),
+            Work::Asked(Asked::Barrier { .. } | Asked::Settle { .. }) => Ok(()),
         }
     }
 
@@ -268,7 +298,7 @@ impl<'c> Applier<'c> {
         Ok(inserted == 1)
     }
 
-    fn route(
+    pub(super) fn route(
         &mut self,
         op: &mut RoutedOp,
         settled: &[Settled],

@@ -11,7 +11,7 @@ use parking_lot::{Condvar, Mutex};
 use rusqlite::Connection;
 
 use super::apply::Applier;
-use super::schema;
+use super::{schema, vitals};
 
 /// Rows between two checkpoints.
 const EVERY: usize = 4_096;
@@ -81,11 +81,11 @@ pub(super) fn start(dir: &Path, checkpoints: Arc<Checkpoints>) -> rusqlite::Resu
     conn.execute_batch("PRAGMA query_only = OFF")?;
     let thread = std::thread::Builder::new().name("store-checkpoint".into()).spawn(move || {
         while checkpoints.wait() {
-            match passive(&conn) {
+            vitals::guarded("store-checkpoint", || match passive(&conn) {
                 Ok(pages) if pages > WRAP_PAGES => checkpoints.wrap.store(true, Ordering::Relaxed),
                 Ok(_) => {}
                 Err(error) => tracing::warn!(%error, "the index's log could not be copied"),
-            }
+            });
         }
     });
     Ok(thread.expect("the system starts a thread"))

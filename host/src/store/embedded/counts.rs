@@ -44,6 +44,20 @@ impl Delta {
         }
     }
 
+    /// What another piece of the same transaction changes.
+    pub(super) fn add(&mut self, other: Self) {
+        self.events += other.events;
+        self.ready.extend(other.ready);
+        for (id, change) in other.destinations {
+            let own = self.destinations.entry(id).or_default();
+            if own.name.is_empty() {
+                own.name = change.name;
+            }
+            own.waiting += change.waiting;
+            own.dead += change.dead;
+        }
+    }
+
     pub(super) fn moved(
         &mut self,
         id: i64,

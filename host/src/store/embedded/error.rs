@@ -50,7 +50,7 @@ impl fmt::Display for Holder {
 pub(crate) const JOURNAL_CURE: &str =
     "Without one, move the file out of the journal: the events in it are lost, the others stay";
 pub(crate) const INDEX_CURE: &str = "Without one, move index.db* away: events are read back from \
-     the journal and routed once more, what became of them is lost";
+     the journal and parked, since what became of them is lost; a replay sends them again";
 
 impl OpenError {
     /// For `map_err` where `path` is meant.
@@ -104,6 +104,23 @@ impl ReadError {
     /// The record will not come back by itself.
     pub(crate) fn is_lasting(&self) -> bool {
         matches!(self, Self::Gone(_) | Self::Damaged { .. })
+    }
+}
+
+/// Whether SQLite refuses one operation for what is in it, and would do so each
+/// time; all else passes, or concerns every operation.
+pub(crate) fn is_of_content(error: &rusqlite::Error) -> bool {
+    match error.sqlite_error_code() {
+        Some(code) => matches!(
+            code,
+            ErrorCode::ConstraintViolation
+                | ErrorCode::TooBig
+                | ErrorCode::TypeMismatch
+                | ErrorCode::ParameterOutOfRange
+                | ErrorCode::Unknown
+        ),
+        // A value that can't be converted, a row that is not as it should be.
+        None => true,
     }
 }
 

@@ -13,56 +13,31 @@ use std::time::{Duration, Instant};
 use metrics::{Counter, Histogram, counter, histogram};
 use rusqlite::{Connection, ErrorCode};
 
+use super::apart::Refused;
 use super::apply::Applier;
 use super::counts::{Counts, Delta};
-use super::ops::{Accepted, Asked, HOLD, OP_WEIGHT, Op, RoutedOp};
+use super::damage::Damage;
+use super::error::is_of_content;
+use super::ops::{Asked, Op, Reply};
 use super::queue::{Queue, Trouble, Weight};
-use super::record::Origin;
-use super::segment::{Locator, Position, Segments};
+use super::segment::{Position, Segments};
+use super::vitals::Vitals;
+use super::work::{Held, Work};
 use crate::clock::Clock;
-use crate::metrics::{COMMIT_RECORDS, COMMIT_SECONDS, STORE_ERRORS};
-use crate::store::{GivenUp, Handoff, Next, Settled};
+use crate::metrics::{COMMIT_RECORDS, COMMIT_SECONDS, STORE_ERRORS, STORE_SET_ASIDE};
+use crate::model::EventId;
+use crate::store::Handoff;
 
 /// So many events' rows wait for the outcome of their routing at most.
 const HELD: usize = 8_192;
 const FIRST_PATIENCE: Duration = Duration::from_millis(50);
 const LAST_PATIENCE: Duration = Duration::from_secs(1);
+/// So long it is told that something was refused for its content.
+const TOLD: Duration = Duration::from_secs(600);
+/// What is told then.
+const REFUSED: &str = "index.db";
 /// Tries to commit once the store is closed, before what remains is left to the journal.
 const LAST_TRIES: u32 = 3;
-
-/// One unit of a transaction; it can be applied again after a rollback.
-pub(super) enum Work {
-    /// An event without a row, with what is known of it.
-    New(Held),
-    /// A copy of an event, met when the journal is read again; an event
-    /// without a row gets one where `insert` says so.
-    FoundCopy {
-        accepted: Accepted,
-        insert: bool,
-    },
-    FoundPayload {
-        row: i64,
-        from: Origin,
-        to: Locator,
-    },
-    Routed(RoutedOp),
-    Settled(Settled),
-    GivenUp(GivenUp),
-    Lost {
-        row: i64,
-        destination: Option<Box<str>>,
-    },
-    Asked(Asked),
-}
-
-impl Work {
-    fn weight(&self) -> Weight {
-        match self {
-            Self::New(held) => held.weight(),
-            _ => Weight { bytes: OP_WEIGHT, pressing: 1 },
-        }
-    }
-}
 
 /// What the thread needs from the rest.
 pub(super) struct Context {
@@ -72,6 +47,9 @@ pub(super) struct Context {
     pub(super) handoff: Arc<dyn Handoff>,
     pub(super) checkpoints: Arc<super::checkpoint::Checkpoints>,
     pub(super) clock: Clock,
+    pub(super) vitals: Arc<Vitals>,
+    pub(super) damage: Arc<Damage>,
+    pub(super) hold: Duration,
     /// Up to where the journal is indexed.
     pub(super) position: Position,
     pub(super) events: i64,
@@ -101,15 +79,19 @@ fn run(conn: &Connection, context: Context, began: &SyncSender<rusqlite::Result<
     };
     let _ = began.send(Ok(()));
     let _guard = Guard(Arc::clone(&context.queue));
+    let _alive = context.vitals.alive("store-index");
     let mut thread = Thread {
         applier,
         held: BTreeMap::new(),
+        patient: Vec::new(),
         seen: (context.queue.indexed_row(), context.position),
         events: context.events,
         context,
         records: histogram!(COMMIT_RECORDS, "part" => "index"),
         seconds: histogram!(COMMIT_SECONDS, "part" => "index"),
         errors: counter!(STORE_ERRORS, "part" => "index"),
+        set_aside: counter!(STORE_SET_ASIDE),
+        refused_at: None,
     };
     let mut ops = Vec::new();
     while thread.context.queue.take(&mut ops, thread.hold_until()) {
@@ -133,49 +115,26 @@ impl Drop for Guard {
     }
 }
 
-/// An event that has no row yet, and what became of it so far.
-pub(super) struct Held {
-    pub(super) accepted: Accepted,
-    pub(super) routed: Option<RoutedOp>,
-    /// Attempts of its deliveries, in the order in which they ended.
-    pub(super) settled: Vec<Settled>,
-    since: Instant,
-}
-
-impl Held {
-    pub(super) fn new(accepted: Accepted, since: Instant) -> Self {
-        Self { accepted, routed: None, settled: Vec::new(), since }
-    }
-
-    fn weight(&self) -> Weight {
-        let ops = usize::from(self.routed.is_some()) + self.settled.len();
-        Weight { bytes: self.accepted.weight() + ops * OP_WEIGHT, pressing: ops }
-    }
-
-    /// Whether waiting could save nothing more: it ended without deliveries,
-    /// all of them ended, or one has to wait for another try.
-    fn is_complete(&self) -> bool {
-        let Some(op) = &self.routed else { return false };
-        let retries = self.settled.iter().any(|one| matches!(one.next, Next::Retry { .. }));
-        !op.handed || retries || self.settled.len() >= op.routed.deliveries.len()
-    }
-}
-
 struct Thread<'c> {
     context: Context,
     applier: Applier<'c>,
     held: BTreeMap<i64, Held>,
+    /// Readers that wait until no event up to that row is held any more.
+    patient: Vec<(i64, Reply<()>)>,
     /// The last event that came, and where its record ends.
     seen: (i64, Position),
     events: i64,
     records: Histogram,
     seconds: Histogram,
     errors: Counter,
+    set_aside: Counter,
+    /// When SQLite last refused something for its content.
+    refused_at: Option<Instant>,
 }
 
 impl Thread<'_> {
     fn hold_until(&self) -> Option<Instant> {
-        self.held.first_key_value().map(|(_, held)| held.since + HOLD)
+        self.held.first_key_value().map(|(_, held)| held.since + self.context.hold)
     }
 
     fn fold(&mut self, ops: &mut Vec<Op>) -> Vec<Work> {
@@ -224,6 +183,12 @@ impl Thread<'_> {
     }
 
     fn fold_asked(&mut self, asked: Asked, work: &mut Vec<Work>) {
+        let last = self.held.last_key_value().map(|(row, _)| *row);
+        if let (Asked::Settle { reply }, Some(last)) = (&asked, last) {
+            self.patient.push((last, reply.clone()));
+            self.context.queue.done(Weight { bytes: asked.weight(), pressing: 1 });
+            return;
+        }
         match &asked {
             Asked::Replay { row, .. } => self.release_one(*row, work),
             Asked::Relocate { moved, .. } => {
@@ -254,7 +219,7 @@ impl Thread<'_> {
     /// Gives held events their rows: all, or those that waited long enough.
     fn release(&mut self, now: Option<Instant>, work: &mut Vec<Work>) {
         while let Some(entry) = self.held.first_entry() {
-            if now.is_some_and(|now| entry.get().since + HOLD > now) {
+            if now.is_some_and(|now| entry.get().since + self.context.hold > now) {
                 break;
             }
             work.push(Work::New(entry.remove()));
@@ -281,7 +246,7 @@ impl Thread<'_> {
             let now_ms = self.context.clock.sure_ms();
             #[cfg(test)]
             self.applier.limit(self.context.queue.full.load(std::sync::atomic::Ordering::SeqCst));
-            match self.applier.transaction(&mut work, position, self.events, now_ms) {
+            match self.record(&mut work, position, now_ms) {
                 Ok(delta) => break delta,
                 Err(error) => self.failed(&error, &mut work),
             }
@@ -303,6 +268,52 @@ impl Thread<'_> {
         self.context.checkpoints.committed(work.len(), &mut self.applier);
         self.events += delta.events;
         self.finish(work, delta, row);
+    }
+
+    /// All in one transaction. Where SQLite refuses something for its content,
+    /// that is set aside, and the rest goes on.
+    fn record(
+        &mut self,
+        work: &mut Vec<Work>,
+        position: Position,
+        now_ms: u64,
+    ) -> rusqlite::Result<Delta> {
+        match self.applier.transaction(work, position, self.events, now_ms) {
+            Err(error) if is_of_content(&error) => {
+                self.applier.forget();
+                let (delta, refused) = self.applier.apart(work, position, self.events, now_ms)?;
+                self.tell(refused, work);
+                Ok(delta)
+            }
+            recorded => {
+                if self.refused_at.is_some_and(|at| at.elapsed() > TOLD) {
+                    self.refused_at = None;
+                    self.context.damage.well(REFUSED);
+                }
+                recorded
+            }
+        }
+    }
+
+    fn tell(&mut self, refused: Vec<Refused>, work: &mut Vec<Work>) {
+        let node = self.context.segments.node;
+        // From the back, so that the places of the others stay.
+        for Refused { place, error, event } in refused.into_iter().rev() {
+            self.set_aside.increment(1);
+            let about =
+                event.map_or("a question".to_owned(), |row| EventId::new(row, node).to_string());
+            tracing::error!(event = about, %error, "the index refused an operation for its content; it is set aside");
+            self.refused_at = Some(Instant::now());
+            let what = format!("the index refused what was to be recorded of {about}: {error}");
+            self.context.damage.stands(REFUSED, &what);
+            if matches!(work[place], Work::Asked(_)) {
+                let item = work.remove(place);
+                self.context.queue.done(item.weight());
+                if let Work::Asked(asked) = item {
+                    asked.refuse((&error).into());
+                }
+            }
+        }
     }
 
     /// Whoever waits is told; the rest is kept for another try.
@@ -327,6 +338,10 @@ impl Thread<'_> {
             }
         }
         *work = kept;
+        for (_, reply) in self.patient.drain(..) {
+            // Whoever asked may be gone.
+            let _ = reply.send(Err(error.into()));
+        }
         self.context.queue.refuse_asked(&error.into());
     }
 
@@ -351,6 +366,12 @@ impl Thread<'_> {
         }
         // Room first: who is answered may hand in more at once.
         self.context.queue.done(work.iter().map(Work::weight).fold(Weight::default(), Weight::add));
+        let first = self.held.first_key_value().map(|(row, _)| *row);
+        let settled =
+            self.patient.extract_if(.., |(row, _)| first.is_none_or(|first| first > *row));
+        for (_, reply) in settled {
+            let _ = reply.send(Ok(()));
+        }
         let mut stir = false;
         for item in work {
             if let Work::Asked(asked) = item {
@@ -370,7 +391,7 @@ fn answer(asked: Asked) -> bool {
             let _ = reply.send(Ok(found));
             return found && destination.is_none();
         }
-        Asked::Sweep { out, reply, .. } => {
+        Asked::Sweep { out, reply, .. } | Asked::SweepLost { out, reply, .. } => {
             let _ = reply.send(Ok(out));
         }
         Asked::ReinIn { count, reply, .. } => {
@@ -382,6 +403,7 @@ fn answer(asked: Asked) -> bool {
         Asked::Condition { reply, .. }
         | Asked::KeepReplay { reply, .. }
         | Asked::Relocate { reply, .. }
+        | Asked::Settle { reply }
         | Asked::Barrier { reply, .. } => {
             let _ = reply.send(Ok(()));
         }

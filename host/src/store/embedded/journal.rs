@@ -1,12 +1,14 @@
 //! The queue before the journal thread: bounded, and refused at once where it is full.
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use tokio::sync::oneshot;
 
-use super::ops::{Moved, Reply, Swept};
+use super::ops::{self, Moved, Reply, Swept};
+use super::room::Room;
 use crate::store::{AppendError, Appended, NewEvent, Routed};
 
 /// What one batch takes from the queue at most, so that the buffer is bounded.
@@ -58,6 +60,7 @@ pub(super) struct Queue {
     /// What the state's bytes and records come to, in thousandths of what may wait.
     filled: AtomicUsize,
     failed: AtomicBool,
+    room: Arc<Room>,
 }
 
 /// A batch, and what it weighs until it is done.
@@ -68,9 +71,30 @@ pub(super) struct Batch {
     records: usize,
 }
 
+impl Job {
+    /// What it takes in memory, roughly.
+    fn weight(&self) -> usize {
+        match self {
+            Self::Append { event, .. } => weight(event),
+            Self::Payloads(routed) => ops::routed_weight(routed),
+            Self::Carry { records, .. } => size_of_val(&records[..]),
+            Self::Rotate { .. } => 0,
+        }
+    }
+}
+
+impl Batch {
+    /// What was kept of a batch before is part of this one.
+    pub(super) fn add(&mut self, again: &[Routed]) {
+        self.bytes += again.iter().map(ops::routed_weight).sum::<usize>();
+        self.records += again.len();
+    }
+}
+
 impl Queue {
-    pub(super) fn new(most_bytes: usize, most_records: usize) -> Self {
+    pub(super) fn new(most_bytes: usize, most_records: usize, room: Arc<Room>) -> Self {
         Self {
+            room,
             state: Mutex::default(),
             wake: Condvar::new(),
             most_bytes,
@@ -107,9 +131,22 @@ impl Queue {
         if state.closed {
             return false;
         }
-        push(&mut state, job, 0);
+        // Nothing of it is refused, but who may be refused sees what it weighs.
+        let bytes = job.weight();
+        push(&mut state, job, bytes);
+        self.note(&state);
         self.wake_for(state);
         true
+    }
+
+    /// Outcomes that could not be written stay in memory, for another try.
+    pub(super) fn keep<'a>(&self, again: impl Iterator<Item = &'a Routed>) {
+        let mut state = self.state.lock();
+        for routed in again {
+            state.bytes += ops::routed_weight(routed);
+            state.records += 1;
+        }
+        self.note(&state);
     }
 
     /// A wake-up for each job would cost more than what lingering saves.
@@ -166,6 +203,8 @@ impl Queue {
         state.bytes -= batch.bytes;
         state.records -= batch.records;
         self.note(&state);
+        drop(state);
+        self.room.changed();
     }
 
     fn note(&self, state: &State) {
@@ -182,6 +221,7 @@ impl Queue {
     pub(super) fn close(&self) {
         self.state.lock().closed = true;
         self.wake.notify_all();
+        self.room.changed();
     }
 
     /// The thread has ended where it should not: nothing more is taken, and
@@ -193,6 +233,7 @@ impl Queue {
         let jobs = std::mem::take(&mut state.jobs);
         drop(state);
         drop(jobs);
+        self.room.changed();
     }
 
     pub(super) fn is_closed(&self) -> bool {

@@ -6,6 +6,7 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::apply::{payload_at, state_of};
+use super::aside;
 use super::codec;
 use super::counts::Counts;
 use super::query::locator;
@@ -140,6 +141,17 @@ impl Filters {
 }
 
 pub(super) fn events(
+    conn: &Connection,
+    counts: &Counts,
+    segments: &Segments,
+    query: &EventQuery,
+) -> Result<Vec<EventRow>, StoreError> {
+    let mut page = with_rows(conn, counts, segments.node, query)?;
+    aside::merge(conn, segments, query, &mut page)?;
+    Ok(page)
+}
+
+fn with_rows(
     conn: &Connection,
     counts: &Counts,
     node: u64,

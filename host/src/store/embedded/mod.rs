@@ -3,21 +3,26 @@
 //! One thread writes the journal, one the index, one copies the index's log.
 //! Reads go to the index over connections of their own and fetch contents from
 //! the journal.
+mod apart;
 mod apply;
+mod aside;
 mod backup;
 mod chain;
 mod checkpoint;
 mod codec;
 mod counts;
+mod damage;
 mod dedupe;
 mod deliver;
 mod discard;
 mod disk;
 mod error;
+mod examine;
 mod index;
 mod journal;
 mod listing;
 mod lock;
+mod lost;
 mod names;
 mod open;
 mod ops;
@@ -29,6 +34,8 @@ mod record;
 mod recovery;
 mod rein;
 mod replays;
+mod resync;
+mod room;
 mod scan;
 mod schema;
 mod search;
@@ -37,6 +44,8 @@ mod settle;
 mod space;
 mod staged;
 mod state;
+mod vitals;
+mod work;
 mod writer;
 
 #[cfg(test)]
@@ -45,11 +54,12 @@ mod tests;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, RwLock};
 
 pub use error::OpenError;
+pub use examine::{IndexCheck, check_index, faults_in};
 pub use open::{Options, open};
 
 use self::counts::Counts;
@@ -59,12 +69,16 @@ use self::query::Readers;
 use self::queue::Trouble;
 use self::segment::Segments;
 use super::{
-    AppendError, AppendFuture, Backlog, Backup, Condition, DueCursor, DuePage, EventDetail,
-    EventQuery, EventRow, FeedPage, Found, GivenUp, Handoff, NewEvent, Purged, Routed, Settled,
-    Store, StoreError, UnroutedPage, Usage,
+    AppendError, AppendFuture, Backlog, Backup, Condition, DiedFuture, DueCursor, DuePage,
+    EventDetail, EventQuery, EventRow, Fault, FeedPage, Found, GivenUp, Handoff, NewEvent, Purged,
+    RoomFuture, Routed, Settled, Store, StoreError, UnroutedPage, Usage,
 };
 use crate::clock::Clock;
+use crate::metrics::STORE_ERRORS;
 use crate::model::{EventId, ReplayJob, StateRow};
+
+/// What a purge that fails is told as.
+const PURGE: &str = "retention";
 
 /// The open store.
 pub(crate) struct Embedded {
@@ -79,6 +93,12 @@ pub(crate) struct Embedded {
     handoff: RwLock<Option<Arc<dyn Handoff>>>,
     readers: Readers,
     space: Arc<space::Space>,
+    damage: Arc<damage::Damage>,
+    room: Arc<room::Room>,
+    read_spacing: Duration,
+    /// When rows were last committed for a reader.
+    forced: Mutex<Option<Instant>>,
+    vitals: Arc<vitals::Vitals>,
     /// What may wait for the index before events are refused, in bytes.
     most_behind: usize,
     purging: Mutex<()>,
@@ -102,8 +122,7 @@ impl Embedded {
         let handoff = self.handoff.read();
         let Some(handoff) = handoff.as_deref() else { return false };
         let deliveries = routed.deliveries.clone();
-        let op = ops::RoutedOp { handed: true, ..ops::RoutedOp::new(routed) };
-        let taken = self.index.push(Op::Routed(op));
+        let taken = self.index.push(Op::Routed(ops::RoutedOp::handed(routed)));
         if taken {
             handoff.ready(deliveries);
         }
@@ -112,6 +131,10 @@ impl Embedded {
 
     /// Why an event can't be taken now.
     fn refusal(&self) -> Option<AppendError> {
+        // It would be in the journal, and nobody would do anything with it.
+        if let Some(thread) = self.vitals.dead() {
+            return Some(AppendError::Failed(format!("its thread `{thread}` panicked").into()));
+        }
         if self.space.is_low() {
             return Some(AppendError::Full);
         }
@@ -138,6 +161,16 @@ impl Store for Embedded {
     fn fullness(&self) -> f32 {
         let behind = self.index.weight() as f32 / self.most_behind as f32;
         behind.max(self.queue.fullness())
+    }
+
+    fn room(self: Arc<Self>) -> Option<RoomFuture> {
+        let has_room = |store: &Self| {
+            store.fullness() < 1.0 || store.queue.is_closed() || store.vitals.dead().is_some()
+        };
+        if has_room(&self) {
+            return None;
+        }
+        Some(Box::pin(async move { self.room.until(|| has_room(&self)).await }))
     }
 
     fn routed(&self, routed: Routed) {
@@ -280,7 +313,17 @@ impl Store for Embedded {
     }
 
     fn purge(&self, before_ms: u64) -> Result<Purged, StoreError> {
-        self.purge_before(before_ms)
+        let purged = self.purge_before(before_ms);
+        match &purged {
+            Ok(_) => self.damage.well(PURGE),
+            Err(StoreError::Closed) => {}
+            Err(error) => {
+                metrics::counter!(STORE_ERRORS, "part" => "purge").increment(1);
+                let what = format!("old events can't be dropped: {error}; tried at each interval");
+                self.damage.stands(PURGE, &what);
+            }
+        }
+        purged
     }
 
     fn backup(&self, to: &Path) -> Result<Backup, StoreError> {
@@ -288,7 +331,16 @@ impl Store for Embedded {
     }
 
     fn healthy(&self) -> bool {
-        !self.queue.has_failed() && self.index.trouble() != Trouble::Failed
+        let alive = self.vitals.dead().is_none();
+        alive && !self.queue.has_failed() && self.index.trouble() != Trouble::Failed
+    }
+
+    fn faults(&self) -> Vec<Fault> {
+        self.damage.list()
+    }
+
+    fn died(&self) -> DiedFuture {
+        Box::pin(Arc::clone(&self.vitals).died())
     }
 
     fn close(&self) {

@@ -6,9 +6,12 @@ use std::time::Duration;
 
 use super::checkpoint::{self, Checkpoints};
 use super::counts::Counts;
+use super::damage::Damage;
 use super::disk::{Disk, OsDisk};
 use super::error::OpenError;
 use super::query::Readers;
+use super::room::Room;
+use super::vitals::Vitals;
 use super::{Embedded, index, journal, lock, queue, recovery, schema, space, writer};
 use crate::clock::Clock;
 use crate::store::{Handoff, Store};
@@ -36,6 +39,12 @@ pub struct Options {
     pub reserve_bytes: u64,
     /// From one look at the free bytes to the next.
     pub(crate) look: Duration,
+    /// So long an event's rows wait for the outcome of its routing and of its
+    /// deliveries. Default 50 ms.
+    pub(crate) hold: Duration,
+    /// From one commit that is made for a reader to the next; who reads in
+    /// between waits until rows are committed by themselves. Default 100 ms.
+    pub(crate) read_spacing: Duration,
     pub clock: Clock,
     pub(crate) disk: Arc<dyn Disk>,
 }
@@ -52,6 +61,8 @@ impl Options {
             linger: Duration::ZERO,
             reserve_bytes: 256 << 20,
             look: Duration::from_secs(1),
+            hold: super::ops::HOLD,
+            read_spacing: Duration::from_millis(100),
             clock,
             disk: Arc::new(OsDisk),
         }
@@ -80,17 +91,21 @@ pub(super) fn open_embedded(
     let dir = options.dir.clone();
     recovery::make_dirs(&dir)?;
     let lock = lock::take(&dir)?;
-    let recovered = recovery::recover(&dir, &options.disk)?;
+    let damage = Arc::new(Damage::open(&dir));
+    let recovered = recovery::recover(&dir, &options.disk, &damage)?;
     let failed = OpenError::index(&schema::file(&dir));
     let counts = Arc::new(Counts::default());
     counts.load(&recovered.conn).map_err(&failed)?;
     let checkpoints = Arc::new(Checkpoints::default());
-    let index = Arc::new(queue::Queue::new(recovered.last_row));
-    let queue = Arc::new(journal::Queue::new(options.queue_bytes, options.queue_records));
+    let room = Arc::<Room>::default();
+    let index = Arc::new(queue::Queue::new(recovered.last_row, Arc::clone(&room)));
+    let (bytes, records) = (options.queue_bytes, options.queue_records);
+    let queue = Arc::new(journal::Queue::new(bytes, records, Arc::clone(&room)));
     let segments = recovered.segments;
     let copying = checkpoint::start(&dir, Arc::clone(&checkpoints)).map_err(&failed)?;
     let disk = Arc::clone(&options.disk);
     let (space, looker) = space::start(disk, dir.clone(), options.reserve_bytes, options.look);
+    let vitals = Vitals::new();
     let mut store = Embedded {
         dir: dir.clone(),
         clock: options.clock.clone(),
@@ -102,6 +117,11 @@ pub(super) fn open_embedded(
         handoff: parking_lot::RwLock::new(Some(Arc::clone(&handoff))),
         readers: Readers::new(&dir),
         space,
+        damage: Arc::clone(&damage),
+        room,
+        read_spacing: options.read_spacing,
+        forced: parking_lot::Mutex::new(None),
+        vitals: Arc::clone(&vitals),
         most_behind: options.queue_bytes,
         purging: parking_lot::Mutex::new(()),
         threads: parking_lot::Mutex::new(Threads {
@@ -120,6 +140,9 @@ pub(super) fn open_embedded(
             handoff: Arc::clone(&handoff),
             checkpoints,
             clock: options.clock.clone(),
+            vitals: Arc::clone(&vitals),
+            damage,
+            hold: options.hold,
             position: recovered.position,
             events: recovered.events,
         },
@@ -138,6 +161,8 @@ pub(super) fn open_embedded(
         linger: options.linger,
         last_row: recovered.last_row,
         last_ms: recovered.last_ms,
+        sealed: recovered.sealed,
+        vitals,
     });
     store.threads.get_mut().journal = Some(writing.map_err(&failed)?);
     store.usage_gauge();

@@ -1,4 +1,5 @@
 //! What the index is asked to record.
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
@@ -6,11 +7,13 @@ use std::time::Duration;
 use super::record::{Key, Kind};
 use super::rein::TooLate;
 use super::segment::Locator;
-use crate::model::{Delivery, Event, ReplayJob};
-use crate::store::{Condition, GivenUp, Routed, Settled, StoreError};
+use crate::model::{Delivery, Event, Outcome, Payload, ReplayJob};
+use crate::store::{Condition, GivenUp, Next, Routed, Settled, StoreError};
 
-/// What an op without a body takes in memory, roughly.
+/// What an op takes in memory beside what it holds, roughly.
 pub(super) const OP_WEIGHT: usize = 256;
+/// And a delivery, a header, a name.
+const PART_WEIGHT: usize = 160;
 
 /// So long an event's row waits for the outcome of its routing and of its deliveries.
 pub(super) const HOLD: Duration = Duration::from_millis(50);
@@ -30,8 +33,54 @@ pub(super) struct Accepted {
 impl Accepted {
     /// Its share of memory, roughly.
     pub(super) fn weight(&self) -> usize {
-        512 + self.event.headers.len() * 160 + self.event.body.len()
+        event_weight(&self.event)
     }
+}
+
+fn event_weight(event: &Event) -> usize {
+    512 + event.headers.len() * PART_WEIGHT + event.body.len()
+}
+
+/// What an outcome of routing holds, roughly: bodies that plugins made above all.
+/// A payload that several deliveries share counts once.
+pub(super) fn routed_weight(routed: &Routed) -> usize {
+    let Routed { event, reason, rulings, deliveries, state_rows, .. } = routed;
+    let mut payloads: Vec<_> = deliveries.iter().filter_map(|own| own.payload.as_ref()).collect();
+    payloads.sort_unstable_by_key(|payload| Arc::as_ptr(payload));
+    payloads.dedup_by(|one, other| Arc::ptr_eq(one, other));
+    let payload = |payload: &&Arc<Payload>| {
+        let headers = payload
+            .headers
+            .iter()
+            .map(|edit| edit.name.len() + edit.value.as_ref().map_or(0, String::len) + PART_WEIGHT);
+        payload.body.as_ref().map_or(0, bytes::Bytes::len) + headers.sum::<usize>()
+    };
+    let ruling = |ruling: &crate::model::Ruling| {
+        PART_WEIGHT + ruling.log.iter().map(|line| line.len() + 24).sum::<usize>()
+    };
+    let row = |row: &crate::model::StateRow| {
+        PART_WEIGHT + row.key.len() + row.value.as_ref().map_or(0, crate::model::StateValue::size)
+    };
+    OP_WEIGHT
+        + event_weight(event)
+        + reason.as_ref().map_or(0, String::len)
+        + deliveries.len() * PART_WEIGHT
+        + payloads.iter().map(payload).sum::<usize>()
+        + rulings.iter().map(ruling).sum::<usize>()
+        + state_rows.iter().map(row).sum::<usize>()
+}
+
+pub(super) fn settled_weight(settled: &Settled) -> usize {
+    let told = match &settled.attempt.outcome {
+        Outcome::Answered { excerpt, .. } => excerpt.len(),
+        Outcome::Failed { message, .. } => message.len(),
+        Outcome::Taken => 0,
+    };
+    let cause = match &settled.next {
+        Next::Dead { cause } => cause.len(),
+        _ => 0,
+    };
+    OP_WEIGHT + told + cause
 }
 
 /// An outcome of routing with its payloads in the journal.
@@ -45,11 +94,25 @@ pub(super) struct RoutedOp {
     /// Places of those that are not to be handed on: an earlier one of their
     /// order key waits.
     pub(super) behind: Vec<usize>,
+    /// What it took in memory when it came.
+    weight: usize,
 }
 
 impl RoutedOp {
     pub(super) fn new(routed: Routed) -> Self {
-        Self { routed, payloads: Vec::new(), handed: false, behind: Vec::new() }
+        let weight = routed_weight(&routed);
+        Self { routed, payloads: Vec::new(), handed: false, behind: Vec::new(), weight }
+    }
+
+    /// The deliveries were handed on before. The event is the one that waits for
+    /// its row and is weighed there.
+    pub(super) fn handed(routed: Routed) -> Self {
+        let op = Self::new(routed);
+        Self { handed: true, weight: op.weight - event_weight(&op.routed.event), ..op }
+    }
+
+    pub(super) fn weight(&self) -> usize {
+        self.weight
     }
 }
 
@@ -85,6 +148,8 @@ pub(super) struct SweptOut {
     pub(super) dropped: u64,
     /// Records that unfinished events still need.
     pub(super) keep: Vec<Swept>,
+    /// Events and deliveries that ended since their records are gone.
+    pub(super) ended: u64,
 }
 
 #[derive(Debug)]
@@ -138,6 +203,13 @@ pub(super) enum Asked {
         out: SweptOut,
         reply: Reply<SweptOut>,
     },
+    /// Events whose records are gone, with some of these segments.
+    SweepLost {
+        rows: Vec<i64>,
+        segments: RangeInclusive<u32>,
+        out: SweptOut,
+        reply: Reply<SweptOut>,
+    },
     Relocate {
         moved: Vec<Moved>,
         reply: Reply<()>,
@@ -147,19 +219,43 @@ pub(super) enum Asked {
         all: bool,
         reply: Reply<()>,
     },
+    /// The same once it comes to that by itself: no row is written earlier for it.
+    Settle {
+        reply: Reply<()>,
+    },
 }
 
 impl Asked {
+    /// Without what the answer takes.
+    pub(super) fn weight(&self) -> usize {
+        let held = match self {
+            Self::KeepReplay { job, .. } => job.wanted.len(),
+            Self::Discard { cause, .. } => cause.len(),
+            Self::Sweep { records, .. } => size_of_val(&records[..]),
+            Self::SweepLost { rows, .. } => size_of_val(&rows[..]),
+            Self::Relocate { moved, .. } => size_of_val(&moved[..]),
+            Self::Replay { .. }
+            | Self::ReinIn { .. }
+            | Self::Condition { .. }
+            | Self::Barrier { .. }
+            | Self::Settle { .. } => 0,
+        };
+        OP_WEIGHT + held
+    }
+
     pub(super) fn refuse(self, error: StoreError) {
         // Whoever asked may be gone; then nobody needs the answer.
         let _ = match self {
             Self::Replay { reply, .. } => reply.send(Err(error)).is_ok(),
-            Self::Sweep { reply, .. } => reply.send(Err(error)).is_ok(),
+            Self::Sweep { reply, .. } | Self::SweepLost { reply, .. } => {
+                reply.send(Err(error)).is_ok()
+            }
             Self::ReinIn { reply, .. } => reply.send(Err(error)).is_ok(),
             Self::Discard { reply, .. } => reply.send(Err(error)).is_ok(),
             Self::Condition { reply, .. }
             | Self::KeepReplay { reply, .. }
             | Self::Relocate { reply, .. }
+            | Self::Settle { reply }
             | Self::Barrier { reply, .. } => reply.send(Err(error)).is_ok(),
         };
     }
@@ -169,7 +265,11 @@ impl Op {
     pub(super) fn weight(&self) -> usize {
         match self {
             Self::Accepted(accepted) => accepted.weight(),
-            _ => OP_WEIGHT,
+            Self::Routed(op) => op.weight(),
+            Self::Settled(settled) => settled_weight(settled),
+            Self::GivenUp(given_up) => OP_WEIGHT + given_up.cause.len(),
+            Self::Lost { .. } => OP_WEIGHT,
+            Self::Asked(asked) => asked.weight(),
         }
     }
 
@@ -190,7 +290,7 @@ impl Op {
             // The next one of its key waits for that.
             Self::Settled(Settled { ordered: true, .. })
             | Self::GivenUp(GivenUp { ordered: true, .. }) => Duration::ZERO,
-            Self::Settled(_) | Self::GivenUp(_) => LINGER,
+            Self::Settled(_) | Self::GivenUp(_) | Self::Asked(Asked::Settle { .. }) => LINGER,
             _ => Duration::ZERO,
         }
     }

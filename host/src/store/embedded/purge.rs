@@ -6,18 +6,26 @@
 //! the file is deleted. A crash before (5) leaves a file that nothing points
 //! into, and the next purge deletes it; the index can't fall back behind (4),
 //! and the position up to which it is indexed lies behind the segment.
+//!
+//! A segment that can't be read stays, is told, and holds no other one up. Of one
+//! that is damaged, the whole records go the way above; events in the damaged
+//! parts end as dead, and the file goes with the next purge.
+use std::io::ErrorKind;
+
 use rusqlite::{OptionalExtension, params};
 
 use super::apply::{Applier, state_of};
 use super::counts::Delta;
+use super::error::ReadError;
 use super::journal::Job;
 use super::ops::{Asked, Moved, Swept, SweptOut};
 use super::record::{Kind, Origin};
-use super::scan::Scan;
+use super::resync::Ending;
+use super::scan::{Gap, Scan};
 use super::schema::TIME;
 use super::segment::{Locator, Segment};
 use super::{Embedded, checkpoint};
-use crate::metrics::PURGED;
+use crate::metrics::{PURGED, STORE_ERRORS};
 use crate::model::EventId;
 use crate::store::{Purged, StoreError};
 
@@ -25,6 +33,26 @@ use crate::store::{Purged, StoreError};
 const STEP: usize = 256;
 /// Bytes that one step copies at most, a single record aside.
 const CARRY_BYTES: u64 = 4 << 20;
+
+/// What keeps a segment from being dropped.
+enum Stuck {
+    /// Something of the whole store: the others would not go either.
+    Store(StoreError),
+    /// Something of this one file.
+    Segment(ReadError),
+}
+
+impl From<StoreError> for Stuck {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<ReadError> for Stuck {
+    fn from(error: ReadError) -> Self {
+        Self::Segment(error)
+    }
+}
 
 impl Embedded {
     pub(super) fn purge_before(&self, before_ms: u64) -> Result<Purged, StoreError> {
@@ -37,8 +65,19 @@ impl Embedded {
             if !self.is_before(before_ms, &pair[0], &pair[1])? {
                 break;
             }
-            self.drop_segment(&pair[0], &mut purged)?;
+            let about = pair[0].path.display().to_string();
+            match self.drop_segment(&pair[0], pair[1].first_row, &mut purged) {
+                Ok(()) => self.damage.well(&about),
+                Err(Stuck::Store(error)) => return Err(error),
+                Err(Stuck::Segment(error)) => {
+                    metrics::counter!(STORE_ERRORS, "part" => "purge").increment(1);
+                    let what =
+                        format!("{error}: retention can't drop it and goes on with the others");
+                    self.damage.stands(&about, &what);
+                }
+            }
         }
+        self.drop_orphans(EventId::first_row_at(before_ms), &mut purged)?;
         if purged.bytes > 0 {
             self.segments.sync_dir().map_err(|e| StoreError::Failed(e.to_string().into()))?;
         }
@@ -88,17 +127,64 @@ impl Embedded {
         })
     }
 
-    fn drop_segment(&self, segment: &Segment, purged: &mut Purged) -> Result<(), StoreError> {
-        let mut scan = Scan::new(self.segments.file(segment.number)?, segment, None);
+    fn drop_segment(
+        &self,
+        segment: &Segment,
+        next_row: i64,
+        purged: &mut Purged,
+    ) -> Result<(), Stuck> {
+        let whole = match self.segments.file(segment.number) {
+            Ok(file) => self.sweep_records(Scan::new(file, segment, None), segment, purged)?,
+            // Somebody moved it away.
+            Err(ReadError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => false,
+            Err(error) => return Err(error.into()),
+        };
+        let own = segment.number..=segment.number;
+        if !whole && self.sweep_lost(own, next_row, purged)? > 0 {
+            // Their end is to be seen, and an index that falls back finds the file.
+            return Ok(());
+        }
+        let failed = |error: std::io::Error| StoreError::Failed(error.to_string().into());
+        checkpoint::sync_log(&self.dir).map_err(failed)?;
+        let removed = self.segments.remove(segment.number);
+        purged.bytes +=
+            removed.map_err(|source| ReadError::Io { file: segment.path.clone(), source })?;
+        Ok(())
+    }
+
+    /// False where some of the segment was no record.
+    fn sweep_records(
+        &self,
+        mut scan: Scan,
+        segment: &Segment,
+        purged: &mut Purged,
+    ) -> Result<bool, Stuck> {
+        let mut whole = true;
         loop {
             let mut records = Vec::with_capacity(STEP);
-            while records.len() < STEP
-                && let Some(swept) = scan.next_swept()?
-            {
-                records.push(swept);
+            while records.len() < STEP {
+                match scan.next_swept() {
+                    Ok(Some(swept)) => records.push(swept),
+                    Ok(None) => break,
+                    Err(ReadError::Damaged { .. }) => {
+                        let gap = scan.resync()?;
+                        if self.mend(segment, gap) {
+                            scan.back_to(gap);
+                            continue;
+                        }
+                        whole = false;
+                        if gap.ending != Some(Ending::Spare) {
+                            // Without a copy the file is all that is left of it.
+                            let kept = self.damage.keep(segment, gap, &scan.bytes(gap)?);
+                            let file = self.damage.folder();
+                            kept.map_err(|source| ReadError::Io { file, source })?;
+                        }
+                    }
+                    Err(error) => return Err(error.into()),
+                }
             }
             if records.is_empty() {
-                break;
+                return Ok(whole);
             }
             let out = self.index.ask(|reply| Asked::Sweep {
                 records,
@@ -108,13 +194,16 @@ impl Embedded {
             purged.events += out.dropped;
             self.carry(&out.keep, purged)?;
         }
-        let failed = |error: std::io::Error| StoreError::Failed(error.to_string().into());
-        checkpoint::sync_log(&self.dir).map_err(failed)?;
-        purged.bytes += self.segments.remove(segment.number).map_err(failed)?;
-        Ok(())
     }
 
-    fn carry(&self, mut keep: &[Swept], purged: &mut Purged) -> Result<(), StoreError> {
+    fn mend(&self, segment: &Segment, gap: Gap) -> bool {
+        let Some(head) = gap.mended else { return false };
+        let Ok(file) = self.segments.file(segment.number) else { return false };
+        let disk = self.segments.disk();
+        self.damage.mend(disk, (segment, &file), (gap, head)).is_ok()
+    }
+
+    pub(super) fn carry(&self, mut keep: &[Swept], purged: &mut Purged) -> Result<(), StoreError> {
         while !keep.is_empty() {
             let mut bytes = 0;
             let mut count = 0;
@@ -171,7 +260,7 @@ impl Applier<'_> {
                 continue;
             }
             match unfinished.query_row(place, |row| row.get(0)).optional()? {
-                None => {}
+                None => self.drop_aside(swept.row)?,
                 Some(true) => out.keep.push(*swept),
                 Some(false) => {
                     delta.events -= drop_event.execute([swept.row])? as i64;

@@ -1,11 +1,13 @@
 //! What waits for the index thread: a queue in which work gathers until the first of it is due.
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU8, AtomicUsize, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
-use super::ops::{Asked, HOLD, OP_WEIGHT, Op, Reply};
+use super::ops::{Asked, HOLD, Op, Reply};
+use super::room::Room;
 use crate::store::StoreError;
 
 /// Under load all else waits so long for company: one commit for many.
@@ -52,6 +54,10 @@ pub(super) struct Queue {
     /// Every event up to this row is committed.
     indexed_row: AtomicI64,
     trouble: AtomicU8,
+    /// Who waits for an answer now.
+    #[cfg(test)]
+    asking: AtomicUsize,
+    room: Arc<Room>,
     /// Lets SQLite find no more room in its file.
     #[cfg(test)]
     pub(super) full: std::sync::atomic::AtomicBool,
@@ -71,14 +77,17 @@ impl Weight {
 }
 
 impl Queue {
-    pub(super) fn new(indexed_row: i64) -> Self {
+    pub(super) fn new(indexed_row: i64, room: Arc<Room>) -> Self {
         Self {
+            room,
             state: Mutex::default(),
             wake: Condvar::new(),
             weight: AtomicUsize::new(0),
             pressing: AtomicUsize::new(0),
             indexed_row: AtomicI64::new(indexed_row),
             trouble: AtomicU8::new(Trouble::None as u8),
+            #[cfg(test)]
+            asking: AtomicUsize::new(0),
             #[cfg(test)]
             full: Default::default(),
         }
@@ -133,7 +142,12 @@ impl Queue {
         if !self.push(Op::Asked(asked(reply))) {
             return Err(StoreError::Closed);
         }
-        answer.recv().unwrap_or(Err(StoreError::Closed))
+        #[cfg(test)]
+        self.asking.fetch_add(1, Ordering::SeqCst);
+        let answered = answer.recv();
+        #[cfg(test)]
+        self.asking.fetch_sub(1, Ordering::SeqCst);
+        answered.unwrap_or(Err(StoreError::Closed))
     }
 
     /// Takes all that waits into `into`, which is empty, once the first of it
@@ -170,17 +184,25 @@ impl Queue {
         let ops = std::mem::take(&mut state.ops);
         drop(state);
         drop(ops);
+        self.room.changed();
     }
 
     pub(super) fn close(&self) {
         self.state.lock().closed = true;
         self.wake.notify_all();
+        self.room.changed();
     }
 
     /// Gives back what committed ops weighed.
     pub(super) fn done(&self, weight: Weight) {
         self.weight.fetch_sub(weight.bytes, Ordering::Relaxed);
         self.pressing.fetch_sub(weight.pressing, Ordering::Release);
+        self.room.changed();
+    }
+
+    #[cfg(test)]
+    pub(super) fn asking(&self) -> usize {
+        self.asking.load(Ordering::SeqCst)
     }
 
     pub(super) fn weight(&self) -> usize {
@@ -218,7 +240,8 @@ impl Queue {
         let mut state = self.state.lock();
         let asked: Vec<Op> = state.ops.extract_if(.., |op| matches!(op, Op::Asked(_))).collect();
         drop(state);
-        self.done(Weight { bytes: asked.len() * OP_WEIGHT, pressing: asked.len() });
+        let bytes = asked.iter().map(Op::weight).sum();
+        self.done(Weight { bytes, pressing: asked.len() });
         for op in asked {
             if let Op::Asked(asked) = op {
                 asked.refuse(error.clone());

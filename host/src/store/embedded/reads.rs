@@ -1,8 +1,10 @@
 //! Reads: each sees all that was handed in before it, unless the index can't be written.
+use std::time::Instant;
+
 use super::ops::{Asked, Op};
 use super::query::{self, LostRecords};
 use super::queue::Trouble;
-use super::{Embedded, listing, replays, schema, search, state};
+use super::{Embedded, aside, listing, replays, schema, search, state};
 use crate::metrics::STORE_BYTES;
 use crate::model::{EventId, Name, ReplayJob, StateRow};
 use crate::store::{
@@ -21,18 +23,35 @@ impl Embedded {
     /// Waits until what was handed in is committed; `all` counts events that
     /// wait to be routed. People's reads go on with
     /// what is committed while the index can't be written.
+    ///
+    /// Rows are committed early for one reader every now and then: each time
+    /// costs the events under way a second write of their rows. The others wait
+    /// until their time has come, which is some 50 ms at most.
     fn settle_reads(&self, all: bool) -> Result<(), StoreError> {
         if self.queue.is_closed() {
             return Err(StoreError::Closed);
         }
         if self.is_behind(all) && self.index.trouble() == Trouble::None {
-            let settled = self.index.ask(|reply| Asked::Barrier { all, reply });
+            let settled = match self.may_force() {
+                true => self.index.ask(|reply| Asked::Barrier { all, reply }),
+                false => self.index.ask(|reply| Asked::Settle { reply }),
+            };
             // Where the index failed just now, what it has is still readable.
             if matches!(settled, Err(StoreError::Closed)) {
                 return settled;
             }
         }
         Ok(())
+    }
+
+    fn may_force(&self) -> bool {
+        let now = Instant::now();
+        let mut forced = self.forced.lock();
+        let may = forced.is_none_or(|last| now - last >= self.read_spacing);
+        if may {
+            *forced = Some(now);
+        }
+        may
     }
 
     /// The same for reads that claim work: without the latest outcomes they
@@ -112,8 +131,7 @@ impl Embedded {
 
     pub(super) fn read_events(&self, query: &EventQuery) -> Result<Vec<EventRow>, StoreError> {
         self.settle_reads(true)?;
-        let node = self.segments.node;
-        self.readers.with(|conn| listing::events(conn, &self.counts, node, query))
+        self.readers.with(|conn| listing::events(conn, &self.counts, &self.segments, query))
     }
 
     pub(super) fn read_search(&self, query: &EventQuery, text: &str) -> Result<Found, StoreError> {
@@ -144,7 +162,8 @@ impl Embedded {
             oldest_first: true,
             ..query.clone()
         };
-        let rows = self.readers.with(|conn| listing::events(conn, &self.counts, node, &query))?;
+        let list = |conn: &_| listing::events(conn, &self.counts, &self.segments, &query);
+        let rows = self.readers.with(list)?;
         let full = rows.len() >= listing::page(&query);
         let last = rows.last().filter(|_| full).map(|row| row.id);
         Ok(Some(FeedPage { position: last.unwrap_or(up_to), rows }))
@@ -155,7 +174,12 @@ impl Embedded {
         if id.node() != self.segments.node {
             return Ok(None);
         }
-        let read = || self.readers.with(|conn| listing::detail(conn, &self.segments, id.row()));
+        let read = || {
+            self.readers.with(|conn| match listing::detail(conn, &self.segments, id.row())? {
+                None => aside::detail(conn, &self.segments, id.row()),
+                found => Ok(found),
+            })
+        };
         // A purge may have moved a record between the row and the look at it.
         read().or_else(|_| read())
     }

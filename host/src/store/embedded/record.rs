@@ -1,7 +1,8 @@
 //! The journal's records: encoding, and a decoding that is pure and safe on any bytes.
 //!
 //! A record is a head of nine bytes (length of what follows the head, CRC-32 of
-//! kind and content, kind), then the content. Numbers are little-endian.
+//! kind and content, kind), then the content. Numbers are little-endian. The CRC
+//! begins with the salt of the record's segment.
 use bytes::Bytes;
 use http::HeaderMap;
 
@@ -52,6 +53,24 @@ pub(crate) struct Key {
     pub(crate) expires_ms: u64,
 }
 
+/// Where the CRCs of a segment's records begin: a random number that never
+/// leaves the machine. Bytes of a body that look like a record are then not taken
+/// for one where damage has to be searched past, whoever wrote them there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Salt(pub(crate) u32);
+
+impl Salt {
+    /// Of segments of format 1, which had none.
+    pub(crate) const NONE: Self = Self(0);
+
+    /// The CRC-32 of kind and content, which lie side by side.
+    fn sum(self, kind_and_content: &[u8]) -> u32 {
+        let mut crc = crc32fast::Hasher::new_with_initial(self.0);
+        crc.update(kind_and_content);
+        crc.finalize()
+    }
+}
+
 /// An event's record, borrowed for writing.
 pub(crate) struct EventRef<'a> {
     pub(crate) row: i64,
@@ -82,7 +101,16 @@ pub(crate) type Origin = (u32, u64);
 pub(crate) struct Head {
     pub(crate) kind: Kind,
     pub(crate) length: usize,
-    crc: u32,
+    pub(super) crc: u32,
+}
+
+impl Head {
+    pub(super) fn bytes(&self) -> [u8; HEAD] {
+        let mut out = [self.kind as u8; HEAD];
+        out[..4].copy_from_slice(&(self.length as u32).to_le_bytes());
+        out[4..8].copy_from_slice(&self.crc.to_le_bytes());
+        out
+    }
 }
 
 /// Starts a record; returns the mark for [`finish`].
@@ -94,13 +122,13 @@ fn start(out: &mut Vec<u8>, kind: Kind) -> usize {
 }
 
 /// Fills in the head. False, with the record taken back, where it is too large.
-fn finish(out: &mut Vec<u8>, mark: usize) -> bool {
+fn finish(out: &mut Vec<u8>, mark: usize, salt: Salt) -> bool {
     let length = out.len() - mark - HEAD;
     if length > MAX_RECORD {
         out.truncate(mark);
         return false;
     }
-    let crc = crc32fast::hash(&out[mark + HEAD - 1..]);
+    let crc = salt.sum(&out[mark + HEAD - 1..]);
     out[mark..mark + 4].copy_from_slice(&(length as u32).to_le_bytes());
     out[mark + 4..mark + 8].copy_from_slice(&crc.to_le_bytes());
     true
@@ -108,7 +136,7 @@ fn finish(out: &mut Vec<u8>, mark: usize) -> bool {
 
 /// Appends an event's record to `out`. False where it is larger than [`MAX_RECORD`].
 #[must_use]
-pub(crate) fn put_event(out: &mut Vec<u8>, event: &EventRef<'_>) -> bool {
+pub(crate) fn put_event(out: &mut Vec<u8>, salt: Salt, event: &EventRef<'_>) -> bool {
     let mark = start(out, Kind::Event);
     out.extend_from_slice(&event.row.to_le_bytes());
     // Written only where the row does not say it: where the clock was ahead before.
@@ -126,24 +154,30 @@ pub(crate) fn put_event(out: &mut Vec<u8>, event: &EventRef<'_>) -> bool {
     put_bytes(out, event.kind.as_bytes());
     codec::put_headers(out, event.headers);
     out.extend_from_slice(event.body);
-    finish(out, mark)
+    finish(out, mark, salt)
 }
 
 #[must_use]
-pub(crate) fn put_payload(out: &mut Vec<u8>, row: i64, payload: &Payload) -> bool {
+pub(crate) fn put_payload(out: &mut Vec<u8>, salt: Salt, row: i64, payload: &Payload) -> bool {
     let mark = start(out, Kind::Payload);
     out.extend_from_slice(&row.to_le_bytes());
     codec::put_payload(out, payload);
-    finish(out, mark)
+    finish(out, mark, salt)
 }
 
 /// Appends a copy of a record that is about to lose its segment.
 #[must_use]
-pub(crate) fn put_carried(out: &mut Vec<u8>, head: Head, content: &[u8], origin: Origin) -> bool {
+pub(crate) fn put_carried(
+    out: &mut Vec<u8>,
+    salt: Salt,
+    head: Head,
+    content: &[u8],
+    origin: Origin,
+) -> bool {
     if matches!(head.kind, Kind::Event | Kind::CarriedEvent) {
         let mark = start(out, Kind::CarriedEvent);
         out.extend_from_slice(content);
-        return finish(out, mark);
+        return finish(out, mark, salt);
     }
     // A payload that was carried before names its older place; only the last one counts.
     let payload = match head.kind {
@@ -155,7 +189,7 @@ pub(crate) fn put_carried(out: &mut Vec<u8>, head: Head, content: &[u8], origin:
     out.extend_from_slice(&origin.0.to_le_bytes());
     out.extend_from_slice(&origin.1.to_le_bytes());
     out.extend_from_slice(payload);
-    finish(out, mark)
+    finish(out, mark, salt)
 }
 
 pub(crate) fn head(bytes: &[u8]) -> Result<Head, Malformed> {
@@ -170,8 +204,8 @@ pub(crate) fn head(bytes: &[u8]) -> Result<Head, Malformed> {
 }
 
 /// Checks a content against its head's CRC.
-pub(crate) fn check(head: Head, content: &[u8]) -> Result<(), Malformed> {
-    let mut crc = crc32fast::Hasher::new();
+pub(crate) fn check(head: Head, salt: Salt, content: &[u8]) -> Result<(), Malformed> {
+    let mut crc = crc32fast::Hasher::new_with_initial(salt.0);
     crc.update(&[head.kind as u8]);
     crc.update(content);
     if content.len() == head.length && crc.finalize() == head.crc { Ok(()) } else { Err(Malformed) }
@@ -227,6 +261,8 @@ mod tests {
     use http::{HeaderName, HeaderValue};
     use proptest::prelude::*;
 
+    const SALT: Salt = Salt(0x5eed);
+
     fn header_map() -> impl Strategy<Value = HeaderMap> {
         let header = ("[a-c]{1,2}", prop::collection::vec(0x20u8..0x7f, 0..9));
         prop::collection::vec(header, 0..8).prop_map(|pairs| {
@@ -252,10 +288,11 @@ mod tests {
             let whole = EventRef {
                 row, received_ms, source: &source, kind: &kind, headers: &headers, body: &body, key,
             };
-            prop_assert!(put_event(&mut out, &whole));
+            prop_assert!(put_event(&mut out, SALT, &whole));
             let head = head(&out[3..]).unwrap();
             let content = Bytes::from(out).slice(3 + HEAD..);
-            prop_assert_eq!(check(head, &content), Ok(()));
+            prop_assert_eq!(check(head, SALT, &content), Ok(()));
+            prop_assert_eq!(check(head, Salt::NONE, &content), Err(Malformed));
             let read = event(&content).unwrap();
             // The order of the headers too, which comparing maps does not see.
             let order = |map: &HeaderMap| -> Vec<(HeaderName, HeaderValue)> {
@@ -275,11 +312,11 @@ mod tests {
             let whole = EventRef {
                 row: 1, received_ms: 9, source: &source, kind: "", headers: &headers, body: b"body", key: None,
             };
-            prop_assert!(put_event(&mut out, &whole));
+            prop_assert!(put_event(&mut out, SALT, &whole));
             let place = place.index(out.len());
             out[place] ^= 1 << bit;
             let seen = head(&out)
-                .and_then(|head| check(head, out.get(HEAD..HEAD + head.length).ok_or(Malformed)?));
+                .and_then(|head| check(head, SALT, out.get(HEAD..HEAD + head.length).ok_or(Malformed)?));
             prop_assert_eq!(seen, Err(Malformed));
         }
 
@@ -296,10 +333,10 @@ mod tests {
     fn a_payload_carried_twice_names_its_last_place() {
         let made = Payload { body: Some("x".into()), ..Payload::default() };
         let mut out = Vec::new();
-        assert!(put_payload(&mut out, 5, &made));
+        assert!(put_payload(&mut out, SALT, 5, &made));
         for origin in [(1, 40), (2, 99)] {
             let before = std::mem::take(&mut out);
-            assert!(put_carried(&mut out, head(&before).unwrap(), &before[HEAD..], origin));
+            assert!(put_carried(&mut out, SALT, head(&before).unwrap(), &before[HEAD..], origin));
             let content = Bytes::from(out[HEAD..].to_vec());
             let read = payload(head(&out).unwrap().kind, &content);
             assert_eq!(read, Ok((5, Some(origin), made.clone())));

@@ -2,15 +2,16 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, params};
 
 use super::error::OpenError;
+use super::segment::Position;
 
 /// Of the index: the tables are changed by a further step, never in place.
 pub(crate) const FORMAT: u32 = STEPS.len() as u32;
 
 /// What makes each format of the one before it.
-const STEPS: &[&str] = &[TABLES, CONDITIONS, ORDER, REPLAYS, TIMES];
+const STEPS: &[&str] = &[TABLES, CONDITIONS, ORDER, REPLAYS, TIMES, HELD, ASIDE];
 
 /// The state of a delivery that waits for an earlier one of its order key. The
 /// others follow `DeliveryState::ALL`.
@@ -87,6 +88,21 @@ CREATE INDEX event_received ON event(received) WHERE received IS NOT NULL;
 /// When the event `e` was accepted, milliseconds since 1970.
 pub(super) const TIME: &str = "ifnull(e.received, e.id >> 16)";
 
+/// Up to where in the journal events without a row are of an unknown lot: the
+/// index that had their rows is lost. Zero where none is.
+const HELD: &str = "
+ALTER TABLE standing ADD COLUMN held_segment INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE standing ADD COLUMN held_offset INTEGER NOT NULL DEFAULT 0;
+";
+
+/// Events that have no row, since SQLite refused each that they could have: where
+/// their records are, and why.
+const ASIDE: &str = "
+CREATE TABLE aside(
+  event INTEGER PRIMARY KEY, segment INTEGER NOT NULL, offset INTEGER NOT NULL,
+  length INTEGER NOT NULL, reason TEXT NOT NULL);
+";
+
 /// The index's file in the data directory.
 pub(crate) fn file(dir: &Path) -> PathBuf {
     dir.join("index.db")
@@ -98,10 +114,12 @@ pub(crate) fn wal_file(dir: &Path) -> PathBuf {
 }
 
 /// The one connection that writes; makes the tables where there are none.
-/// Its node is `journal_node` where the journal has one.
+/// Its node is `journal_node` where the journal has one. A new index beside a
+/// journal that ends at `journal_end` stands for one that was lost.
 pub(crate) fn open_writer(
     dir: &Path,
     journal_node: Option<u64>,
+    journal_end: Option<Position>,
 ) -> Result<(Connection, u64), OpenError> {
     let path = file(dir);
     make_private(&path)?;
@@ -127,16 +145,29 @@ pub(crate) fn open_writer(
         let begin = match found {
             0 => {
                 let node = journal_node.unwrap_or_else(crate::clock::random_u64).cast_signed();
-                format!("INSERT INTO standing VALUES(1, {node}, 0, 0, 0);")
+                let held = journal_end.unwrap_or_default();
+                let Position { segment, offset } = held;
+                format!("INSERT INTO standing VALUES(1, {node}, 0, 0, 0, {segment}, {offset});")
             }
             _ => String::new(),
         };
         let set_up = format!("BEGIN; {steps} {begin} PRAGMA user_version = {FORMAT}; COMMIT;");
         conn.execute_batch(&set_up).map_err(&failed)?;
+        // Commits are not synced, but this one must outlive a power loss: without
+        // it the events of the first minutes would be taken for those of an index
+        // that was lost.
+        let copy = "PRAGMA wal_checkpoint(TRUNCATE)";
+        conn.query_row(copy, [], |_| Ok(())).map_err(&failed)?;
     }
     let node: i64 =
         conn.query_row("SELECT node FROM standing", [], |row| row.get(0)).map_err(&failed)?;
     Ok((conn, node.cast_unsigned()))
+}
+
+/// Events before, where they have no row, are of an unknown lot from now on.
+pub(crate) fn hold(conn: &Connection, before: Position) -> rusqlite::Result<()> {
+    let set = "UPDATE standing SET held_segment = ?1, held_offset = ?2";
+    conn.execute(set, params![before.segment, before.offset as i64]).map(drop)
 }
 
 /// A connection for reading only.

@@ -9,15 +9,17 @@ use std::sync::Arc;
 use bytes::Bytes;
 use parking_lot::Mutex;
 
+use super::damage::Damage;
 use super::disk::Disk;
 use super::error::{OpenError, ReadError};
-use super::record::{self, HEAD, Head};
+use super::record::{self, HEAD, Head, Salt};
 use crate::model::{Event, EventId, Payload};
 
 const MAGIC: &[u8; 8] = b"hookwrit";
 /// Of the journal's files. Raise it with every change that an older version can't read.
-pub(crate) const FORMAT: u32 = 1;
-/// Magic, format, number, first row, node, CRC-32 of all before it.
+pub(crate) const FORMAT: u32 = 2;
+/// Magic, format, salt, first row, node, CRC-32 of all before it. In format 1 the
+/// file's number, which its name has too, stood where the salt is.
 pub(crate) const HEADER: u64 = 36;
 const OPEN_FILES: usize = 32;
 
@@ -40,7 +42,7 @@ impl Locator {
 }
 
 /// A place between two records of the journal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Position {
     pub(crate) segment: u32,
     pub(crate) offset: u64,
@@ -54,6 +56,7 @@ pub(crate) struct Segment {
     pub(crate) first_row: i64,
     pub(crate) path: PathBuf,
     pub(crate) bytes: u64,
+    pub(crate) salt: Salt,
 }
 
 struct Inner {
@@ -91,12 +94,14 @@ impl Segments {
     }
 
     /// A new segment, durable with its header and its name.
-    pub(crate) fn create(&self, number: u32, first_row: i64) -> io::Result<Arc<File>> {
+    pub(crate) fn create(&self, number: u32, first_row: i64) -> io::Result<(Arc<File>, Salt)> {
         let path = self.dir.join(format!("{number:08x}-{first_row:016x}.journal"));
         let file = self.disk.create(&path)?;
+        let salt = Salt(crate::clock::random_u64() as u32);
+        let header = header(FORMAT, salt.0, first_row, self.node);
         let made = self
             .disk
-            .write_at(&path, &file, &header(number, first_row, self.node), 0)
+            .write_at(&path, &file, &header, 0)
             .and_then(|()| self.disk.sync(&path, &file))
             .and_then(|()| self.disk.sync_dir(&self.dir));
         if let Err(error) = made {
@@ -106,19 +111,27 @@ impl Segments {
         }
         let file = Arc::new(file);
         let mut inner = self.inner.lock();
-        inner.known.insert(number, Segment { number, first_row, path, bytes: HEADER });
+        inner.known.insert(number, Segment { number, first_row, path, bytes: HEADER, salt });
         inner.keep(number, Arc::clone(&file));
-        Ok(file)
+        Ok((file, salt))
     }
 
     /// Forgets and deletes a segment; returns its size.
     pub(crate) fn remove(&self, number: u32) -> io::Result<u64> {
         let Some(segment) = self.inner.lock().known.get(&number).cloned() else { return Ok(0) };
-        self.disk.remove(&segment.path)?;
+        match self.disk.remove(&segment.path) {
+            // Somebody took it away.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            removed => removed?,
+        }
         let mut inner = self.inner.lock();
         inner.known.remove(&number);
         inner.open.retain(|(open, _)| *open != number);
         Ok(segment.bytes)
+    }
+
+    pub(super) fn disk(&self) -> &dyn Disk {
+        self.disk.as_ref()
     }
 
     pub(crate) fn sync_dir(&self) -> io::Result<()> {
@@ -146,6 +159,8 @@ impl Segments {
     /// One record, its CRC checked.
     pub(crate) fn read(&self, at: Locator) -> Result<(Head, Bytes), ReadError> {
         let file = self.file(at.segment)?;
+        let salt = self.inner.lock().known.get(&at.segment).map(|segment| segment.salt);
+        let salt = salt.ok_or(ReadError::Gone(at.segment))?;
         let mut bytes = vec![0; at.length as usize];
         if let Err(source) = file.read_exact_at(&mut bytes, at.offset) {
             return Err(match source.kind() {
@@ -156,7 +171,7 @@ impl Segments {
         let content = Bytes::from(bytes);
         let checked = record::head(&content).and_then(|head| {
             let content = content.slice(HEAD..);
-            record::check(head, &content).map(|()| (head, content))
+            record::check(head, salt, &content).map(|()| (head, content))
         });
         checked.map_err(|_| self.damaged(at))
     }
@@ -198,11 +213,11 @@ impl Inner {
     }
 }
 
-fn header(number: u32, first_row: i64, node: u64) -> [u8; HEADER as usize] {
+fn header(format: u32, salt: u32, first_row: i64, node: u64) -> [u8; HEADER as usize] {
     let mut out = [0; HEADER as usize];
     out[..8].copy_from_slice(MAGIC);
-    out[8..12].copy_from_slice(&FORMAT.to_le_bytes());
-    out[12..16].copy_from_slice(&number.to_le_bytes());
+    out[8..12].copy_from_slice(&format.to_le_bytes());
+    out[12..16].copy_from_slice(&salt.to_le_bytes());
     out[16..24].copy_from_slice(&first_row.to_le_bytes());
     out[24..32].copy_from_slice(&node.to_le_bytes());
     let crc = crc32fast::hash(&out[..32]);
@@ -211,27 +226,34 @@ fn header(number: u32, first_row: i64, node: u64) -> [u8; HEADER as usize] {
 }
 
 /// The segments in the directory, oldest first, and the node that they name.
-/// Files whose creation never ended are removed.
-pub(crate) fn find(dir: &Path, disk: &dyn Disk) -> Result<(Vec<Segment>, Option<u64>), OpenError> {
+/// Files whose creation never ended are removed. A header that one flipped bit
+/// spoiled is set right.
+pub(super) fn find(
+    dir: &Path,
+    disk: &dyn Disk,
+    damage: &Damage,
+) -> Result<(Vec<Segment>, Option<u64>), OpenError> {
     let mut found = BTreeMap::new();
     let mut node = None;
     for entry in std::fs::read_dir(dir).map_err(OpenError::io(dir))? {
         let path = entry.map_err(OpenError::io(dir))?.path();
         let Some((number, first_row)) = parse_name(&path) else { continue };
         let bytes = std::fs::metadata(&path).map_err(OpenError::io(&path))?.len();
-        let Some(own) = check_header(&path, number, first_row)? else {
+        let named = Segment { number, first_row, path, bytes, salt: Salt::NONE };
+        let path = &named.path;
+        let Some((own, salt)) = check_header(&named, disk, damage)? else {
             if bytes > HEADER {
-                return Err(OpenError::journal(&path, 0, "the header does not match"));
+                return Err(OpenError::journal(path, 0, "the header does not match"));
             }
             tracing::warn!(file = %path.display(), "removing a segment that was never begun");
-            disk.remove(&path).map_err(OpenError::io(&path))?;
+            disk.remove(path).map_err(OpenError::io(path))?;
             continue;
         };
         if *node.get_or_insert(own) != own {
             let what = "it belongs to another store than its neighbours";
-            return Err(OpenError::journal(&path, 24, what));
+            return Err(OpenError::journal(path, 24, what));
         }
-        found.insert(number, Segment { number, first_row, path, bytes });
+        found.insert(number, Segment { salt, ..named });
     }
     Ok((found.into_values().collect(), node))
 }
@@ -242,17 +264,53 @@ fn parse_name(path: &Path) -> Option<(u32, i64)> {
     Some((u32::from_str_radix(number, 16).ok()?, i64::from_str_radix(row, 16).ok()?))
 }
 
-/// The node in the header; none where it is not what `create` wrote.
-fn check_header(path: &Path, number: u32, first_row: i64) -> Result<Option<u64>, OpenError> {
-    let file = File::open(path).map_err(OpenError::io(path))?;
+/// Node and salt in the header; none where it is not what `create` wrote.
+fn check_header(
+    segment: &Segment,
+    disk: &dyn Disk,
+    damage: &Damage,
+) -> Result<Option<(u64, Salt)>, OpenError> {
+    let path = &segment.path;
+    let file = File::options().read(true).write(true).open(path).map_err(OpenError::io(path))?;
     let mut bytes = [0; HEADER as usize];
-    if file.read_exact_at(&mut bytes, 0).is_err() || &bytes[..8] != MAGIC {
+    if file.read_exact_at(&mut bytes, 0).is_err() {
         return Ok(None);
     }
+    if let Some(found) = parse_header(&bytes, segment) {
+        return Ok(Some(found));
+    }
+    if let Some((mended, found)) = mended_header(&bytes, segment) {
+        damage.keep_bytes(segment, 0, &bytes);
+        let written = disk.write_at(path, &file, &mended, 0).and_then(|()| disk.sync(path, &file));
+        written.map_err(OpenError::io(path))?;
+        return Ok(Some(found));
+    }
     let format = u32::from_le_bytes(bytes[8..12].try_into().expect("four bytes"));
-    if format > FORMAT {
+    if &bytes[..8] == MAGIC && format > FORMAT {
         return Err(OpenError::Newer { file: path.to_owned(), found: format, known: FORMAT });
     }
+    Ok(None)
+}
+
+fn parse_header(bytes: &Header, segment: &Segment) -> Option<(u64, Salt)> {
+    let short = |from: usize| u32::from_le_bytes(bytes[from..from + 4].try_into().expect("four"));
+    let (format, salt) = (short(8), short(12));
     let node = u64::from_le_bytes(bytes[24..32].try_into().expect("eight bytes"));
-    Ok((bytes == header(number, first_row, node)).then_some(node))
+    let whole = *bytes == header(format, salt, segment.first_row, node);
+    match format {
+        1 => (whole && salt == segment.number).then_some((node, Salt::NONE)),
+        FORMAT => whole.then_some((node, Salt(salt))),
+        _ => None,
+    }
+}
+
+type Header = [u8; HEADER as usize];
+
+/// Where one flipped bit is all that is wrong.
+fn mended_header(bytes: &Header, segment: &Segment) -> Option<(Header, (u64, Salt))> {
+    (0..bytes.len() * 8).find_map(|bit| {
+        let mut mended = *bytes;
+        mended[bit / 8] ^= 1 << (bit % 8);
+        parse_header(&mended, segment).map(|found| (mended, found))
+    })
 }

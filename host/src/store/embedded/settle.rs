@@ -99,13 +99,13 @@ impl Applier<'_> {
         Ok(true)
     }
 
-    pub(super) fn replay_event(&mut self, row: i64) -> rusqlite::Result<bool> {
+    pub(super) fn replay_event(&mut self, row: i64, delta: &mut Delta) -> rusqlite::Result<bool> {
         let changed = self.conn.execute(
             "UPDATE event SET state = 0, reason = NULL, due = 0, tries = 0, replays = replays + 1
              WHERE id = ?1",
             [row],
         )?;
-        Ok(changed == 1)
+        Ok(changed == 1 || self.replay_aside(row, delta)?)
     }
 
     /// False where there is no such delivery; else it, where it can be read.
@@ -198,7 +198,7 @@ impl Applier<'_> {
         }
     }
 
-    fn lost_event(&mut self, row: i64) -> rusqlite::Result<()> {
+    pub(super) fn lost_event(&mut self, row: i64) -> rusqlite::Result<()> {
         let find = "SELECT segment, offset, length FROM event WHERE id = ?1 AND +state = 0";
         let found = self.conn.query_row(find, [row], |row| locator(row, 0)).optional()?;
         let Some(at) = found else { return Ok(()) };
@@ -213,7 +213,7 @@ impl Applier<'_> {
         }
     }
 
-    fn end_delivery(
+    pub(super) fn end_delivery(
         &mut self,
         (row, dest): (i64, i64),
         name: &str,
@@ -222,6 +222,29 @@ impl Applier<'_> {
     ) -> rusqlite::Result<()> {
         self.bury((row, dest), error, delta)?;
         self.ended((row, dest), name, delta)
+    }
+
+    /// The row goes, with its attempts, and those behind it come forward.
+    pub(super) fn drop_delivery(
+        &mut self,
+        row: i64,
+        dest: i64,
+        delta: &mut Delta,
+    ) -> rusqlite::Result<()> {
+        let place = self.place(row, dest)?;
+        let drop = "DELETE FROM delivery WHERE event = ?1 AND dest = ?2 RETURNING state";
+        let state = self.conn.query_row(drop, [row, dest], |row| row.get(0)).optional()?;
+        // One that is no state was not counted.
+        let state = state.and_then(|state| state_of(state).ok());
+        delta.moved(dest, state, None);
+        let drop = "DELETE FROM attempt WHERE event = ?1 AND dest = ?2";
+        self.conn.execute(drop, [row, dest])?;
+        let find = "SELECT text FROM destination WHERE id = ?1";
+        let name: String = self.conn.query_row(find, [dest], |row| row.get(0))?;
+        match place {
+            Some(Place { key: Some(key), .. }) => self.let_next_go(dest, &key, &name, delta),
+            _ => Ok(()),
+        }
     }
 
     /// Without regard to those behind it.

@@ -61,7 +61,7 @@ pub(super) fn start(
 impl Look {
     fn run(&self, stopped: &Receiver<()>, every: Duration) {
         while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(every) {
-            self.look();
+            super::vitals::guarded("store-space", || self.look());
         }
     }
 

@@ -154,7 +154,7 @@ impl Writer<'_> {
                 }
             }
         }
-        let start = self.buffer.len();
+        let (start, salt) = (self.buffer.len(), self.salt());
         let written = EventRef {
             row,
             received_ms: now_ms,
@@ -164,7 +164,7 @@ impl Writer<'_> {
             body: &body,
             key,
         };
-        if !record::put_event(&mut self.buffer, &written) {
+        if !record::put_event(&mut self.buffer, salt, &written) {
             self.dedupe.undo(self.last_row);
             return Staged::Answer(Answer::Append(done, Err(AppendError::TooLarge)));
         }
@@ -183,7 +183,7 @@ impl Writer<'_> {
 
     /// One record for each payload; deliveries that share one share its record.
     fn stage_payloads(&mut self, mut routed: Routed, place: (u32, u64)) -> RoutedOp {
-        let row = routed.event.id.row();
+        let (row, salt) = (routed.event.id.row(), self.salt());
         let mut places: Vec<Option<Locator>> = Vec::with_capacity(routed.deliveries.len());
         let mut written: Vec<(Arc<Payload>, Locator)> = Vec::new();
         let mut too_large = false;
@@ -197,7 +197,7 @@ impl Writer<'_> {
                 continue;
             }
             let start = self.buffer.len();
-            too_large |= !record::put_payload(&mut self.buffer, row, payload);
+            too_large |= !record::put_payload(&mut self.buffer, salt, row, payload);
             let at = self.locator(start, place);
             written.push((Arc::clone(payload), at));
             places.push(Some(at));
@@ -208,7 +208,9 @@ impl Writer<'_> {
             routed.deliveries.clear();
             places.clear();
         }
-        RoutedOp { payloads: places, ..RoutedOp::new(routed) }
+        let mut op = RoutedOp::new(routed);
+        op.payloads = places;
+        op
     }
 
     /// Copies of records, out of a segment that is about to be dropped.
@@ -217,14 +219,14 @@ impl Writer<'_> {
         records: &[Swept],
         place: (u32, u64),
     ) -> Result<Vec<Moved>, StoreError> {
-        let before = self.buffer.len();
+        let (before, salt) = (self.buffer.len(), self.salt());
         let mut moved = Vec::with_capacity(records.len());
         for swept in records {
             let start = self.buffer.len();
             let origin = (swept.at.segment, swept.at.offset);
             let read = self.context.segments.read(swept.at);
             let copied = read.map(|(head, content)| {
-                record::put_carried(&mut self.buffer, head, &content, origin)
+                record::put_carried(&mut self.buffer, salt, head, &content, origin)
             });
             match copied {
                 Ok(true) => {}

@@ -17,11 +17,12 @@ use super::disk::{Disk, is_full};
 use super::error::refusal;
 use super::journal::{Batch, Job, Queue};
 use super::queue;
-use super::record::{Kind, row_ms};
+use super::record::{Kind, Salt, row_ms};
 use super::scan::Scan;
 use super::schema;
 use super::segment::{HEADER, Segments};
 use super::staged::Staged;
+use super::vitals::Vitals;
 use crate::clock::Clock;
 use crate::metrics::{COMMIT_RECORDS, COMMIT_SECONDS, STORE_ERRORS};
 use crate::store::{AppendError, Handoff, Routed};
@@ -50,6 +51,9 @@ pub(super) struct Context {
     pub(super) last_row: i64,
     /// When the newest event was accepted, milliseconds since 1970.
     pub(super) last_ms: u64,
+    /// Nothing may be written to the last segment.
+    pub(super) sealed: bool,
+    pub(super) vitals: Arc<Vitals>,
 }
 
 /// The segment that is written to.
@@ -57,9 +61,10 @@ pub(super) struct Active {
     pub(super) number: u32,
     path: PathBuf,
     file: Arc<File>,
+    salt: Salt,
     /// Everything before is whole and synced.
     pub(super) end: u64,
-    /// The file is that long; from `end` on it is zeros.
+    /// The file is that long at most; from `end` on it is zeros.
     reserved: u64,
     /// When it got its first record that is no copy of an older one.
     first_ms: Option<u64>,
@@ -93,6 +98,7 @@ fn run(context: Context, began: &SyncSender<rusqlite::Result<()>>) {
     };
     let _ = began.send(Ok(()));
     let _guard = Guard(Arc::clone(&context.queue));
+    let _alive = context.vitals.alive("store-journal");
     let mut writer = Writer {
         active: None,
         next_number: 1,
@@ -149,6 +155,9 @@ impl Writer<'_> {
     fn resume(&mut self) {
         let Some(last) = self.context.segments.list().pop() else { return };
         self.next_number = last.number + 1;
+        if self.context.sealed {
+            return;
+        }
         let Ok(file) = self.context.segments.file(last.number) else { return };
         let mut scan = Scan::new(Arc::clone(&file), &last, None);
         let mut first_ms = None;
@@ -163,6 +172,7 @@ impl Writer<'_> {
             number: last.number,
             path: last.path,
             file,
+            salt: last.salt,
             end: last.bytes,
             reserved: last.bytes,
             first_ms,
@@ -192,6 +202,7 @@ impl Writer<'_> {
 
     fn commit(&mut self, mut batch: Batch) {
         let begun = Instant::now();
+        batch.add(&self.again);
         // Those that came first go first: they may be deliveries in order.
         let mut jobs: Vec<Job> = self.again.drain(..).map(Job::Payloads).collect();
         jobs.append(&mut batch.jobs);
@@ -219,6 +230,7 @@ impl Writer<'_> {
                 let durable = self.durable_row;
                 let back = staged.into_iter().filter_map(|one| one.fail(&error, durable));
                 self.again.extend(back);
+                self.context.queue.keep(self.again.iter());
             }
         }
     }
@@ -249,12 +261,13 @@ impl Writer<'_> {
         let number = self.next_number;
         self.next_number += 1;
         let first_row = self.last_row + 1;
-        let file = segments.create(number, first_row)?;
+        let (file, salt) = segments.create(number, first_row)?;
         let path = segments.path(number).unwrap_or_default();
         self.active = Some(Active {
             number,
             path,
             file,
+            salt,
             end: HEADER,
             reserved: HEADER,
             first_ms: None,
@@ -287,9 +300,10 @@ impl Writer<'_> {
         let end = active.end + self.buffer.len() as u64;
         if end > active.reserved {
             let wanted = end.max(self.context.segment_bytes.min(end + RESERVE));
-            let reserved = disk.reserve(&active.path, &active.file, wanted);
-            // Without it the write itself makes the file longer.
-            active.reserved = if reserved.is_ok() { wanted } else { end };
+            // Without it the write itself makes the file longer. One that fails may
+            // have made it longer too, by a part.
+            let _ = disk.reserve(&active.path, &active.file, wanted);
+            active.reserved = wanted;
         }
         if let Err(error) = disk.write_at(&active.path, &active.file, &self.buffer, active.end) {
             self.errors.increment(1);
@@ -333,6 +347,7 @@ impl Writer<'_> {
                 Job::Rotate { reply, .. } => drop(reply.send(Err(error.clone().into()))),
             }
         }
+        self.context.queue.keep(self.again.iter());
     }
 
     /// Tells all what is durable now: the index first, so that an outcome of
@@ -356,6 +371,10 @@ impl Writer<'_> {
         if !events.is_empty() {
             self.context.handoff.accepted(events);
         }
+    }
+
+    pub(super) fn salt(&self) -> Salt {
+        self.active.as_ref().map_or(Salt::NONE, |active| active.salt)
     }
 
     /// Whether the active segment has records of its own, all of before that

@@ -252,8 +252,10 @@ fn a_thread_that_panics_leaves_nobody_waiting() {
     let options = Options::new(dir.path(), Clock::manual(START));
     let store = open_embedded(options, Arc::new(Panics)).unwrap();
     let id = new_id(wait(store.append(event("x"))));
-    assert!(matches!(wait(store.append(event("y"))), Err(AppendError::Closed)));
+    let refused = wait(store.append(event("y")));
+    assert!(matches!(refused, Err(AppendError::Closed | AppendError::Failed(_))), "{refused:?}");
     assert!(!store.healthy());
+    assert_eq!(wait(store.died()), "the store's thread `store-journal` panicked");
     let lone = Event {
         id,
         received_ms: id.millis(),
@@ -266,4 +268,37 @@ fn a_thread_that_panics_leaves_nobody_waiting() {
     store.routed(outcome(&lone, EventState::Routed, vec![delivery(&lone, "ci")]));
     assert!(matches!(store.set_condition("ci", &Default::default()), Err(StoreError::Closed)));
     store.close();
+}
+
+struct PanicsWhenReady;
+
+impl Handoff for PanicsWhenReady {
+    fn accepted(&self, _: Vec<Arc<Event>>) {}
+
+    fn ready(&self, _: Vec<crate::model::Delivery>) {
+        panic!("as the test wants");
+    }
+}
+
+/// After a panic of the index's thread events were still written to the journal
+/// and answered with 202, and nothing was done with any of them.
+#[test]
+fn regression_after_a_panic_of_the_index_thread_no_event_is_acknowledged() {
+    let dir = TempDir::new().unwrap();
+    let options = Options::new(dir.path(), Clock::manual(START));
+    let store = open_embedded(options, Arc::new(PanicsWhenReady)).unwrap();
+    let id = new_id(wait(store.append(event("x"))));
+    let first = store.event(id).unwrap().unwrap().event;
+    store.routed(outcome(&first, EventState::Routed, vec![delivery(&first, "ci")]));
+    assert_eq!(wait(store.died()), "the store's thread `store-index` panicked");
+    let refused = wait(store.append(event("y")));
+    assert!(
+        matches!(&refused, Err(AppendError::Failed(why)) if why.contains("store-index")),
+        "{refused:?}"
+    );
+    assert!(!store.healthy());
+    store.close();
+    // What was acknowledged before is there after the restart.
+    let again = Opened::at(Arc::new(dir), Clock::manual(START), |_| {});
+    assert_eq!(again.due("ci", START), [id]);
 }

@@ -23,6 +23,8 @@ pub(super) enum Fault {
     Sync,
     /// Syncs wait until the fault is taken back.
     Stuck,
+    /// Room is taken by half before there is no more of it.
+    HalfReserved,
 }
 
 #[derive(Default)]
@@ -135,6 +137,11 @@ impl Disk for FaultyDisk {
     fn reserve(&self, path: &Path, file: &File, length: u64) -> io::Result<()> {
         match *self.fault.lock() {
             Fault::Full => Err(io::ErrorKind::StorageFull.into()),
+            Fault::HalfReserved => {
+                let half = length.midpoint(file.metadata()?.len());
+                OsDisk.reserve(path, file, half)?;
+                Err(io::ErrorKind::StorageFull.into())
+            }
             _ => OsDisk.reserve(path, file, length),
         }
     }

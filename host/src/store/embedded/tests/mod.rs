@@ -2,6 +2,7 @@
 mod backup;
 mod basics;
 mod clock;
+mod damage;
 mod dedupe;
 mod faults;
 mod faulty;
@@ -12,8 +13,10 @@ mod opening;
 mod order;
 mod purge;
 mod recovery;
+mod refused;
 mod state;
 mod waiting;
+mod weight;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -101,6 +104,8 @@ impl Opened {
 
     pub(super) fn at(dir: Arc<TempDir>, clock: Clock, change: impl FnOnce(&mut Options)) -> Self {
         let mut options = Options::new(dir.path(), clock.clone());
+        // Tests read much, and one at a time.
+        options.read_spacing = Duration::ZERO;
         change(&mut options);
         let handed = Arc::new(Recorder::default());
         let store = open_embedded(options, Arc::clone(&handed) as Arc<dyn Handoff>);
