@@ -7,8 +7,8 @@ use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
 use hookwright::admin::{
-    Control, DestinationStatus, Options, PluginStatus, PreviewFuture, Recent, Replays, Scope,
-    SourceStatus, Switch, Token, Tokens, router,
+    Control, DestinationStatus, Options, PluginStatus, PreviewFuture, PreviewRefused, Recent,
+    Replays, Scope, SourceStatus, Switch, Token, Tokens, router,
 };
 use hookwright::clock::Clock;
 use hookwright::model::{Event, Rejected};
@@ -44,6 +44,10 @@ impl Control for Asked {
         self.note(Vec::new())
     }
 
+    fn without_tokens(&self, text: &str) -> String {
+        self.note(text.to_owned())
+    }
+
     fn destinations(&self) -> Vec<DestinationStatus> {
         self.note(Vec::new())
     }
@@ -61,7 +65,7 @@ impl Control for Asked {
     }
 
     fn preview(&self, _: Arc<Event>) -> PreviewFuture<'_> {
-        Box::pin(std::future::ready(self.note(None)))
+        Box::pin(std::future::ready(self.note(Err(PreviewRefused::NoSource))))
     }
 }
 
@@ -119,6 +123,7 @@ fn answer(request: Request<Full<Bytes>>, tokens: Tokens) -> (u16, usize) {
         tokens,
         store: STORE.clone(),
         audit: AUDIT.clone(),
+        tasks: Tasks::new(),
         control: CONTROL.clone(),
         replays,
         clock: Clock::manual(0),

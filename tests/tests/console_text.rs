@@ -184,6 +184,8 @@ async fn regression_what_a_page_shows_of_an_event_is_bounded() {
             assert_eq!(done.status, 200);
             host.settled(LONG).await;
         }
+        // Another event's page must not be taken for this one's.
+        browser.open("about:blank").await;
         browser.open(&format!("http://{}/#/events/{id}", host.admin())).await;
         browser.until("!!document.querySelector('section.card pre')").await;
         browser.until("document.querySelectorAll('details.attempt').length === 4").await;

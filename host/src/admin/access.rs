@@ -7,7 +7,7 @@ use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
 use axum::{Extension, Json};
-use http::header::{AUTHORIZATION, CACHE_CONTROL, HOST, ORIGIN};
+use http::header::{AUTHORIZATION, CACHE_CONTROL, HOST, ORIGIN, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderMap, HeaderValue};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
@@ -116,6 +116,9 @@ pub(super) async fn check(
     let mut response = next.run(request).await;
     // Events may hold what nobody but the asker should find later.
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // And nothing in them is a page.
+    let nosniff = HeaderValue::from_static("nosniff");
+    response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, nosniff);
     Ok(response)
 }
 

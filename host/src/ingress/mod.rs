@@ -41,6 +41,7 @@ pub use anomaly::Anomaly;
 pub use handle::Handle;
 pub use keys::{Fetch, Fetching, NoFetch};
 pub use path::target;
+pub use url_tokens::UrlTokens;
 
 /// How webhooks are taken in.
 #[derive(Clone)]

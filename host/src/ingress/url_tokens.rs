@@ -18,7 +18,7 @@ const LAYERS: usize = 4;
 
 /// The tokens of all sources. Cheap to clone.
 #[derive(Clone, Default)]
-pub(super) struct UrlTokens(Arc<Known>);
+pub struct UrlTokens(Arc<Known>);
 
 #[derive(Default)]
 struct Known {
@@ -29,8 +29,11 @@ struct Known {
 
 impl UrlTokens {
     pub(super) fn of(sources: &Sources) -> Self {
-        let tokens: Vec<Secret> =
-            sources.values().flat_map(|source| source.tokens.iter().cloned()).collect();
+        Self::new(sources.values().flat_map(|source| source.tokens.iter().cloned()).collect())
+    }
+
+    /// Each of at least 16 bytes: shorter ones may be missed.
+    pub fn new(tokens: Vec<Secret>) -> Self {
         let count: usize = tokens.iter().map(|token| token.expose().len()).sum();
         let mut known = Known { tokens, pieces: Vec::new() };
         if count > 0 {
@@ -68,7 +71,7 @@ impl UrlTokens {
     }
 
     /// In bytes.
-    pub(super) fn bare_bytes<'b>(&self, bytes: &'b [u8]) -> Cow<'b, [u8]> {
+    pub fn bare_bytes<'b>(&self, bytes: &'b [u8]) -> Cow<'b, [u8]> {
         self.0.without(bytes).map_or(Cow::Borrowed(bytes), Cow::Owned)
     }
 }
