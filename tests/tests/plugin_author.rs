@@ -47,6 +47,15 @@ async fn a_new_plugin_builds_passes_its_test_and_takes_over_in_a_running_host() 
     let shown =
         run(&project, &hookwright, &["plugin", "inspect", "plugins-built/only-pushes.wasm"]);
     assert!(shown.contains("keep  list of text"), "{shown}");
+    // Found by an assessment: from beside its folder, `build` and `test` meant two places.
+    std::fs::remove_dir_all(project.join("plugins-built")).expect("a folder");
+    run(folder.path(), &hookwright, &["plugin", "build", "only-pushes"]);
+    assert!(project.join("plugins-built/only-pushes.wasm").exists(), "it is in the project");
+    assert!(!folder.path().join("plugins-built").exists(), "and nothing is beside it");
+    for args in [["test", "only-pushes"], ["check", "only-pushes"], ["inspect", "only-pushes"]] {
+        run(folder.path(), &hookwright, &[&["plugin"], &args[..]].concat());
+    }
+    run(folder.path(), &hookwright, &["plugin", "bench", "only-pushes", "--seconds", "1"]);
 
     let sink = Receiver::good().await;
     let settings = format!(

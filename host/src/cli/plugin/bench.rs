@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use toml::Table;
 
 use super::cases::{self, Case, Outcome};
+use super::component;
 use super::engine::{Engine, granted};
 use crate::model::Name;
 use crate::plugins::Spec;
@@ -24,7 +25,8 @@ const WARM_UP: usize = 50;
 /// plugin that hands on every event as it is, and gives medians over the turns.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct BenchArgs {
-    /// The component
+    /// The component, or the folder of its project
+    #[arg(default_value = ".", value_name = "PATH")]
     file: PathBuf,
 
     /// A case, as `hookwright plugin test` has them; a push of GitHub otherwise
@@ -50,6 +52,7 @@ struct Measured {
 }
 
 pub(super) fn run(args: &BenchArgs, as_json: bool) -> Result<ExitCode> {
+    let args = &BenchArgs { file: component::find(&args.file)?, ..args.clone() };
     let case = case(args)?;
     let folder = tempfile::tempdir()?;
     std::fs::copy(&args.file, folder.path().join("plugin.wasm"))

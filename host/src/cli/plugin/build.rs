@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use serde::Deserialize;
 
-use super::component::Component;
+use super::component::{Component, in_project};
 use super::language::Project;
 use super::toolchain::Toolchain;
 use super::workspace::{Plugin, Workspace, group};
@@ -31,9 +31,10 @@ pub(crate) struct BuildArgs {
     #[arg(default_value = ".", value_name = "PATH")]
     pub paths: Vec<PathBuf>,
 
-    /// Where the components go
-    #[arg(long, default_value = "plugins-built", value_name = "DIR")]
-    pub out: PathBuf,
+    /// Where the components go; `plugins-built` in each PATH otherwise, where the other commands
+    /// look for them
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
 }
 
 /// What was built.
@@ -65,18 +66,24 @@ fn build(args: &BuildArgs) -> Result<Built> {
     let began = Instant::now();
     let (mut components, mut tools) = (Vec::new(), Vec::new());
     let mut cargo = Vec::new();
+    let out_of = |path: &Path| args.out.clone().unwrap_or_else(|| in_project(path));
     for path in &args.paths {
         match Project::find(path)? {
             Some(project) => {
                 let made = tempfile::Builder::new().suffix(".wasm").tempfile()?;
                 tools.push(project.build(made.path())?);
-                components.push(Component::write(&project.name, made.path(), &args.out)?);
+                components.push(Component::write(&project.name, made.path(), &out_of(path))?);
             }
             None => cargo.push(path.clone()),
         }
     }
-    if !cargo.is_empty() {
-        tools.push(build_rust(&cargo, &args.out, &mut components)?);
+    // Those of one workspace are built together where they go to one place.
+    let groups: Vec<&[PathBuf]> = match args.out {
+        Some(_) => cargo.chunks(cargo.len().max(1)).collect(),
+        None => cargo.chunks(1).collect(),
+    };
+    for paths in groups {
+        tools.push(build_rust(paths, &out_of(&paths[0]), &mut components)?);
     }
     components.sort_by(|one, other| one.name.cmp(&other.name));
     tools.dedup();

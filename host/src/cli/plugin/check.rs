@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use serde_json::json;
 
-use super::inspect;
+use super::{component, inspect};
 use crate::model::Name;
 use crate::plugins::{self, Report, Spec};
 
@@ -13,7 +13,8 @@ use crate::plugins::{self, Report, Spec};
 /// imports, compiling, `init` with the settings, a snapshot, and a probe event.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct CheckArgs {
-    /// The component
+    /// The component, or the folder of its project
+    #[arg(default_value = ".", value_name = "PATH")]
     file: PathBuf,
 
     /// The plugin's settings, as JSON
@@ -22,6 +23,7 @@ pub(crate) struct CheckArgs {
 }
 
 pub(super) fn run(args: &CheckArgs, as_json: bool) -> anyhow::Result<ExitCode> {
+    let args = &CheckArgs { file: component::find(&args.file)?, ..args.clone() };
     let shown = args.file.display();
     let wasm = std::fs::read(&args.file).with_context(|| format!("can't read {shown}"))?;
     let stem = args.file.file_stem().unwrap_or_default().to_string_lossy().to_lowercase();

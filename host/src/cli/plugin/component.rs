@@ -10,6 +10,47 @@ use wit_component::ComponentEncoder;
 /// The contract's name, before its version.
 const HANDLER: &str = "hookwright:plugin/handler@";
 
+/// Where in a project's folder its components go, and are looked for.
+pub(super) const BUILT: &str = "plugins-built";
+
+/// The component that a command is given: a file, or the folder of a project
+/// that was built.
+///
+/// # Errors
+/// Where the folder has no component, or several.
+pub(super) fn find(path: &Path) -> Result<PathBuf> {
+    if !path.is_dir() {
+        return Ok(path.to_owned());
+    }
+    let folder = in_project(path);
+    let files = fs::read_dir(&folder).into_iter().flatten().flatten();
+    let mut files: Vec<_> = files
+        .map(|file| file.path())
+        .filter(|path| path.extension().is_some_and(|end| end == "wasm"))
+        .collect();
+    files.sort();
+    match files.as_slice() {
+        [file] => Ok(file.clone()),
+        [] => bail!(
+            "no component in {}: run `hookwright plugin build {}`, or name a component",
+            folder.display(),
+            path.display()
+        ),
+        [first, ..] => {
+            bail!(
+                "{} holds several components: name one, {} for example",
+                folder.display(),
+                first.display()
+            )
+        }
+    }
+}
+
+/// The folder of a project's components.
+pub(super) fn in_project(project: &Path) -> PathBuf {
+    if project == Path::new(".") { PathBuf::from(BUILT) } else { project.join(BUILT) }
+}
+
 /// One component that was built.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Component {

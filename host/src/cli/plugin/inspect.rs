@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use serde_json::{Value, json};
 
-use super::settings_page;
+use super::{component, settings_page};
 use crate::model::Name;
 use crate::model::printable;
 use crate::plugins::{self, About, Shape, Sketch, Spec};
@@ -19,11 +19,13 @@ const FREE: [&str; 2] = ["types", "log"];
 /// that it knows. It is asked within the host's limits; nothing else of it runs.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct InspectArgs {
-    /// The component
+    /// The component, or the folder of its project
+    #[arg(default_value = ".", value_name = "PATH")]
     file: PathBuf,
 }
 
 pub(super) fn run(args: &InspectArgs, as_json: bool) -> anyhow::Result<ExitCode> {
+    let args = &InspectArgs { file: component::find(&args.file)? };
     let shown = args.file.display();
     let wasm = std::fs::read(&args.file).with_context(|| format!("can't read {shown}"))?;
     let shape = plugins::inspect(&wasm).with_context(|| shown.to_string())?;

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::super::api::Api;
 use super::cases::Outcome;
+use super::component;
 use super::engine::Engine;
 use super::history::{History, Recorded};
 use super::tally::Tally;
@@ -25,7 +26,7 @@ use crate::plugins::{Call, Fault, Spec, Verdict};
 /// versions and settings of today; there both versions get the same input.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct ReplayArgs {
-    /// The candidate
+    /// The candidate, or the folder of its project
     pub(super) file: PathBuf,
 
     /// The plugin of the settings that it would replace; the file's name otherwise
@@ -54,6 +55,7 @@ pub(crate) struct ReplayArgs {
 }
 
 pub(super) fn run(config: &Path, args: &ReplayArgs, as_json: bool) -> Result<ExitCode> {
+    let args = &ReplayArgs { file: component::find(&args.file)?, ..args.clone() };
     let config = super::super::load(config)?;
     let plugin = plugin(&config, args)?;
     let sources = sources(&config, &plugin, args.source.as_deref())?;

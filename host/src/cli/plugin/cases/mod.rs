@@ -18,6 +18,7 @@ use anyhow::{Context as _, Result, bail};
 use serde_json::{Value, json};
 use toml::Table;
 
+use super::component;
 use super::engine::Engine;
 use crate::model::printable;
 use crate::plugins::{GateError, LoadError, Spec};
@@ -42,7 +43,8 @@ pub(crate) struct TestArgs {
     #[arg(default_value = ".", value_name = "DIR")]
     dir: PathBuf,
 
-    /// The component; the one in the project's `plugins-built` otherwise
+    /// The component, or the folder of its project; the one in this project's `plugins-built`
+    /// otherwise
     #[arg(long, value_name = "FILE")]
     plugin: Option<PathBuf>,
 
@@ -96,8 +98,8 @@ impl Mark {
 pub(super) fn run(args: &TestArgs, as_json: bool) -> Result<ExitCode> {
     let (project, folder) = folders(&args.dir)?;
     let component = match &args.plugin {
-        Some(file) => file.clone(),
-        None => built(&project)?,
+        Some(path) => component::find(path)?,
+        None => component::find(&project)?,
     };
     let mut cases = read(&folder)?;
     if let Some(text) = &args.case {
@@ -126,26 +128,6 @@ fn folders(dir: &Path) -> Result<(PathBuf, PathBuf)> {
         bail!("{} is no folder", dir.display());
     }
     Ok((dir.join(".."), dir.to_owned()))
-}
-
-/// The project's only component.
-fn built(project: &Path) -> Result<PathBuf> {
-    let folder = project.join("plugins-built");
-    let files = std::fs::read_dir(&folder).into_iter().flatten().flatten();
-    let mut files: Vec<_> = files
-        .map(|file| file.path())
-        .filter(|path| path.extension().is_some_and(|end| end == "wasm"))
-        .collect();
-    match (files.pop(), files.is_empty()) {
-        (Some(file), true) => Ok(file),
-        (Some(_), false) => {
-            bail!("{} holds several components: name one with --plugin", folder.display())
-        }
-        (None, _) => bail!(
-            "no component in {}: run `hookwright plugin build`, or name one with --plugin",
-            folder.display()
-        ),
-    }
 }
 
 fn read(folder: &Path) -> Result<Vec<Case>> {
