@@ -115,6 +115,7 @@ impl HostBuilder {
             admin: None,
             log: Arc::default(),
             output: Arc::default(),
+            greeting: String::new(),
             readers: Mutex::default(),
             client: Client::default(),
         };
@@ -132,6 +133,7 @@ pub struct Host {
     admin: Option<SocketAddr>,
     log: Arc<Mutex<String>>,
     output: Arc<Mutex<Vec<String>>>,
+    greeting: String,
     /// Of the process's output and log: each ends with its reader.
     readers: Mutex<Vec<Receiver<()>>>,
     pub client: Client,
@@ -171,6 +173,7 @@ impl Host {
             first
         });
         let first = first.await.expect("a line of output");
+        self.greeting.clone_from(&first);
         self.child = Some(child);
         let address = |word: &str| {
             let rest = first.split(word).nth(1)?;
@@ -263,6 +266,11 @@ impl Host {
         .await
     }
 
+    /// The first line of its standard output.
+    pub fn greeting(&self) -> &str {
+        &self.greeting
+    }
+
     /// Lines of its standard output after the first one, over all its starts.
     pub fn output(&self) -> Vec<String> {
         self.output.lock().expect("no holder panics").clone()
@@ -289,6 +297,13 @@ impl Host {
         let code = tokio::task::spawn_blocking(move || child.wait()).await.ok()?.ok()?.code();
         self.join_readers();
         code
+    }
+
+    /// The machine stands still for so long, as one that sleeps does.
+    pub async fn hold(&self, lasts: Duration) {
+        signal(self.pid(), libc::SIGSTOP);
+        tokio::time::sleep(lasts).await;
+        signal(self.pid(), libc::SIGCONT);
     }
 
     /// Tells it to reload its settings.

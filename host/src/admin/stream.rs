@@ -40,6 +40,9 @@ pub(super) struct Wanted {
 struct Follower {
     options: Options,
     wanted: Wanted,
+    /// Only events after this one: the newest when the stream began, where no
+    /// time was asked for. Clocks are set back.
+    after: Option<EventId>,
     /// What was last told of each event, to tell only changes.
     told: HashMap<EventId, String>,
     order: VecDeque<EventId>,
@@ -55,10 +58,14 @@ struct Follower {
     responses((status = 200, content_type = "text/event-stream", body = String)))]
 pub(super) async fn stream(
     State(options): State<Options>,
-    Asked(mut wanted): Asked<Wanted>,
+    Asked(wanted): Asked<Wanted>,
 ) -> Response {
-    wanted.since.get_or_insert(Millis(options.clock.now_ms()));
-    let follower = Follower { options, wanted, told: HashMap::new(), order: VecDeque::new() };
+    let after = match wanted.since {
+        Some(_) => None,
+        None => newest(&options).await,
+    };
+    let (told, order) = (HashMap::new(), VecDeque::new());
+    let follower = Follower { options, wanted, after, told, order };
     let lines = futures_util::stream::unfold(follower, |mut follower| async move {
         tokio::time::sleep(LOOK).await;
         let text = follower.look().await;
@@ -66,6 +73,14 @@ pub(super) async fn stream(
     });
     let headers = [("content-type", "text/event-stream"), ("cache-control", "no-store")];
     (headers, Body::from_stream(lines)).into_response()
+}
+
+/// The event that came last.
+async fn newest(options: &Options) -> Option<EventId> {
+    let store = options.store.clone();
+    let query = EventQuery { limit: 1, ..EventQuery::default() };
+    let rows = blocking(move || store.events(&query)).await.ok()?;
+    rows.first().map(|row| row.id)
 }
 
 impl Follower {
@@ -80,6 +95,7 @@ impl Follower {
             kind: self.wanted.kind.clone(),
             destination: self.wanted.destination.clone(),
             since_ms: Some(since),
+            after: self.after,
             limit: FOLLOWED,
             ..EventQuery::default()
         };

@@ -195,6 +195,11 @@ impl Watch {
 
     /// Takes in what is wrong now; gives what is to be told.
     pub fn look(&mut self, now_ms: u64, signs: Vec<Sign>) -> Vec<Change> {
+        for known in self.known.values_mut() {
+            // Seen by a clock that was ahead: it counts from now on.
+            known.since_ms = known.since_ms.min(now_ms);
+            known.seen_ms = known.seen_ms.min(now_ms.saturating_sub(1));
+        }
         for Sign { rule, subject, what } in signs {
             let fresh =
                 || Known { what: String::new(), since_ms: now_ms, seen_ms: now_ms, told: false };

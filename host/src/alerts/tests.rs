@@ -32,6 +32,17 @@ fn an_alert_is_told_once_after_it_held_and_resolved_once_after_it_was_gone() {
     assert!(watch.look(999_000, vec![]).is_empty());
 }
 
+/// Told while the clock said 2100, it would have been resolved in 2100.
+#[test]
+fn regression_an_alert_ends_though_the_clock_was_set_back() {
+    let mut watch = watch();
+    let ahead = 74 * 365 * 24 * 3_600_000;
+    watch.look(ahead, vec![sign("ci"), sign("new")]);
+    assert_eq!(watch.look(ahead + 60_000, vec![sign("ci")]).len(), 1);
+    assert!(watch.look(1_000, vec![]).is_empty());
+    assert_eq!(states(&watch.look(302_000, vec![])), [(State::Resolved, "ci")]);
+}
+
 #[test]
 fn what_flickers_is_not_told_and_what_was_told_does_not_end_by_flickering() {
     let mut watch = watch();

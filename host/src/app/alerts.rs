@@ -174,6 +174,8 @@ impl Lookout {
             }
             // One that had nothing before begins at 0: its first dead letters are news.
             let dead = self.dead.entry(backlog.destination.clone()).or_default();
+            // A clock that was ahead does not keep it firing until then.
+            dead.grew_ms = dead.grew_ms.map(|grew| grew.min(now_ms));
             // A person discarded those of a destination that was removed.
             if backlog.dead > dead.count && is_known {
                 dead.grew_ms = Some(now_ms);

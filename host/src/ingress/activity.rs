@@ -94,6 +94,7 @@ pub fn watch(handle: &Handle, tasks: &Tasks) {
     let (stop, handle) = (tasks.stopping(), handle.clone());
     tasks.spawn("anomalies", async move {
         let mut minutes = tokio::time::interval(MINUTE);
+        minutes.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         minutes.set_missed_tick_behavior(MissedTickBehavior::Delay);
         minutes.tick().await;
         loop {

@@ -331,23 +331,19 @@ impl Lane {
     /// At the start, and once the clock was set back: no event waits to be
     /// routed for longer than a lane without work does.
     async fn rein_in(self: Arc<Self>, now_ms: u64) {
-        let reined = tokio::task::spawn_blocking({
-            let lane = self.clone();
-            move || lane.parts.store.rein_in(None, now_ms, IDLE)
-        });
-        match reined.await {
+        let lane = self.clone();
+        let rein = move || lane.parts.store.rein_in(None, now_ms, IDLE);
+        match tokio::task::spawn_blocking(rein).await {
             Ok(Ok(0) | Err(StoreError::Closed)) => {}
             Ok(Ok(reined)) => {
                 tracing::warn!(
                     reined,
-                    "events waited to be routed at a time that a wrong clock gave them; they are due now"
+                    "events waited for a time that a wrong clock gave them; they are due now"
                 );
                 self.work.lock().behind = true;
             }
-            Ok(Err(error)) => {
-                tracing::warn!(%error, "can't look for events that a wrong clock made wait")
-            }
-            Err(error) => tracing::error!(%error, "looking for events that wait panicked"),
+            Ok(Err(error)) => tracing::warn!(%error, "can't look for events that wait too long"),
+            Err(error) => tracing::error!(%error, "looking for events that wait too long panicked"),
         }
     }
 

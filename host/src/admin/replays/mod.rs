@@ -1,5 +1,6 @@
 //! Bulk replays: jobs that go on after a restart, at a chosen rate, until they are done or stopped.
 mod filter;
+mod pace;
 mod wanted;
 
 use std::collections::BTreeMap;
@@ -22,10 +23,11 @@ use super::params::{Asked, Limit, Number, document};
 use super::problem::Problem;
 use crate::clock::Clock;
 use crate::model::{EventId, ReplayJob, ReplayState};
-use crate::store::{Store, StoreError};
+use crate::store::{EventQuery, Store, StoreError};
 use crate::tasks::Tasks;
 
 use filter::Filter;
+use pace::Pace;
 use wanted::{Request, Wanted, Way};
 
 /// When to go on where the store could not be read or written.
@@ -96,17 +98,12 @@ impl Replays {
     }
 
     async fn work(self, id: u64, stop: CancellationToken) {
-        let began = Instant::now();
-        let mut looked = 0.0;
+        let mut pace = Pace::new(Instant::now());
         while !stop.is_cancelled() {
             let replays = self.clone();
             let step = tokio::task::spawn_blocking(move || replays.step(id)).await;
             let wait = match step {
-                Ok(Ok(Some((count, rate)))) => {
-                    looked += count as f64;
-                    let due = rate.map_or(0.0, |rate| looked / f64::from(rate));
-                    Duration::from_secs_f64(due).saturating_sub(began.elapsed())
-                }
+                Ok(Ok(Some((count, rate)))) => pace.after(Instant::now(), count, rate),
                 Ok(Ok(None)) => return,
                 Ok(Err(error)) => {
                     tracing::warn!(replay = id, %error, "a bulk replay waits for the store");
@@ -139,7 +136,9 @@ impl Replays {
         Ok((!done).then_some((stepped.looked, wanted.rate)))
     }
 
-    fn create(&self, wanted: Wanted) -> Result<Job, StoreError> {
+    fn create(&self, mut wanted: Wanted) -> Result<Job, StoreError> {
+        let newest = EventQuery { limit: 1, ..EventQuery::default() };
+        wanted.newest = self.0.store.events(&newest)?.first().map(|row| row.id);
         let _one = self.0.changing.lock();
         let last = self.0.jobs.lock().last_key_value().map_or(0, |(id, _)| *id);
         let job = ReplayJob {

@@ -49,6 +49,10 @@ pub(super) struct Wanted {
     pub(super) filter: Filter,
     pub(super) way: Way,
     pub(super) rate: Option<u32>,
+    /// Only events up to this one: the newest when the job was asked for. The
+    /// time alone does not say it, since clocks are set back.
+    #[serde(default)]
+    pub(super) newest: Option<EventId>,
 }
 
 /// How events are replayed.
@@ -102,7 +106,7 @@ impl Request {
             return Err(Problem::invalid("`rate` must be at least 1 event a second"));
         }
         filter.within(oldest_ms.unwrap_or(now_ms), now_ms.saturating_add(1));
-        Ok(Wanted { filter, way, rate })
+        Ok(Wanted { filter, way, rate, newest: None })
     }
 }
 
@@ -127,7 +131,10 @@ impl Wanted {
         let limit = STEP.min(a_second.div_ceil(STEPS_A_SECOND)).min(left);
         let query =
             EventQuery { after: job.after, oldest_first: true, limit, ..self.filter.query() };
-        let page = if limit == 0 { Vec::new() } else { store.events(&query)? };
+        let mut page = if limit == 0 { Vec::new() } else { store.events(&query)? };
+        if let Some(newest) = self.newest {
+            page.retain(|row| row.id <= newest);
+        }
         for row in &page {
             job.replayed += self.replay(store, row)?;
             job.looked += 1;
