@@ -150,9 +150,11 @@ fn samples_of_settings_have_no_mistakes() {
             for name in ["CI_SECRET", "NEW_SECRET"] {
                 command.env(name, "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
             }
-            // Read, and not looked into.
-            for file in ["ca.pem", "client.pem", "client.key"] {
-                std::fs::write(folder.path().join(file), "PEM").expect("a write");
+            let testdata = root().join("host/src/server/testdata");
+            for (file, from) in
+                [("ca.pem", "cert.pem"), ("client.pem", "cert.pem"), ("client.key", "key.pem")]
+            {
+                std::fs::copy(testdata.join(from), folder.path().join(file)).expect("a copy");
             }
             command.env("PROXY_USER", "user:password");
             command.env("PRIVATE_KEY", "whsk_6Xb/dCcHpPea21PS1N9VY/NZW723CEc77N4rJCubMbc=");

@@ -24,6 +24,44 @@ pub trait Control: Send + Sync + 'static {
     fn switch(&self, destination: &str, to: Switch) -> Result<(), String>;
     /// Takes the event through today's plugins and keeps nothing.
     fn preview(&self, event: Arc<Event>) -> PreviewFuture<'_>;
+    /// Reads the settings again, and all files that they name.
+    fn reload(&self) -> ReloadFuture<'_>;
+}
+
+pub type ReloadFuture<'c> =
+    Pin<Box<dyn Future<Output = Result<Reloaded, ReloadRefused>> + Send + 'c>>;
+
+/// Settings that are in force now.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Reloaded {
+    /// Settings whose values differ from those before, among them those of secrets and
+    /// certificates that hold something else now: `destinations.ci.url`.
+    pub changed: Vec<String>,
+    /// Those of them that take a restart.
+    pub restart: Vec<String>,
+    /// What is allowed, and looks wrong.
+    pub warnings: Vec<SettingsMistake>,
+}
+
+/// Something wrong with the settings.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SettingsMistake {
+    /// File, line and column, or an environment variable.
+    pub place: String,
+    /// The setting; empty where it is the file as a whole.
+    pub key: String,
+    pub message: String,
+    /// What to do.
+    pub help: String,
+}
+
+/// Why the old settings stay in force.
+#[derive(Debug)]
+pub enum ReloadRefused {
+    /// All of them.
+    Mistakes(Vec<SettingsMistake>),
+    /// The host was started without a settings file, or is stopping.
+    Impossible,
 }
 
 pub type PreviewFuture<'c> =

@@ -15,6 +15,7 @@ mod params;
 mod plugins;
 mod problem;
 mod recent;
+mod reload;
 mod replay;
 mod replays;
 mod sources;
@@ -39,7 +40,8 @@ use crate::telemetry::Levels;
 pub use access::{Scope, Token, Tokens};
 pub use control::{
     CandidateStatus, Control, DestinationStatus, LastAttempt, LastRejected, PluginStatus, Preview,
-    PreviewFuture, PreviewRefused, QuarantineStatus, SourceStatus, Switch,
+    PreviewFuture, PreviewRefused, QuarantineStatus, ReloadFuture, ReloadRefused, Reloaded,
+    SettingsMistake, SourceStatus, Switch,
 };
 pub use recent::{Recent, STEP_MS};
 
@@ -117,6 +119,7 @@ fn changing() -> Routes {
         .routes(routes!(destinations::discard))
         .routes(routes!(backup::make))
         .routes(routes!(log::change))
+        .routes(routes!(reload::reload))
 }
 
 /// What only an administrator may see.

@@ -5,6 +5,7 @@ use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 
 use super::access::Scope;
+use super::control::SettingsMistake;
 use crate::server::{self, ErrorCode};
 use crate::store::StoreError;
 
@@ -72,6 +73,15 @@ impl Problem {
 
     pub(super) fn invalid(what: impl Into<String>) -> Self {
         Self::new(ErrorCode::BadRequest, what)
+    }
+
+    /// All that is wrong with the settings.
+    pub(super) fn mistakes(mistakes: &[SettingsMistake]) -> Self {
+        let told = match mistakes.len() {
+            1 => "1 mistake in the settings; the old ones stay in force".to_owned(),
+            many => format!("{many} mistakes in the settings; the old ones stay in force"),
+        };
+        Self(server::Problem::new(ErrorCode::Invalid, told).errors(mistakes))
     }
 
     pub(super) fn conflict(why: impl Into<String>) -> Self {

@@ -2,13 +2,14 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::Parts;
+use super::{Parts, reload};
 use crate::admin::{
     CandidateStatus, Control, DestinationStatus, LastAttempt, LastRejected, PluginStatus, Preview,
-    PreviewFuture, PreviewRefused, QuarantineStatus, SourceStatus, Switch,
+    PreviewFuture, PreviewRefused, QuarantineStatus, ReloadFuture, ReloadRefused, Reloaded,
+    SettingsMistake, SourceStatus, Switch,
 };
 use crate::clock::{Clock, millis};
-use crate::config::ToConfig;
+use crate::config::{Mistakes, ToConfig};
 use crate::ingress;
 use crate::model::{Event, Outcome, Rejected};
 use crate::{delivery, routing, signing};
@@ -131,6 +132,18 @@ impl Control for Parts {
         })
     }
 
+    fn reload(&self) -> ReloadFuture<'_> {
+        Box::pin(async move {
+            match self.asks.reload().await {
+                None => Err(ReloadRefused::Impossible),
+                Some(Err(mistakes)) => Err(ReloadRefused::Mistakes(told(&mistakes))),
+                Some(Ok(reload::Reloaded { changed, restart, warnings })) => {
+                    Ok(Reloaded { changed, restart, warnings: told(&warnings) })
+                }
+            }
+        })
+    }
+
     fn switch(&self, destination: &str, to: Switch) -> Result<(), String> {
         let done = tokio::runtime::Handle::current().block_on(async {
             match to {
@@ -142,6 +155,16 @@ impl Control for Parts {
         });
         done.map_err(|error| error.to_string())
     }
+}
+
+fn told(mistakes: &Mistakes) -> Vec<SettingsMistake> {
+    let told = mistakes.iter().map(|mistake| SettingsMistake {
+        place: mistake.place.to_string(),
+        key: mistake.key.clone(),
+        message: mistake.message.clone(),
+        help: mistake.help.clone(),
+    });
+    told.collect()
 }
 
 fn last(last: delivery::Last) -> LastAttempt {

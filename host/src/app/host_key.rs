@@ -33,6 +33,15 @@ pub(super) fn load(config: &Config) -> anyhow::Result<Secret> {
     Ok(Secret::new(key))
 }
 
+/// Whether the one that is kept can be used; makes none.
+pub(super) fn look(config: &Config) -> anyhow::Result<()> {
+    let path = config.data_dir.join(NAME);
+    match config.host_key.is_none() && path.exists() {
+        true => load(config).map(drop),
+        false => Ok(()),
+    }
+}
+
 fn read(path: &Path) -> std::io::Result<Vec<u8>> {
     let mut key = Vec::with_capacity(BYTES);
     File::open(path)?.take(BYTES as u64 + 1).read_to_end(&mut key)?;

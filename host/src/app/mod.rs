@@ -3,16 +3,19 @@ mod alerts;
 mod control;
 mod data_dir;
 mod fetch;
+mod files;
 mod handoff;
 mod host_key;
 mod options;
 mod outside;
 pub mod plugins;
+mod prepare;
 mod reach;
 mod reload;
 mod stop;
 mod traces;
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -22,9 +25,12 @@ use std::time::Duration;
 use anyhow::Context;
 use metrics_exporter_prometheus::PrometheusHandle;
 use parking_lot::RwLock;
+use tokio::time::MissedTickBehavior;
 
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, Seen};
+use crate::delivery::DestinationOptions;
+use crate::model::Name;
 use crate::plugins::{Compiler, GateError, Hands, LoadError, Plugins, State};
 use crate::replies::Replies;
 use crate::routing::Router;
@@ -37,6 +43,8 @@ use crate::{admin, delivery, ingress, retention, server, store};
 
 pub use data_dir::too_open;
 use handoff::Handoffs;
+use prepare::Prepared;
+pub use prepare::try_settings;
 pub use reach::{check_tls, reach};
 
 pub use crate::server::certificate_end;
@@ -58,18 +66,11 @@ pub struct Setup {
     pub log: Option<Levels>,
 }
 
-/// A settings file that is read again when it changes.
+/// A settings file that is read again when it, or a file that it names, changes.
 pub struct Watched {
-    path: PathBuf,
-    stamp: reload::Stamp,
-}
-
-impl Watched {
-    /// To be made before the file is read for the first time, so that no change is missed.
-    pub fn new(path: PathBuf) -> Self {
-        let stamp = reload::stamp(&path);
-        Self { path, stamp }
-    }
+    pub path: PathBuf,
+    /// Of the reading that is in force at the start, so that no change is missed.
+    pub seen: Seen,
 }
 
 /// A running host.
@@ -101,6 +102,8 @@ struct Parts {
     clock: Clock,
     /// Of the ingress.
     tls: Option<server::Tls>,
+    traces: Option<traces::Exports>,
+    asks: reload::Asks,
     /// Everything but the servers.
     work: Tasks,
     ready: AtomicBool,
@@ -113,10 +116,14 @@ impl App {
     /// # Errors
     /// The first part that can't start; nothing runs then.
     pub async fn start(config: Config, setup: Setup) -> anyhow::Result<Self> {
+        let prepared = tokio::task::block_in_place(|| prepare::prepare(&config));
+        let Prepared { tls, destinations } = prepared.map_err(|mistakes| {
+            anyhow::anyhow!("mistakes in the settings\n{}", mistakes.render(false))
+        })?;
         let ingress_listener = server::bind(config.ingress.listen).context("[ingress] listen")?;
         let admin_listener = server::bind(config.admin.listen).context("[admin] listen")?;
-        let tls = options::tls(&config)?;
         let (work, clock) = (Tasks::new(), Clock::system());
+        let (asks, asked) = reload::asks();
 
         let handoffs = Arc::new(Handoffs::default());
         let store = open_store(&config, clock.clone(), handoffs.clone()).await?;
@@ -124,15 +131,16 @@ impl App {
         let started = match open_plugins(&config, compiler, store.clone(), &clock).await {
             Ok(plugins) => {
                 let opened = plugins.clone();
+                let ready = (plugins, destinations);
                 let started =
-                    Self::start_parts(&config, &work, &clock, store.clone(), &handoffs, plugins);
+                    Self::start_parts(&config, &work, &clock, store.clone(), &handoffs, ready);
                 let listens = ingress_listener.address();
                 let log = setup.log.clone();
                 let started = started.await;
                 if started.is_err() {
                     opened.undo();
                 }
-                started.map(|parts| Parts { tls: tls.clone(), listens, log, ..parts })
+                started.map(|parts| Parts { tls: tls.clone(), listens, log, asks, ..parts })
             }
             Err(error) => Err(error),
         };
@@ -170,8 +178,8 @@ impl App {
             log: setup.log,
         };
         app.serve(&config, ingress_listener, admin_listener, admin);
-        if let Some(Watched { path, stamp }) = setup.settings {
-            reload::watch(path, stamp, app.parts.clone())?;
+        if let Some(watched) = setup.settings {
+            reload::watch(watched, asked, app.parts.clone())?;
         }
         alerts::start(&app.parts, Clock::system());
         app.parts.ready.store(true, Ordering::SeqCst);
@@ -184,7 +192,7 @@ impl App {
         clock: &Clock,
         store: Arc<dyn Store>,
         handoffs: &Handoffs,
-        plugins: Plugins,
+        (plugins, destinations): (Plugins, HashMap<Name, DestinationOptions>),
     ) -> anyhow::Result<Parts> {
         let reports = plugins.load_all().await;
         let failed = reports.iter().filter_map(|report| {
@@ -192,7 +200,7 @@ impl App {
             matches!(error, LoadError::Gate(GateError::Config(_)))
                 .then_some((&report.plugin, error))
         });
-        let mistakes = plugins::render(config, failed);
+        let mistakes = plugins::all_mistakes(config, failed).render(false);
         if !mistakes.is_empty() {
             tracing::error!("mistakes in the settings of plugins");
             told_by_lines(&mistakes);
@@ -208,13 +216,13 @@ impl App {
 
         let audit = tokio::task::block_in_place(|| store::AuditLog::open(&config.data_dir));
         let audit = audit.context("the audit log in `data_dir`")?;
-        let destinations = options::destinations(config)?;
         let key = tokio::task::block_in_place(|| host_key::load(config))?;
         let hops = Arc::new(Hops::new(&key, config.ingress.max_hops));
         let traces = tokio::task::block_in_place(|| traces::start(config.traces.as_ref(), work));
         let traces = traces.context("[traces] endpoint")?;
+        let spans = traces.as_ref().map(|exports| exports.spans.clone());
         let sent = delivery::Options {
-            traces: traces.clone(),
+            traces: spans.clone(),
             ..options::delivery(config, destinations, hops.clone())
         };
         let tasks = work.clone();
@@ -229,7 +237,7 @@ impl App {
             store.clone(),
             replies.clone(),
             clock.clone(),
-            traces,
+            spans,
             work.clone(),
         );
         handoffs.router(router.clone());
@@ -268,6 +276,8 @@ impl App {
             log: None,
             clock: clock.clone(),
             tls: None,
+            traces,
+            asks: reload::asks().0,
             work: work.clone(),
             ready: AtomicBool::new(false),
         })
@@ -297,6 +307,7 @@ impl App {
         let stop = self.parts.work.stopping();
         self.parts.work.spawn("metrics", async move {
             let mut ticks = tokio::time::interval(UPKEEP);
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
             loop {
                 tokio::select! {
                     () = stop.cancelled() => return,
@@ -312,6 +323,7 @@ impl App {
         let store = self.parts.store.clone();
         self.parts.work.spawn("recent", async move {
             let mut ticks = tokio::time::interval(Duration::from_millis(admin::STEP_MS));
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
             loop {
                 tokio::select! {
                     () = stop.cancelled() => return,
@@ -329,6 +341,11 @@ impl App {
     /// Where sources post to.
     pub fn ingress_address(&self) -> SocketAddr {
         self.ingress
+    }
+
+    /// Whether sources post over TLS.
+    pub fn is_secure(&self) -> bool {
+        self.parts.tls.is_some()
     }
 
     /// Where the API and the console are.

@@ -84,11 +84,11 @@ pub(super) fn tokens(config: &Config) -> Vec<admin::Token> {
     own.into_iter().chain(named).collect()
 }
 
-pub(super) fn tls(config: &Config) -> anyhow::Result<Option<server::Tls>> {
+pub(super) fn tls(config: &Config) -> Result<Option<server::Tls>, server::TlsError> {
     let Some(tls) = &config.ingress.tls else { return Ok(None) };
     let config::TlsConfig { cert, key, client_ca } = tls.clone();
     let files = server::TlsFiles { cert, key, client_ca };
-    Ok(Some(server::Tls::load(files).context("[ingress] tls")?))
+    server::Tls::load(files).map(Some)
 }
 
 pub(super) fn engine(
@@ -187,19 +187,29 @@ pub(super) fn delivery(
     }
 }
 
-pub(super) fn destinations(config: &Config) -> anyhow::Result<HashMap<Name, DestinationOptions>> {
-    let each = config.destinations.iter();
-    each.map(|(name, to)| {
-        let mut options = destination(to).with_context(|| format!("[destinations.{name}]"))?;
-        if let To::Post(post) = &mut options.to {
-            post.fill = super::alerts::fill(config, name);
-        }
-        Ok((name.clone(), options))
-    })
-    .collect()
+/// A destination with what is filled in for it when it is sent.
+pub(super) fn filled(
+    config: &Config,
+    name: &Name,
+    to: &config::DestinationConfig,
+) -> Result<DestinationOptions, Unread> {
+    let mut options = destination(to)?;
+    if let To::Post(post) = &mut options.to {
+        post.fill = super::alerts::fill(config, name);
+    }
+    Ok(options)
 }
 
-pub(super) fn destination(to: &config::DestinationConfig) -> anyhow::Result<DestinationOptions> {
+/// A file that a destination's settings name can't be read.
+#[derive(Debug, thiserror::Error)]
+#[error("{key} can't be read: {cause}")]
+pub(super) struct Unread {
+    /// Below `destinations.NAME`.
+    pub(super) key: &'static str,
+    pub(super) cause: std::io::Error,
+}
+
+pub(super) fn destination(to: &config::DestinationConfig) -> Result<DestinationOptions, Unread> {
     let mut headers = HeaderMap::new();
     for (name, value) in &to.headers {
         headers.append(name.clone(), value.clone());
@@ -263,10 +273,9 @@ fn auth(auth: &config::AuthConfig) -> delivery::Auth {
     }
 }
 
-fn transport(to: &config::TransportConfig) -> anyhow::Result<egress::Transport> {
-    let read = |key: &str, path: &Path| {
-        let read = std::fs::read(path).with_context(|| format!("{key} = {}", path.display()));
-        read.map(Bytes::from)
+fn transport(to: &config::TransportConfig) -> Result<egress::Transport, Unread> {
+    let read = |key: &'static str, path: &Path| {
+        std::fs::read(path).map(Bytes::from).map_err(|cause| Unread { key, cause })
     };
     let identity = match (&to.tls.cert, &to.tls.key) {
         (Some(cert), Some(key)) => {

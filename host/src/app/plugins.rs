@@ -25,11 +25,10 @@ pub fn mistakes(config: &Config, plugin: &Name, error: &LoadError) -> Vec<Mistak
     issues.iter().map(place).collect()
 }
 
-/// The mistakes of several plugins together, as they are shown to people.
-pub(super) fn render<'e>(
+/// The mistakes of several plugins together.
+pub(super) fn all_mistakes<'e>(
     config: &Config,
     failed: impl IntoIterator<Item = (&'e Name, &'e LoadError)>,
-) -> String {
-    let all = failed.into_iter().flat_map(|(plugin, error)| mistakes(config, plugin, error));
-    all.collect::<Mistakes>().render(false)
+) -> Mistakes {
+    failed.into_iter().flat_map(|(plugin, error)| mistakes(config, plugin, error)).collect()
 }

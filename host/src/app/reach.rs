@@ -29,5 +29,5 @@ pub async fn reach(config: &Config, name: &Name, patience: Duration) -> anyhow::
 /// # Errors
 /// Where a file can't be read, or they don't fit together.
 pub fn check_tls(config: &Config) -> anyhow::Result<()> {
-    options::tls(config).map(drop)
+    Ok(options::tls(config).map(drop)?)
 }

@@ -2,6 +2,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue};
@@ -32,7 +33,7 @@ const WORDS: usize = 300;
 
 struct Exporter {
     client: Client,
-    headers: HeaderMap,
+    headers: Arc<ArcSwap<HeaderMap>>,
     resource: Resource,
     spans: Receiver<Span>,
     /// The last request failed, which was told.
@@ -47,23 +48,15 @@ struct Exporter {
 pub(super) fn start(
     config: Option<&TracesConfig>,
     tasks: &Tasks,
-) -> Result<Option<Arc<Spans>>, SetupError> {
+) -> Result<Option<Exports>, SetupError> {
     let Some(config) = config else { return Ok(None) };
-    // The operator names it, and it is mostly beside the host: any address will do.
-    let client = Egress::default().client(egress::Options {
-        transport: Transport::to_any_address(),
-        in_flight: 1,
-        excerpt: ANSWER_BYTES,
-        ..egress::Options::new("traces", config.endpoint.clone())
-    })?;
-    let mut headers: HeaderMap = config.headers.iter().cloned().collect();
-    headers.values_mut().for_each(|value| value.set_sensitive(true));
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let client = client(config)?;
+    let headers = Arc::new(ArcSwap::from_pointee(headers(config)));
     let (taken, spans) = Spans::new(config.sample);
     let instance = u128::from(random_u64()) << 64 | u128::from(random_u64());
     let mut exporter = Exporter {
         client,
-        headers,
+        headers: headers.clone(),
         resource: Resource::new(config.service.clone(), instance),
         spans,
         failing: false,
@@ -79,7 +72,42 @@ pub(super) fn start(
             tracing::warn!("the collector of `traces` did not take the last spans in time");
         }
     });
-    Ok(Some(taken))
+    Ok(Some(Exports { spans: taken, headers }))
+}
+
+/// The operator names it, and it is mostly beside the host: any address will do.
+///
+/// # Errors
+/// The collector's URL can't be used.
+pub(super) fn client(config: &TracesConfig) -> Result<Client, SetupError> {
+    Egress::default().client(egress::Options {
+        transport: Transport::to_any_address(),
+        in_flight: 1,
+        excerpt: ANSWER_BYTES,
+        ..egress::Options::new("traces", config.endpoint.clone())
+    })
+}
+
+fn headers(config: &TracesConfig) -> HeaderMap {
+    let mut headers: HeaderMap = config.headers.iter().cloned().collect();
+    headers.values_mut().for_each(|value| value.set_sensitive(true));
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers
+}
+
+/// An exporter at work.
+#[derive(Clone)]
+pub(super) struct Exports {
+    /// Takes the spans.
+    pub(super) spans: Arc<Spans>,
+    headers: Arc<ArcSwap<HeaderMap>>,
+}
+
+impl Exports {
+    /// Other headers, from the next request on: a token has been changed.
+    pub(super) fn reconfigure(&self, config: &TracesConfig) {
+        self.headers.store(Arc::new(headers(config)));
+    }
 }
 
 impl Exporter {
@@ -110,7 +138,7 @@ impl Exporter {
         // Counted also where the host stops meanwhile.
         let mut sent = Sent { count: batch.len() as u64, rejected: None };
         let body = Bytes::from(document(&self.resource, batch).to_string());
-        let headers = self.headers.clone();
+        let headers = HeaderMap::clone(&self.headers.load());
         let request = egress::Request { headers, body, timeout: PATIENCE };
         let failure = match self.client.send(request).await {
             Outcome::Answered { status: 200..=299, excerpt, .. } => {

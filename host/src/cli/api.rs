@@ -32,6 +32,8 @@ const LONG: Duration = Duration::from_secs(4 * 3_600);
 pub(super) struct Refused {
     pub(super) status: http::StatusCode,
     detail: String,
+    /// Single things that are wrong.
+    pub(super) errors: Vec<Value>,
 }
 
 /// Where the token is, for who has none in the settings.
@@ -170,7 +172,8 @@ impl Api {
         let bytes = answer.into_body().collect().await?.to_bytes();
         let problem: Value = serde_json::from_slice(&bytes).unwrap_or_default();
         let detail = printable(problem["detail"].as_str().unwrap_or("the host refused"));
-        Err(Refused { status, detail }.into())
+        let errors = problem["errors"].as_array().cloned().unwrap_or_default();
+        Err(Refused { status, detail, errors }.into())
     }
 
     /// Whether the host takes events. Asks for no token.

@@ -23,9 +23,11 @@ pub(super) struct Found {
 pub(super) fn run(path: &Path, as_json: bool) -> anyhow::Result<ExitCode> {
     let (mistakes, warnings) = match Config::load(path, &Sources::process()) {
         Ok(config) => {
+            // What `serve` makes of the settings before it runs, and by the same way.
+            let unusable = crate::app::try_settings(&config).err().unwrap_or_default();
             let found = super::block_on(ask_plugins(&config))?;
             let warnings = config.warnings.iter().cloned().chain(found.warnings).collect();
-            (found.mistakes.into_iter().collect(), warnings)
+            (unusable.iter().cloned().chain(found.mistakes).collect(), warnings)
         }
         Err(mistakes) => (mistakes, Mistakes::default()),
     };

@@ -15,6 +15,7 @@ pub mod plugin;
 mod plugins;
 mod ready;
 mod rejected;
+mod reload;
 mod replay;
 mod replays;
 mod send;
@@ -34,7 +35,7 @@ use clap::{Parser, Subcommand};
 
 use api::Where;
 
-use crate::config::{Config, Sources};
+use crate::config::{Config, Seen, Sources};
 use crate::model::printable_json;
 use crate::plugins::Compiler;
 use crate::streams::{Short, Stream};
@@ -107,6 +108,9 @@ enum Command {
     Audit(audit::Args),
     /// Show what the running host logs, or change it.
     Log(log::Args),
+    /// Have the running host read its settings again, and all files that they name: what
+    /// SIGHUP does, for where no signal can be sent.
+    Reload,
     /// Make tokens for the admin API.
     #[command(subcommand)]
     Token(token::Command),
@@ -166,6 +170,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Ready => ready::run(&host, json),
         Command::Audit(args) => audit::run(&host, json, &args),
         Command::Log(args) => log::run(&host, json, &args),
+        Command::Reload => reload::run(&host, json),
         Command::Token(command) => token::run(&command, json),
         Command::Listen(args) => listen::run(&host, json, &args),
         Command::Backup(args) => backup::run(&host, json, &args),
@@ -213,10 +218,17 @@ fn json_line(document: &serde_json::Value) -> String {
 
 /// The settings, or all their mistakes as they are shown to people.
 fn load(path: &std::path::Path) -> anyhow::Result<Config> {
+    load_watched(path).map(|(config, _)| config)
+}
+
+/// The same, with what the files held that it was read from.
+fn load_watched(path: &std::path::Path) -> anyhow::Result<(Config, Seen)> {
     let colour = std::io::IsTerminal::is_terminal(&std::io::stderr());
-    Config::load(path, &Sources::process()).map_err(|mistakes| {
+    let (sources, seen) = Sources::watched();
+    let config = Config::load(path, &sources).map_err(|mistakes| {
         anyhow::anyhow!("mistakes in the settings\n{}", mistakes.render(colour))
-    })
+    })?;
+    Ok((config, seen))
 }
 
 /// Plugins are compiled by this same program, in a process of its own with limits.

@@ -12,8 +12,8 @@ use crate::telemetry::{self, Format};
 pub(super) const LEFTOVERS: Duration = Duration::from_secs(1);
 
 pub(super) fn run(path: &Path) -> anyhow::Result<ExitCode> {
-    let watched = Watched::new(path.to_owned());
-    let config = super::load(path)?;
+    let (config, seen) = super::load_watched(path)?;
+    let watched = Watched { path: path.to_owned(), seen };
     let format = match config.log.format {
         LogFormat::Text => Format::Text,
         LogFormat::Json => Format::Json,
@@ -43,8 +43,9 @@ pub(super) fn run(path: &Path) -> anyhow::Result<ExitCode> {
             close_memory();
         }
         tell(format!(
-            "hookwright {}: events at http://{}/in/SOURCE, console at http://{}/\n",
+            "hookwright {}: events at {}://{}/in/SOURCE, console at http://{}/\n",
             env!("CARGO_PKG_VERSION"),
+            if app.is_secure() { "https" } else { "http" },
             app.ingress_address(),
             app.admin_address(),
         ));

@@ -338,11 +338,13 @@ impl Kind for File {
             return at.wrong(Fault::new("is no path", "name a file or directory"));
         }
         let path = at.reader.base.join(text);
-        if self.checked
-            && let Err(error) = (at.reader.sources.read)(&path)
-        {
-            let message = format!("{} can't be read: {error}", quote(&path.to_string_lossy()));
-            return at.wrong(Fault::new(message, "check the path and its permissions"));
+        match self.checked.then(|| (at.reader.sources.read)(&path)) {
+            None => {}
+            Some(Ok(bytes)) => at.holds(&bytes),
+            Some(Err(error)) => {
+                let message = format!("{} can't be read: {error}", quote(&path.to_string_lossy()));
+                return at.wrong(Fault::new(message, "check the path and its permissions"));
+            }
         }
         Some(path)
     }

@@ -30,6 +30,7 @@ mod traces;
 mod tree;
 mod unit;
 mod validate;
+mod values;
 mod verify;
 mod written;
 
@@ -52,8 +53,9 @@ pub use plugin::{
 };
 pub use settings::{Config, reference, sample};
 pub use source::{DedupeConfig, DedupeKey, Selector, SourceConfig};
-pub use sources::{ReadFile, Sources};
+pub use sources::{Prints, ReadFile, Seen, Sources, print_of};
 pub use traces::TracesConfig;
 pub use unit::{Rate, parse_duration, parse_size, print_duration};
 pub use validate::{OnInvalid, ValidateConfig};
+pub use values::Changed;
 pub use written::Written;

@@ -10,6 +10,7 @@ use super::place::Pages;
 use super::reference::{Page, Row};
 use super::tree::{Entry, Node, Origin, Table, Value};
 use super::unit::{Fault, quote};
+use super::values::{self, Values};
 use super::written::Written;
 use crate::model::{Name, listed, nearest};
 
@@ -28,6 +29,8 @@ struct Found {
     warnings: Vec<(Origin, String, Fault)>,
     /// Where those values start that an excerpt may show. All others are masked.
     public: BTreeSet<usize>,
+    /// What secrets and files held, by their keys.
+    contents: BTreeMap<String, [u8; 32]>,
 }
 
 impl<'t> Reader<'t> {
@@ -73,7 +76,8 @@ impl<'t> Reader<'t> {
         };
         let placed = |all: Vec<_>| Mistakes::new(all.into_iter().map(place).collect());
         let (mistakes, warnings) = (placed(found.mistakes), placed(found.warnings));
-        (mistakes, warnings, Written::new(pages, tree))
+        let values = Values::new(tree, found.contents);
+        (mistakes, warnings, Written::new(pages, tree, values))
     }
 }
 
@@ -93,6 +97,12 @@ impl At<'_, '_> {
     pub(super) fn wrong<T>(&self, fault: Fault) -> Option<T> {
         self.reader.mistake(&self.node.origin, &self.path, fault);
         None
+    }
+
+    /// What the value led to: two readings are told apart by it, too.
+    pub(super) fn holds(&self, bytes: &[u8]) {
+        let contents = &mut self.reader.found.borrow_mut().contents;
+        contents.insert(self.path.clone(), values::print(bytes));
     }
 
     /// The value is no secret: excerpts may show it.

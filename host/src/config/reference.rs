@@ -94,7 +94,7 @@ const INTRO: &str = "\
 
 This page is made from the code that reads the settings, by `UPDATE_DOCS=1 cargo test -p hookwright docs_settings`.
 
-`hookwright check` reads the file as `hookwright serve` does and reports all mistakes at once, each with its place and its cure. Nothing starts, and nothing running changes, while there is one. Unknown keys are mistakes.
+`hookwright check` reads the file, and every file that it names, as `hookwright serve` does, and reports all mistakes at once, each with its place and its cure. Nothing starts, and nothing running changes, while there is one. Unknown keys are mistakes.
 
 **Values with a unit.** A duration is a whole number and `us`, `ms`, `s`, `m`, `h` or `d`: `\"10s\"`. A size is a whole number and `B`, `KiB`, `MiB`, `GiB`, or decimal `kB`, `MB`, `GB`: `\"1MiB\"`. A rate is a whole number and `/s`, `/m`, `/h` or `/d`: `\"50/s\"`.
 

@@ -199,6 +199,7 @@ fn resolve(at: &At<'_, '_>, reference: Reference<'_>) -> Option<Vec<u8>> {
     while let Some(b'\n' | b'\r') = bytes.last() {
         bytes.pop();
     }
+    at.holds(&bytes);
     if bytes.is_empty() {
         return at.wrong(Fault::new(format!("{place} is empty"), "write the secret there"));
     }

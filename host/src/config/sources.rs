@@ -2,7 +2,12 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::values::print;
 
 /// Larger files are neither settings nor secrets.
 const MAX_FILE: u64 = 16 << 20;
@@ -31,11 +36,41 @@ impl Sources {
         }
     }
 
+    /// The same, and what each file held when it was read.
+    pub fn watched() -> (Self, Seen) {
+        let (sources, seen) = (Self::process(), Seen::default());
+        let noted = seen.clone();
+        let reads = move |path: &Path| {
+            let bytes = (sources.read)(path);
+            noted.0.lock().insert(path.to_owned(), bytes.as_deref().ok().map(print));
+            bytes
+        };
+        (Self { env: sources.env, read: Box::new(reads), now_s: sources.now_s }, seen)
+    }
+
     /// No variables and no files, in 1970.
     pub fn none() -> Self {
         let read = |_: &Path| Err(io::ErrorKind::NotFound.into());
         Self { env: BTreeMap::new(), read: Box::new(read), now_s: 0 }
     }
+}
+
+/// Digests of files, by their paths; none where one can't be read.
+pub type Prints = BTreeMap<PathBuf, Option<[u8; 32]>>;
+
+/// Every file that the settings were read from: their own, secrets, certificates, schemas.
+#[derive(Debug, Clone, Default)]
+pub struct Seen(Arc<Mutex<Prints>>);
+
+impl Seen {
+    pub fn prints(&self) -> Prints {
+        self.0.lock().clone()
+    }
+}
+
+/// What the file holds now, as [`Seen`] has it.
+pub fn print_of(path: &Path) -> Option<[u8; 32]> {
+    read(path).ok().as_deref().map(print)
 }
 
 fn read(path: &Path) -> io::Result<Vec<u8>> {

@@ -8,10 +8,11 @@ use std::sync::Arc;
 use super::mistake::Mistake;
 use super::place::Pages;
 use super::tree::{Entry, Origin, Table, Value};
+use super::values::{Changed, Values};
 use crate::model::Name;
 
-/// The plugins' part of the settings, with its places. Holds no secret: of all
-/// that an excerpt must not show, only the length is left.
+/// The plugins' part of the settings, with its places, and digests of the rest.
+/// Holds no secret: of all that an excerpt must not show, only the length is left.
 #[derive(Clone, Default)]
 pub struct Written(Arc<Inner>);
 
@@ -21,17 +22,38 @@ struct Inner {
     text: String,
     masked: Vec<Range<usize>>,
     plugins: BTreeMap<String, Entry>,
+    values: Values,
 }
 
 impl Written {
     /// `masked` are the values that are not to be shown.
-    pub(super) fn new(pages: Pages<'_>, tree: &Table) -> Self {
+    pub(super) fn new(pages: Pages<'_>, tree: &Table, values: Values) -> Self {
         let mut plugins = BTreeMap::new();
         if let Some(Value::Table(all)) = tree.get("plugins").map(|entry| &entry.node.value) {
             plugins = all.clone();
         }
         let text = blank(pages.text, &pages.masked);
-        Self(Arc::new(Inner { file: pages.file, text, masked: pages.masked, plugins }))
+        Self(Arc::new(Inner { file: pages.file, text, masked: pages.masked, plugins, values }))
+    }
+
+    /// A mistake in a setting, by its key (`destinations.ci.ca`), that only whoever
+    /// uses it can find.
+    pub fn mistake_at(&self, key: &str, message: String, help: String) -> Mistake {
+        let mut at = key;
+        let origin = loop {
+            if let Some(origin) = self.0.values.place(at) {
+                break origin.clone();
+            }
+            let Some((above, _)) = at.rsplit_once('.') else { break Origin::Nowhere };
+            at = above;
+        };
+        self.mistake(&origin, key.to_owned(), message, help)
+    }
+
+    /// The keys whose values differ in the newer settings, those of secrets
+    /// and files that hold something else now among them.
+    pub fn changes(&self, new: &Self) -> Vec<Changed> {
+        self.0.values.changes(&new.0.values)
     }
 
     /// A mistake in `[plugins.NAME] config`, at a JSON pointer into it. Points
@@ -151,7 +173,7 @@ file = \"f.wasm\"
 
     fn written(text: &str, masked: Vec<Range<usize>>) -> Written {
         let tree = tree::parse(text).expect("TOML");
-        Written::new(Pages { file: "h.toml".into(), text, masked }, &tree)
+        Written::new(Pages { file: "h.toml".into(), text, masked }, &tree, Values::default())
     }
 
     fn at(written: &Written, plugin: &str, pointer: &str) -> String {

@@ -24,6 +24,7 @@ mod status;
 mod switch;
 mod tally;
 mod together;
+mod trial;
 mod window;
 
 #[cfg(test)]
@@ -42,6 +43,7 @@ pub use health::Breaker;
 pub use post::{Auth, Fill, OAuth2, PostOptions};
 pub use rate::Rate;
 pub use status::{Last, State, Status};
+pub use trial::Trial;
 
 use crate::egress::{Resolver, SetupError, SystemResolver};
 use crate::model::Name;

@@ -51,6 +51,9 @@ pub enum TlsVersion {
     V13,
 }
 
+/// In a PEM file, of PKCS #8 and of the older form.
+const ENCRYPTED: &[u8] = b"ENCRYPTED";
+
 /// The machine's certificates are read once, at the first destination: some
 /// 100 KiB that no two destinations need to hold twice.
 #[derive(Default)]
@@ -141,7 +144,14 @@ impl Identity {
         }
         // What a PEM reader says of a key never quotes it.
         let key = PrivateKeyDer::from_pem_slice(self.key.expose());
-        Ok((chain, key.map_err(|error| bad("the key", &error))?))
+        let key = key.map_err(|error| {
+            let text = self.key.expose();
+            match text.windows(ENCRYPTED.len()).any(|part| part == ENCRYPTED) {
+                true => bad("the key", &"it is encrypted; write it without a passphrase"),
+                false => bad("the key", &error),
+            }
+        });
+        Ok((chain, key?))
     }
 }
 

@@ -13,6 +13,9 @@ use rustls::{RootCertStore, ServerConfig};
 use tokio_rustls::TlsAcceptor;
 use x509_cert::der::Decode as _;
 
+/// In a PEM file, of PKCS #8 and of the older form.
+const ENCRYPTED: &[u8] = b"ENCRYPTED";
+
 /// Why TLS could not be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
@@ -26,12 +29,31 @@ pub enum TlsError {
         "`{path}` holds no private key; it must be a PEM file in PKCS #8, PKCS #1 or SEC1 form"
     )]
     NoKey { path: PathBuf },
+    #[error(
+        "the key in `{path}` is encrypted; write it without a passphrase: `openssl pkey -in KEY`"
+    )]
+    Encrypted { path: PathBuf },
     #[error("`{path}` can't vouch for clients: {cause}")]
     ClientCa { path: PathBuf, cause: String },
     #[error("`{path}` holds a certificate that can't be read: {cause}")]
     Garbled { path: PathBuf, cause: x509_cert::der::Error },
     #[error("certificate `{cert}` and key `{key}` can't be used: {cause}")]
     Unusable { cert: PathBuf, key: PathBuf, cause: rustls::Error },
+}
+
+impl TlsError {
+    /// The file that it is about, where it is one.
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Read { path, .. }
+            | Self::NoCertificate { path }
+            | Self::NoKey { path }
+            | Self::Encrypted { path }
+            | Self::ClientCa { path, .. }
+            | Self::Garbled { path, .. } => Some(path),
+            Self::Unusable { .. } => None,
+        }
+    }
 }
 
 /// What TLS is made of, in PEM.
@@ -152,7 +174,10 @@ fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
     let text = zeroize::Zeroizing::new(read(path)?);
     rustls_pemfile::private_key(&mut BufReader::new(text.as_slice()))
         .map_err(|cause| TlsError::Read { path: path.to_owned(), cause })?
-        .ok_or_else(|| TlsError::NoKey { path: path.to_owned() })
+        .ok_or_else(|| match text.windows(ENCRYPTED.len()).any(|part| part == ENCRYPTED) {
+            true => TlsError::Encrypted { path: path.to_owned() },
+            false => TlsError::NoKey { path: path.to_owned() },
+        })
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, TlsError> {

@@ -1,0 +1,24 @@
+//! The settings, read again because somebody says so.
+use axum::Json;
+use axum::extract::State;
+
+use super::Options;
+use super::control::{ReloadRefused, Reloaded};
+use super::problem::Problem;
+
+/// Read the settings again
+///
+/// And all files that they name: secrets, certificates, schemas. As SIGHUP does, for where
+/// no signal can be sent. Answers once the new settings are in force; where there is a mistake
+/// in them the old ones stay, and `errors` has all mistakes with their places and cures.
+#[utoipa::path(post, path = "/reload", tag = "host", operation_id = "reload_settings",
+    responses((status = 200, body = Reloaded)))]
+pub(super) async fn reload(State(options): State<Options>) -> Result<Json<Reloaded>, Problem> {
+    match options.control.reload().await {
+        Ok(reloaded) => Ok(Json(reloaded)),
+        Err(ReloadRefused::Mistakes(mistakes)) => Err(Problem::mistakes(&mistakes)),
+        Err(ReloadRefused::Impossible) => {
+            Err(Problem::conflict("this host reads no settings file again, or it is stopping"))
+        }
+    }
+}
