@@ -56,6 +56,12 @@ impl Seats {
         self.seat_those_who_wait();
     }
 
+    /// The other side no longer speaks HTTP/2.
+    pub(super) fn unlimited(&self) {
+        self.0.lock().limit = None;
+        self.seat_those_who_wait();
+    }
+
     /// The limit, as far as it is known.
     pub(super) fn known_limit(&self) -> Option<u32> {
         self.0.lock().limit

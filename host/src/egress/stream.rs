@@ -73,6 +73,8 @@ impl Stream {
             let none = Bounds { read: usize::MAX, first_byte: None };
             return Self::new(inner, none, Watch::Http2(Frames::default(), seats.clone()));
         }
+        // Each request has a connection of its own.
+        seats.unlimited();
         Self::new(inner, bounds, Watch::Http1(StatusLine::default()))
     }
 

@@ -2,6 +2,7 @@
 use std::net::IpAddr;
 
 use http::Uri;
+use ipnet::IpNet;
 
 use super::super::kind::{Kind, mismatch};
 use super::super::reader::{At, Section};
@@ -11,10 +12,10 @@ use super::transport::AllowPrivate;
 
 pub(super) fn warn_about(s: &Section<'_, '_>, url: &Uri, allow_private: &AllowPrivate) {
     let (address, loopback) = host(url);
-    let private = match address {
-        Some(IpAddr::V4(v4)) => v4.is_private() || v4.is_link_local(),
-        Some(IpAddr::V6(v6)) => v6.is_unique_local() || v6.is_unicast_link_local(),
-        None => false,
+    let (private, link_local) = match address {
+        Some(IpAddr::V4(v4)) => (v4.is_private(), v4.is_link_local()),
+        Some(IpAddr::V6(v6)) => (v6.is_unique_local(), v6.is_unicast_link_local()),
+        None => (false, false),
     };
     let allowed = match (allow_private, address) {
         (AllowPrivate::None, _) => false,
@@ -23,7 +24,16 @@ pub(super) fn warn_about(s: &Section<'_, '_>, url: &Uri, allow_private: &AllowPr
         }
         (AllowPrivate::Networks(_), None) | (AllowPrivate::All, _) => true,
     };
-    if (loopback || private) && !allowed {
+    let by_itself = |address: IpAddr| match allow_private {
+        AllowPrivate::Networks(list) => list.contains(&address.into()),
+        AllowPrivate::None | AllowPrivate::All => false,
+    };
+    if let Some(address) = address.filter(|address| link_local && !by_itself(*address)) {
+        let message = "leads to a link-local address, so every delivery would be refused";
+        let network = IpNet::from(address);
+        let help = format!("add `allow_private = [\"{network}\"]` if you mean it");
+        s.warn("url", Fault::new(message, help));
+    } else if (loopback || private) && !allowed {
         let message = "leads to a private address, so every delivery would be refused";
         s.warn("url", Fault::new(message, "add `allow_private = true` if you mean it"));
     }

@@ -274,6 +274,23 @@ fn regression_signing_by_private_keys_alone_is_a_warning() {
     }
 }
 
+/// `allow_private = true` does not open it: the cure names the address by itself.
+#[test]
+fn a_link_local_url_is_a_warning_until_its_address_is_named() {
+    let warned = |private: &str| {
+        let text = format!(
+            "[destinations.d]\nurl = \"https://169.254.42.42/\"\nallow_private = {private}\n"
+        );
+        let warnings = good(&text).warnings;
+        warnings.iter().any(|w| w.message.contains("link-local") && w.help.contains(".42/32"))
+    };
+    for private in ["false", "true", "[\"169.254.0.0/16\"]"] {
+        assert!(warned(private), "{private}");
+    }
+    assert!(!warned("[\"169.254.42.42/32\"]"));
+    assert!(!warned("[\"169.254.42.42\"]"));
+}
+
 /// A URL whose path is a secret may be a secret's reference, and no excerpt shows a path that may be one.
 #[test]
 fn a_url_may_be_a_secret() {
@@ -281,7 +298,7 @@ fn a_url_may_be_a_secret() {
         let text = format!("[destinations.d]\nurl = \"{text}\"\n");
         good(&text).destinations["d"].to.url().map(ToString::to_string)
     };
-    let secret = "https://hooks.slack.com/services/T0/B0/XXXX";
+    let secret = "https://hooks.slack.com/services/T0/B0/S3CR3T";
     assert_eq!(url(&format!("dangerous_plain:{secret}")).as_deref(), Some(secret));
     let shown = |url: &str| {
         let text = format!("[destinations.d]\nurl = \"{url}\"\ntimeout = 10\n");

@@ -101,9 +101,9 @@ mod tests {
                 other => panic!("{other:?}"),
             }
         };
-        let url = "https://hooks.example.com/services/T000/XXXX?token=1";
-        assert_eq!(scrubbed("Cannot POST /services/T000/XXXX.", url), "Cannot POST ….");
-        assert_eq!(scrubbed("/services/T000/XXXX?token=1!", url), "…!");
+        let url = "https://hooks.example.com/services/T000/S3CR3T?token=1";
+        assert_eq!(scrubbed("Cannot POST /services/T000/S3CR3T.", url), "Cannot POST ….");
+        assert_eq!(scrubbed("/services/T000/S3CR3T?token=1!", url), "…!");
         assert_eq!(scrubbed("a R0UT1NG b R0UT1NG", url), "a … b …");
         assert_eq!(scrubbed("ok /in", "https://a.example/in"), "ok /in");
     }

@@ -59,7 +59,7 @@ async fn regression_a_200_whose_head_never_ends_is_a_success() {
         assert_eq!(status_of(&outcome), Some(200), "{outcome:?}");
     }
     let silent = head.into_bytes();
-    let outcome = punctual(move |_| Reply::Hang(silent.clone())).await;
+    let outcome = outcome(Duration::from_secs(2), move |_| Reply::Hang(silent.clone())).await;
     assert_eq!(status_of(&outcome), Some(200), "at the deadline: {outcome:?}");
 }
 
