@@ -1,11 +1,11 @@
 //! Secrets that are sent and shown nowhere: filled into bodies when they leave, and taken out of answers that repeat them.
 use bytes::Bytes;
-use http::Uri;
+use http::{HeaderValue, Uri};
 
 use crate::model::{Delivery, Name, Outcome};
 use crate::signing::Secret;
 
-/// Shorter paths are no secrets.
+/// What is shorter is no secret, and stands in answers by chance.
 const SHORTEST: usize = 8;
 /// What stands for a secret that an answer repeats.
 const MASK: &[u8] = "…".as_bytes();
@@ -34,22 +34,48 @@ impl Fill {
     }
 }
 
-/// What an answer repeats of the URL or of what was filled in is not kept: attempts
-/// are read by more people than settings are.
-pub(super) fn scrub(mut outcome: Outcome, url: &Uri, fill: Option<&Fill>) -> Outcome {
-    let Outcome::Answered { excerpt, .. } = &mut outcome else { return outcome };
-    if excerpt.is_empty() {
-        return outcome;
+/// What one destination is sent and nobody else may read: attempts are read by
+/// more people than settings are, and there are receivers that repeat what they got.
+pub(super) struct Hidden(Vec<Secret>);
+
+impl Hidden {
+    /// The URL's path and query, what is filled in, and secret values of headers.
+    pub(super) fn new<'h>(
+        url: &'h Uri,
+        fill: Option<&'h Fill>,
+        headers: impl Iterator<Item = &'h HeaderValue>,
+    ) -> Self {
+        let path = url.path_and_query().map_or("", |path| path.as_str());
+        let mut known: Vec<&[u8]> = vec![path.as_bytes(), url.path().as_bytes()];
+        known.extend(fill.map(|fill| fill.secret.expose()));
+        known.extend(headers.flat_map(parts));
+        // One may hold another.
+        known.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+        known.dedup();
+        let long = known.into_iter().filter(|secret| secret.len() >= SHORTEST);
+        Self(long.map(Secret::new).collect())
     }
-    let path = url.path_and_query().map_or("", |path| path.as_str());
-    let known = [path.as_bytes(), url.path().as_bytes()].into_iter();
-    let filled = fill.map(|fill| fill.secret.expose());
-    for secret in known.filter(|path| path.len() >= SHORTEST).chain(filled) {
-        if let Some(clean) = replaced(excerpt, secret, MASK) {
-            *excerpt = clean;
+
+    /// Takes them out of the answer, and `token`, which changes from time to time.
+    pub(super) fn scrub(&self, outcome: &mut Outcome, token: Option<&HeaderValue>) {
+        let Outcome::Answered { excerpt, .. } = outcome else { return };
+        if excerpt.is_empty() {
+            return;
+        }
+        let token = token.into_iter().flat_map(parts).filter(|part| part.len() >= SHORTEST);
+        for secret in self.0.iter().map(Secret::expose).chain(token) {
+            if let Some(clean) = replaced(excerpt, secret, MASK) {
+                *excerpt = clean;
+            }
         }
     }
-    outcome
+}
+
+/// A header's value, and what comes after `Bearer` or `Basic` in it.
+fn parts(value: &HeaderValue) -> impl Iterator<Item = &[u8]> {
+    let whole = value.as_bytes();
+    let space = whole.iter().position(|byte| *byte == b' ');
+    [Some(whole), space.map(|at| &whole[at + 1..])].into_iter().flatten()
 }
 
 /// None where it does not stand there.
@@ -91,12 +117,17 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_keeps_neither_the_url_nor_what_was_filled_in() {
+    fn an_answer_keeps_nothing_that_only_the_receiver_may_know() {
         let scrubbed = |text: &str, url: &str| {
             let excerpt = Bytes::from(text.to_owned());
-            let outcome = Outcome::Answered { status: 404, retry_after_s: None, excerpt };
+            let mut outcome = Outcome::Answered { status: 404, retry_after_s: None, excerpt };
             let url = url.parse().expect("a URL");
-            match scrub(outcome, &url, Some(&fill("shop", "R0UT1NG"))) {
+            let own =
+                [HeaderValue::from_static("Basic dXNlcjpwYXNz"), HeaderValue::from_static("a")];
+            let hidden = Hidden::new(&url, Some(&fill("shop", "R0UT1NG1")), own.iter());
+            let token = HeaderValue::from_static("Bearer t0ken-of-today");
+            hidden.scrub(&mut outcome, Some(&token));
+            match outcome {
                 Outcome::Answered { excerpt, .. } => String::from_utf8_lossy(&excerpt).into_owned(),
                 other => panic!("{other:?}"),
             }
@@ -104,7 +135,10 @@ mod tests {
         let url = "https://hooks.example.com/services/T000/S3CR3T?token=1";
         assert_eq!(scrubbed("Cannot POST /services/T000/S3CR3T.", url), "Cannot POST ….");
         assert_eq!(scrubbed("/services/T000/S3CR3T?token=1!", url), "…!");
-        assert_eq!(scrubbed("a R0UT1NG b R0UT1NG", url), "a … b …");
+        assert_eq!(scrubbed("a R0UT1NG1 b R0UT1NG1", url), "a … b …");
+        assert_eq!(scrubbed("you are dXNlcjpwYXNz", url), "you are …");
+        assert_eq!(scrubbed("Authorization: Bearer t0ken-of-today", url), "Authorization: …");
+        assert_eq!(scrubbed("token=t0ken-of-today", url), "token=…");
         assert_eq!(scrubbed("ok /in", "https://a.example/in"), "ok /in");
     }
 }

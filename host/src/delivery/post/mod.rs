@@ -16,6 +16,7 @@ pub use hidden::Fill;
 
 use self::auth::Authorizer;
 use self::headers::{is_credential, is_ours};
+use self::hidden::Hidden;
 use super::Problem;
 use super::kind::{Kind, Sending};
 use crate::egress::{self, Client, Egress, Request, Transport};
@@ -75,6 +76,7 @@ pub(super) struct Post {
     traces: Option<Arc<Spans>>,
     timeout: Duration,
     fill: Option<Fill>,
+    hidden: Hidden,
 }
 
 /// What all of them have in common.
@@ -117,6 +119,12 @@ impl Post {
         before: Option<&Self>,
     ) -> Result<Self, Problem> {
         let mut headers = options.headers;
+        let auth = options.auth.iter().filter_map(|auth| match auth {
+            Auth::Header(_, value) => Some(value),
+            Auth::OAuth2(_) | Auth::Aws(_) => None,
+        });
+        let known = headers.values().filter(|value| value.is_sensitive()).chain(auth);
+        let hidden = Hidden::new(&options.url, options.fill.as_ref(), known);
         let signer = Signer::new(options.sign.as_ref());
         let mut owned: Vec<HeaderName> = signer.headers().cloned().collect();
         owned.extend(options.auth.iter().flat_map(Auth::headers));
@@ -154,6 +162,7 @@ impl Post {
             traces: shared.traces.cloned(),
             timeout: options.timeout,
             fill: options.fill,
+            hidden,
             made_of,
         })
     }
@@ -174,17 +183,21 @@ impl Post {
         let again = self.authorizer.can_renew().then(|| headers.clone());
         let left = || self.timeout.saturating_sub(began.elapsed());
         let sent = Request { headers, body: body.clone(), timeout: left() };
-        let outcome = self.client.send(sent).await;
-        let (Outcome::Answered { status: 401, .. }, Some(mut headers)) = (&outcome, again) else {
+        let mut outcome = self.client.send(sent).await;
+        let Some(mut headers) = again else {
+            self.hidden.scrub(&mut outcome, None);
             return Ok(outcome);
         };
         // A token may be revoked before its end: that is no answer to the event.
-        let Some(refused) = headers.get(AUTHORIZATION).cloned() else { return Ok(outcome) };
-        if let Some(token) = self.authorizer.renew(&refused, left()).await? {
+        if matches!(outcome, Outcome::Answered { status: 401, .. })
+            && let Some(refused) = headers.get(AUTHORIZATION)
+            && let Some(token) = self.authorizer.renew(refused, left()).await?
+        {
             headers.insert(AUTHORIZATION, token);
-            let sent = Request { headers, body, timeout: left() };
-            return Ok(self.client.send(sent).await);
+            let sent = Request { headers: headers.clone(), body, timeout: left() };
+            outcome = self.client.send(sent).await;
         }
+        self.hidden.scrub(&mut outcome, headers.get(AUTHORIZATION));
         Ok(outcome)
     }
 }
@@ -193,9 +206,7 @@ impl Kind for Post {
     fn send<'s>(&'s self, delivery: &'s Delivery, at_ms: u64) -> Sending<'s> {
         Box::pin(async move {
             let posted = self.post(delivery, at_ms).await;
-            let outcome = posted
-                .unwrap_or_else(|Unmade { cause, message }| Outcome::Failed { cause, message });
-            hidden::scrub(outcome, &self.url, self.fill.as_ref())
+            posted.unwrap_or_else(|Unmade { cause, message }| Outcome::Failed { cause, message })
         })
     }
 

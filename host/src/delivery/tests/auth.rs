@@ -212,6 +212,46 @@ async fn regression_the_token_servers_retry_after_holds_for_all_deliveries() {
     assert_eq!(server.seen().len(), 2);
 }
 
+/// A receiver that repeats what it got wrote the secret into the log of attempts.
+#[tokio::test]
+async fn regression_an_answer_that_repeats_a_secret_is_kept_without_it() {
+    let server = server(3_600).await;
+    let echo = |seen: &Seen| {
+        let text = |name: &str| seen.headers.get(name).map(|value| value.to_str().expect("text"));
+        let (own, token) = (text("x-own-key").unwrap_or("-"), text("authorization").unwrap_or("-"));
+        answer(500, "", &format!("{} {own} {token} sorry", seen.line))
+    };
+    let receiver = Receiver::start(echo).await;
+    let mut own = HeaderValue::from_static("0wn-s3cret");
+    own.set_sensitive(true);
+    let settings = |auth: Auth| {
+        let options = with(auth, &receiver);
+        let mut options = posting(options, |post| {
+            post.headers.insert("x-own-key", own.clone());
+            post.url = format!("http://{}/hooks/S3CR3T", receiver.address).parse().expect("a URL");
+        });
+        options.policy.attempts = 1;
+        options
+    };
+    let fixed = Auth::Header(AUTHORIZATION, basic(&Secret::new("user:password")));
+    for auth in [oauth2(&server), fixed] {
+        let bench = Bench::start(one(settings(auth)));
+        bench.store.add(deliveries(0..1, "a"));
+        bench.store.until(|rows| rows.count("a", DeliveryState::Dead) == 1).await;
+        bench.store.read(|rows| {
+            let attempts = &rows.of("a").next().expect("a row").attempts;
+            let Outcome::Answered { excerpt, .. } = &attempts[0].outcome else {
+                panic!("answered")
+            };
+            let text = String::from_utf8_lossy(excerpt);
+            assert!(text.contains("sorry") && text.contains('…'), "{text}");
+            for secret in ["0wn-s3cret", "S3CR3T", "Bearer t0", "dXNlcjpwYXNzd29yZA"] {
+                assert!(!text.contains(secret), "{text}");
+            }
+        });
+    }
+}
+
 /// However there comes to be no token, and whoever has no breaker.
 #[tokio::test]
 async fn regression_no_kind_of_missing_token_uses_up_attempts() {
