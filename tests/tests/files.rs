@@ -117,21 +117,21 @@ fn load(host: &Host, stop: &Arc<AtomicBool>) -> tokio::task::JoinHandle<HashSet<
     })
 }
 
-/// The settings with another destination, which every call changes, put into force.
+/// The settings with another destination, which is another one each time, put into force.
 async fn reload(host: &Host, settings: &str, number: usize) {
     let text = format!(
-        "{settings}[destinations.other]\nurl = \"http://127.0.0.1:8999/{number}\"\nallow_private = true\n\
+        "{settings}[destinations.other{number}]\nurl = \"http://127.0.0.1:8999/\"\nallow_private = true\n\
          [ingress]\nlisten = \"127.0.0.1:0\"\n[admin]\nlisten = \"127.0.0.1:0\"\n"
     );
     let new = host.dir().join("hookwright.toml.new");
     std::fs::write(&new, text).expect("a write");
     std::fs::rename(&new, host.dir().join("hookwright.toml")).expect("a rename");
     host.hang_up();
-    let path = format!("http://127.0.0.1:8999/{number}");
+    let name = format!("other{number}");
     eventually("the new settings are in force", Duration::from_secs(60), || async {
         let all = host.api("destinations").await.ok()?;
         let all = all["destinations"].as_array()?.clone();
-        all.iter().any(|one| one["url"] == path.as_str()).then_some(())
+        all.iter().any(|one| one["name"] == name.as_str()).then_some(())
     })
     .await;
 }
