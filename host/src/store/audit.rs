@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use parking_lot::Mutex;
@@ -273,8 +273,14 @@ impl AuditQuery {
     }
 }
 
+/// A person may have laid the log elsewhere by a link; in a folder that others
+/// may write to, anybody may have.
 fn append(path: &Path) -> io::Result<File> {
-    OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)
+    let folder = path.parent().and_then(|folder| std::fs::metadata(folder).ok());
+    let shared = folder.is_some_and(|folder| folder.permissions().mode() & 0o022 != 0);
+    let follow = if shared { libc::O_NOFOLLOW } else { 0 };
+    let mut options = OpenOptions::new();
+    options.read(true).append(true).create(true).mode(0o600).custom_flags(follow).open(path)
 }
 
 /// None where there is no such file.

@@ -144,3 +144,18 @@ fn a_full_file_becomes_the_older_one_and_one_that_was_moved_away_is_begun_anew()
     whole(&log, 2, "b");
     assert_eq!(ends(&log)[0], (2, Some(200)), "nothing goes into a file that nobody finds");
 }
+
+#[test]
+fn regression_in_a_folder_of_others_the_log_follows_no_link() {
+    let dir = tempfile::tempdir().unwrap();
+    let theirs = dir.path().join("theirs");
+    std::fs::write(&theirs, "").unwrap();
+    std::os::unix::fs::symlink(&theirs, dir.path().join("audit.jsonl")).unwrap();
+    let open = |mode| {
+        std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(mode)).unwrap();
+        AuditLog::open(dir.path())
+    };
+    assert!(open(0o700).is_ok(), "a person laid it elsewhere");
+    assert!(open(0o777).is_err());
+    assert_eq!(std::fs::read_to_string(&theirs).unwrap(), "");
+}
