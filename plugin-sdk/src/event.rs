@@ -130,7 +130,9 @@ impl Event {
     /// # Errors
     /// [`Error::reject`] when the body is no JSON of this shape.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T> {
-        serde_json::from_slice(self.body())
+        // As the host's own look-ups do.
+        let body = self.body();
+        serde_json::from_slice(body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body))
             .map_err(|error| Error::reject(format!("the body: {error}")))
     }
 
@@ -196,6 +198,13 @@ mod tests {
         assert_eq!(none, None);
         assert_eq!(event.bytes.get(), None, "nothing was read yet");
         assert_eq!(event.body().len() as u64, event.size());
+    }
+
+    #[test]
+    fn regression_a_byte_order_mark_in_front_is_no_part_of_the_json() {
+        let event = Event::sample().body("\u{feff}{\"a\":7}").build();
+        assert_eq!(event.json::<serde_json::Value>().unwrap()["a"], 7);
+        assert_eq!(event.pointer("/a").unwrap().raw(), "7");
     }
 
     #[test]

@@ -141,6 +141,14 @@ mod tests {
         assert_eq!(removed(TEXT, "/x"), None);
     }
 
+    /// The fault: a body that some senders on Windows begin so was no JSON for a plugin.
+    #[test]
+    fn regression_a_byte_order_mark_in_front_is_skipped_and_kept() {
+        let text = format!("\u{feff}{TEXT}");
+        assert_eq!(removed(&text, "/b/0").unwrap(), text.replace("1,2 , 3", "2 , 3"));
+        assert!(Document::parse("\u{feff}\u{feff}1").is_err(), "a second one is no space");
+    }
+
     #[test]
     fn the_outer_edit_wins_and_no_change_is_none() {
         let document = Document::parse(TEXT).unwrap();

@@ -5,6 +5,9 @@ use super::document::Kind;
 /// Deeper text is refused: the walk recurses, and a guest's stack is small.
 const MAX_DEPTH: usize = 128;
 
+/// What some senders begin a text with.
+const BYTE_ORDER_MARK: char = '\u{feff}';
+
 /// Where one value stands. The values inside it follow it directly, so a
 /// container's content is the spans from the next one up to `after`; in an
 /// object these are names and values in turn.
@@ -18,7 +21,9 @@ pub(super) struct Span {
 }
 
 pub(super) fn scan(text: &str) -> Result<Vec<Span>, JsonError> {
-    let mut scanner = Scanner { bytes: text.as_bytes(), at: 0, spans: Vec::new() };
+    // In front a byte order mark means nothing (RFC 8259, section 8.1); an edit leaves it there.
+    let at = if text.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len_utf8() } else { 0 };
+    let mut scanner = Scanner { bytes: text.as_bytes(), at, spans: Vec::new() };
     scanner.space();
     scanner.value(0)?;
     scanner.space();
