@@ -29,7 +29,7 @@ async fn a_410_disables_the_destination_and_keeps_what_waits() {
     assert!(reason.expect("a reason").contains("410"));
 
     // A restart does not forget it.
-    assert!(bench.handle.drain(Duration::from_secs(5)).await);
+    assert!(bench.handle.drain(Duration::from_secs(60)).await);
     let store = FakeStore::prompt();
     store.add(deliveries(0..50, "a"));
     let gone = Condition { disabled: Some("gone".to_owned()), ..Condition::default() };
@@ -169,8 +169,8 @@ async fn a_drain_lets_attempts_end_and_starts_no_more() {
 async fn a_stop_of_the_tasks_stops_the_lanes() {
     let receiver = Receiver::start(|_| status(200)).await;
     let bench = Bench::start(one(to(&receiver)));
-    assert!(bench.tasks.drain(Duration::from_secs(5)).await);
+    assert!(bench.tasks.drain(Duration::from_secs(60)).await);
     bench.store.add(deliveries(0..10, "a"));
-    assert!(bench.handle.drain(Duration::from_secs(5)).await);
+    assert!(bench.handle.drain(Duration::from_secs(60)).await);
     assert_eq!(bench.store.read(|rows| rows.count("a", DeliveryState::Waiting)), 10);
 }

@@ -36,7 +36,7 @@ fn request(timeout: Duration) -> Request {
     Request { headers: HeaderMap::new(), body: Bytes::from_static(b"{\"a\": 1.50}"), timeout }
 }
 
-const AMPLE: Duration = Duration::from_secs(20);
+const AMPLE: Duration = Duration::from_secs(60);
 const SHORT: Duration = Duration::from_millis(600);
 
 async fn outcome(
@@ -69,7 +69,7 @@ fn answered(status: u16, excerpt: &'static str) -> Outcome {
 async fn punctual(script: impl Fn(&Seen) -> Reply + Send + Sync + 'static) -> Outcome {
     let start = Instant::now();
     let outcome = outcome(SHORT, script).await;
-    assert!(start.elapsed() < Duration::from_secs(5), "took {:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(30), "took {:?}", start.elapsed());
     outcome
 }
 
@@ -143,7 +143,7 @@ async fn closed(receiver: &Receiver) {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(5), waiting).await.expect("it is closed");
+    tokio::time::timeout(Duration::from_secs(60), waiting).await.expect("it is closed");
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ async fn with(phases: Phases, url: &str, resolver: Arc<dyn Resolver>) -> Outcome
     let client = Egress::new(resolver).client(options).expect("good settings");
     let start = Instant::now();
     let outcome = client.send(request(AMPLE)).await;
-    assert!(start.elapsed() < Duration::from_secs(5), "took {:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(30), "took {:?}", start.elapsed());
     assert_eq!(cause(&outcome), Cause::Timeout, "{outcome:?}");
     outcome
 }

@@ -104,7 +104,7 @@ async fn handles_of_wasi_are_bounded() {
     let answer = answer_of(&guest!("hostile/wasi-handles.wat"), MEMORY, &event(1, "{}")).await;
     let Err(Fault::Trap(why)) = &answer.result else { panic!("{answer:?}") };
     assert!(why.contains("table has no free keys") || why.contains("resource"), "{why}");
-    assert!(answer.took < Duration::from_secs(1), "{:?}", answer.took);
+    assert!(answer.took < Duration::from_secs(20), "{:?}", answer.took);
 }
 
 /// The fault: waits took their time, so that a guest could tell to half a millisecond how

@@ -56,7 +56,7 @@ pub(super) struct Handed {
 impl Recorder {
     /// Waits until the condition holds; a test that waits too long fails.
     pub(super) fn wait(&self, what: &str, mut holds: impl FnMut(&mut Handed) -> bool) {
-        let until = Instant::now() + Duration::from_secs(20);
+        let until = Instant::now() + Duration::from_secs(60);
         let mut state = self.state.lock();
         while !holds(&mut state) {
             assert!(!self.came.wait_until(&mut state, until).timed_out(), "no {what} came");
