@@ -1,8 +1,7 @@
 //! Which deduplicated keys were seen: those in the index, and those not there yet.
 use std::collections::{HashMap, VecDeque};
 
-use rusqlite::{Connection, OptionalExtension, Statement, params};
-
+use super::journal::Known;
 use super::record::Key;
 use crate::model::Name;
 
@@ -47,72 +46,41 @@ impl Recent {
     }
 }
 
-/// Owned by the journal thread, so that check and entry are one step.
-pub(super) struct Dedupe<'c> {
+/// Owned by the journal thread, so that check and entry are one step. What the
+/// index has was looked up before, on another thread.
+#[derive(Default)]
+pub(super) struct Dedupe {
     recent: Recent,
-    conn: &'c Connection,
-    find: Statement<'c>,
-    reading: bool,
 }
 
-impl<'c> Dedupe<'c> {
-    pub(super) fn new(conn: &'c Connection) -> rusqlite::Result<Self> {
-        let find = conn.prepare(
-            "SELECT event, expires FROM dedupe
-             WHERE source = (SELECT id FROM name WHERE text = ?1) AND key = ?2",
-        )?;
-        Ok(Self { recent: Recent::default(), conn, find, reading: false })
-    }
-
+impl Dedupe {
     /// The row of the first event with this key, where its window is still
     /// open; else none, and the key now belongs to `row`.
     ///
     /// A window that ends later than any can was opened while the clock was
     /// ahead: it is over, or no event with the key would be taken for years.
     ///
-    /// `indexed` is read before the look-up, so a key that left `recent` is
-    /// always in what the look-up sees.
+    /// What was looked up saw the keys of all rows up to `known.indexed`, so those
+    /// of later ones are here. Looked up in order, it never goes back.
     pub(super) fn claim(
         &mut self,
         source: &Name,
         key: Key,
         row: i64,
         now_ms: u64,
-        indexed: i64,
-    ) -> rusqlite::Result<Option<i64>> {
+        known: Known,
+    ) -> Option<i64> {
         let owner = (source.clone(), key.key);
-        if !self.reading {
-            self.recent.drop_to(indexed);
-            // One view of the index for the whole batch; look-ups in it are cheap.
-            self.conn.execute_batch("BEGIN")?;
-            self.reading = true;
-        }
-        let found = match self.recent.keys.get(&owner) {
-            Some(found) => Some(*found),
-            None => {
-                let look_up = params![source.as_str(), &key.key[..]];
-                let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get::<_, i64>(1)? as u64));
-                self.find.query_row(look_up, row).optional()?
-            }
-        };
+        self.recent.drop_to(known.indexed);
+        let found = self.recent.keys.get(&owner).copied().or(known.first);
         if let Some((first, expires_ms)) = found
             && expires_ms > now_ms
             && expires_ms <= now_ms.saturating_add(LONGEST_MS)
         {
-            return Ok(Some(first));
+            return Some(first);
         }
         self.recent.add(owner, row, key.expires_ms);
-        Ok(None)
-    }
-
-    /// Ends the batch's view.
-    pub(super) fn release(&mut self) {
-        if std::mem::take(&mut self.reading)
-            && let Err(error) = self.conn.execute_batch("COMMIT")
-        {
-            tracing::warn!(%error, "the look-up of keys did not end; taking it back");
-            let _ = self.conn.execute_batch("ROLLBACK");
-        }
+        None
     }
 
     /// Events after this row were not written.

@@ -150,6 +150,11 @@ impl Thread<'_> {
                 Op::Routed(op) => match self.held.get_mut(&op.routed.event.id.row()) {
                     Some(held) => {
                         let row = op.routed.event.id.row();
+                        let mut op = op;
+                        if Arc::ptr_eq(&op.routed.event, &held.accepted.event) {
+                            let bytes = op.share_event();
+                            self.context.queue.done(Weight { bytes, pressing: 0 });
+                        }
                         held.routed = Some(op);
                         self.release_complete(row, &mut work);
                     }

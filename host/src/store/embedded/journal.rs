@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 
 use super::ops::{self, Moved, Reply, Swept};
 use super::room::Room;
+use crate::model::Name;
 use crate::store::{AppendError, Appended, NewEvent, Routed};
 
 /// What one batch takes from the queue at most, so that the buffer is bounded.
@@ -23,25 +24,50 @@ pub(super) enum Job {
     Append {
         event: NewEvent,
         done: Done,
+        /// What the index said of its key, or why it could not be asked.
+        known: Result<Known, Arc<str>>,
     },
     /// An outcome of routing with payloads of its own.
     Payloads(Routed),
     /// Copies of records that their segment is about to lose.
-    Carry {
-        records: Vec<Swept>,
-        reply: Reply<Vec<Moved>>,
-    },
+    Carry { records: Vec<Swept>, reply: Reply<Vec<Moved>> },
     /// A new segment, where the present one holds only events of before that
     /// time, milliseconds since 1970.
-    Rotate {
-        before_ms: u64,
-        reply: Reply<()>,
-    },
+    Rotate { before_ms: u64, reply: Reply<()> },
+}
+
+/// What the index knew of a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Known {
+    /// The row of its first event, and when its window ends.
+    pub(super) first: Option<(i64, u64)>,
+    /// The index had the keys of all rows up to here.
+    pub(super) indexed: i64,
+}
+
+/// An event whose key is to be looked up first.
+pub(super) struct Keyed {
+    event: NewEvent,
+    done: Done,
+    bytes: usize,
+    pub(super) known: Result<Known, Arc<str>>,
+}
+
+impl Keyed {
+    /// None where it has none.
+    pub(super) fn key(&self) -> Option<(&Name, &[u8; 16])> {
+        let dedupe = self.event.dedupe.as_ref()?;
+        Some((&self.event.source, &dedupe.key))
+    }
 }
 
 #[derive(Default)]
 struct State {
     jobs: VecDeque<(Job, usize)>,
+    /// Events with keys, before they are jobs.
+    keyed: Vec<Keyed>,
+    /// And those whose keys are being looked up.
+    looking: usize,
     /// Of those waiting and those being written.
     bytes: usize,
     records: usize,
@@ -55,6 +81,10 @@ struct State {
 pub(super) struct Queue {
     state: Mutex<State>,
     wake: Condvar,
+    wake_keyed: Condvar,
+    /// Keeps keys from being looked up.
+    #[cfg(test)]
+    stuck: AtomicBool,
     most_bytes: usize,
     most_records: usize,
     /// What the state's bytes and records come to, in thousandths of what may wait.
@@ -97,6 +127,9 @@ impl Queue {
             room,
             state: Mutex::default(),
             wake: Condvar::new(),
+            wake_keyed: Condvar::new(),
+            #[cfg(test)]
+            stuck: AtomicBool::new(false),
             most_bytes,
             most_records,
             filled: AtomicUsize::new(0),
@@ -119,10 +152,60 @@ impl Queue {
         if state.records >= self.most_records || (over && state.records > 0) {
             return Err(AppendError::Busy);
         }
-        push(&mut state, Job::Append { event, done }, bytes);
+        let known = Ok(Known::default());
+        if event.dedupe.is_some() {
+            state.bytes += bytes;
+            state.records += 1;
+            state.keyed.push(Keyed { event, done, bytes, known });
+            self.note(&state);
+            let wanted = state.keyed.len() == 1 && state.looking == 0;
+            drop(state);
+            if wanted {
+                self.wake_keyed.notify_one();
+            }
+            return Ok(written);
+        }
+        push(&mut state, Job::Append { event, done, known }, bytes);
         self.note(&state);
         self.wake_for(state);
         Ok(written)
+    }
+
+    /// Events whose keys are to be looked up, in their order. None once closed and
+    /// without any.
+    pub(super) fn take_keyed(&self) -> Option<Vec<Keyed>> {
+        let mut state = self.state.lock();
+        loop {
+            #[cfg(test)]
+            let stuck = self.stuck.load(Ordering::SeqCst);
+            #[cfg(not(test))]
+            let stuck = false;
+            if !state.keyed.is_empty() && !stuck {
+                state.looking = state.keyed.len();
+                return Some(std::mem::take(&mut state.keyed));
+            }
+            if state.closed {
+                return None;
+            }
+            self.wake_keyed.wait(&mut state);
+        }
+    }
+
+    /// They go to the journal thread.
+    pub(super) fn looked_up(&self, keyed: Vec<Keyed>) {
+        let mut state = self.state.lock();
+        state.looking = 0;
+        for Keyed { event, done, bytes, known } in keyed {
+            state.jobs.push_back((Job::Append { event, done, known }, bytes));
+        }
+        self.wake_for(state);
+    }
+
+    #[cfg(test)]
+    pub(super) fn set_stuck(&self, stuck: bool) {
+        let _state = self.state.lock();
+        self.stuck.store(stuck, Ordering::SeqCst);
+        self.wake_keyed.notify_all();
     }
 
     /// Work that must not be refused; it is bounded by who hands it in. False once closed.
@@ -163,7 +246,7 @@ impl Queue {
     pub(super) fn take(&self, until: Option<Instant>, linger: Duration) -> Option<Batch> {
         let mut state = self.state.lock();
         while state.jobs.is_empty() {
-            if state.closed {
+            if state.closed && state.keyed.is_empty() && state.looking == 0 {
                 return None;
             }
             state.idle = true;
@@ -221,6 +304,7 @@ impl Queue {
     pub(super) fn close(&self) {
         self.state.lock().closed = true;
         self.wake.notify_all();
+        self.wake_keyed.notify_all();
         self.room.changed();
     }
 
@@ -230,9 +314,12 @@ impl Queue {
         self.set_failed(true);
         let mut state = self.state.lock();
         state.closed = true;
-        let jobs = std::mem::take(&mut state.jobs);
+        let jobs = (std::mem::take(&mut state.jobs), std::mem::take(&mut state.keyed));
+        state.looking = 0;
         drop(state);
         drop(jobs);
+        self.wake.notify_all();
+        self.wake_keyed.notify_all();
         self.room.changed();
     }
 

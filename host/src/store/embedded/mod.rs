@@ -1,6 +1,7 @@
 //! The embedded engine: a journal of append-only files, which is what is synced, and an index in SQLite.
 //!
-//! One thread writes the journal, one the index, one copies the index's log.
+//! One thread writes the journal, one the index, one copies the index's log, and
+//! one looks deduplication keys up for the journal's.
 //! Reads go to the index over connections of their own and fetch contents from
 //! the journal.
 mod apart;
@@ -22,6 +23,7 @@ mod index;
 mod journal;
 mod listing;
 mod lock;
+mod lookup;
 mod lost;
 mod names;
 mod open;

@@ -12,7 +12,7 @@ use super::error::OpenError;
 use super::query::Readers;
 use super::room::Room;
 use super::vitals::Vitals;
-use super::{Embedded, index, journal, lock, queue, recovery, schema, space, writer};
+use super::{Embedded, index, journal, lock, lookup, queue, recovery, schema, space, writer};
 use crate::clock::Clock;
 use crate::store::{Handoff, Store};
 
@@ -148,8 +148,14 @@ pub(super) fn open_embedded(
         },
     );
     store.threads.get_mut().index = Some(indexing.map_err(&failed)?);
-    let writing = writer::start(writer::Context {
+    let looking = lookup::start(lookup::Context {
         dir,
+        queue: Arc::clone(&queue),
+        index: Arc::clone(&index),
+        vitals: Arc::clone(&vitals),
+    });
+    store.threads.get_mut().lookup = Some(looking.map_err(&failed)?);
+    let writing = writer::start(writer::Context {
         queue,
         index,
         segments,
@@ -172,6 +178,7 @@ pub(super) fn open_embedded(
 /// Taken one after the other at the close.
 #[derive(Default)]
 pub(super) struct Threads {
+    lookup: Option<JoinHandle<()>>,
     journal: Option<JoinHandle<()>>,
     index: Option<JoinHandle<()>>,
     checkpoints: Option<JoinHandle<()>>,
@@ -186,6 +193,7 @@ impl Embedded {
         *self.handoff.write() = None;
         drop(threads.looker);
         self.queue.close();
+        join(threads.lookup);
         join(threads.journal);
         self.index.close();
         join(threads.index);

@@ -114,6 +114,14 @@ impl RoutedOp {
     pub(super) fn weight(&self) -> usize {
         self.weight
     }
+
+    /// The event is the one that waits for its row, and weighed there: what that
+    /// takes off.
+    pub(super) fn share_event(&mut self) -> usize {
+        let own = if self.handed { 0 } else { event_weight(&self.routed.event) };
+        self.weight -= own;
+        own
+    }
 }
 
 impl RoutedOp {

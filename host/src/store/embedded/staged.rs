@@ -1,7 +1,7 @@
 //! One batch of the journal between encoding and its sync, and what each part is told afterwards.
 use std::sync::Arc;
 
-use super::journal::{Done, Job};
+use super::journal::{Done, Job, Known};
 use super::ops::{Accepted, Moved, Op, Reply, RoutedOp, Swept};
 use super::record::{self, EventRef, Key};
 use super::segment::Locator;
@@ -87,7 +87,7 @@ impl Staged {
     }
 }
 
-impl Writer<'_> {
+impl Writer {
     /// Encodes the jobs into the buffer, to be written at `place`.
     pub(super) fn stage(
         &mut self,
@@ -96,12 +96,10 @@ impl Writer<'_> {
         mut place: (u32, u64),
     ) -> Vec<Staged> {
         let mut staged = Vec::with_capacity(jobs.len());
-        // Read before any look-up of a key: see `Dedupe::claim`.
-        let indexed = self.context.index.indexed_row();
         for job in jobs {
             staged.push(match job {
-                Job::Append { event, done } => {
-                    self.stage_event(event, done, (now_ms, sure_ms, indexed), place)
+                Job::Append { event, done, known } => {
+                    self.stage_event(event, (done, known), (now_ms, sure_ms), place)
                 }
                 Job::Payloads(routed) => Staged::Routed(self.stage_payloads(routed, place)),
                 Job::Carry { records, reply } => {
@@ -123,15 +121,14 @@ impl Writer<'_> {
                 }
             });
         }
-        self.dedupe.release();
         staged
     }
 
     fn stage_event(
         &mut self,
         event: NewEvent,
-        done: Done,
-        (now_ms, sure_ms, indexed): (u64, u64, i64),
+        (done, known): (Done, Result<Known, Arc<str>>),
+        (now_ms, sure_ms): (u64, u64),
         place: (u32, u64),
     ) -> Staged {
         let NewEvent { source, kind, headers, body, dedupe } = event;
@@ -141,17 +138,15 @@ impl Writer<'_> {
             expires_ms: sure_ms.saturating_add(millis(dedupe.window)),
         });
         if let Some(key) = key {
-            match self.dedupe.claim(&source, key, row, sure_ms, indexed) {
-                Ok(None) => {}
-                Ok(Some(first)) => {
-                    let id = EventId::new(first, self.context.segments.node);
-                    return Staged::Duplicate { row: first, id, done };
+            let known = match known {
+                Ok(known) => known,
+                Err(why) => {
+                    return Staged::Answer(Answer::Append(done, Err(AppendError::Failed(why))));
                 }
-                Err(error) => {
-                    tracing::error!(%error, "a deduplication key could not be looked up");
-                    let why = AppendError::Failed(error.to_string().into());
-                    return Staged::Answer(Answer::Append(done, Err(why)));
-                }
+            };
+            if let Some(first) = self.dedupe.claim(&source, key, row, sure_ms, known) {
+                let id = EventId::new(first, self.context.segments.node);
+                return Staged::Duplicate { row: first, id, done };
             }
         }
         let (start, salt) = (self.buffer.len(), self.salt());

@@ -19,7 +19,6 @@ use super::journal::{Batch, Job, Queue};
 use super::queue;
 use super::record::{Kind, Salt, row_ms};
 use super::scan::Scan;
-use super::schema;
 use super::segment::{HEADER, Segments};
 use super::staged::Staged;
 use super::vitals::Vitals;
@@ -38,7 +37,6 @@ const BUFFER: usize = 1 << 20;
 
 /// What the thread needs from the rest.
 pub(super) struct Context {
-    pub(super) dir: PathBuf,
     pub(super) queue: Arc<Queue>,
     pub(super) index: Arc<queue::Queue>,
     pub(super) segments: Arc<Segments>,
@@ -88,14 +86,6 @@ pub(super) fn start(context: Context) -> rusqlite::Result<JoinHandle<()>> {
 }
 
 fn run(context: Context, began: &SyncSender<rusqlite::Result<()>>) {
-    let conn = match schema::open_reader(&context.dir) {
-        Ok(conn) => conn,
-        Err(error) => return drop(began.send(Err(error))),
-    };
-    let dedupe = match Dedupe::new(&conn) {
-        Ok(dedupe) => dedupe,
-        Err(error) => return drop(began.send(Err(error))),
-    };
     let _ = began.send(Ok(()));
     let _guard = Guard(Arc::clone(&context.queue));
     let _alive = context.vitals.alive("store-journal");
@@ -106,7 +96,7 @@ fn run(context: Context, began: &SyncSender<rusqlite::Result<()>>) {
         durable_row: context.last_row,
         buffer: Vec::new(),
         again: Vec::new(),
-        dedupe,
+        dedupe: Dedupe::default(),
         context,
         records: histogram!(COMMIT_RECORDS, "part" => "journal"),
         seconds: histogram!(COMMIT_SECONDS, "part" => "journal"),
@@ -133,7 +123,7 @@ impl Drop for Guard {
     }
 }
 
-pub(super) struct Writer<'c> {
+pub(super) struct Writer {
     pub(super) context: Context,
     active: Option<Active>,
     /// Never used twice, so that a half-made file is in nobody's way.
@@ -144,13 +134,13 @@ pub(super) struct Writer<'c> {
     pub(super) buffer: Vec<u8>,
     /// Outcomes whose payloads could not be written yet.
     again: Vec<Routed>,
-    pub(super) dedupe: Dedupe<'c>,
+    pub(super) dedupe: Dedupe,
     records: Histogram,
     seconds: Histogram,
     errors: Counter,
 }
 
-impl Writer<'_> {
+impl Writer {
     /// Goes on in the last segment.
     fn resume(&mut self) {
         let Some(last) = self.context.segments.list().pop() else { return };

@@ -100,3 +100,32 @@ fn expired_keys_leave_the_index() {
     let left: i64 = conn.query_row("SELECT count(*) FROM dedupe", [], |row| row.get(0)).unwrap();
     assert_eq!(left, 1);
 }
+
+/// Keys were looked up in the database by the thread that writes the journal: a
+/// slow look-up held up every event, those without a key too.
+#[test]
+fn regression_a_slow_look_up_of_a_key_holds_no_event_without_one_up() {
+    let opened = Opened::new();
+    opened.store.queue.set_stuck(true);
+    let first = opened.store.append(keyed(1, 1_000));
+    let second = opened.store.append(keyed(1, 1_000));
+    for number in 0..20 {
+        opened.accept(&number.to_string());
+    }
+    opened.store.queue.set_stuck(false);
+    let id = new_id(wait(first));
+    assert_eq!(wait(second).unwrap(), Appended::Duplicate(id));
+}
+
+/// Those that are looked up when the store is closed are written and answered.
+#[test]
+fn events_whose_keys_are_looked_up_at_the_close_are_written() {
+    let opened = Opened::new();
+    let waiting: Vec<_> = (0..50).map(|key| opened.store.append(keyed(key, 9_999))).collect();
+    opened.store.close();
+    let ids: Vec<_> = waiting.into_iter().map(|one| new_id(wait(one))).collect();
+    let opened = opened.again();
+    for (key, id) in ids.iter().enumerate() {
+        assert_eq!(duplicate_of(&opened, key as u8), Some(*id));
+    }
+}

@@ -125,7 +125,7 @@ fn due_pages_follow_their_cursor() {
 
 #[test]
 fn a_page_of_large_bodies_ends_early_and_says_that_there_is_more() {
-    let opened = Opened::new();
+    let opened = Opened::with(|options| options.queue_bytes = 128 << 20);
     let large = "x".repeat(6 << 20);
     for _ in 0..4 {
         let event = opened.accept(&large);
