@@ -1,4 +1,7 @@
 //! Drops finished events once they are old enough.
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,8 +11,9 @@ use crate::clock::{Clock, millis};
 use crate::store::{EventQuery, Store, StoreError};
 use crate::tasks::Tasks;
 
-/// What would drop the newest event too waits for so long: it may be that
-/// nothing came for that long, or that the clock is wrong.
+/// Where a purge would drop the newest event too, nothing is dropped for so long
+/// but what is old by that event's time: it may be that nothing came for that
+/// long, or that the clock is wrong.
 const HOLD: Duration = Duration::from_secs(24 * 3_600);
 /// Unless it is only so much older than what is kept: a short `keep` is meant.
 const NEWEST_MS: u64 = 24 * 3_600_000;
@@ -42,15 +46,15 @@ struct Purges {
     options: Options,
     store: Arc<dyn Store>,
     clock: Clock,
-    /// Since when a purge that would drop everything waits.
-    held: Option<Instant>,
+    /// Since when a purge that would drop everything waits, and the newest event's time.
+    held: Option<(Instant, u64)>,
     /// That the clock is not believed.
     told: bool,
 }
 
 impl Purges {
     async fn purge(&mut self) {
-        let sure_ms = self.clock.sure_ms();
+        let mut sure_ms = self.clock.sure_ms();
         let jumped_ms = self.clock.now_ms().saturating_sub(sure_ms);
         if jumped_ms > 0 && !self.told {
             tracing::warn!(
@@ -59,27 +63,28 @@ impl Purges {
             );
         }
         self.told = jumped_ms > 0;
+        let was_held = self.held.is_some();
+        self.held = self.held.filter(|(since, _)| since.elapsed() < HOLD);
+        if let Some((since, newest_ms)) = self.held {
+            sure_ms = sure_ms.min(newest_ms.saturating_add(millis(since.elapsed())));
+        }
         let before_ms = sure_ms.saturating_sub(millis(self.options.keep));
         let store = self.store.clone();
-        let held = self.held.is_none_or(|since| since.elapsed() < HOLD);
         let purged = tokio::task::spawn_blocking(move || {
-            if held && drops_all(store.as_ref(), before_ms)? {
-                return Ok(None);
+            match newest_if_all_go(store.as_ref(), before_ms)? {
+                Some(newest_ms) if !was_held => Ok(Err(newest_ms)),
+                _ => store.purge(before_ms).map(Ok),
             }
-            store.purge(before_ms).map(Some)
         });
         match purged.await {
-            Ok(Ok(None)) => {
-                if self.held.is_none() {
-                    tracing::warn!(
-                        "every event is older than the retention by a day or more; a purge would \
-                         leave none, so it waits for a day in case the clock is wrong"
-                    );
-                    self.held = Some(Instant::now());
-                }
+            Ok(Ok(Err(newest_ms))) => {
+                tracing::warn!(
+                    "every event is older than the retention by a day or more; a purge would \
+                     leave none, so it waits for a day in case the clock is wrong"
+                );
+                self.held = Some((Instant::now(), newest_ms));
             }
-            Ok(Ok(Some(purged))) => {
-                self.held = None;
+            Ok(Ok(Ok(purged))) => {
                 let (events, bytes, kept) = (purged.events, purged.bytes, purged.kept);
                 if events > 0 {
                     tracing::info!(events, bytes, kept, "purged events older than the retention");
@@ -95,8 +100,9 @@ impl Purges {
     }
 }
 
-/// Whether even the newest event would go, and by far.
-fn drops_all(store: &dyn Store, before_ms: u64) -> Result<bool, StoreError> {
+/// The newest event's time, where even that event would go, and by far.
+fn newest_if_all_go(store: &dyn Store, before_ms: u64) -> Result<Option<u64>, StoreError> {
     let newest = store.events(&EventQuery { limit: 1, ..EventQuery::default() })?;
-    Ok(newest.first().is_some_and(|one| one.received_ms.saturating_add(NEWEST_MS) < before_ms))
+    let newest_ms = newest.first().map(|one| one.received_ms);
+    Ok(newest_ms.filter(|newest_ms| newest_ms.saturating_add(NEWEST_MS) < before_ms))
 }
