@@ -71,11 +71,12 @@ async fn regression_method_and_query_reach_plugins_and_destinations() {
          verify = {{ scheme = \"api-key\", query = \"key\", secrets = [\"dangerous_plain:k&y\"] }}\n\
          [plugins.route]\nconfig = {{ rules = [\n\
            {{ when = {{ all = [{{ field = \"attribute:http.method\", equals = \"PUT\" }}, \
-              {{ field = \"attribute:http.query\", equals = \"a=1&b=%20\" }}] }}, to = [\"put\"] }},\n\
+              {{ field = \"attribute:http.query\", equals = \"a=1&b=%20\" }}] }}, to = [\"put\", \"log\"] }},\n\
            {{ when = {{ all = [{{ field = \"attribute:http.method\", equals = \"POST\" }}, \
               {{ field = \"attribute:http.query\", exists = false }}] }}, to = [\"post\"] }},\n\
          ] }}\n\
          [destinations.put]\nurl = \"{0}put\"\nallow_private = true\n\
+         [destinations.log]\nfile = {{ path = \"log.jsonl\" }}\n\
          [destinations.post]\nurl = \"{0}post\"\nallow_private = true\n",
         receiver.url().trim_end_matches('/').to_owned() + "/"
     );
@@ -98,6 +99,9 @@ async fn regression_method_and_query_reach_plugins_and_destinations() {
         .map(|it| (it.path.as_str(), it.header("hookwright-method"), it.header("hookwright-query")))
         .collect();
     assert_eq!(seen, [("/hook/post", "", ""), ("/hook/put", "PUT", "a=1&b=%20")]);
+    let lines = std::fs::read_to_string(host.dir().join("log.jsonl")).expect("the file");
+    let line: serde_json::Value = serde_json::from_str(lines.trim()).expect("one line");
+    assert_eq!((&line["method"], &line["query"]), (&"PUT".into(), &"a=1&b=%20".into()));
     // The secret of the query is nowhere.
     let events = host.api("events").await.expect("the events").to_string();
     assert!(!events.contains("k%26y") && !events.contains("k&y"), "{events}");

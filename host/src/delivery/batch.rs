@@ -12,7 +12,7 @@ use serde::de::IgnoredAny;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use crate::model::{Delivery, Event, EventId};
+use crate::model::{Delivery, Event, EventId, METHOD, QUERY};
 use crate::signing::hops;
 
 /// How deliveries are gathered.
@@ -166,6 +166,11 @@ fn entry(delivery: &Delivery, format: Format) -> Vec<u8> {
         "received_ms": delivery.event.received_ms(),
         "content_type": delivery.content_type(),
     });
+    for (field, name) in [("method", &METHOD), ("query", &QUERY)] {
+        if let Some(told) = delivery.event.headers.get(name).and_then(|it| it.to_str().ok()) {
+            entry[field] = json!(told);
+        }
+    }
     let body = delivery.body();
     if is_json(body) && encoding.is_none() && !(format == Format::Lines && breaks(body)) {
         let mut text = entry.to_string().into_bytes();

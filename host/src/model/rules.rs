@@ -50,7 +50,7 @@ impl Schema {
     /// # Errors
     /// What is wrong with it, and where.
     pub fn parse(text: &[u8]) -> Result<Self, String> {
-        let schema: Value = serde_json::from_slice(text).map_err(|error| error.to_string())?;
+        let schema = read_json(text).map_err(|error| error.to_string())?;
         // An engine without backtracking: what it matches comes from outside.
         let options = jsonschema::options()
             .with_draft(Draft::Draft202012)
@@ -214,6 +214,14 @@ mod tests {
             let wrong = body.replace("o_1", "p_1");
             assert_eq!(flaws(&rules, "", &wrong)[0].0, "/id", "{body}");
         }
+    }
+
+    #[test]
+    fn regression_a_schema_may_begin_with_a_byte_order_mark() {
+        let schema = Schema::parse("\u{feff}{\"type\":\"string\"}".as_bytes()).unwrap();
+        let rules = Rules { schema: Some(schema), ..Rules::default() };
+        assert_eq!(flaws(&rules, "", "\u{feff}\"text\""), []);
+        assert_eq!(flaws(&rules, "", "1").len(), 1);
     }
 
     #[test]

@@ -13,6 +13,7 @@ use serde_json::Value;
 use super::scheme::{JwtKeys, JwtScheme};
 use super::token::authorization;
 use super::{Refusal, Request};
+use crate::model::pointer::without_mark;
 
 /// Bytes of a token; more is no token of any provider.
 const MAX_TOKEN: usize = 16 * 1024;
@@ -70,7 +71,8 @@ struct Member {
 /// # Errors
 /// It is no set, or nothing is left.
 pub fn jwks(text: &[u8]) -> Result<Vec<Jwk>, JwksError> {
-    let set: Set = serde_json::from_slice(text).map_err(|_| JwksError::NotASet)?;
+    let set = serde_json::from_slice(without_mark(text));
+    let set: Set = set.map_err(|_| JwksError::NotASet)?;
     let keys: Vec<Jwk> = set.keys.into_iter().filter_map(usable).collect();
     if keys.is_empty() { Err(JwksError::NoKey) } else { Ok(keys) }
 }

@@ -3,9 +3,9 @@ use std::time::Duration;
 
 use form_urlencoded::{Serializer, byte_serialize};
 use http::HeaderValue;
-use serde_json::Value;
 
 use super::{Secret, basic, bearer};
+use crate::model::read_json;
 
 /// Where the server says nothing: tokens of an hour are common, and one that
 /// ends earlier is noticed by its 401.
@@ -76,7 +76,7 @@ impl Token {
     /// # Errors
     /// It holds no bearer token.
     pub fn read(body: &[u8]) -> Result<Self, TokenError> {
-        let answer: Value = serde_json::from_slice(body).map_err(|_| TokenError::NotJson)?;
+        let answer = read_json(body).map_err(|_| TokenError::NotJson)?;
         let text = answer["access_token"].as_str().filter(|text| !text.is_empty());
         let token = text.and_then(|text| bearer(text.as_bytes()).ok());
         let authorization = token.ok_or(TokenError::NoToken)?;
@@ -94,7 +94,7 @@ impl Token {
 
 /// The code of a refusal (RFC 6749, 5.2), where the body has one.
 pub fn token_refusal(body: &[u8]) -> Option<String> {
-    let answer: Value = serde_json::from_slice(body).ok()?;
+    let answer = read_json(body).ok()?;
     let code = answer["error"].as_str()?;
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte == b'_';
     (code.len() <= 40 && code.bytes().all(plain)).then(|| code.to_owned())

@@ -228,3 +228,22 @@ async fn regression_no_request_is_larger_than_the_size_of_the_settings() {
         assert!(seen.body.len() <= bytes || ids.len() == 1, "{} bytes", seen.body.len());
     }
 }
+
+/// How their source was asked was lost to those that get batches.
+#[tokio::test(start_paused = true)]
+async fn regression_an_entry_tells_the_method_and_the_query() {
+    let receiver = Receiver::start(|_| status(200)).await;
+    let options = DestinationOptions { batch: batch(2, 100), ..to(&receiver) };
+    let bench = Bench::start(one(options));
+    let mut asked = delivery(0, "a", "{}");
+    let mut event = Event::clone(&asked.event);
+    for (name, value) in [(&crate::model::METHOD, "PUT"), (&crate::model::QUERY, "a=1")] {
+        event.headers.insert(name, http::HeaderValue::from_static(value));
+    }
+    asked.event = Arc::new(event);
+    bench.store.add(vec![asked, delivery(1, "a", "{}")]);
+    bench.all_delivered("a").await;
+    let entries: Vec<Value> = serde_json::from_slice(&receiver.seen()[0].body).expect("an array");
+    assert_eq!((&entries[0]["method"], &entries[0]["query"]), (&"PUT".into(), &"a=1".into()));
+    assert!(entries[1]["method"].is_null() && entries[1]["query"].is_null(), "{entries:?}");
+}

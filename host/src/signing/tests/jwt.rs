@@ -195,3 +195,12 @@ fn regression_claims_say_who_among_those_that_an_issuer_makes_tokens_for() {
         assert_eq!(wanted.is_ok(), taken, "{claims:?}");
     }
 }
+
+/// Some servers and editors put a byte order mark in front of JSON.
+#[test]
+fn regression_a_set_and_a_tokens_answer_may_begin_with_a_byte_order_mark() {
+    let marked = format!("\u{feff}{}", vectors()["jwks"]);
+    assert_eq!(jwks(marked.as_bytes()).unwrap().len(), set().len());
+    let answer = "\u{feff}{\"access_token\":\"t\",\"note\":\"\\ud800\",\"n\":1e400}";
+    assert_eq!(crate::signing::Token::read(answer.as_bytes()).unwrap().authorization, "Bearer t");
+}
