@@ -7,7 +7,7 @@ use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
 use hookwright::admin::{
-    Control, DestinationStatus, Options, PluginStatus, PreviewFuture, PreviewRefused, Recent,
+    Bounds, Control, DestinationStatus, Options, PluginStatus, PreviewFuture, PreviewRefused, Recent,
     Replays, Scope, SourceStatus, Switch, Token, Tokens, router,
 };
 use hookwright::clock::Clock;
@@ -124,6 +124,7 @@ fn answer(request: Request<Full<Bytes>>, tokens: Tokens) -> (u16, usize) {
         store: STORE.clone(),
         audit: AUDIT.clone(),
         tasks: Tasks::new(),
+        bounds: Bounds::default(),
         control: CONTROL.clone(),
         replays,
         clock: Clock::manual(0),

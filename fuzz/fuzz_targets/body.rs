@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use hookwright::server::{BodyError, read_body};
+use hookwright::server::{BodyError, Budget, read_body};
 use http_body::{Body, Frame, SizeHint};
 use libfuzzer_sys::fuzz_target;
 
@@ -37,7 +37,12 @@ fuzz_target!(|input: (Vec<Vec<u8>>, u16, bool)| {
     let (whole, max) = (pieces.concat(), usize::from(max));
     let announced = announces.then_some(whole.len() as u64);
     let mut body = Pieces { left: pieces.into_iter().map(Bytes::from).collect(), announced };
-    let read = hookwright_fuzz::run(read_body(&mut body, max, Duration::from_secs(60)));
+    let budget = Budget::new("fuzz", 1 << 30);
+    let mut charge = budget.charge([127, 0, 0, 1].into(), None);
+    let read = read_body(&mut body, max, Duration::from_secs(60), &mut charge);
+    let read = hookwright_fuzz::run(read);
+    drop(charge);
+    assert_eq!(budget.used(), 0);
     match read {
         Ok(bytes) => assert_eq!((bytes, whole.len() <= max), (Bytes::from(whole), true)),
         Err(error) => assert_eq!((error, whole.len() > max), (BodyError::TooLarge, true)),

@@ -10,7 +10,7 @@ use hookwright::ingress::{
     DedupeFrom, Handle, KeyFrom, KindFrom, Options, SourceOptions, Sources, target,
 };
 use hookwright::replies::Replies;
-use hookwright::server::{Peer, Service};
+use hookwright::server::{Arriving, Peer, Service};
 use hookwright::signing::is_credential;
 use hookwright::store::NewEvent;
 use hookwright_fuzz::{MemoryStore, run};
@@ -78,8 +78,8 @@ fn sendable(headers: Vec<(String, Vec<u8>)>) -> Option<Headers> {
 async fn exchange(first: &[u8], rest: &[u8]) -> u16 {
     let (mut client, server) = tokio::io::duplex(1 << 20);
     let peer = Peer::plain(SocketAddr::from(([192, 0, 2, 1], 1)));
-    let service = service_fn(|request| {
-        let answer = INGRESS.0.call(peer.clone(), request);
+    let service = service_fn(|request: http::Request<hyper::body::Incoming>| {
+        let answer = INGRESS.0.call(peer.clone(), request.map(Arriving::unbounded));
         async move { Ok::<_, Infallible>(answer.await) }
     });
     let mut http = http1::Builder::new();

@@ -154,3 +154,117 @@ async fn regression_half_closed_senders_are_answered_and_stored_once() {
     let told = told.await;
     assert!(told.starts_with("HTTP/1.1 200 ") && told.contains("\"events\":25"), "{told}");
 }
+
+const READER: &str = "[admin]\nlisten = \"127.0.0.1:0\"\ntoken = \"env:ADMIN\"\n\
+    [admin.tokens.reader]\ntoken = \"env:READ\"\nscope = \"read\"\n\
+    [sources.s]\nverify = { scheme = \"none\" }\n";
+const READ: &str = "Bearer 0123456789abcdef-read";
+
+async fn admin() -> Host {
+    let builder = HostBuilder::new(READER).env("ADMIN", "0123456789abcdef-admin");
+    builder.env("READ", "0123456789abcdef-read").start().await
+}
+
+/// 240 streams over two connections of a `read` token took 300 MB that did not come back.
+#[tokio::test(flavor = "multi_thread")]
+async fn regression_streams_of_one_token_are_bounded() {
+    let host = admin().await;
+    for number in 0..1_000 {
+        let body = format!("{number}");
+        host.client.post(host.ingress(), "/in/s", &[], body).await.expect("an answer");
+    }
+    let before = host.resident();
+    let (mut open, mut refused, mut kept) = (Vec::new(), 0, Vec::new());
+    for _ in 0..2 {
+        let stream = TcpStream::connect(host.admin()).await.expect("a connection");
+        let (mut sender, connection) = hyper::client::conn::http2::handshake::<_, _, Short>(
+            TokioExecutor::new(),
+            TokioIo::new(stream),
+        )
+        .await
+        .expect("a handshake");
+        kept.push(tokio::spawn(async move { drop(connection.await) }));
+        for _ in 0..120 {
+            let uri = format!("http://{}/api/v1/stream?since=0", host.admin());
+            let request = http::Request::get(uri).header("authorization", READ);
+            let answer = sender.send_request(request.body(Short(0)).expect("a request")).await;
+            let answer = answer.expect("an answer");
+            match answer.status().as_u16() {
+                200 => open.push(answer),
+                429 => refused += 1,
+                other => panic!("{other}"),
+            }
+        }
+    }
+    assert!(open.len() <= 32 && refused >= 200, "{} open, {refused} refused", open.len());
+    let grown = host.resident().saturating_sub(before);
+    assert!(grown < 100 * MIB, "{} MiB", grown / MIB);
+    // Where one ends, another may begin.
+    for task in kept {
+        task.abort();
+    }
+    drop(open);
+    let uri = format!("http://{}/api/v1/stream", host.admin());
+    eventually("there is room again", DEADLINE, || async {
+        let mut stream = TcpStream::connect(host.admin()).await.ok()?;
+        let head = format!("GET {uri} HTTP/1.1\r\nhost: h\r\nauthorization: {READ}\r\n\r\n");
+        stream.write_all(head.as_bytes()).await.ok()?;
+        let mut start = [0; 12];
+        stream.read_exact(&mut start).await.ok()?;
+        (&start == b"HTTP/1.1 200").then_some(())
+    })
+    .await;
+}
+
+/// Whoever takes all connections of the admin side must not blind the monitors.
+#[tokio::test(flavor = "multi_thread")]
+async fn regression_monitors_are_served_beside_all_that_is_taken() {
+    let host = admin().await;
+    let mut taken = Vec::new();
+    for _ in 0..600 {
+        taken.push(TcpStream::connect(host.admin()).await.expect("a connection"));
+    }
+    let ask = async |path: &str| {
+        let mut stream = TcpStream::connect(host.admin()).await.expect("a connection");
+        let head = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+        stream.write_all(head.as_bytes()).await.expect("sent");
+        let mut told = String::new();
+        stream.read_to_string(&mut told).await.expect("an answer, and the end");
+        told
+    };
+    for _ in 0..50 {
+        let told = ask("/healthz").await;
+        assert!(told.starts_with("HTTP/1.1 200 ") && told.ends_with("ok\n"), "{told}");
+        let told = ask("/readyz").await;
+        assert!(told.starts_with("HTTP/1.1 200 "), "{told}");
+    }
+    let told = ask("/api/v1/stats").await;
+    assert!(told.starts_with("HTTP/1.1 503 ") && told.contains("too-many-connections"), "{told}");
+    drop(taken);
+    eventually("there is room again", DEADLINE, || async {
+        ask("/api/v1/stats").await.starts_with("HTTP/1.1 401 ").then_some(())
+    })
+    .await;
+}
+
+/// An admin body was held open for 100 s, read before the scope was looked at.
+#[tokio::test(flavor = "multi_thread")]
+async fn regression_a_body_is_not_read_for_whom_it_is_not_and_not_for_ever() {
+    let host = admin().await;
+    let post = async |path: &str, token: &str| {
+        let mut stream = TcpStream::connect(host.admin()).await.expect("a connection");
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: h\r\nauthorization: Bearer 0123456789abcdef-{token}\r\n\
+             content-length: 100\r\n\r\n{{"
+        );
+        stream.write_all(head.as_bytes()).await.expect("sent");
+        let mut start = vec![0; 12];
+        stream.read_exact(&mut start).await.expect("an answer");
+        String::from_utf8(start).expect("text")
+    };
+    let asked = std::time::Instant::now();
+    assert_eq!(post("/api/v1/replays", "none").await, "HTTP/1.1 401");
+    assert_eq!(post("/api/v1/replays", "read").await, "HTTP/1.1 403");
+    assert!(asked.elapsed() < Duration::from_secs(9), "nobody waited for the body");
+    assert_eq!(post("/api/v1/replays", "admin").await, "HTTP/1.1 408");
+}

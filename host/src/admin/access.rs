@@ -18,6 +18,9 @@ use super::Options;
 use super::problem::Problem;
 use crate::server::Peer;
 
+/// Where a page's request comes from, as its browser tells.
+const FETCH_SITE: &str = "sec-fetch-site";
+
 /// What a token may do. Each includes the ones before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -112,8 +115,11 @@ pub(super) async fn check(
         (token.name, token.scope)
     };
     let address = request.extensions().get::<Peer>().map(|peer| peer.address.ip());
-    request.extensions_mut().insert(Caller { name, scope, address });
+    let caller = Caller { name, scope, address };
+    let seat = options.bounds.request(&caller)?;
+    request.extensions_mut().insert(caller);
     let mut response = next.run(request).await;
+    drop(seat);
     // Events may hold what nobody but the asker should find later.
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     // And nothing in them is a page.
@@ -144,15 +150,35 @@ pub(super) async fn show(Extension(caller): Extension<Caller>) -> Json<Caller> {
     Json(caller)
 }
 
-/// A page of another site can send requests to this machine through its
-/// reader's browser, under a name that it points here: both are told by
-/// the host and the origin that the browser adds.
+/// A page of another site, also one that another program of this machine shows at
+/// another port, can send requests here through its reader's browser, under a
+/// name that it points here. All are told by the host, the origin and the
+/// metadata that the browser adds; a program adds none.
 fn only_local(request: &Request) -> Result<(), Problem> {
-    let host = request.uri().host().or_else(|| text(request.headers(), HOST.as_str()));
-    let origin = text(request.headers(), ORIGIN.as_str());
-    let local_origin = origin
-        .is_none_or(|origin| origin.split_once("://").is_some_and(|(_, host)| is_local(host)));
-    if host.is_some_and(is_local) && local_origin { Ok(()) } else { Err(Problem::not_local()) }
+    let headers = request.headers();
+    let host = request.uri().authority().map(|host| host.as_str());
+    let host = host.or_else(|| text(headers, HOST.as_str())).unwrap_or_default();
+    // More than one of a kind is nothing that a browser sends.
+    let single = [HOST.as_str(), ORIGIN.as_str(), FETCH_SITE]
+        .iter()
+        .all(|name| headers.get_all(*name).iter().count() <= 1);
+    let own_page = match headers.get(ORIGIN) {
+        None => true,
+        // The whole of it, the port too.
+        Some(origin) => origin.to_str().is_ok_and(|origin| {
+            origin.split_once("://").is_some_and(|(_, from)| from.eq_ignore_ascii_case(host))
+        }),
+    };
+    let own_site = match headers.get(FETCH_SITE) {
+        None => true,
+        // Typed by its reader, or by a page of its own. `same-site` is another port.
+        Some(site) => site == "none" || site == "same-origin",
+    };
+    if is_local(host) && single && own_page && own_site {
+        Ok(())
+    } else {
+        Err(Problem::not_local())
+    }
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {
@@ -171,7 +197,7 @@ fn is_local(host: &str) -> bool {
         None => host.split(':').next().unwrap_or_default(),
     };
     name.eq_ignore_ascii_case("localhost")
-        || name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+        || name.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
 }
 
 #[cfg(test)]
@@ -192,6 +218,48 @@ mod tests {
             "[::2]",
         ] {
             assert!(!is_local(foreign), "{foreign}");
+        }
+    }
+
+    /// Any page at another port of this machine could post where no token is set.
+    #[test]
+    fn regression_only_its_own_pages_and_programs_are_local() {
+        let asked = |headers: &[(&str, &str)]| {
+            let mut request = Request::post("/api/v1/replays").body(axum::body::Body::empty());
+            let request = request.as_mut().unwrap();
+            for (name, value) in headers {
+                let name: http::HeaderName = name.parse().unwrap();
+                request.headers_mut().append(name, value.parse().unwrap());
+            }
+            only_local(request).is_ok()
+        };
+        let host = ("host", "localhost:8081");
+        for good in [
+            &[host][..],
+            &[("host", "127.0.0.1:8081")],
+            &[host, ("origin", "http://localhost:8081")],
+            &[host, ("origin", "http://LOCALHOST:8081"), ("sec-fetch-site", "same-origin")],
+            &[host, ("sec-fetch-site", "none")],
+            &[("host", "[::1]:8081"), ("origin", "http://[::1]:8081")],
+        ] {
+            assert!(asked(good), "{good:?}");
+        }
+        for foreign in [
+            &[][..],
+            &[("host", "rebound.example:8081")],
+            &[("host", "rebound.example:8081"), ("origin", "http://rebound.example:8081")],
+            &[host, ("origin", "http://localhost:3000")],
+            &[host, ("origin", "http://localhost")],
+            &[host, ("origin", "http://127.0.0.1:8081")],
+            &[host, ("origin", "https://evil.example")],
+            &[host, ("origin", "null")],
+            &[host, ("origin", "")],
+            &[host, ("sec-fetch-site", "same-site")],
+            &[host, ("sec-fetch-site", "cross-site")],
+            &[host, ("origin", "http://localhost:8081"), ("origin", "http://localhost:3000")],
+            &[host, ("host", "evil.example")],
+        ] {
+            assert!(!asked(foreign), "{foreign:?}");
         }
     }
 

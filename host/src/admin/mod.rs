@@ -3,6 +3,7 @@ mod access;
 mod assets;
 mod audit;
 mod backup;
+mod bounds;
 mod control;
 mod deliveries;
 mod destinations;
@@ -38,6 +39,7 @@ use crate::tasks::Tasks;
 use crate::telemetry::Levels;
 
 pub use access::{Scope, Token, Tokens};
+pub use bounds::Bounds;
 pub use control::{
     CandidateStatus, Control, DestinationStatus, LastAttempt, LastRejected, PluginStatus, Preview,
     PreviewFuture, PreviewRefused, QuarantineStatus, ReloadFuture, ReloadRefused, Reloaded,
@@ -55,6 +57,8 @@ pub struct Options {
     /// are answered.
     pub tokens: Tokens,
     pub store: Arc<dyn Store>,
+    /// What is under way, by token and address.
+    pub bounds: Bounds,
     /// Where changes are written down.
     pub audit: Arc<AuditLog>,
     /// What was begun runs to its end here, though its client goes away.

@@ -24,8 +24,8 @@ impl Problem {
     }
 
     pub(super) fn not_local() -> Self {
-        let detail = "without `admin.token` only requests to localhost, from pages of localhost, \
-                      are answered; set `admin.token`";
+        let detail = "without `admin.token` only requests to localhost, by programs or by its own \
+                      pages, are answered; set `admin.token`";
         Self::new(ErrorCode::NotLocal, detail)
     }
 
@@ -82,6 +82,11 @@ impl Problem {
             many => format!("{many} mistakes in the settings; the old ones stay in force"),
         };
         Self(server::Problem::new(ErrorCode::Invalid, told).errors(mistakes))
+    }
+
+    /// Too much of one asker is under way.
+    pub(super) fn crowded(why: String) -> Self {
+        Self(server::Problem::new(ErrorCode::TooManyRequests, why).retry_after(1))
     }
 
     pub(super) fn conflict(why: impl Into<String>) -> Self {

@@ -1,8 +1,10 @@
 //! Server-sent events: each event as it comes and as it changes.
 use std::collections::{HashMap, VecDeque};
 use std::convert::Infallible;
+use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
+use axum::Extension;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -11,8 +13,11 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::Options;
+use super::access::Caller;
+use super::bounds::Seat;
 use super::events::blocking;
 use super::params::{Asked, Millis};
+use super::problem::Problem;
 use crate::model::EventId;
 use crate::store::{EventQuery, EventRow};
 
@@ -43,9 +48,11 @@ struct Follower {
     /// Only events after this one: the newest when the stream began, where no
     /// time was asked for. Clocks are set back.
     after: Option<EventId>,
-    /// What was last told of each event, to tell only changes.
-    told: HashMap<EventId, String>,
+    /// A hash of what was last told of each event, to tell only changes.
+    told: HashMap<EventId, u64>,
+    hasher: RandomState,
     order: VecDeque<EventId>,
+    _seat: Seat,
 }
 
 /// Watch events
@@ -58,21 +65,30 @@ struct Follower {
     responses((status = 200, content_type = "text/event-stream", body = String)))]
 pub(super) async fn stream(
     State(options): State<Options>,
+    Extension(caller): Extension<Caller>,
     Asked(wanted): Asked<Wanted>,
-) -> Response {
+) -> Result<Response, Problem> {
+    let seat = options.bounds.stream(&caller)?;
     let after = match wanted.since {
         Some(_) => None,
         None => newest(&options).await,
     };
-    let (told, order) = (HashMap::new(), VecDeque::new());
-    let follower = Follower { options, wanted, after, told, order };
+    let follower = Follower {
+        options,
+        wanted,
+        after,
+        told: HashMap::new(),
+        hasher: RandomState::new(),
+        order: VecDeque::new(),
+        _seat: seat,
+    };
     let lines = futures_util::stream::unfold(follower, |mut follower| async move {
         tokio::time::sleep(LOOK).await;
         let text = follower.look().await;
         Some((Ok::<_, Infallible>(text), follower))
     });
     let headers = [("content-type", "text/event-stream"), ("cache-control", "no-store")];
-    (headers, Body::from_stream(lines)).into_response()
+    Ok((headers, Body::from_stream(lines)).into_response())
 }
 
 /// The event that came last.
@@ -99,6 +115,8 @@ impl Follower {
             limit: FOLLOWED,
             ..EventQuery::default()
         };
+        let bounds = self.options.bounds.clone();
+        let _look = bounds.look().await;
         let store = self.options.store.clone();
         let Ok(rows) = blocking(move || store.events(&query)).await else {
             return Bytes::from_static(b": the store can't be read\n\n");
@@ -116,7 +134,7 @@ impl Follower {
     fn tell(&mut self, row: &EventRow, out: &mut String) {
         let text = serde_json::to_string(row).unwrap_or_default();
         match self.told.get(&row.id) {
-            Some(known) if *known == text => return,
+            Some(known) if *known == self.hasher.hash_one(&text) => return,
             Some(_) => {}
             None => self.order.push_back(row.id),
         }
@@ -125,7 +143,7 @@ impl Follower {
         out.push_str("\ndata: ");
         out.push_str(&text);
         out.push_str("\n\n");
-        self.told.insert(row.id, text);
+        self.told.insert(row.id, self.hasher.hash_one(&text));
         while self.order.len() > FOLLOWED {
             if let Some(oldest) = self.order.pop_front() {
                 self.told.remove(&oldest);

@@ -169,6 +169,7 @@ impl App {
             store: app.parts.store.clone(),
             audit: app.parts.audit.clone(),
             tasks: app.parts.work.clone(),
+            bounds: admin::Bounds::default(),
             control: app.parts.clone(),
             clock,
             backups: config.store.backups.clone(),

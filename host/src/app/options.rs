@@ -61,6 +61,9 @@ pub(super) fn admin_server() -> server::Options {
         drain: Duration::from_millis(500),
         budget: server::Budget::new("admin", ADMIN_MEMORY),
         body_timeout: Some(Duration::from_secs(10)),
+        max_connections: 1024,
+        max_per_address: 256,
+        reserved: &["/healthz", "/readyz"],
         ..server::Options::new("admin")
     }
 }

@@ -100,6 +100,11 @@ impl Arriving {
         Self { inner, arrival, limits, guard }
     }
 
+    /// Any body, without a bound: for whoever serves without a listener.
+    pub fn unbounded(inner: Incoming) -> Self {
+        Self { inner, arrival: Arrival::none(), limits: Limits::NONE, guard: None }
+    }
+
     fn check(&mut self, frame: &Frame<Bytes>) -> Result<(), BodyBroken> {
         if let Some(trailers) = frame.trailers_ref() {
             return if self.limits.hold(trailers) { Ok(()) } else { Err(BodyBroken::Trailers) };

@@ -42,6 +42,12 @@ impl From<BodyBroken> for BodyError {
     }
 }
 
+impl From<std::convert::Infallible> for BodyError {
+    fn from(never: std::convert::Infallible) -> Self {
+        match never {}
+    }
+}
+
 impl From<Spent> for BodyError {
     fn from(_: Spent) -> Self {
         Self::Memory

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use ::metrics::counter;
-use http::{Request, Response, Version};
+use http::header::CONNECTION;
+use http::{HeaderValue, Request, Response, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -56,6 +57,7 @@ impl<S: Service> Shared<S> {
         &self,
         mut stream: TcpStream,
         address: SocketAddr,
+        reserved: bool,
         stop: CancellationToken,
     ) {
         // An answer is one small write: waiting to fill a packet only delays it.
@@ -63,7 +65,7 @@ impl<S: Service> Shared<S> {
             tracing::debug!(listener = self.options.name, peer = %address, %cause, "TCP_NODELAY failed");
         }
         let Some(address) = self.introduce(&mut stream, address, &stop).await else { return };
-        let mut peer = Peer::plain(address);
+        let mut peer = Peer { reserved, ..Peer::plain(address) };
         let Some(tls) = &self.options.tls else { return self.drive(stream, peer, stop).await };
         let handshake = tls.acceptor(self.options.http2).accept(stream);
         let handshake = tokio::time::timeout(self.options.handshake_timeout, handshake);
@@ -167,7 +169,10 @@ impl<S: Service> Shared<S> {
         let (head, body) = request.into_parts();
         let bytes = head::bytes(&head);
         let (underway, room) = pulse.begin(shared, bytes);
-        let over = self.limits.over(&head, bytes).or(room.err().map(|_| ErrorCode::MemoryFull));
+        let full = peer.reserved && !self.options.reserved.contains(&head.uri.path());
+        let over = self.limits.over(&head, bytes);
+        let over = over.or(room.err().map(|_| ErrorCode::MemoryFull));
+        let over = over.or(full.then_some(ErrorCode::TooManyConnections));
         let arrival = Arrival::new(pulse, !shared && !body.is_end_stream());
         let guarded =
             self.options.body_timeout.filter(|_| !body.is_end_stream()).map(|within| {
@@ -175,7 +180,7 @@ impl<S: Service> Shared<S> {
             });
         let (guard, verdict) = guarded.unzip();
         let body = Arriving::new(body, arrival, self.limits, guard);
-        let limits = self.limits;
+        let (limits, reserved) = (self.limits, peer.reserved);
         let call = match over {
             None => Ok(self.service.call(peer.clone(), Request::from_parts(head, body))),
             Some(code) => {
@@ -186,7 +191,7 @@ impl<S: Service> Shared<S> {
             }
         };
         async move {
-            let response = match call {
+            let mut response = match call {
                 Err(own) => own.map(Answer::Own),
                 Ok(call) => match (call.await, verdict.and_then(|verdict| verdict.code())) {
                     // Whatever the service made of a body that was taken from it.
@@ -194,6 +199,9 @@ impl<S: Service> Shared<S> {
                     (response, None) => response.map(Answer::Service),
                 },
             };
+            if reserved && !shared {
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
             Ok(response.map(|body| underway.answer(body)))
         }
     }

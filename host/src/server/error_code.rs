@@ -27,6 +27,7 @@ pub enum ErrorCode {
     Invalid,
     AddressRateLimited,
     RateLimited,
+    TooManyRequests,
     HeadTooLarge,
     Internal,
     TooManyConnections,
@@ -52,7 +53,7 @@ struct Entry {
 }
 
 /// In the order of the codes, which a test holds.
-const TABLE: [Entry; 32] = [
+const TABLE: &[Entry] = &[
     Entry {
         code: ErrorCode::BadRequest,
         text: "bad-request",
@@ -230,6 +231,14 @@ const TABLE: [Entry; 32] = [
         cure: "Wait for the seconds of `retry-after`, or raise the source's `rate`.",
     },
     Entry {
+        code: ErrorCode::TooManyRequests,
+        text: "too-many-requests",
+        status: StatusCode::TOO_MANY_REQUESTS,
+        title: "Too much of one token or address is under way",
+        retryable: true,
+        cure: "End a request or a stream of the admin side, then try again; one stream can be shared by many readers.",
+    },
+    Entry {
         code: ErrorCode::HeadTooLarge,
         text: "head-too-large",
         status: StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
@@ -369,7 +378,7 @@ pub fn reference() -> String {
          `title`, `detail`, `retryable` (whether the same request may succeed later) and `request`, \
          the id to look for in the log; the header `x-request-id` repeats it.\n",
     );
-    for entry in &TABLE {
+    for entry in TABLE {
         let retry = if entry.retryable { "yes" } else { "no" };
         page.push_str(&format!(
             "\n## {}\n\n{}. Status {}; worth a retry: {retry}.\n\n{}\n",

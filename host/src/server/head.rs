@@ -65,6 +65,7 @@ impl Unread {
             ErrorCode::UriTooLong => "the request's target is too long",
             ErrorCode::HeadTooLarge => "the request's head has too many fields or too many bytes",
             ErrorCode::MemoryFull => "there was no memory left for the request's head",
+            ErrorCode::TooManyConnections => "all connections are in use, this one is for monitors",
             _ => "the request's head can't be read as HTTP",
         }
     }
@@ -91,6 +92,8 @@ pub(super) struct Limits {
 }
 
 impl Limits {
+    pub(super) const NONE: Self = Self { fields: usize::MAX, bytes: usize::MAX };
+
     pub(super) fn of(options: &Options) -> Self {
         Self { fields: options.max_headers, bytes: options.max_header_bytes }
     }
@@ -119,6 +122,10 @@ impl Limits {
             }
             ErrorCode::MemoryFull => {
                 let detail = "requests on their way in take up all of their memory; send it again";
+                return Problem::new(code, detail).retry_after(1);
+            }
+            ErrorCode::TooManyConnections => {
+                let detail = "all connections are in use; wait a second, then try again";
                 return Problem::new(code, detail).retry_after(1);
             }
             ErrorCode::BodyTimeout => "the body took too long; send it again, faster".to_owned(),

@@ -1,18 +1,21 @@
 //! The accept loop: takes connections to a hard limit and lets them finish at the end.
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ::metrics::{Counter, Gauge, counter, gauge};
+use parking_lot::Mutex;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::task::{JoinError, JoinSet};
+use tokio::task::{AbortHandle, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::connection::Shared;
-use super::{ErrorCode, Options, Problem, Service};
+use super::{ErrorCode, Options, Problem, Service, network};
 
 /// Connections that the kernel holds ready for us.
 const BACKLOG: u32 = 4096;
@@ -83,25 +86,44 @@ pub async fn serve<S: Service>(
     accepting.drain().await;
 }
 
+/// Connections at once for [`Options::reserved`], and how long each may take.
+const RESERVED: usize = 32;
+const RESERVED_TIME: Duration = Duration::from_secs(2);
+
 struct Accepting<S> {
     shared: Arc<Shared<S>>,
     stop: CancellationToken,
     open: JoinSet<()>,
     permits: Arc<Semaphore>,
     refusals: Arc<Semaphore>,
+    addresses: Addresses,
+    /// The oldest first: it makes room for the newest.
+    reserved: VecDeque<AbortHandle>,
     connections: Gauge,
     refused: Counter,
 }
 
+/// Open connections by address. No more entries than connections.
+type Addresses = Arc<Mutex<HashMap<u64, usize>>>;
+
 /// One connection, counted until dropped.
 struct Slot {
     connections: Gauge,
+    /// Where these are counted.
+    address: Option<(Addresses, u64)>,
     _permit: OwnedSemaphorePermit,
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
         self.connections.decrement(1.0);
+        let Some((addresses, address)) = &self.address else { return };
+        if let Entry::Occupied(mut entry) = addresses.lock().entry(*address) {
+            *entry.get_mut() -= 1;
+            if *entry.get() == 0 {
+                entry.remove();
+            }
+        }
     }
 }
 
@@ -111,6 +133,8 @@ impl<S: Service> Accepting<S> {
         Self {
             permits: Arc::new(Semaphore::new(options.max_connections.min(Semaphore::MAX_PERMITS))),
             refusals: Arc::new(Semaphore::new(REFUSALS)),
+            addresses: Addresses::default(),
+            reserved: VecDeque::new(),
             connections: gauge!(crate::metrics::CONNECTIONS, "listener" => name),
             refused: counter!(crate::metrics::CONNECTIONS_REFUSED, "listener" => name),
             shared: Arc::new(Shared::new(options, service)),
@@ -120,18 +144,56 @@ impl<S: Service> Accepting<S> {
     }
 
     fn take(&mut self, stream: TcpStream, peer: SocketAddr) {
-        let Ok(permit) = self.permits.clone().try_acquire_owned() else {
-            return self.refuse(stream, peer);
+        let Some(slot) = self.slot(peer) else {
+            return match self.shared.options.reserved {
+                [] => self.refuse(stream, peer),
+                _ => self.reserve(stream, peer),
+            };
         };
-        self.connections.increment(1.0);
-        let slot = Slot { connections: self.connections.clone(), _permit: permit };
         let shared = self.shared.clone();
         // A token of its own: waiting on one that all share would be a lock that all share.
         let stop = self.stop.child_token();
         self.open.spawn(async move {
-            shared.run(stream, peer, stop).await;
+            shared.run(stream, peer, false, stop).await;
             drop(slot);
         });
+    }
+
+    /// A place among all connections, and among those of its address.
+    fn slot(&self, peer: SocketAddr) -> Option<Slot> {
+        let permit = self.permits.clone().try_acquire_owned().ok()?;
+        let most = self.shared.options.max_per_address;
+        let address = match most < self.shared.options.max_connections {
+            false => None,
+            true => {
+                let address = network(peer.ip());
+                let mut addresses = self.addresses.lock();
+                let count = addresses.entry(address).or_default();
+                if *count >= most {
+                    return None;
+                }
+                *count += 1;
+                Some((self.addresses.clone(), address))
+            }
+        };
+        self.connections.increment(1.0);
+        Some(Slot { connections: self.connections.clone(), address, _permit: permit })
+    }
+
+    /// Serves a moment beside all that is taken; the newest is never the one to wait.
+    fn reserve(&mut self, stream: TcpStream, peer: SocketAddr) {
+        self.refused.increment(1);
+        self.reserved.retain(|task| !task.is_finished());
+        if self.reserved.len() >= RESERVED
+            && let Some(oldest) = self.reserved.pop_front()
+        {
+            oldest.abort();
+        }
+        let (shared, stop) = (self.shared.clone(), self.stop.child_token());
+        self.reserved.push_back(self.open.spawn(async move {
+            // Whoever needs longer is no monitor.
+            let _ = tokio::time::timeout(RESERVED_TIME, shared.run(stream, peer, true, stop)).await;
+        }));
     }
 
     fn refuse(&mut self, stream: TcpStream, peer: SocketAddr) {

@@ -13,6 +13,7 @@ mod budget;
 mod certificate;
 mod connection;
 mod error_code;
+mod frames;
 mod head;
 mod listen;
 mod problem;
@@ -52,12 +53,14 @@ pub struct Peer {
     pub secure: bool,
     /// The client's own, where it has one that [`TlsFiles::client_ca`] vouches for.
     pub certificate: Option<Certificate>,
+    /// On one of the connections that are kept for [`Options::reserved`].
+    reserved: bool,
 }
 
 impl Peer {
     /// One at the other end of a plain connection.
     pub fn plain(address: SocketAddr) -> Self {
-        Self { address, secure: false, certificate: None }
+        Self { address, secure: false, certificate: None, reserved: false }
     }
 }
 
@@ -90,6 +93,11 @@ pub struct Options {
     pub name: &'static str,
     /// Connections open at once; more are refused with a 503. Default 10,000.
     pub max_connections: usize,
+    /// Of one address, of these (an IPv6 network of 64 bits is one). Default all.
+    pub max_per_address: usize,
+    /// Paths that are answered on further connections, a few at a time and for a
+    /// moment each, where all others are taken: for monitors. Default none.
+    pub reserved: &'static [&'static str],
     /// From the first byte of a request (or from the connection's start) to
     /// the end of its head. Default 10 s.
     pub header_timeout: Duration,
@@ -127,6 +135,8 @@ impl Options {
         Self {
             name,
             max_connections: 10_000,
+            max_per_address: usize::MAX,
+            reserved: &[],
             header_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(60),
             handshake_timeout: Duration::from_secs(10),

@@ -35,6 +35,8 @@ pub(super) struct Pulse {
     written: AtomicU32,
     /// Bytes have come that belong to no request yet.
     heard: AtomicBool,
+    /// A frame of HTTP/2, or the fields of a request, are half there.
+    half: AtomicBool,
     /// Requests share the connection (HTTP/2), so bytes tell nothing of a request.
     shared: AtomicBool,
     /// The peer sends nothing more.
@@ -73,6 +75,7 @@ impl Pulse {
             begun: AtomicU32::default(),
             written: AtomicU32::default(),
             heard: AtomicBool::default(),
+            half: AtomicBool::default(),
             shared: AtomicBool::default(),
             ended: AtomicBool::default(),
             reader: AtomicWaker::new(),
@@ -91,7 +94,7 @@ impl Pulse {
             (Phase::Serving, begun)
         } else if self.answering.load(Relaxed) > 0 {
             (Phase::Answering, self.written.load(Relaxed))
-        } else if begun == 0 || (self.heard.load(Relaxed) && !shared) {
+        } else if begun == 0 || if shared { &self.half } else { &self.heard }.load(Relaxed) {
             (Phase::Head, begun)
         } else {
             // The last answer may still leave from the connection's buffer. On
@@ -125,12 +128,13 @@ impl Pulse {
         (Underway { pulse: self.clone(), answering: false, _charge: charge }, room)
     }
 
-    /// Bytes have come.
+    /// Bytes have come, after which a frame of HTTP/2 is `half` there or is not.
     ///
     /// # Errors
     /// Where there is no room for a head.
-    pub(super) fn hear(&self, bytes: usize) -> Result<(), Spent> {
+    pub(super) fn hear(&self, bytes: usize, half: bool) -> Result<(), Spent> {
         self.heard.store(true, Relaxed);
+        self.half.store(half, Relaxed);
         // Where a request is under way it is its body, and counted or thrown away as that.
         let body = self.serving.load(Relaxed) > 0 || self.arriving.load(Relaxed) > 0;
         if body || self.shared.load(Relaxed) {
@@ -175,6 +179,11 @@ impl Pulse {
         self.body.wake();
         let waits = self.is_busy() || self.owed.load(SeqCst) > 0;
         if waits { Poll::Pending } else { Poll::Ready(Ok(())) }
+    }
+
+    /// Whether the peer sends nothing more.
+    pub(super) fn is_ended(&self) -> bool {
+        self.ended.load(Relaxed)
     }
 
     fn tell_end(&self) {
@@ -284,6 +293,11 @@ impl Arrival {
             pulse.arriving.fetch_add(1, SeqCst);
         }
         Self(open.then(|| pulse.clone()))
+    }
+
+    /// Of a body that nobody waits for.
+    pub(super) fn none() -> Self {
+        Self(None)
     }
 
     /// Whether the rest of the body will never come. Asked where nothing of it is

@@ -9,6 +9,7 @@ use bytes::{Buf, Bytes};
 use tokio::io::{self, AsyncRead, AsyncWrite, ReadBuf};
 
 use super::ErrorCode;
+use super::frames::Frames;
 use super::head::{Limits, START, Unread};
 use super::pulse::Pulse;
 
@@ -20,6 +21,7 @@ pub(super) struct Watched<IO> {
     pulse: Arc<Pulse>,
     limits: Limits,
     start: Start,
+    frames: Frames,
     refusing: Option<Refusing>,
 }
 
@@ -40,7 +42,7 @@ struct Refusing {
 impl<IO> Watched<IO> {
     pub(super) fn new(io: IO, pulse: Arc<Pulse>, limits: Limits) -> Self {
         let start = Start { bytes: [0; START], len: 0, of: 0 };
-        Self { io, pulse, limits, start, refusing: None }
+        Self { io, pulse, limits, start, frames: Frames::default(), refusing: None }
     }
 
     /// Remembers how a head begins.
@@ -133,8 +135,10 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncRead for Watched<IO> {
             if read == 0 {
                 return self.pulse.poll_end(cx);
             }
-            self.note(&buf.filled()[before..]);
-            if self.pulse.hear(read).is_ok() {
+            let new = &buf.filled()[before..];
+            self.note(new);
+            let half = self.frames.follow(new);
+            if self.pulse.hear(read, half).is_ok() {
                 return Poll::Ready(Ok(()));
             }
             buf.set_filled(before);

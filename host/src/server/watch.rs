@@ -9,6 +9,9 @@ use tokio::time::{Instant, Sleep};
 
 use super::pulse::{Phase, Pulse};
 
+/// For a half-closed peer to take more of its answer.
+const GONE: Duration = Duration::from_secs(10);
+
 /// Why the watch gives a connection up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stuck {
@@ -16,6 +19,8 @@ pub(super) enum Stuck {
     Head,
     /// Nothing asked, or the answer not taken.
     Idle,
+    /// The answer not taken, by a peer that sends nothing more.
+    Gone,
 }
 
 /// Looks after one connection.
@@ -43,7 +48,15 @@ impl Watch {
             self.seen = seen;
             self.since = Instant::now();
         }
-        let limit = if seen.0 == Phase::Head { self.header_timeout } else { self.idle_timeout };
+        // Whoever has closed its half and takes no answer is mostly gone: over
+        // HTTP/2 it can't even say that it has room for more.
+        let answers = matches!(seen.0, Phase::Answering | Phase::Idle);
+        let gone = answers && self.pulse.is_ended();
+        let limit = match seen.0 {
+            Phase::Head => self.header_timeout,
+            _ if gone => self.idle_timeout.min(GONE),
+            _ => self.idle_timeout,
+        };
         let deadline = self.since + limit;
         // A timer that is set too early corrects itself when it fires: most
         // requests never touch it.
@@ -58,6 +71,7 @@ impl Watch {
             }
             match seen.0 {
                 Phase::Head => return Poll::Ready(Stuck::Head),
+                _ if gone => return Poll::Ready(Stuck::Gone),
                 Phase::Idle | Phase::Answering => return Poll::Ready(Stuck::Idle),
                 // Looks again later: HTTP/2 may end a request without waking the task.
                 Phase::Serving => {

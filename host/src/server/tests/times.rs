@@ -2,13 +2,13 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, DuplexStream, duplex};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::Echo;
 use crate::server::connection::Shared;
-use crate::server::kit::{Wire, http2, post, whole};
+use crate::server::kit::{Wire, frame, http2, post, whole};
 use crate::server::{Options, Peer};
 
 const HEADER: Duration = Duration::from_secs(10);
@@ -102,6 +102,19 @@ async fn an_answer_that_nobody_reads_is_given_up() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_half_closed_peer_that_takes_nothing_is_given_up_sooner() {
+    let since = Instant::now();
+    let mut wire = connect(&Echo::new());
+    wire.send("GET /big HTTP/1.1\r\nhost: h\r\n\r\n").await;
+    wire.io.shutdown().await.unwrap();
+    tokio::time::sleep(Duration::from_secs(11)).await;
+    let mut taken = Vec::new();
+    let _ = wire.io.read_to_end(&mut taken).await;
+    assert!(taken.len() < 1024 * 1024, "{}", taken.len());
+    assert!(since.elapsed() < Duration::from_secs(15));
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_answer_that_is_read_slowly_arrives() {
     let mut wire = connect(&Echo::new());
     wire.send("GET /big HTTP/1.1\r\nhost: h\r\n\r\n").await;
@@ -113,6 +126,28 @@ async fn an_answer_that_is_read_slowly_arrives() {
         assert!(read > 0, "cut after {taken}");
         taken += read;
     }
+}
+
+/// Over HTTP/2 a head that never ended was an idle connection.
+#[tokio::test(start_paused = true)]
+async fn regression_a_later_head_over_http2_has_its_deadline_too() {
+    let mut io = stream(&Echo::new());
+    let get = frame(1, 0x5, 1, &[0x82, 0x86, 0x84, 0x41, 1, b'h']);
+    let start = [&b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..], &frame(4, 0, 0, b""), &get].concat();
+    io.write_all(&start).await.unwrap();
+    let mut told = vec![0; 4096];
+    let mut text = Vec::new();
+    while !text.windows(5).any(|five| five == b"Ok(0)") {
+        let read = io.read(&mut told).await.unwrap();
+        text.extend_from_slice(&told[..read]);
+    }
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    let since = Instant::now();
+    // Without its end: the fields of the next request.
+    io.write_all(&frame(1, 0x1, 3, &[0x82, 0x86])).await.unwrap();
+    let mut rest = Vec::new();
+    io.read_to_end(&mut rest).await.unwrap();
+    assert_eq!(seconds(since), 10);
 }
 
 #[tokio::test(start_paused = true)]
