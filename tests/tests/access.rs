@@ -166,6 +166,54 @@ async fn regression_a_token_in_a_header_of_a_proxy_is_kept_and_shown_nowhere() {
     }
 }
 
+/// The same of a key that stands in the query, or in a header of a scheme's own.
+#[tokio::test(flavor = "multi_thread")]
+async fn regression_a_key_that_a_request_carries_is_kept_and_shown_nowhere() {
+    const KEY: &str = "k3y/of+the one&only";
+    const TOKEN: &str = "gl-s3cret";
+    let settings = "[log]\nlevel = \"trace\"\n\
+         [sources.keyed]\nverify = { scheme = \"api-key\", query = \"key\", secrets = [\"env:KEY\"] }\n\
+         [sources.gitlab]\nverify = { scheme = \"gitlab\", secrets = [\"env:TOKEN\"] }\n\
+         [sources.bin]\nbin = true\n";
+    let host = HostBuilder::new(settings).env("KEY", KEY).env("TOKEN", TOKEN).start().await;
+    let encoded: String = KEY.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    let url = format!("/in/keyed?key={encoded}&a=1");
+    let copied = [
+        ("x-original-url", url.as_str()),
+        ("x-plain", KEY),
+        ("x-forwarded-token", TOKEN),
+        ("x-gitlab-token", TOKEN),
+    ];
+    let mut shown = Vec::new();
+    for (path, status) in [
+        (url.as_str(), 202),
+        ("/in/keyed?key=wrong", 401),
+        ("/in/gitlab", 202),
+        ("/in/bin", 202),
+        ("/in/none", 404),
+    ] {
+        let posted =
+            host.client.post(host.ingress(), path, &copied, "{}").await.expect("an answer");
+        assert_eq!(posted.status, status, "{path}");
+        if status == 202 {
+            shown.push(
+                host.api(&format!("events/{}", posted.id())).await.expect("the event").to_string(),
+            );
+        }
+    }
+    for source in ["keyed", "gitlab", "-"] {
+        shown.push(
+            host.api(&format!("sources/{source}/rejected")).await.expect("a list").to_string(),
+        );
+    }
+    shown.push(host.log());
+    for text in &shown {
+        let found = [KEY, TOKEN, &encoded].into_iter().find(|secret| text.contains(*secret));
+        assert_eq!(found, None, "a key is in {text}");
+    }
+    assert!(shown[0].contains("TOKEN"), "{}", shown[0]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_is_refused_is_shown_to_the_operator() {
     let settings = "[sources.hub]\nverify = { scheme = \"github\", secrets = [\"env:S\"] }\n";

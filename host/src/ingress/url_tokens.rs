@@ -1,4 +1,5 @@
-//! Takes the tokens of sources' URLs out of whatever is kept of a request: proxies copy the URL into headers of their own.
+//! Takes the tokens of sources' URLs, and the keys that requests carry as they are, out of whatever is kept of a request:
+//! proxies copy the URL into headers of their own.
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -11,8 +12,10 @@ use crate::signing::Secret;
 /// What stands where a token stood, as in the URLs that the API shows.
 const PLACEHOLDER: &[u8] = b"TOKEN";
 /// Bytes that a look compares at once. A token has at least twice as many, so wherever it stands, it fills one of the
-/// pieces of this size that the text is cut into.
+/// pieces of this size that the text is cut into; shorter keys are looked for one by one.
 const PIECE: usize = 8;
+/// Bytes of the shortest secret that is looked for.
+const SHORTEST: usize = 8;
 /// Percent-encodings in each other that are looked through.
 const LAYERS: usize = 4;
 
@@ -23,19 +26,27 @@ pub struct UrlTokens(Arc<Known>);
 #[derive(Default)]
 struct Known {
     tokens: Vec<Secret>,
+    /// Of 8 to 15 bytes: no token of a URL, but a key that a request carries may be.
+    short: Vec<Secret>,
     /// A bit for the hash of each piece of a token, so that the look at a text does not depend on how many there are.
     pieces: Vec<u64>,
 }
 
 impl UrlTokens {
     pub(super) fn of(sources: &Sources) -> Self {
-        Self::new(sources.values().flat_map(|source| source.tokens.iter().cloned()).collect())
+        let each = sources.values();
+        Self::new(each.flat_map(|it| [it.tokens.clone(), it.verify.carried()].concat()).collect())
     }
 
-    /// Each of at least 16 bytes: shorter ones may be missed.
+    /// Those of less than 8 bytes are left out: words that mean something else would go.
     pub fn new(tokens: Vec<Secret>) -> Self {
+        let length = |token: &Secret| token.expose().len();
+        let tokens: Vec<Secret> =
+            tokens.into_iter().filter(|token| length(token) >= SHORTEST).collect();
+        let (tokens, short): (Vec<_>, Vec<_>) =
+            tokens.into_iter().partition(|token| length(token) >= 2 * PIECE);
         let count: usize = tokens.iter().map(|token| token.expose().len()).sum();
-        let mut known = Known { tokens, pieces: Vec::new() };
+        let mut known = Known { tokens, short, pieces: Vec::new() };
         if count > 0 {
             known.pieces = vec![0; (count * 64).next_power_of_two().div_ceil(64)];
             for token in known.tokens.clone() {
@@ -50,7 +61,7 @@ impl UrlTokens {
 
     /// In the values of all headers.
     pub(super) fn strip(&self, headers: &mut HeaderMap) {
-        if self.0.tokens.is_empty() {
+        if self.0.is_empty() {
             return;
         }
         for value in headers.values_mut() {
@@ -79,7 +90,7 @@ impl UrlTokens {
 impl Known {
     /// None where there is no token in it.
     fn without(&self, text: &[u8]) -> Option<Vec<u8>> {
-        if self.tokens.is_empty() || text.len() < 2 * PIECE {
+        if self.is_empty() || text.len() < SHORTEST {
             return None;
         }
         let mut found: Vec<(usize, usize)> = Vec::new();
@@ -117,13 +128,16 @@ impl Known {
     }
 
     fn find(&self, bytes: &[u8], mut tell: impl FnMut(usize, usize)) {
-        if !bytes.chunks_exact(PIECE).any(|piece| self.may_be_of_one(piece)) {
-            return;
-        }
-        for token in &self.tokens {
+        let any = bytes.chunks_exact(PIECE).any(|piece| self.may_be_of_one(piece));
+        let long: &[Secret] = if any { &self.tokens } else { &[] };
+        for token in self.short.iter().chain(long) {
             let token = token.expose();
             memmem::find_iter(bytes, token).for_each(|at| tell(at, at + token.len()));
         }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.tokens.is_empty() && self.short.is_empty()
     }
 
     fn may_be_of_one(&self, piece: &[u8]) -> bool {
@@ -216,6 +230,8 @@ mod tests {
             assert!(matches!(tokens.bare(other), Cow::Borrowed(_)), "{other}");
         }
         assert!(matches!(self::tokens(&[]).bare(ONE), Cow::Borrowed(_)));
+        let short = self::tokens(&["k3y-0123", "secret"]);
+        assert_eq!(short.bare("/in/a?key=k3y-0123&x=secret"), "/in/a?key=TOKEN&x=secret");
     }
 
     #[test]

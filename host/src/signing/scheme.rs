@@ -1,7 +1,7 @@
 //! The schemes by which sources sign, as the settings name them.
 use std::time::Duration;
 
-use super::{Claim, Credential, Handshake, Jwk, Preset, Secret, presets};
+use super::{Claim, Credential, Handshake, Jwk, Key, Preset, Proof, Secret, presets};
 
 /// How a source proves that a request is its own. Several secrets: any one of
 /// them may match, so that a new one can come before the old one goes.
@@ -157,6 +157,28 @@ impl Verify {
             Self::Hmac(scheme) => &scheme.secrets,
             Self::ApiKey(scheme) => &scheme.secrets,
         }
+    }
+
+    /// Secrets that a request carries as they are, in its query, a header or its body: whoever
+    /// copies one of those copies the secret.
+    pub fn carried(&self) -> Vec<Secret> {
+        let carries = match self {
+            Self::ApiKey(_) => true,
+            Self::Preset(scheme) => matches!(scheme.preset.proof, Proof::Token(_)),
+            Self::None | Self::Hmac(_) | Self::Jwt(_) | Self::Certified(_) => false,
+        };
+        let shared = |credential: &Credential| match &credential.key {
+            Key::Shared(secret) | Key::Either(secret, _) => Some(secret.clone()),
+            Key::Ed25519(_) | Key::P256(_) => None,
+        };
+        let mut all: Vec<Secret> = Vec::new();
+        if carries {
+            all.extend(self.secrets().iter().filter_map(shared));
+        }
+        if let Self::Preset(scheme) = self {
+            all.extend(scheme.verify_token.clone());
+        }
+        all
     }
 
     /// How many secrets or keys a request may be proved by.
