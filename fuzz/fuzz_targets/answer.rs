@@ -14,5 +14,6 @@ fuzz_target!(|bytes: &[u8]| {
 
     let (mut whole, mut cut) = (Frames::default(), Frames::default());
     let limit = whole.read(bytes);
-    assert_eq!(limit, bytes.chunks(1).filter_map(|byte| cut.read(byte)).last());
+    let last = bytes.chunks(1).fold(None, |last, byte| cut.read(byte).or(last));
+    assert_eq!(limit, last);
 });
