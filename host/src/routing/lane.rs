@@ -2,12 +2,9 @@
 mod rein;
 
 use std::collections::HashSet;
-use std::future::Future;
 use std::panic::AssertUnwindSafe;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use ::metrics::{Counter, counter};
@@ -19,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::pipeline::{self, Job};
 use super::suspect;
+use super::wait;
 use super::work::Work;
 use super::{Parts, Pipeline};
 use crate::model::{Event, EventState, Name};
@@ -161,7 +159,7 @@ impl Lane {
                 for job in chunk {
                     let mut work = Box::pin(lane.clone().route(job));
                     // Nearly all end at once; one that waits must not hold the others up.
-                    if poll_once(work.as_mut()).is_pending() {
+                    if wait::poll_once(work.as_mut()).is_pending() {
                         tokio::spawn(work);
                     }
                 }
@@ -203,7 +201,7 @@ impl Lane {
     async fn route_in_turn(&self, job: Job) -> bool {
         let Job { place, replay, mut tries } = job;
         loop {
-            if !self.has_room().await {
+            if !wait::for_room(&self.parts.store, &self.stopping).await {
                 return false;
             }
             let (routed, changes, suspect) = self.judge(&place.event, replay, tries).await;
@@ -223,7 +221,7 @@ impl Lane {
 
     async fn route(self: Arc<Self>, job: Job) {
         let Job { place, replay, tries } = job;
-        if !self.has_room().await {
+        if !wait::for_room(&self.parts.store, &self.stopping).await {
             return;
         }
         let (routed, changes, suspect) = self.judge(&place.event, replay, tries).await;
@@ -235,16 +233,6 @@ impl Lane {
         drop(place);
         if waits {
             self.stir();
-        }
-    }
-
-    /// Waits until the store takes what plugins may make of an event. False where
-    /// the host stops before that; the event is in its row.
-    async fn has_room(&self) -> bool {
-        let Some(room) = self.parts.store.clone().room() else { return true };
-        tokio::select! {
-            () = self.stopping.cancelled() => false,
-            () = room => true,
         }
     }
 
@@ -410,8 +398,4 @@ impl Lane {
         self.parts.store.flush()?;
         self.parts.store.unrouted(&self.source, now_ms, after, PAGE)
     }
-}
-
-fn poll_once(work: Pin<&mut (impl Future<Output = ()> + ?Sized)>) -> Poll<()> {
-    work.poll(&mut Context::from_waker(Waker::noop()))
 }

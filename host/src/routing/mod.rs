@@ -5,6 +5,7 @@
 mod lane;
 mod pipeline;
 mod suspect;
+mod wait;
 mod work;
 
 #[cfg(test)]
