@@ -74,7 +74,7 @@ pub(super) fn make_dirs(dir: &Path) -> Result<(), OpenError> {
 pub(super) fn recover(
     dir: &Path,
     disk: &Arc<dyn Disk>,
-    damage: &Damage,
+    damage: &Arc<Damage>,
 ) -> Result<Recovered, OpenError> {
     let journal = dir.join("journal");
     let (list, journal_node) = segment::find(&journal, disk.as_ref(), damage)?;
@@ -96,7 +96,8 @@ pub(super) fn recover(
         held = held.max(end);
         schema::hold(&conn, held).map_err(&failed)?;
     }
-    let segments = Arc::new(Segments::new(journal, Arc::clone(disk), node, list));
+    let told = (Arc::clone(disk), Arc::clone(damage));
+    let segments = Arc::new(Segments::new(journal, told, node, list));
     let mut pass = Pass {
         applier: Applier::new(&conn, Arc::clone(&segments)).map_err(&failed)?,
         segments: &segments,

@@ -1,5 +1,5 @@
 //! The journal's files: their names and headers, which there are, and reading records out of them.
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -13,6 +13,8 @@ use super::damage::Damage;
 use super::disk::Disk;
 use super::error::{OpenError, ReadError};
 use super::record::{self, HEAD, Head, Salt};
+use super::resync;
+use super::scan::Gap;
 use crate::model::{Event, EventId, Payload};
 
 const MAGIC: &[u8; 8] = b"hookwrit";
@@ -62,20 +64,29 @@ pub(crate) struct Segment {
 struct Inner {
     known: BTreeMap<u32, Segment>,
     open: VecDeque<(u32, Arc<File>)>,
+    /// What reads have told of, so that each place is told of once while the host runs.
+    told: BTreeSet<(u32, u64)>,
 }
 
 /// All segments there are, and a few of them open for reading.
 pub(crate) struct Segments {
     dir: PathBuf,
     disk: Arc<dyn Disk>,
+    damage: Arc<Damage>,
     pub(crate) node: u64,
     inner: Mutex<Inner>,
 }
 
 impl Segments {
-    pub(crate) fn new(dir: PathBuf, disk: Arc<dyn Disk>, node: u64, known: Vec<Segment>) -> Self {
+    pub(super) fn new(
+        dir: PathBuf,
+        (disk, damage): (Arc<dyn Disk>, Arc<Damage>),
+        node: u64,
+        known: Vec<Segment>,
+    ) -> Self {
         let known = known.into_iter().map(|segment| (segment.number, segment)).collect();
-        Self { dir, disk, node, inner: Mutex::new(Inner { known, open: VecDeque::new() }) }
+        let inner = Inner { known, open: VecDeque::new(), told: BTreeSet::new() };
+        Self { dir, disk, damage, node, inner: Mutex::new(inner) }
     }
 
     /// Oldest first.
@@ -156,15 +167,21 @@ impl Segments {
         Ok(file)
     }
 
-    /// One record, its CRC checked.
+    /// One record, its CRC checked. What turns out to be damaged is told, and a
+    /// head of which one bit has flipped is set right.
     pub(crate) fn read(&self, at: Locator) -> Result<(Head, Bytes), ReadError> {
         let file = self.file(at.segment)?;
-        let salt = self.inner.lock().known.get(&at.segment).map(|segment| segment.salt);
-        let salt = salt.ok_or(ReadError::Gone(at.segment))?;
+        let segment = self.inner.lock().known.get(&at.segment).cloned();
+        let segment = segment.ok_or(ReadError::Gone(at.segment))?;
+        let salt = segment.salt;
         let mut bytes = vec![0; at.length as usize];
         if let Err(source) = file.read_exact_at(&mut bytes, at.offset) {
             return Err(match source.kind() {
-                io::ErrorKind::UnexpectedEof => self.damaged(at),
+                io::ErrorKind::UnexpectedEof => {
+                    let what = format!("{} ends before its records do", segment.path.display());
+                    self.damage.stands(&segment.path.display().to_string(), &what);
+                    self.damaged(at)
+                }
                 _ => ReadError::Io { file: self.path(at.segment).unwrap_or_default(), source },
             });
         }
@@ -173,7 +190,35 @@ impl Segments {
             let content = content.slice(HEAD..);
             record::check(head, salt, &content).map(|()| (head, content))
         });
-        checked.map_err(|_| self.damaged(at))
+        match checked {
+            Ok(whole) => Ok(whole),
+            Err(_) => self.set_right((&segment, &file), at, &content),
+        }
+    }
+
+    /// Keeps and tells of a record that is not as it was written; one flipped bit
+    /// of its head costs nothing.
+    fn set_right(
+        &self,
+        (segment, file): (&Segment, &File),
+        at: Locator,
+        bytes: &Bytes,
+    ) -> Result<(Head, Bytes), ReadError> {
+        let mended = resync::mended(bytes, segment.salt);
+        let gap = Gap { from: at.offset, to: at.end().offset, ending: None, mended };
+        let new = self.inner.lock().told.insert((at.segment, at.offset));
+        if let Some(head) = mended {
+            if new && let Err(error) = self.damage.mend(self.disk(), (segment, file), (gap, head)) {
+                let (file, offset) = (segment.path.display(), at.offset);
+                tracing::warn!(%file, offset, %error, "a head can be read, and not be set right");
+            }
+            return Ok((head, bytes.slice(HEAD..)));
+        }
+        if new {
+            // Where no copy can be made, that is told instead.
+            let _ = self.damage.keep(segment, gap, bytes);
+        }
+        Err(self.damaged(at))
     }
 
     /// The event of a record; `row` guards against a locator that leads elsewhere.

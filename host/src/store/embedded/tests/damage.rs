@@ -188,6 +188,26 @@ fn drop_it(opened: &Opened, event: &Arc<Event>) {
     opened.store.routed(outcome(event, EventState::Dropped, Vec::new()));
 }
 
+/// A record that was looked at, or was to be sent, and could not be read: neither
+/// `readyz` nor a metric told of it, and one bit of its head cost the event.
+#[test]
+fn regression_damage_that_a_read_finds_is_told_and_one_bit_of_a_head_costs_nothing() {
+    for (bit, whole) in [(0, true), (8 * HEAD as u64 + 99, false)] {
+        let (opened, events) = aged(|opened, event| opened.route(event, &["ci"]));
+        let file = journal_files(opened.dir.path()).remove(1);
+        let start = records(&file)[0];
+        flip(&file, start + bit / 8, (bit % 8) as u8);
+        let read = |event: &Arc<Event>| opened.store.event(event.id).is_ok();
+        assert_eq!(events.iter().filter(|event| !read(event)).count(), usize::from(!whole));
+        let told = faults(&opened);
+        assert!(told.len() == 1 && told[0].contains(&format!("byte {start} on")), "{told:?}");
+        assert_eq!(opened.due("ci", START + DAY).len(), if whole { 40 } else { 39 });
+        fs::remove_dir_all(opened.dir.path().join("damaged")).unwrap();
+        assert_eq!(bodies(&opened).len(), if whole { 40 } else { 39 });
+        assert!(faults(&opened).is_empty(), "it was seen");
+    }
+}
+
 /// One bit of a record's head flipped in a sealed segment: retention ended for all
 /// segments, with a warning each interval and nothing else.
 #[test]
