@@ -2,7 +2,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
 use sha2::{Digest, Sha256};
 
 use super::{DedupeFrom, KeyFrom, KindFrom};
@@ -17,6 +17,22 @@ static IDS: [HeaderName; 2] =
 static CE_TYPE: HeaderName = HeaderName::from_static("ce-type");
 static CE_SOURCE: HeaderName = HeaderName::from_static("ce-source");
 static CE_ID: HeaderName = HeaderName::from_static("ce-id");
+
+/// What of a request's head is looked at.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asked<'e> {
+    headers: &'e HeaderMap,
+    /// The query, where the fields of a form stand in it.
+    fields: Option<&'e str>,
+}
+
+impl<'e> Asked<'e> {
+    /// A form that is sent by GET or HEAD, as Twilio's may be, has its fields in the query.
+    pub(super) fn new(method: &Method, uri: &'e Uri, headers: &'e HeaderMap) -> Self {
+        let in_query = *method == Method::GET || *method == Method::HEAD;
+        Self { headers, fields: uri.query().filter(|_| in_query) }
+    }
+}
 
 /// What to look for, settled once.
 #[derive(Debug)]
@@ -52,16 +68,16 @@ impl Facts {
     }
 
     /// The kind (empty where there is none) and the key.
-    pub(super) fn read(&self, headers: &HeaderMap, body: &[u8]) -> (Box<str>, Option<Dedupe>) {
+    pub(super) fn read(&self, asked: Asked<'_>, body: &[u8]) -> (Box<str>, Option<Dedupe>) {
         let found = if self.pointers.is_empty() {
             Vec::new()
         } else {
             pointer::select(body, &self.pointers)
         };
-        let kind = self.kind.as_ref().and_then(|place| place.look(headers, body, &found));
+        let kind = self.kind.as_ref().and_then(|place| place.look(asked, body, &found));
         let kind = kind.map(|value| clean(&String::from_utf8_lossy(&value))).unwrap_or_default();
         let dedupe = self.key.as_ref().and_then(|(place, window)| {
-            let value = place.look(headers, body, &found)?;
+            let value = place.look(asked, body, &found)?;
             Some(Dedupe { key: hash(&value), window: *window })
         });
         (kind, dedupe)
@@ -108,17 +124,21 @@ impl Place {
     /// None where there is nothing, or an empty text.
     fn look<'e>(
         &self,
-        headers: &'e HeaderMap,
+        asked: Asked<'e>,
         body: &'e [u8],
         found: &[Option<&'e str>],
     ) -> Option<Cow<'e, [u8]>> {
+        let headers = asked.headers;
         let header = |name| headers.get(name).map(|value| Cow::Borrowed(value.as_bytes()));
         let value = match self {
             Self::Id => IDS.iter().find_map(header),
             Self::Header(name) => header(name),
             Self::Pointer(index) => pointer::plain(found.get(*index).copied().flatten()?),
             Self::HeaderIs(name, wanted) => header(name).filter(|value| **value == *wanted),
-            Self::Form(name) => form::field(headers, body, name).first(),
+            Self::Form(name) => match (form::field(headers, body, name).first(), asked.fields) {
+                (None, Some(query)) => form::query_field(query, name).first(),
+                (value, _) => value,
+            },
             Self::CloudEventType => match Mode::of(headers) {
                 Mode::Binary => header(&CE_TYPE),
                 Mode::Structured => pointer::plain(pointer::at(body, "/type")?),
@@ -134,8 +154,8 @@ impl Place {
                 Mode::Batched => None,
             },
             Self::Whole => Some(Cow::Borrowed(body)),
-            Self::First(places) => places.iter().find_map(|it| it.look(headers, body, found)),
-            Self::All(places) => joined(places.iter().map(|it| it.look(headers, body, found))),
+            Self::First(places) => places.iter().find_map(|it| it.look(asked, body, found)),
+            Self::All(places) => joined(places.iter().map(|it| it.look(asked, body, found))),
         };
         value.filter(|value| !value.is_empty())
     }
@@ -202,15 +222,19 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn posted(headers: &HeaderMap) -> Asked<'_> {
+        Asked { headers, fields: None }
+    }
+
     fn kind_at(pointer: &str, body: &str) -> String {
         let facts = Facts::new(&KindFrom::Pointer(pointer.into()), None);
-        facts.read(&HeaderMap::new(), body.as_bytes()).0.into()
+        facts.read(posted(&HeaderMap::new()), body.as_bytes()).0.into()
     }
 
     fn key(from: KeyFrom, headers: &HeaderMap, body: &str) -> Option<[u8; 16]> {
         let dedupe = DedupeFrom { key: from, window: Duration::from_secs(60) };
         let facts = Facts::new(&KindFrom::Pointer("/type".into()), Some(&dedupe));
-        let (_, dedupe) = facts.read(headers, body.as_bytes());
+        let (_, dedupe) = facts.read(posted(headers), body.as_bytes());
         dedupe.map(|dedupe| dedupe.key)
     }
 
@@ -233,7 +257,7 @@ mod tests {
         let facts = Facts::new(&KindFrom::Header(name.clone()), None);
         let mut headers = HeaderMap::new();
         headers.insert(&name, HeaderValue::from_bytes(b"pu\xffsh\t").unwrap());
-        assert_eq!(&*facts.read(&headers, b"").0, "pu\u{fffd}sh");
+        assert_eq!(&*facts.read(posted(&headers), b"").0, "pu\u{fffd}sh");
     }
 
     #[test]
@@ -297,7 +321,7 @@ mod tests {
             }
             let dedupe = DedupeFrom { key: KeyFrom::CloudEvents, window: Duration::from_secs(60) };
             let facts = Facts::new(&KindFrom::CloudEvents, Some(&dedupe));
-            let (kind, dedupe) = facts.read(&headers, body.as_bytes());
+            let (kind, dedupe) = facts.read(posted(&headers), body.as_bytes());
             (String::from(kind), dedupe.map(|dedupe| dedupe.key))
         };
         let body = r#"{"specversion":"1.0","type":"com.example.made","source":"/s","id":"1"}"#;
@@ -327,7 +351,7 @@ mod tests {
                 KindFrom::Form("event".into()),
             ]);
             let facts = Facts::new(&kind, Some(&dedupe));
-            let (kind, dedupe) = facts.read(&headers, body.as_bytes());
+            let (kind, dedupe) = facts.read(posted(&headers), body.as_bytes());
             (String::from(kind), dedupe.map(|dedupe| dedupe.key))
         };
         let form = "application/x-www-form-urlencoded";
@@ -357,9 +381,9 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert("x-kind", HeaderValue::from_static("follow"));
         headers.insert("x-sort", HeaderValue::from_static("notification"));
-        assert_eq!(&*facts.read(&headers, b"").0, "follow");
+        assert_eq!(&*facts.read(posted(&headers), b"").0, "follow");
         headers.insert("x-sort", HeaderValue::from_static("revocation"));
-        assert_eq!(&*facts.read(&headers, b"").0, "revocation");
+        assert_eq!(&*facts.read(posted(&headers), b"").0, "revocation");
     }
 
     proptest! {
@@ -375,7 +399,7 @@ mod tests {
 
         #[test]
         fn any_body_is_read_without_a_panic(body: Vec<u8>) {
-            Facts::new(&KindFrom::Pointer("/a/0".into()), None).read(&HeaderMap::new(), &body);
+            Facts::new(&KindFrom::Pointer("/a/0".into()), None).read(posted(&HeaderMap::new()), &body);
         }
     }
 }

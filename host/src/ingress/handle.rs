@@ -17,6 +17,7 @@ use super::anomaly::Anomaly;
 use super::answers::{accept, answered, greet};
 use super::client::Client;
 use super::decode::{self, DecodeError};
+use super::facts::Asked;
 use super::keys::Fetch;
 use super::meters::Meters;
 use super::refused::{Refused, stray_reasons};
@@ -341,7 +342,8 @@ impl Inner {
             false => None,
         };
         let body = plain.as_ref().unwrap_or(body);
-        let (kind, dedupe) = source.facts.read(&head.headers, body);
+        let asked = Asked::new(&head.method, &head.uri, &head.headers);
+        let (kind, dedupe) = source.facts.read(asked, body);
         source.check(&kind, &head.headers, body)?;
         if !self.shares.admit(&source.name, body.len(), self.store.fullness(), now) {
             return Err(Refused::Share);

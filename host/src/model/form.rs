@@ -35,14 +35,12 @@ impl<'b> Field<'b> {
 
 /// Looks for a field. A body of another content type has none. Pure, and safe with any bytes.
 pub fn field<'b>(headers: &HeaderMap, body: &'b [u8], name: &str) -> Field<'b> {
-    let Some(fields) = Fields::new(headers, body) else { return Field::None };
-    let named = |(found, value): (Cow<'_, [u8]>, _)| (*found == *name.as_bytes()).then_some(value);
-    let mut values = fields.take(MAX_FIELDS).filter_map(named);
-    match (values.next(), values.next()) {
-        (None, _) => Field::None,
-        (Some(value), None) => Field::One(value),
-        (Some(value), Some(_)) => Field::Several(value),
-    }
+    Fields::new(headers, body).map_or(Field::None, |fields| fields.named(name))
+}
+
+/// Looks for a field of a form that came by GET or HEAD: its fields stand in the query, urlencoded.
+pub fn query_field<'q>(query: &'q str, name: &str) -> Field<'q> {
+    Fields::Encoded(query.as_bytes()).named(name)
 }
 
 /// The fields in their order.
@@ -52,6 +50,17 @@ enum Fields<'b> {
 }
 
 impl<'b> Fields<'b> {
+    fn named(self, name: &str) -> Field<'b> {
+        let named =
+            |(found, value): (Cow<'_, [u8]>, _)| (*found == *name.as_bytes()).then_some(value);
+        let mut values = self.take(MAX_FIELDS).filter_map(named);
+        match (values.next(), values.next()) {
+            (None, _) => Field::None,
+            (Some(value), None) => Field::One(value),
+            (Some(value), Some(_)) => Field::Several(value),
+        }
+    }
+
     fn new(headers: &HeaderMap, body: &'b [u8]) -> Option<Self> {
         let text = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
         let essence = text.split(';').next().unwrap_or_default().trim();

@@ -358,3 +358,41 @@ async fn regression_events_come_by_the_sources_methods_and_keep_method_and_query
     let answer = wire.answer().await;
     assert_eq!((answer.status, answer.header("allow")), (405, Some("POST")));
 }
+
+/// A form that came by GET, as Twilio's may, had neither kind nor key: each of its retries was a
+/// new event.
+#[tokio::test]
+async fn regression_a_form_by_get_has_its_kind_and_key_in_the_query() {
+    let key = KeyFrom::Form("MessageSid".to_owned());
+    let source = SourceOptions {
+        methods: [Method::POST, Method::GET, Method::HEAD].to_vec(),
+        kind: KindFrom::Form("EventType".to_owned()),
+        dedupe: Some(DedupeFrom { key, window: Duration::from_secs(60) }),
+        ..SourceOptions::default()
+    };
+    let ingress = serve(source);
+    for (method, query, status) in [
+        ("GET", "?EventType=a+b%2Fc&MessageSid=1", 202),
+        // The same field, escaped in another way: a repeated one.
+        ("HEAD", "?MessageSid=%31&EventType=head", 200),
+        ("GET", "?MessageSid=2", 202),
+        ("GET", "", 202),
+        // The fields of what is posted stand in its body alone.
+        ("POST", "?EventType=a&MessageSid=1", 202),
+    ] {
+        let mut wire = ingress.server.connect().await;
+        wire.send(format!(
+            "{method} /in/s{query} HTTP/1.1\r\nhost: h\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+        ))
+        .await;
+        let mut text = String::new();
+        soon(wire.io.read_to_string(&mut text)).await.unwrap();
+        assert!(text.starts_with(&format!("HTTP/1.1 {status} ")), "{method} {query}: {text}");
+    }
+    let events = ingress.store.events.lock();
+    let kinds: Vec<&str> = events.iter().map(|event| &*event.kind).collect();
+    assert_eq!(kinds, ["a b/c", "", "", ""]);
+    let keys: Vec<_> = events.iter().map(|event| event.dedupe.as_ref().map(|it| it.key)).collect();
+    assert!(keys[0].is_some() && keys[1].is_some() && keys[0] != keys[1]);
+    assert_eq!(keys[2..], [None, None]);
+}
