@@ -213,6 +213,20 @@ fn retry_spans(s: &Section<'_, '_>, tree: &Table, config: &Config) {
             let path = format!("destinations.{name}.retry");
             s.reader.warning(&entry.key, &path, Fault::new(message, help));
         }
+        // What is always too old has no attempt, and nothing else would say so.
+        let gathers = destination.lane.batch.as_ref().map_or(Duration::ZERO, |batch| batch.wait);
+        let first = destination.retry.first.max(gathers);
+        let age = destination.retry.max_age.filter(|age| *age <= first);
+        if let (Some(age), Some(entry)) = (age, find(tree, &["destinations", name])) {
+            let message = format!(
+                "a delivery is given up at its age of {}, and waits for {} before its first attempt",
+                print_duration(age),
+                print_duration(first)
+            );
+            let help = "raise `max_age`, or shorten that wait (`first`, `schedule`, `batch.wait`)";
+            let path = format!("destinations.{name}.retry.max_age");
+            s.reader.warning(&entry.key, &path, Fault::new(message, help));
+        }
     }
 }
 

@@ -253,6 +253,25 @@ retry = { attempts = 2 }
     assert_eq!(found, expected, "{warnings}");
 }
 
+/// Each delivery was dead without an attempt, and `check` was content.
+#[test]
+fn regression_an_age_that_ends_before_the_first_attempt_is_a_warning() {
+    let warned = |rest: &str| {
+        let text = format!("[destinations.d]\nurl = \"https://a.example\"\n{rest}\n");
+        let warnings = good(&text).warnings;
+        warnings.iter().any(|warning| warning.key == "destinations.d.retry.max_age")
+    };
+    for (rest, wrong) in [
+        ("retry = { max_age = \"3s\" }\nbatch = { wait = \"5s\" }", true),
+        ("retry = { max_age = \"1m\", first = \"1m\" }", true),
+        ("retry = { max_age = \"1m\", schedule = [\"2m\"] }", true),
+        ("retry = { max_age = \"6s\" }\nbatch = { wait = \"5s\" }", false),
+        ("retry = { max_age = \"1m\" }", false),
+    ] {
+        assert_eq!(warned(rest), wrong, "{rest}");
+    }
+}
+
 /// No library of the standard takes `v1a`: who signs by it alone signs for nobody.
 #[test]
 fn regression_signing_by_private_keys_alone_is_a_warning() {

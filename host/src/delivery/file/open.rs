@@ -199,6 +199,10 @@ fn make_folders(folder: &Path, mode: u32) -> io::Result<()> {
         .ancestors()
         .take_while(|part| !part.as_os_str().is_empty() && !part.exists())
         .collect();
+    if let Some(link) = missing.iter().find(|part| part.is_symlink()) {
+        let what = format!("the folder {} is a link that leads nowhere", link.display());
+        return Err(io::Error::new(ErrorKind::NotFound, what));
+    }
     let enter = (mode & 0o444) >> 2;
     DirBuilder::new().recursive(true).mode(0o700 | mode | enter).create(folder)?;
     missing.into_iter().rev().try_for_each(sync_folder_of)

@@ -230,6 +230,19 @@ async fn regression_whoever_writes_to_a_file_and_by_whatever_name_loses_no_line(
     }
 }
 
+/// "File exists" was said of a folder that is not there.
+#[tokio::test]
+async fn regression_a_link_to_a_folder_that_is_away_is_told_as_what_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    symlink("away", folder.path().join("link")).unwrap();
+    let pen = Pen::plain(&folder.path().join("link/sub/lines"));
+    let error = pen.write("a\n", 0).await.unwrap_err().to_string();
+    assert!(error.contains("link is a link that leads nowhere"), "{error}");
+    fs::create_dir(folder.path().join("away")).unwrap();
+    pen.write("a\n", 0).await.unwrap();
+    assert_eq!(fs::read_to_string(folder.path().join("away/sub/lines")).unwrap(), "a\n");
+}
+
 #[test]
 fn one_path_has_one_writer_for_as_long_as_somebody_uses_it() {
     let places = Places::default();

@@ -61,6 +61,7 @@ impl Damage {
     /// # Errors
     /// Where the copy can't be written. What it is of is then told all the same.
     pub(super) fn keep(&self, segment: &Segment, gap: Gap, bytes: &[u8]) -> io::Result<()> {
+        let bytes = written(gap, bytes);
         let file = segment.path.display();
         let (offset, length) = (gap.from, bytes.len());
         let copied = self.write(&name(segment, gap, BYTES), bytes);
@@ -115,6 +116,7 @@ impl Damage {
 
     /// A copy of what is about to be cut off a segment's end.
     pub(super) fn keep_torn(&self, segment: &Segment, gap: Gap, bytes: &[u8]) -> io::Result<()> {
+        let bytes = written(gap, bytes);
         let kept = self.write(&name(segment, gap, TORN_END), bytes).map(drop);
         let (file, offset, length) = (segment.path.display(), gap.from, bytes.len());
         self.torn.increment(1);
@@ -201,6 +203,13 @@ impl Damage {
             let _ = fs::remove_file(path);
         }
     }
+}
+
+/// Without the zeros of the room that the writer had reserved behind it, which
+/// would fill the disk and pass for damage.
+fn written(gap: Gap, bytes: &[u8]) -> &[u8] {
+    let last = gap.ending.and_then(|_| bytes.iter().rposition(|byte| *byte != 0));
+    last.map_or(bytes, |last| &bytes[..=last])
 }
 
 fn name(segment: &Segment, gap: Gap, kind: &str) -> String {
