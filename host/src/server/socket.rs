@@ -130,8 +130,15 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncRead for Watched<IO> {
     ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         if self.refusing.is_none() {
-            ready!(Pin::new(&mut self.io).poll_read(cx, buf))?;
+            let result = ready!(Pin::new(&mut self.io).poll_read(cx, buf));
             let read = buf.filled().len() - before;
+            if let Err(error) = result {
+                // A peer that closes its half of a TLS connection and doesn't say
+                // close_notify. Nothing can be cut off by it unseen: every request tells its length.
+                if error.kind() != io::ErrorKind::UnexpectedEof {
+                    return Poll::Ready(Err(error));
+                }
+            }
             if read == 0 {
                 return self.pulse.poll_end(cx);
             }

@@ -66,6 +66,37 @@ async fn regression_close_notify_of_tls_is_no_end_of_the_answer() {
     server.finish().await;
 }
 
+/// Requests were taken and their answers lost where the end came without close_notify,
+/// as from small TLS libraries: that end counted as an error of the connection.
+#[tokio::test]
+async fn regression_an_end_without_close_notify_is_no_end_of_the_answer() {
+    let echo = Echo::new();
+    let server = Running::start(tls::secure(), echo.clone());
+    for round in 0..5 {
+        let mut wire = Wire::new(tls::shake(&server, &[b"http/1.1"]).await);
+        wire.send(WAIT.repeat(2)).await;
+        // The socket alone.
+        wire.io.get_mut().0.shutdown().await.unwrap();
+        until(|| echo.begun() > 2 * round).await;
+        echo.gate.add_permits(2);
+        assert_eq!(wire.answer().await.body, "Ok(3)");
+        assert_eq!(wire.answer().await.body, "Ok(3)");
+        soon(wire.closed()).await;
+    }
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn a_request_that_an_end_without_close_notify_cuts_off_is_not_taken() {
+    let server = Running::start(tls::secure(), Echo::new());
+    let mut wire = Wire::new(tls::shake(&server, &[b"http/1.1"]).await);
+    wire.send("POST / HTTP/1.1\r\nhost: h\r\ncontent-length: 9\r\n\r\nabc").await;
+    wire.io.get_mut().0.shutdown().await.unwrap();
+    assert!(wire.answer().await.body.starts_with("Err("));
+    soon(wire.closed()).await;
+    server.finish().await;
+}
+
 #[tokio::test]
 async fn regression_behind_a_proxy_header_it_is_the_same() {
     let echo = Echo::new();
