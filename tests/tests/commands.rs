@@ -303,6 +303,22 @@ fn check_holds_the_settings_of_a_plugin_against_its_component() {
     assert_eq!((code, &answer["mistakes"][0]["line"]), (Some(1), &Value::from(4)), "{answer}");
 }
 
+/// The fault: `check` stopped at `init` and said "no mistakes" of a component whose first
+/// event fails, which `serve` never puts in force.
+#[test]
+fn regression_check_finds_the_plugin_that_fails_its_probe_event() {
+    let folder = settings_of_filter("");
+    let guest = hookwright_tests::guest("hostile/loop-always");
+    std::fs::write(folder.path().join("plugins/filter.wasm"), guest).expect("a write");
+    let mut command = std::process::Command::new(artifact("hookwright"));
+    let done = command.args(["check", "--json"]).current_dir(folder.path()).output();
+    let done = done.expect("it runs");
+    let answer: Value = serde_json::from_slice(&done.stdout).expect("JSON");
+    assert_eq!(done.status.code(), Some(1), "{answer}");
+    let message = answer["mistakes"][0]["message"].as_str().unwrap_or_default();
+    assert!(message.contains("probe event"), "{answer}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reload_tells_where_a_plugins_settings_are_wrong_and_keeps_the_old_ones() {
     let receiver = Receiver::good().await;

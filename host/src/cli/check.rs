@@ -51,7 +51,8 @@ pub(super) fn run(path: &Path, as_json: bool) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(code))
 }
 
-/// Holds each plugin's settings against its component: the schema in it, then its `init`.
+/// Takes each component with its settings through the host's whole gate, the probe event too:
+/// what `serve` would not put in force is a mistake.
 pub(super) async fn ask_plugins(config: &Config) -> anyhow::Result<Found> {
     let specs = settings::specs(config);
     let compiler = super::compiler()?;
@@ -81,7 +82,7 @@ async fn ask(config: &Config, compiler: &Compiler, spec: &Spec) -> Found {
             return Found { mistakes, ..Found::default() };
         }
     };
-    let mistakes = match plugins::sketch(compiler, spec, wasm, true).await {
+    let mistakes = match plugins::check(compiler, spec, wasm).await {
         Ok(_) => Vec::new(),
         Err(error) => settings::mistakes(config, &spec.name, &LoadError::Gate(error)),
     };

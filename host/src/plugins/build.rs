@@ -57,7 +57,7 @@ pub(super) enum Request {
     /// All the way.
     Build(Job),
     /// To `describe`, and where it is to take its settings, to `init`.
-    Sketch { job: Job, settings: bool },
+    Sketch(Job),
 }
 
 /// A component fit to serve.
@@ -121,17 +121,13 @@ async fn steps(job: &Job, wasm: &[u8]) -> Result<Built, GateError> {
 }
 
 /// The first steps of the gate only. Runs code of the guest, within bounds.
-pub(super) fn sketch(job: &Job, settings: bool, wasm: &[u8]) -> Result<Sketch, GateError> {
+pub(super) fn sketch(job: &Job, wasm: &[u8]) -> Result<Sketch, GateError> {
     runtime()?.block_on(async {
         let shape = gate::inspect(wasm)?;
         gate::check_imports(&shape.imports, &job.grants)?;
         gate::check_warm(&shape.imports, job.warm)?;
         let draft = Draft::new(job, wasm, gate::wants_wasi(&shape.imports))?;
         let about = draft.describe(&mut Vec::new()).await?;
-        if settings {
-            hold_against_schema(&about, &job.config_json)?;
-            draft.prepare(&mut Vec::new()).await?;
-        }
         Ok(Sketch { shape, about })
     })
 }

@@ -50,21 +50,15 @@ impl Compiler {
         }
     }
 
-    /// Asks a component what it is, and with `settings` whether it takes those of the job.
-    pub(super) async fn sketch(
-        &self,
-        job: Job,
-        settings: bool,
-        wasm: Bytes,
-    ) -> Result<Sketch, GateError> {
+    /// Asks a component what it is.
+    pub(super) async fn sketch(&self, job: Job, wasm: Bytes) -> Result<Sketch, GateError> {
         match self {
             Self::InProcess => {
-                let made =
-                    tokio::task::spawn_blocking(move || build::sketch(&job, settings, &wasm)).await;
+                let made = tokio::task::spawn_blocking(move || build::sketch(&job, &wasm)).await;
                 made.unwrap_or_else(|error| Err(GateError::Compile(error.to_string())))
             }
             Self::Child { program, args } => {
-                let request = Request::Sketch { job, settings };
+                let request = Request::Sketch(job);
                 ask(program, args, &request, &wasm).await.map(|(sketch, _)| sketch)
             }
         }
@@ -160,9 +154,9 @@ pub fn compile_child_main(mut input: impl Read, mut output: impl Write) -> u8 {
                 Err(error) => (head(&Err::<Report, _>(error)), Vec::new()),
             }
         }
-        Request::Sketch { job, settings } => {
+        Request::Sketch(job) => {
             hold_back(job.limits.memory);
-            (head(&build::sketch(&job, settings, wasm)), Vec::new())
+            (head(&build::sketch(&job, wasm)), Vec::new())
         }
     };
     let Ok(head) = head else { return 1 };

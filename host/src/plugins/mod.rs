@@ -70,9 +70,7 @@ pub async fn check(
     compiler.build(build::Job::new(spec), wasm).await.map(|built| built.report)
 }
 
-/// Takes a component through the first steps of the gate only, in half the
-/// time: it says what it is, and where `settings` says so, whether it takes
-/// those of the spec, by its schema and its `init`.
+/// Takes a component through the first steps of the gate only: it says what it is.
 ///
 /// # Errors
 /// What stands against it.
@@ -80,7 +78,6 @@ pub async fn sketch(
     compiler: &Compiler,
     spec: &Spec,
     wasm: bytes::Bytes,
-    settings: bool,
 ) -> Result<Sketch, GateError> {
-    compiler.sketch(build::Job::new(spec), settings, wasm).await
+    compiler.sketch(build::Job::new(spec), wasm).await
 }

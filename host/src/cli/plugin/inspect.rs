@@ -32,9 +32,8 @@ pub(super) fn run(args: &InspectArgs, as_json: bool) -> anyhow::Result<ExitCode>
     let name: Name = "inspected".parse()?;
     let spec = Spec { grants: wants(&shape), ..Spec::new(name) };
     let compiler = super::super::compiler()?;
-    let asked = super::super::block_on(async {
-        Ok(plugins::sketch(&compiler, &spec, wasm.into(), false).await)
-    })?;
+    let asked =
+        super::super::block_on(async { Ok(plugins::sketch(&compiler, &spec, wasm.into()).await) })?;
     let (about, error) = match asked {
         Ok(Sketch { about, .. }) => (Some(about), None),
         Err(error) => (None, Some(error.to_string())),
