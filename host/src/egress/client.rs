@@ -23,6 +23,7 @@ use super::seats::Seats;
 use super::status_line::Status;
 use super::stream::Cut;
 use super::tls::Tls;
+use super::unsent::{Unsent, unsent};
 use super::{Options, SetupError};
 use crate::model::{Cause, Outcome};
 
@@ -59,6 +60,20 @@ pub struct Client {
     excerpt: usize,
     first_byte: Option<Duration>,
     seats: Seats,
+    /// Its connections may speak HTTP/2.
+    may_be_h2: bool,
+}
+
+/// How often a request is sent at the most, where the receiver says that it did nothing with it.
+const TRIES: u32 = 2;
+
+/// What is left of a request's times, which all its tries share.
+struct Left {
+    tries: u32,
+    /// For its turn.
+    wait: Duration,
+    /// For the receiver.
+    work: Duration,
 }
 
 impl Client {
@@ -88,7 +103,8 @@ impl Client {
             .http2_initial_stream_window_size(DRAIN_BYTES as u32)
             .build(connector);
         let first_byte = options.transport.phases.first_byte;
-        Ok(Self { http, url: options.url, excerpt: options.excerpt, first_byte, seats })
+        let may_be_h2 = options.transport.http2 && options.url.scheme_str() == Some("https");
+        Ok(Self { http, url: options.url, excerpt: options.excerpt, first_byte, seats, may_be_h2 })
     }
 
     /// Sends it once. Never fails otherwise than by its outcome, never follows a
@@ -96,30 +112,62 @@ impl Client {
     /// allows no more requests at once over HTTP/2, it waits for its turn first,
     /// for as long again at the most: that is not the destination's time.
     ///
+    /// What the receiver says that it did not process (HTTP/2) is sent once more, within the same times.
+    ///
     /// The answer's status decides: whoever says 2xx and then writes headers that
     /// nobody can read, breaks off, or never comes to an end, has still said it.
     /// The body is only for the log.
-    pub async fn send(&self, request: Request) -> Outcome {
-        let timeout = request.timeout.min(LONGEST);
-        let Ok(_seat) = tokio::time::timeout(timeout, self.seats.enter()).await else {
+    pub async fn send(&self, mut request: Request) -> Outcome {
+        request.timeout = request.timeout.min(LONGEST);
+        let tries = if self.may_be_h2 { TRIES } else { 1 };
+        let mut left = Left { tries, wait: request.timeout, work: request.timeout };
+        loop {
+            left.tries = left.tries.saturating_sub(1);
+            let headers = match left.tries {
+                0 => std::mem::take(&mut request.headers),
+                _ => request.headers.clone(),
+            };
+            match self.once(headers, &request, &mut left).await {
+                Ok(outcome) => return outcome,
+                Err(outcome) if left.tries == 0 => return outcome,
+                Err(_) => {}
+            }
+        }
+    }
+
+    /// # Errors
+    /// With the outcome where the receiver did nothing with the request.
+    async fn once(
+        &self,
+        headers: HeaderMap,
+        request: &Request,
+        left: &mut Left,
+    ) -> Result<Outcome, Outcome> {
+        let came = Instant::now();
+        let Ok(_seat) = tokio::time::timeout(left.wait, self.seats.enter()).await else {
             let most = self.seats.known_limit().unwrap_or(u32::MAX);
             let message = format!(
-                "not sent: no turn within {timeout:?}; the destination allows {most} at once over HTTP/2"
+                "not sent: no turn within {:?}; the destination allows {most} at once over HTTP/2",
+                request.timeout
             );
-            return failed(Cause::Queue, &message);
+            return Ok(failed(Cause::Queue, &message));
         };
-        let deadline = Instant::now() + timeout;
+        let limit = self.seats.known_limit();
+        let began = Instant::now();
+        left.wait = left.wait.saturating_sub(began - came);
+        let deadline = began + left.work;
+        let has_body = !request.body.is_empty();
         let (body, taken) = match self.first_byte {
-            None => (Payload::new(request.body), None),
+            None => (Payload::new(request.body.clone()), None),
             Some(time) => {
-                let (body, taken) = Payload::watched(request.body);
+                let (body, taken) = Payload::watched(request.body.clone());
                 (body, Some((taken, time)))
             }
         };
         let mut message = http::Request::new(body);
         *message.method_mut() = Method::POST;
         *message.uri_mut() = self.url.clone();
-        *message.headers_mut() = request.headers;
+        *message.headers_mut() = headers;
         let connection = capture_connection(&mut message);
         let answer = tokio::time::timeout_at(deadline, self.http.request(message));
         let answer = match taken {
@@ -134,10 +182,22 @@ impl Client {
         };
         let answer = match answer {
             Ok(Ok(answer)) => answer,
-            Ok(Err(error)) => return status_alone(&connection).unwrap_or_else(|| classify(&error)),
+            Ok(Err(error)) => {
+                let unsent = unsent(&error, has_body).filter(|_| is_h2(&connection));
+                left.work = deadline.saturating_duration_since(Instant::now());
+                // A stream may be refused since the limit was not known yet when it was sent:
+                // then the connection is well.
+                let over_limit =
+                    unsent == Some(Unsent::Stream) && self.seats.known_limit() != limit;
+                if !(over_limit && left.tries > 0) {
+                    retire(&connection);
+                }
+                let outcome = status_alone(&connection).unwrap_or_else(|| classify(&error));
+                return if unsent.is_some() { Err(outcome) } else { Ok(outcome) };
+            }
             Err(late) => {
                 retire(&connection);
-                return status_alone(&connection).unwrap_or(late);
+                return Ok(status_alone(&connection).unwrap_or(late));
             }
         };
         let (head, mut body) = answer.into_parts();
@@ -149,12 +209,13 @@ impl Client {
         let mut excerpt = BytesMut::new();
         if !body.is_end_stream() {
             let reading = read(&mut body, &mut excerpt, self.excerpt);
-            // What came before the deadline is kept.
-            if tokio::time::timeout_at(deadline, reading).await.is_err() {
+            // What came before the deadline, or before an error, is kept.
+            if tokio::time::timeout_at(deadline, reading).await != Ok(true) {
                 retire(&connection);
             }
         }
-        Outcome::Answered { status: head.status.as_u16(), retry_after_s, excerpt: excerpt.freeze() }
+        let (status, excerpt) = (head.status.as_u16(), excerpt.freeze());
+        Ok(Outcome::Answered { status, retry_after_s, excerpt })
     }
 }
 
@@ -162,8 +223,13 @@ fn late(timeout: Duration) -> Outcome {
     failed(Cause::Timeout, &format!("no answer within {timeout:?}"))
 }
 
-/// No further request goes down the connection: it may be dead, and over HTTP/2
-/// nothing else would end it. Requests that are under way on it go on.
+fn is_h2(connection: &CaptureConnection) -> bool {
+    connection.connection_metadata().as_ref().is_some_and(Connected::is_negotiated_h2)
+}
+
+/// No further request goes down the connection: it may be dead, or reset every
+/// stream, and over HTTP/2 nothing else would end it. Requests that are under way
+/// on it go on.
 fn retire(connection: &CaptureConnection) {
     if let Some(connected) = connection.connection_metadata().as_ref() {
         connected.poison();
@@ -201,15 +267,18 @@ async fn silence(
 }
 
 /// Stops at the end, at an error, or where reading on costs more than a new connection.
-async fn read(body: &mut Incoming, excerpt: &mut BytesMut, cap: usize) {
+/// False at an error.
+async fn read(body: &mut Incoming, excerpt: &mut BytesMut, cap: usize) -> bool {
     let mut total = 0usize;
-    while let Some(Ok(frame)) = body.frame().await {
+    while let Some(frame) = body.frame().await {
+        let Ok(frame) = frame else { return false };
         let Some(data) = frame.data_ref() else { continue };
         let room = cap.saturating_sub(excerpt.len()).min(data.len());
         excerpt.extend_from_slice(&data[..room]);
         total = total.saturating_add(data.len());
         if total > cap.saturating_add(DRAIN_BYTES) {
-            return;
+            return true;
         }
     }
+    true
 }

@@ -17,6 +17,7 @@ mod spelt;
 mod status_line;
 mod stream;
 mod tls;
+mod unsent;
 
 #[cfg(test)]
 pub(crate) mod receiver;

@@ -223,6 +223,19 @@ async fn regression_a_wait_for_a_stream_is_not_the_receivers_time() {
     assert_eq!(server.connections.load(Ordering::SeqCst), 1, "the connection is well");
 }
 
+/// Many at once to a destination that allows one and was never asked before: what it refused
+/// before its limit was known were failed attempts.
+#[tokio::test]
+async fn regression_a_burst_before_the_limit_is_known_fails_no_attempt() {
+    let server = Server::start(1).await;
+    let client = server.client();
+    let many = (0..20).map(|_| client.send(request(AMPLE)));
+    for outcome in futures_util::future::join_all(many).await {
+        assert_eq!(outcome, answered(200, "ok"));
+    }
+    assert_eq!(server.peak.load(Ordering::SeqCst), 1);
+}
+
 /// Nobody waits for ever for a connection that allows no request at all.
 #[tokio::test]
 async fn a_destination_that_allows_no_request_is_asked_and_answers_for_it() {

@@ -1,6 +1,7 @@
 //! The client against receivers that answer well, badly, slowly, and without end.
 mod http2;
 mod phases;
+mod resets;
 mod sloppy;
 mod tls;
 mod tunnel;
