@@ -84,6 +84,87 @@ async fn regression_slack_or_pagerduty_alone_are_told_once_and_of_the_end_over_r
     }
 }
 
+/// "Resolved" was told within seconds of a start, though nothing had gone well since: what the host
+/// counts in memory begins anew.
+#[tokio::test(flavor = "multi_thread")]
+async fn regression_a_restart_resolves_no_alert_that_nothing_has_ended() {
+    let failing = Arc::new(AtomicBool::new(true));
+    let fails = failing.clone();
+    let shaky = Receiver::scripted(move |_, _| {
+        Answer::status(if fails.load(Ordering::SeqCst) { 500 } else { 200 })
+    })
+    .await;
+    // Goes on failing: its attempts tell that time passes.
+    let ticks = Receiver::scripted(|_, _| Answer::status(500)).await;
+    let ops = Receiver::good().await;
+    let rests = |name: &str, attempts: u32| {
+        let often = "retry = { base = \"60ms\", cap = \"60ms\", attempts = 1000 }";
+        let seldom = format!("retry = {{ base = \"1h\", cap = \"1h\", attempts = {attempts} }}");
+        destination(name, &shaky).replace(often, &seldom)
+    };
+    let settings = "[sources.a]\nverify = { scheme = \"none\" }\ndestinations = [\"rests\", \"dies\"]\n\
+                    [sources.b]\nverify = { scheme = \"none\" }\ndestinations = [\"ticks\"]\n\
+                    [alerts]\ndestinations = [\"ops\"]\nevery = \"1s\"\nhold = \"0s\"\nclear = \"0s\"\n\
+                    failures = 3\ndisk_free = \"0B\"\n"
+        .to_owned()
+        + &rests("rests", 1000)
+        + &rests("dies", 1)
+        + &destination("ticks", &ticks)
+        + &destination("ops", &ops);
+    let mut host = HostBuilder::new(&settings).start().await;
+    for _ in 0..3 {
+        post(&host).await;
+    }
+    let posted = host.client.post(host.ingress(), "/in/b", &[], "{}").await.expect("an answer");
+    assert_eq!(posted.status, 202);
+    let keys =
+        ["destination.failing/rests", "destination.failing/dies", "destination.dead-letters/dies"];
+    let kept = host.dir().join("data/alerts.json");
+    eventually("all are told, and that is written down", LONG, || async {
+        let text = std::fs::read_to_string(&kept).ok()?;
+        keys.iter().all(|key| text.contains(key)).then_some(())
+    })
+    .await;
+    // What each was told, once for each event: a `kill -9` may send one again.
+    let told = |key: &str| {
+        let mut seen = std::collections::HashSet::new();
+        let mut states = Vec::new();
+        for one in ops.received() {
+            let body: Value = serde_json::from_slice(&one.body).expect("JSON");
+            if body["data"]["key"] == key && seen.insert(one.header("webhook-id").to_owned()) {
+                states.push(body["type"].as_str().unwrap_or_default().to_owned());
+            }
+        }
+        states
+    };
+    for kill in [true, false] {
+        if kill {
+            host.kill();
+        } else {
+            assert_eq!(host.terminate().await, Some(0));
+        }
+        host.launch().await;
+        let before = ticks.count();
+        eventually("several looks pass", LONG, || async {
+            (ticks.count() > before + 80).then_some(())
+        })
+        .await;
+        for key in keys {
+            eventually("it was told", LONG, || async { (!told(key).is_empty()).then_some(()) })
+                .await;
+            assert_eq!(told(key), ["alert.firing"], "{key}");
+        }
+    }
+    failing.store(false, Ordering::SeqCst);
+    post(&host).await;
+    for key in &keys[..2] {
+        eventually("a success ends it", LONG, || async { (told(key).len() > 1).then_some(()) })
+            .await;
+        assert_eq!(told(key), ["alert.firing", "alert.resolved"], "{key}");
+    }
+    assert_eq!(told(keys[2]), ["alert.firing"], "its ten minutes are not over");
+}
+
 /// What waited for a destination that was removed could not be given up, and kept the alert of an
 /// old backlog for ever.
 #[tokio::test(flavor = "multi_thread")]

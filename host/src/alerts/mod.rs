@@ -193,8 +193,15 @@ impl Watch {
         told.map(change).collect()
     }
 
-    /// Takes in what is wrong now; gives what is to be told.
-    pub fn look(&mut self, now_ms: u64, signs: Vec<Sign>) -> Vec<Change> {
+    /// Takes in what is wrong now; gives what is to be told. What is `unjudged`
+    /// (after a start, or where the look itself failed) stays as it is known,
+    /// neither told nor resolved: its time to be well begins once it is judged.
+    pub fn look(
+        &mut self,
+        now_ms: u64,
+        signs: Vec<Sign>,
+        unjudged: impl Fn(Rule, &str) -> bool,
+    ) -> Vec<Change> {
         for known in self.known.values_mut() {
             // Seen by a clock that was ahead: it counts from now on.
             known.since_ms = known.since_ms.min(now_ms);
@@ -219,6 +226,10 @@ impl Watch {
                 at_ms: now_ms,
             };
             let is_there = known.seen_ms == now_ms;
+            if !is_there && unjudged(*rule, subject) {
+                known.seen_ms = now_ms.saturating_sub(1);
+                return true;
+            }
             if known.told {
                 let over = !is_there && now_ms.saturating_sub(known.seen_ms) >= clear;
                 if over {

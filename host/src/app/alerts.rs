@@ -1,5 +1,5 @@
 //! Looks for what is wrong, and sends alerts as events of the host's own, by its own delivery.
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -20,8 +20,10 @@ use crate::store::{NewEvent, Note};
 
 /// What was told, beside the store.
 const TOLD: &str = "alerts.json";
-/// New dead letters are a sign for so long.
+/// New dead letters are a sign for so long; those from before a start, from the start on.
 const DEAD_MS: u64 = 600_000;
+/// A source's usual number is known, and its last minutes are over, so long after a start.
+const LEARNT_MS: u64 = 1_800_000;
 
 /// The sources that alerts come from, one for each shape, with whom they are for.
 fn channels(config: &AlertsConfig) -> Vec<(Name, Shape, Vec<Name>)> {
@@ -82,6 +84,33 @@ struct Lookout {
     /// None until it could be read.
     told: Option<Told>,
     dead: HashMap<String, Dead>,
+    /// When what was told before this start was read.
+    resumed_ms: u64,
+}
+
+/// What the last look could not judge, and so does not end.
+#[derive(Default)]
+struct Unjudged {
+    /// Destinations that fail as far as is known: nothing went well since the start.
+    failing: HashSet<String>,
+    /// The store did not say what waits and what is dead.
+    backlogs: bool,
+    /// What is usual for a source is not known yet.
+    sources: bool,
+    /// The disk did not say what is free.
+    disk: bool,
+}
+
+impl Unjudged {
+    fn has(&self, rule: Rule, subject: &str) -> bool {
+        match rule {
+            Rule::DestinationFailing => self.failing.contains(subject),
+            Rule::DestinationBehind | Rule::DeadLetters => self.backlogs,
+            Rule::SourceUnusual => self.sources,
+            Rule::DiskLow => self.disk,
+            _ => false,
+        }
+    }
 }
 
 /// A destination's dead letters, as they were last counted.
@@ -96,7 +125,7 @@ impl Lookout {
     fn new(clock: Clock, parts: &Parts) -> Self {
         let watch = Watch::new(Duration::ZERO, Duration::ZERO);
         let kept = Arc::new(Note::new(&parts.config.read().data_dir, TOLD));
-        Self { clock, watch, kept, told: None, dead: HashMap::new() }
+        Self { clock, watch, kept, told: None, dead: HashMap::new(), resumed_ms: 0 }
     }
 
     async fn count_dead(&mut self, parts: &Arc<Parts>) {
@@ -116,7 +145,7 @@ impl Lookout {
             Some(told) => told,
             None => match read(&self.kept).await {
                 Ok(told) => {
-                    self.watch.resume(told.standing(), now_ms);
+                    self.resume(&told, now_ms);
                     told
                 }
                 Err(error) => {
@@ -126,12 +155,17 @@ impl Lookout {
             },
         };
         let mut signs = Vec::new();
-        destinations(parts, config, &mut signs);
-        self.backlogs(parts, config, now_ms, &mut signs).await;
+        let mut unjudged = Unjudged {
+            failing: destinations(parts, config, &mut signs),
+            backlogs: !self.backlogs(parts, config, now_ms, &mut signs).await,
+            sources: now_ms.abs_diff(self.resumed_ms) < LEARNT_MS,
+            disk: false,
+        };
         sources(parts, &mut signs);
         plugins(parts, &mut signs);
-        host(parts, config, &mut signs);
-        for change in self.watch.look(now_ms, signs) {
+        unjudged.disk = !host(parts, config, &mut signs);
+        let changes = self.watch.look(now_ms, signs, |rule, subject| unjudged.has(rule, subject));
+        for change in changes {
             let (key, state, what) = (change.key(), change.state.as_str(), change.what);
             tracing::warn!(alert = key, state, what, "an alert");
         }
@@ -149,16 +183,30 @@ impl Lookout {
         self.told = Some(told);
     }
 
+    /// Takes up what was told before this start. When dead letters came is not
+    /// written down, so their quiet time runs from now.
+    fn resume(&mut self, told: &Told, now_ms: u64) {
+        self.resumed_ms = now_ms;
+        let standing = told.standing();
+        for change in standing.iter().filter(|change| change.rule == Rule::DeadLetters) {
+            if let Some(dead) = self.dead.get_mut(&change.subject) {
+                dead.grew_ms = Some(now_ms);
+            }
+        }
+        self.watch.resume(standing, now_ms);
+    }
+
+    /// False where the store did not say.
     async fn backlogs(
         &mut self,
         parts: &Arc<Parts>,
         config: &AlertsConfig,
         now_ms: u64,
         signs: &mut Vec<Sign>,
-    ) {
+    ) -> bool {
         let store = parts.store.clone();
         let Ok(Ok(backlogs)) = tokio::task::spawn_blocking(move || store.backlog()).await else {
-            return;
+            return false;
         };
         let known = parts.delivery.names();
         for backlog in backlogs {
@@ -186,6 +234,7 @@ impl Lookout {
                 signs.push(sign(Rule::DeadLetters, &backlog.destination, what));
             }
         }
+        true
     }
 }
 
@@ -193,9 +242,15 @@ fn sign(rule: Rule, subject: &str, what: String) -> Sign {
     Sign { rule, subject: subject.to_owned(), what }
 }
 
-fn destinations(parts: &Parts, config: &AlertsConfig, signs: &mut Vec<Sign>) {
+/// Gives those of which nothing tells yet that they are well: what failed before
+/// a start ends by a success, as it does without one.
+fn destinations(parts: &Parts, config: &AlertsConfig, signs: &mut Vec<Sign>) -> HashSet<String> {
+    let mut unjudged = HashSet::new();
     for status in parts.delivery.status() {
         let name = status.destination.as_str();
+        if !status.succeeded && status.state != State::Disabled {
+            unjudged.insert(name.to_owned());
+        }
         if status.state == State::Disabled {
             let what = status.reason.unwrap_or_else(|| "it is disabled".to_owned());
             signs.push(sign(Rule::DestinationDisabled, name, what));
@@ -207,6 +262,7 @@ fn destinations(parts: &Parts, config: &AlertsConfig, signs: &mut Vec<Sign>) {
             signs.push(sign(Rule::DestinationFailing, name, what));
         }
     }
+    unjudged
 }
 
 fn sources(parts: &Parts, signs: &mut Vec<Sign>) {
@@ -232,7 +288,8 @@ fn plugins(parts: &Parts, signs: &mut Vec<Sign>) {
     }
 }
 
-fn host(parts: &Parts, config: &AlertsConfig, signs: &mut Vec<Sign>) {
+/// False where the disk did not say what is free.
+fn host(parts: &Parts, config: &AlertsConfig, signs: &mut Vec<Sign>) -> bool {
     if !parts.store.healthy() {
         signs.push(sign(Rule::StoreFailing, "", "the store can't be written".to_owned()));
     }
@@ -240,7 +297,8 @@ fn host(parts: &Parts, config: &AlertsConfig, signs: &mut Vec<Sign>) {
         signs.push(sign(Rule::StoreDamaged, &fault.subject, fault.what));
     }
     let settings = parts.config.read();
-    if let Ok(room) = rustix::fs::statvfs(&settings.data_dir) {
+    let room = rustix::fs::statvfs(&settings.data_dir);
+    if let Ok(room) = &room {
         let free = room.f_bavail.saturating_mul(room.f_frsize);
         if free < config.disk_free {
             let what = format!("{} MiB are free where the store is", free >> 20);
@@ -252,6 +310,7 @@ fn host(parts: &Parts, config: &AlertsConfig, signs: &mut Vec<Sign>) {
     {
         signs.push(sign(Rule::CertificateEnds, &tls.cert.display().to_string(), what));
     }
+    room.is_ok()
 }
 
 fn ends_soon(file: &Path, soon: Duration) -> Option<String> {

@@ -43,6 +43,8 @@ pub(super) struct Inner {
     /// For good: the task ends.
     pub(super) ended: bool,
     pub(super) failures: u32,
+    /// An attempt went well since the start.
+    pub(super) succeeded: bool,
     pub(super) last: Option<Last>,
     /// What the gauges say.
     pub(super) shown: Shown,

@@ -96,6 +96,7 @@ impl Lane {
             removed: false,
             ended: false,
             failures: 0,
+            succeeded: false,
             last: None,
             shown: Shown::default(),
         };
@@ -291,6 +292,7 @@ impl Lane {
                 (false, true) => inner.failures.saturating_add(1),
                 (false, false) => inner.failures,
             };
+            inner.succeeded |= well;
             inner.last = Some(Last { at_ms, outcome: brief });
             let change = inner.health.ended(ticket, sign, now);
             match change {

@@ -54,6 +54,9 @@ pub struct Status {
     pub window: usize,
     /// Failed attempts since the last success.
     pub failures: u32,
+    /// Whether any attempt went well since the start: before, `failures` does
+    /// not tell that the destination is well again.
+    pub succeeded: bool,
     /// The first of them, or of those before a restart, milliseconds since 1970.
     pub failing_since_ms: Option<u64>,
     pub last: Option<Last>,
@@ -90,6 +93,7 @@ impl Lane {
             limit: inner.health.limit(),
             window: inner.window.len(),
             failures: inner.failures,
+            succeeded: inner.succeeded,
             failing_since_ms: inner.condition.failing_since_ms,
             last: inner.last.clone(),
         })
