@@ -110,6 +110,10 @@ impl Meter {
 
     pub(super) fn outcome(&self, outcome: &Outcome, took: Duration) {
         self.attempts(class(outcome)).increment(1);
+        // Nothing was sent: no failure of the destination, nor its time.
+        if outcome.is_no_attempt() {
+            return;
+        }
         if !outcome.is_success() {
             self.failed.increment(1);
         }
@@ -176,6 +180,31 @@ fn class(outcome: &Outcome) -> usize {
 mod tests {
     use super::*;
     use crate::metrics::GOOD_OUTCOMES;
+
+    /// A wait for a free stream of our own connection, with nothing sent, was counted
+    /// as a failure of the destination, and what had no credentials too.
+    #[test]
+    fn regression_what_was_not_sent_is_no_failed_attempt() {
+        let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+        metrics::with_local_recorder(&recorder, || {
+            let meter = Meter::new("ci");
+            meter.outcome(&OK, Duration::from_secs(1));
+            for cause in Cause::ALL {
+                let failed = Outcome::Failed { cause, message: String::new() };
+                meter.outcome(&failed, Duration::from_secs(1));
+            }
+        });
+        let page = recorder.handle().render();
+        let sent = Cause::ALL.len() - 2;
+        for line in [
+            format!("{FAILED_ATTEMPTS}{{destination=\"ci\"}} {sent}"),
+            format!("{ATTEMPT_SECONDS}_count{{destination=\"ci\"}} {}", sent + 1),
+            format!("{ATTEMPTS}{{destination=\"ci\",outcome=\"queue\"}} 1"),
+            format!("{ATTEMPTS}{{destination=\"ci\",outcome=\"credentials\"}} 1"),
+        ] {
+            assert!(page.lines().any(|found| found == line), "{line}\n{page}");
+        }
+    }
 
     #[test]
     fn every_outcome_has_its_class() {

@@ -55,8 +55,8 @@ pub const POISON_EVENTS: &str = "hookwright_poison_events_total";
 pub const PLUGIN_LOADS: &str = "hookwright_plugin_loads_total";
 /// Attempts, by `destination` and `outcome` (`2xx`, `4xx`, `timeout` and so on).
 pub const ATTEMPTS: &str = "hookwright_delivery_attempts_total";
-/// Attempts that failed, whatever the outcome, by `destination`: from the start
-/// of each, so that its first failure is a growth and not a new series.
+/// Attempts that failed, by `destination`, but for those of which nothing was
+/// sent (`queue`, `credentials`): from the start of each, so that its first failure is a growth and not a new series.
 pub const FAILED_ATTEMPTS: &str = "hookwright_delivery_failed_attempts_total";
 /// Time of one attempt, by `destination`.
 pub const ATTEMPT_SECONDS: &str = "hookwright_delivery_attempt_seconds";
@@ -198,7 +198,10 @@ pub const COUNTERS: &[(&str, &str)] = &[
     (POISON_EVENTS, "Events parked since the host died with them in a plugin's hands."),
     (PLUGIN_LOADS, "Loads of plugin versions, by plugin and result."),
     (ATTEMPTS, "Attempts, by destination and outcome."),
-    (FAILED_ATTEMPTS, "Attempts that failed, by destination."),
+    (
+        FAILED_ATTEMPTS,
+        "Attempts that failed, by destination, without queue and credentials: nothing was sent.",
+    ),
     (DELIVERIES, "Deliveries that ended, by destination and state."),
     (BREAKER_OPENINGS, "Openings of the breaker, by destination."),
     (CONNECTS, "Connections opened to destinations, by destination."),
