@@ -158,6 +158,45 @@ async fn regression_a_flipped_bit_after_kill_9_costs_one_event_and_is_told() {
     assert!(shown.contains("index.db is as SQLite wants it"), "{shown}");
 }
 
+/// Whoever looked at an event whose record is damaged was told 503, and to try again, for ever.
+#[tokio::test(flavor = "multi_thread")]
+async fn regression_a_damaged_event_is_no_passing_failure_of_the_store() {
+    let sink = Receiver::good().await;
+    let mut host = HostBuilder::new(&settings(&sink, "")).start().await;
+    let mut ids = Vec::new();
+    for number in 0..3 {
+        ids.push(post(&host, format!("event {number}")).await);
+    }
+    host.settled(PATIENCE).await;
+    assert_eq!(host.terminate().await, Some(0));
+    let file = segments(&host).remove(0);
+    let mut bytes = fs::read(&file).expect("a segment");
+    let starts = records(&bytes);
+    assert_eq!(starts.len(), 3);
+    bytes[starts[1] + HEAD + 30] ^= 4;
+    fs::write(&file, bytes).expect("a write");
+    host.launch().await;
+    for (place, id) in ids.iter().enumerate() {
+        for path in [format!("/api/v1/events/{id}"), format!("/api/v1/events/{id}/body")] {
+            let shown = host.client.get(host.admin(), &path).await.expect("an answer");
+            if place != 1 {
+                assert_eq!(shown.status, 200, "{path}");
+                continue;
+            }
+            let problem = shown.json();
+            assert_eq!((shown.status, shown.code().as_str()), (410, "event-damaged"), "{problem}");
+            assert_eq!(problem["retryable"], false);
+            assert_eq!(shown.header("retry-after"), "");
+            let detail = problem["detail"].as_str().expect("a detail");
+            assert!(detail.contains(&format!("at byte {}", starts[1])), "{detail}");
+        }
+    }
+    let listed = host.api("events").await.expect("events");
+    let listed = listed["events"].as_array().expect("a list");
+    let row = listed.iter().find(|row| row["id"] == ids[1].as_str()).expect("its row");
+    assert_eq!(row["deliveries"][0]["state"], "delivered", "what became of it is shown");
+}
+
 /// Thirty days of events were delivered once more where the index was lost.
 #[tokio::test(flavor = "multi_thread")]
 async fn regression_a_lost_index_delivers_nothing_again_until_somebody_asks() {

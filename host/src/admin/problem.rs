@@ -109,8 +109,12 @@ impl From<StoreError> for Problem {
             StoreError::Full => ErrorCode::StoreFull,
             StoreError::Closed => ErrorCode::ShuttingDown,
             StoreError::Failed(_) => ErrorCode::StoreFailed,
+            StoreError::Damaged(_) => ErrorCode::EventDamaged,
         };
-        let problem = server::Problem::new(code, error.to_string()).retry_after(RETRY_AFTER_S);
+        let mut problem = server::Problem::new(code, error.to_string());
+        if code.retryable() {
+            problem = problem.retry_after(RETRY_AFTER_S);
+        }
         let request = problem.request();
         tracing::error!(%error, %request, "the store refused a request of the admin side");
         Self(problem)

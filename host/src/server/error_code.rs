@@ -20,6 +20,7 @@ pub enum ErrorCode {
     MethodNotAllowed,
     BodyTimeout,
     Conflict,
+    EventDamaged,
     BodyTooLarge,
     UriTooLong,
     UnsupportedEncoding,
@@ -171,6 +172,15 @@ const TABLE: &[Entry] = &[
         title: "The present state does not allow it",
         retryable: false,
         cure: "Read the detail, look at the present state, and decide again.",
+    },
+    Entry {
+        code: ErrorCode::EventDamaged,
+        text: "event-damaged",
+        status: StatusCode::GONE,
+        title: "The event's record in the journal is damaged or gone",
+        retryable: false,
+        cure: "It does not heal by itself. The detail names the place; a copy of the bytes is in `damaged/`. \
+               Lists still show the event with its deliveries. Restore a backup, or ask its sender for it again.",
     },
     Entry {
         code: ErrorCode::BodyTooLarge,
@@ -380,13 +390,9 @@ pub fn reference() -> String {
     );
     for entry in TABLE {
         let retry = if entry.retryable { "yes" } else { "no" };
-        page.push_str(&format!(
-            "\n## {}\n\n{}. Status {}; worth a retry: {retry}.\n\n{}\n",
-            entry.text,
-            entry.title,
-            entry.status.as_u16(),
-            entry.cure,
-        ));
+        let (status, Entry { text, title, cure, .. }) = (entry.status.as_u16(), entry);
+        let facts = format!("Status {status}; worth a retry: {retry}.");
+        page.push_str(&format!("\n## {text}\n\n{title}. {facts}\n\n{cure}\n"));
     }
     page
 }

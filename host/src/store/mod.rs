@@ -170,6 +170,10 @@ pub enum StoreError {
     Closed,
     #[error("the disk is full")]
     Full,
+    /// What was asked for is in a record of the journal that is damaged or gone:
+    /// it will not come back by itself, so asking again is of no use.
+    #[error("the record can't be read any more: {0}")]
+    Damaged(Arc<str>),
 }
 
 /// The store. Reads block for the time of a few row look-ups; callers that

@@ -126,7 +126,8 @@ pub(crate) fn is_of_content(error: &rusqlite::Error) -> bool {
 
 impl From<ReadError> for StoreError {
     fn from(error: ReadError) -> Self {
-        Self::Failed(error.to_string().into())
+        let what = error.to_string().into();
+        if error.is_lasting() { Self::Damaged(what) } else { Self::Failed(what) }
     }
 }
 
