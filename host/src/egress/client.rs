@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use super::body::Payload;
 use super::connector::Connector;
-use super::failure::{classify, failed};
+use super::failure::{classify, classify_h2, failed};
 use super::guard::Guard;
 use super::resolver::Resolver;
 use super::seats::Seats;
@@ -183,7 +183,8 @@ impl Client {
         let answer = match answer {
             Ok(Ok(answer)) => answer,
             Ok(Err(error)) => {
-                let unsent = unsent(&error, has_body).filter(|_| is_h2(&connection));
+                let h2 = is_h2(&connection);
+                let unsent = unsent(&error, has_body).filter(|_| h2);
                 left.work = deadline.saturating_duration_since(Instant::now());
                 // A stream may be refused since the limit was not known yet when it was sent:
                 // then the connection is well.
@@ -192,7 +193,11 @@ impl Client {
                 if !(over_limit && left.tries > 0) {
                     retire(&connection);
                 }
-                let outcome = status_alone(&connection).unwrap_or_else(|| classify(&error));
+                let outcome = if h2 {
+                    classify_h2(&error)
+                } else {
+                    status_alone(&connection).unwrap_or_else(|| classify(&error))
+                };
                 return if unsent.is_some() { Err(outcome) } else { Ok(outcome) };
             }
             Err(late) => {

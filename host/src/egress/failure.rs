@@ -24,6 +24,17 @@ pub(super) fn classify(error: &legacy::Error) -> Outcome {
     failed(cause(error, source), &chain(source))
 }
 
+/// Over HTTP/2, where the library counts a request among the errors of its user that waited for a
+/// free stream when the connection ended. That is no fault of the request, which may be tried again.
+pub(super) fn classify_h2(error: &legacy::Error) -> Outcome {
+    match classify(error) {
+        Outcome::Failed { cause: Cause::Request, message } => {
+            Outcome::Failed { cause: Cause::Protocol, message }
+        }
+        outcome => outcome,
+    }
+}
+
 fn connect_cause(error: &ConnectError) -> Cause {
     match error {
         ConnectError::Dns { .. } => Cause::Dns,

@@ -28,7 +28,9 @@ enum Does {
     Hold,
     /// Gives notice of the connection's end, with the last stream that it looked at, and ends it.
     GoAway(u32, u32),
-    /// The same, and leaves the connection open.
+    /// Answers, allows no more streams, and ends the connection once it is let go.
+    Shut,
+    /// As `GoAway`, and leaves the connection open.
     Notice(u32, u32),
 }
 
@@ -147,6 +149,13 @@ async fn serve(
                             held.acquire().await.expect("never closed").forget();
                             write(&to, &frame(1, 5, stream, &STATUS_200)).await;
                         });
+                    }
+                    Does::Shut => {
+                        let answer = frame(1, 5, stream, &STATUS_200);
+                        let none = frame(4, 0, 0, &[0, 3, 0, 0, 0, 0]);
+                        write(&to, &[none, answer].concat()).await;
+                        held.acquire().await.expect("never closed").forget();
+                        return to.lock().await.shutdown().await;
                     }
                     Does::Notice(last, why) => {
                         write(&to, &frame(7, 0, 0, &two(last, why))).await;
@@ -292,5 +301,32 @@ async fn a_request_that_a_goaway_covers_is_not_sent_again_within_its_attempt() {
         assert_eq!(cause(&outcome), Cause::Protocol, "{outcome:?}");
         assert_eq!(server.counts(), (1, 1));
         assert_eq!(client.send(request(AMPLE)).await, answered(200, ""));
+    }
+}
+
+/// A request that waited for a free stream when the connection ended was taken for one that can't be
+/// sent at all, and its delivery was dead at once.
+#[tokio::test]
+async fn regression_a_request_that_waits_for_a_stream_outlives_the_connection() {
+    for body in [&b"{}"[..], b""] {
+        let script = |number, _| if number == 0 { Does::Shut } else { Does::Answer };
+        let server = Scripted::start(&[], script).await;
+        let client = server.client();
+        assert_eq!(client.send(request(AMPLE)).await, answered(200, ""));
+        let waiting = client.send(Request { body: Bytes::from_static(body), ..request(AMPLE) });
+        let end = async {
+            // It is on its way to the connection.
+            for _ in 0..100 {
+                tokio::task::yield_now().await;
+            }
+            server.held.add_permits(1);
+        };
+        let (outcome, ()) = tokio::join!(waiting, end);
+        // One without a body may have been sent, for all that the library tells.
+        if body.is_empty() && matches!(outcome, Outcome::Failed { .. }) {
+            assert_eq!(cause(&outcome), Cause::Protocol, "{outcome:?}");
+        } else {
+            assert_eq!(outcome, answered(200, ""));
+        }
     }
 }
