@@ -2,10 +2,11 @@
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use hookwright_tests::{Host, HostBuilder, eventually};
+use hyper::Method;
 use hyper::body::{Body, Frame};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -237,6 +238,52 @@ async fn regression_streams_of_one_token_are_bounded() {
         (&start == b"HTTP/1.1 200").then_some(())
     })
     .await;
+}
+
+/// One `read` token that waited in the feed took the place of all others behind its address, and kept it after it hung up.
+#[tokio::test(flavor = "multi_thread")]
+async fn regression_a_token_leaves_room_for_others_and_gives_its_places_back() {
+    let host = admin().await;
+    let asked = |token: &'static str, path: String| {
+        let (host, header) = (&host, [("authorization", token)]);
+        async move {
+            let asked = host.client.ask(Method::GET, host.admin(), &path, &header, Bytes::new());
+            asked.await.expect("an answer")
+        }
+    };
+    let now = asked(READ, "/api/v1/feed".to_owned()).await;
+    let now = now.json();
+    let path = format!("/api/v1/feed?wait_s=30&after={}", now["position"].as_str().expect("one"));
+    let since = Instant::now();
+    let mut waiting = Vec::new();
+    // More than there are places: the requests that look take one for a moment, too.
+    for _ in 0..80 {
+        let mut stream = TcpStream::connect(host.admin()).await.expect("a connection");
+        let head = format!("GET {path} HTTP/1.1\r\nhost: h\r\nauthorization: {READ}\r\n\r\n");
+        stream.write_all(head.as_bytes()).await.expect("sent");
+        waiting.push(stream);
+    }
+    let access = || "/api/v1/access".to_owned();
+    eventually("the token's places are taken", DEADLINE, || async {
+        (asked(READ, access()).await.status == 429).then_some(())
+    })
+    .await;
+    let other = asked("Bearer 0123456789abcdef-admin", access()).await;
+    assert_eq!(other.status, 200, "another token from the same address has room");
+    // All but one say that they send nothing more and are told what there is; one goes away.
+    drop(waiting.pop());
+    for stream in &mut waiting {
+        stream.shutdown().await.expect("a half-closed connection");
+        let mut told = String::new();
+        stream.read_to_string(&mut told).await.expect("an answer");
+        assert!(told.starts_with("HTTP/1.1 200 ") || told.starts_with("HTTP/1.1 429 "), "{told}");
+    }
+    eventually("the places are back", DEADLINE, || async {
+        (asked(READ, access()).await.status == 200).then_some(())
+    })
+    .await;
+    let took = since.elapsed();
+    assert!(took < Duration::from_secs(28), "they came back only as the waits ended: {took:?}");
 }
 
 /// Whoever takes all connections of the admin side must not blind the monitors.

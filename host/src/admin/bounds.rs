@@ -11,10 +11,13 @@ use super::access::Caller;
 use super::problem::Problem;
 use crate::server::network;
 
-/// Requests at once, of a token and of an address. One that waits in the feed is one of them.
+/// Requests at once of a token. One that waits in the feed is one of them.
 const REQUESTS: usize = 64;
-/// Streams without an end, of a token and of an address.
+/// Streams without an end, of a token.
 const STREAMS: usize = 32;
+/// What an address may have under way, times what a token may: one token must
+/// leave room for the others that come from there, as from behind one proxy.
+const TOKENS: usize = 4;
 /// Looks at the rows for streams, over all of them.
 const LOOKS: usize = 4;
 
@@ -79,11 +82,17 @@ impl Bounds {
         let address = address.map(|address| Place::Address(what, network(address)));
         let places: Vec<Place> = [own].into_iter().chain(address).collect();
         let mut taken = self.0.taken.lock();
-        if places.iter().any(|place| taken.get(place).is_some_and(|count| *count >= most)) {
-            let what = if what == What::Stream { "streams" } else { "requests" };
-            return Err(Problem::crowded(format!(
-                "this token or this address has {most} {what} under way; end one, then try again"
-            )));
+        for place in &places {
+            let (who, most) = match place {
+                Place::Token(..) => ("token", most),
+                Place::Address(..) => ("address", most * TOKENS),
+            };
+            if taken.get(place).is_some_and(|count| *count >= most) {
+                let what = if what == What::Stream { "streams" } else { "requests" };
+                return Err(Problem::crowded(format!(
+                    "this {who} has {most} {what} under way; end one, then try again"
+                )));
+            }
         }
         for place in &places {
             *taken.entry(place.clone()).or_default() += 1;
@@ -123,10 +132,16 @@ mod tests {
         let seats: Vec<_> = (0..STREAMS).map(|_| bounds.stream(&one).ok()).collect();
         assert!(seats.iter().all(Option::is_some));
         assert!(bounds.stream(&caller("a", [10, 0, 0, 2])).is_err(), "the token's are taken");
-        assert!(bounds.stream(&caller("b", [10, 0, 0, 1])).is_err(), "the address's are taken");
-        assert!(bounds.stream(&caller("b", [10, 0, 0, 2])).is_ok());
+        let others = (0..(TOKENS - 1) * STREAMS).map(|number| {
+            let other = caller(&format!("b{}", number / STREAMS), [10, 0, 0, 1]);
+            bounds.stream(&other).ok()
+        });
+        let others: Vec<_> = others.collect();
+        assert!(others.iter().all(Option::is_some), "one token leaves room for others");
+        assert!(bounds.stream(&caller("c", [10, 0, 0, 1])).is_err(), "the address's are taken");
+        assert!(bounds.stream(&caller("c", [10, 0, 0, 2])).is_ok());
         assert!(bounds.request(&one).is_ok(), "requests are counted apart");
-        drop(seats);
+        drop((seats, others));
         assert!(bounds.stream(&one).is_ok());
         assert!(bounds.0.taken.lock().is_empty());
     }

@@ -1,8 +1,8 @@
 //! The feed: events in the order in which they were accepted, for those who must miss none.
 use std::time::Duration;
 
-use axum::Json;
 use axum::extract::State;
+use axum::{Extension, Json};
 use serde::{Deserialize, Deserializer, Serialize};
 use tokio::time::Instant;
 use utoipa::{IntoParams, ToSchema};
@@ -12,6 +12,7 @@ use super::events::blocking;
 use super::params::{Asked, Limit};
 use super::problem::Problem;
 use crate::model::EventId;
+use crate::server::Peer;
 use crate::store::{EventQuery, EventRow};
 
 /// How often the rows are looked at while a request waits.
@@ -71,8 +72,11 @@ pub(super) struct Page {
     params(Wanted), responses((status = 200, body = Page)))]
 pub(super) async fn feed(
     State(options): State<Options>,
+    peer: Option<Extension<Peer>>,
     Asked(wanted): Asked<Wanted>,
 ) -> Result<Json<Page>, Problem> {
+    // Whoever hung up must not keep its place among the requests.
+    let hangup = peer.map(|peer| peer.0.hangup).unwrap_or_default();
     let until = Instant::now() + Duration::from_secs(wanted.wait_s.unwrap_or_default().0);
     let query = EventQuery {
         source: wanted.source,
@@ -87,10 +91,11 @@ pub(super) async fn feed(
         let Some(page) = page else {
             return Err(Problem::missing("no such position: `after` is of another store"));
         };
-        let over = Instant::now() >= until || !options.control.ready();
+        let over = Instant::now() >= until || !options.control.ready() || hangup.is_cancelled();
         if !page.rows.is_empty() || wanted.after.is_none() || over {
             return Ok(Json(Page { events: page.rows, position: page.position }));
         }
-        tokio::time::sleep_until(until.min(Instant::now() + LOOK)).await;
+        let look = tokio::time::sleep_until(until.min(Instant::now() + LOOK));
+        hangup.run_until_cancelled(look).await;
     }
 }

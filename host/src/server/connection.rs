@@ -119,7 +119,7 @@ impl<S: Service> Shared<S> {
         IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let raw = self.options.budget.charge(peer.address.ip(), None);
-        let pulse = Arc::new(Pulse::new(raw));
+        let pulse = Arc::new(Pulse::new(raw, peer.hangup.clone()));
         let mut watch =
             Watch::new(pulse.clone(), self.options.header_timeout, self.options.idle_timeout);
         let io = TokioIo::new(Watched::new(io, pulse.clone(), self.limits));

@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Request, Response};
 use ipnet::IpNet;
+use tokio_util::sync::CancellationToken;
 
 mod arriving;
 mod body;
@@ -53,6 +54,9 @@ pub struct Peer {
     pub secure: bool,
     /// The client's own, where it has one that [`TlsFiles::client_ca`] vouches for.
     pub certificate: Option<Certificate>,
+    /// Cancelled once the client sends nothing more: it is gone, or takes what
+    /// answers there are. Whoever waits for something to tell it ends the wait.
+    pub hangup: CancellationToken,
     /// On one of the connections that are kept for [`Options::reserved`].
     reserved: bool,
 }
@@ -60,7 +64,8 @@ pub struct Peer {
 impl Peer {
     /// One at the other end of a plain connection.
     pub fn plain(address: SocketAddr) -> Self {
-        Self { address, secure: false, certificate: None, reserved: false }
+        let hangup = CancellationToken::new();
+        Self { address, secure: false, certificate: None, hangup, reserved: false }
     }
 }
 

@@ -10,6 +10,7 @@ use futures_util::task::AtomicWaker;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
 use parking_lot::Mutex;
+use tokio_util::sync::CancellationToken;
 
 use super::BodyFailure;
 use super::budget::{Charge, Spent};
@@ -41,6 +42,8 @@ pub(super) struct Pulse {
     shared: AtomicBool,
     /// The peer sends nothing more.
     ended: AtomicBool,
+    /// The same, for requests that wait for something to happen.
+    hangup: CancellationToken,
     /// The connection, that waits to be told so.
     reader: AtomicWaker,
     /// A body of HTTP/1.1 that waits for more.
@@ -65,8 +68,8 @@ pub(super) enum Phase {
 }
 
 impl Pulse {
-    /// `raw` is the account of the peer.
-    pub(super) fn new(raw: Charge) -> Self {
+    /// `raw` is the account of the peer; `hangup` is cancelled once it sends nothing more.
+    pub(super) fn new(raw: Charge, hangup: CancellationToken) -> Self {
         Self {
             serving: AtomicU32::default(),
             answering: AtomicU32::default(),
@@ -78,6 +81,7 @@ impl Pulse {
             half: AtomicBool::default(),
             shared: AtomicBool::default(),
             ended: AtomicBool::default(),
+            hangup,
             reader: AtomicWaker::new(),
             body: AtomicWaker::new(),
             raw: Mutex::new(raw),
@@ -174,7 +178,9 @@ impl Pulse {
     /// closed its own half still waits for its answers. Whoever is gone resets
     /// the connection instead.
     pub(super) fn poll_end(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.ended.store(true, SeqCst);
+        if !self.ended.swap(true, SeqCst) {
+            self.hangup.cancel();
+        }
         self.reader.register(cx.waker());
         self.body.wake();
         let waits = self.is_busy() || self.owed.load(SeqCst) > 0;

@@ -172,12 +172,16 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
 
 fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
     let text = zeroize::Zeroizing::new(read(path)?);
-    rustls_pemfile::private_key(&mut BufReader::new(text.as_slice()))
-        .map_err(|cause| TlsError::Read { path: path.to_owned(), cause })?
-        .ok_or_else(|| match text.windows(ENCRYPTED.len()).any(|part| part == ENCRYPTED) {
-            true => TlsError::Encrypted { path: path.to_owned() },
-            false => TlsError::NoKey { path: path.to_owned() },
-        })
+    let found = rustls_pemfile::private_key(&mut BufReader::new(text.as_slice()));
+    // The older form has its mark in a header, which the library takes for broken Base64.
+    let encrypted = text.windows(ENCRYPTED.len()).any(|part| part == ENCRYPTED);
+    let path = || path.to_owned();
+    match found {
+        Ok(Some(key)) => Ok(key),
+        _ if encrypted => Err(TlsError::Encrypted { path: path() }),
+        Ok(None) => Err(TlsError::NoKey { path: path() }),
+        Err(cause) => Err(TlsError::Read { path: path(), cause }),
+    }
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, TlsError> {

@@ -130,6 +130,30 @@ fn what_is_wrong_with_the_files_is_told() {
     assert!(matches!(Tls::load(clients).err(), Some(TlsError::NoCertificate { .. })));
 }
 
+/// The older form, as `openssl ec -aes256` writes it, was told as broken Base64.
+#[test]
+fn regression_an_encrypted_key_is_told_as_one_in_either_form() {
+    let dir = tempfile::tempdir().unwrap();
+    let key = dir.path().join("key.pem");
+    let forms = [
+        "-----BEGIN EC PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\
+         DEK-Info: AES-256-CBC,0F4E6E0B8F1B8D3C4B5A69788796A5B4\n\n\
+         AAECAwQFBgcICQoLDA0ODw==\n-----END EC PRIVATE KEY-----\n",
+        "-----BEGIN RSA PRIVATE KEY-----\r\nProc-Type: 4,ENCRYPTED\r\n\
+         DEK-Info: DES-EDE3-CBC,0F4E6E0B8F1B8D3C\r\n\r\n\
+         AAECAwQFBgcICQoLDA0ODw==\r\n-----END RSA PRIVATE KEY-----\r\n",
+        "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAECAwQFBgcICQoLDA0ODw==\n\
+         -----END ENCRYPTED PRIVATE KEY-----\n",
+    ];
+    for form in forms {
+        std::fs::write(&key, form).unwrap();
+        let error = Tls::load(files(&file("cert.pem"), &key)).err().unwrap();
+        assert!(matches!(error, TlsError::Encrypted { .. }), "{error}: {form}");
+        let told = error.to_string();
+        assert!(told.contains("is encrypted") && told.contains("openssl pkey"), "{told}");
+    }
+}
+
 #[tokio::test]
 async fn a_client_may_show_a_certificate_of_the_authority_and_no_other() {
     let client_ca = Some(file("client-ca.pem"));
