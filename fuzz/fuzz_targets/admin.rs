@@ -7,8 +7,8 @@ use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
 use hookwright::admin::{
-    Bounds, Control, DestinationStatus, Options, PluginStatus, PreviewFuture, PreviewRefused, Recent,
-    Replays, Scope, SourceStatus, Switch, Token, Tokens, router,
+    Bounds, Control, DestinationStatus, Options, PluginStatus, PreviewFuture, PreviewRefused,
+    Recent, ReloadFuture, Reloaded, Replays, Scope, SourceStatus, Switch, Token, Tokens, router,
 };
 use hookwright::clock::Clock;
 use hookwright::model::{Event, Rejected};
@@ -66,6 +66,11 @@ impl Control for Asked {
 
     fn preview(&self, _: Arc<Event>) -> PreviewFuture<'_> {
         Box::pin(std::future::ready(self.note(Err(PreviewRefused::NoSource))))
+    }
+
+    fn reload(&self) -> ReloadFuture<'_> {
+        let nothing = Reloaded { changed: Vec::new(), restart: Vec::new(), warnings: Vec::new() };
+        Box::pin(std::future::ready(self.note(Ok(nothing))))
     }
 }
 

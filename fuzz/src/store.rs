@@ -1,6 +1,7 @@
 //! A store in memory, as far as ingress and admin see one, that counts what it is asked.
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use hookwright::model::{EventId, ReplayJob, StateRow};
 use hookwright::store::*;
@@ -46,6 +47,12 @@ impl Store for MemoryStore {
     }
 
     fn settled(&self, _: Settled) {}
+
+    fn given_up(&self, _: GivenUp) {}
+
+    fn rein_in(&self, _: Option<&str>, _: u64, _: Duration) -> Result<u64, StoreError> {
+        self.note(0)
+    }
 
     fn replay(&self, _: EventId, _: Option<&str>) -> Result<bool, StoreError> {
         self.note(false)
