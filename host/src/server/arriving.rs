@@ -46,6 +46,24 @@ impl fmt::Display for BodyBroken {
 
 impl std::error::Error for BodyBroken {}
 
+impl From<hyper::Error> for BodyBroken {
+    /// Over HTTP/1.1 hyper has a limit on trailers of its own, and says by its text alone that it was
+    /// that: the sender is told the same as over HTTP/2.
+    fn from(error: hyper::Error) -> Self {
+        let mut source = std::error::Error::source(&error);
+        while let Some(inner) = source {
+            let data = inner
+                .downcast_ref::<std::io::Error>()
+                .filter(|io| io.kind() == std::io::ErrorKind::InvalidData);
+            if data.is_some_and(|io| io.to_string().starts_with("chunk trailers")) {
+                return Self::Trailers;
+            }
+            source = inner.source();
+        }
+        Self::Connection(error)
+    }
+}
+
 /// A request's body.
 pub struct Arriving {
     inner: Incoming,
@@ -153,7 +171,7 @@ impl Body for Arriving {
                 this.arrival.end();
                 return Poll::Ready(None);
             }
-            Some(frame) => frame.map_err(BodyBroken::Connection),
+            Some(frame) => frame.map_err(BodyBroken::from),
         };
         match frame.and_then(|frame| this.check(&frame).map(|()| frame)) {
             Ok(frame) => {
