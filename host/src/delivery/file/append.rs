@@ -7,8 +7,9 @@ use super::open::Open;
 use super::places::{FileId, Files};
 use super::rotation::rotate;
 
-/// So often a file is opened anew because somebody took it away meanwhile.
-const TRIES: usize = 5;
+/// How often a file is opened again because it was moved or removed meanwhile, by other writers of
+/// this process too: with several names for one small file, each of them moves it aside in turn.
+const TRIES: usize = 64;
 
 /// One path's appender. It opens the file for each write, which costs little
 /// beside the sync: so it holds no file that was moved away, its space is free
