@@ -6,14 +6,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
-use hookwright::admin::{
+use hookwright_admin::{
     Bounds, Control, DestinationStatus, Options, PluginStatus, PreviewFuture, PreviewRefused,
     Recent, ReloadFuture, Reloaded, Replays, Scope, SourceStatus, Switch, Token, Tokens, router,
 };
-use hookwright::clock::Clock;
-use hookwright::model::{Event, Rejected};
-use hookwright::store::AuditLog;
-use hookwright::tasks::Tasks;
+use hookwright_model::clock::Clock;
+use hookwright_model::{Event, Rejected};
+use hookwright_store::AuditLog;
+use hookwright_model::tasks::Tasks;
 use hookwright_fuzz::{MemoryStore, run};
 use http::{HeaderValue, Request, Response, header};
 use http_body_util::Full;

@@ -1,6 +1,6 @@
 //! What a destination answers, byte by byte or at once: the same status and the same limit of streams.
 #![no_main]
-use hookwright::egress::{Frames, StatusLine};
+use hookwright_egress::{Frames, StatusLine};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {

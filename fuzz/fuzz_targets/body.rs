@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use hookwright::server::{BodyError, Budget, read_body};
+use hookwright_server::{BodyError, Budget, read_body};
 use http_body::{Body, Frame, SizeHint};
 use libfuzzer_sys::fuzz_target;
 

@@ -1,6 +1,6 @@
 //! What a collector of traces answers: whatever it is, it is a complaint that says something, or none.
 #![no_main]
-use hookwright::traces::{ANSWER_BYTES, complaint};
+use hookwright_telemetry::traces::{ANSWER_BYTES, complaint};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|answer: &[u8]| {

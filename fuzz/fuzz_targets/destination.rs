@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 use bytes::Bytes;
-use hookwright::config::{Config, Sources};
-use hookwright::egress::{Egress, Options, SetupError};
+use hookwright_config::{Config, Sources};
+use hookwright_egress::{Egress, Options, SetupError};
 use http::Uri;
 use libfuzzer_sys::fuzz_target;
 

@@ -1,6 +1,6 @@
 //! Plugin digests out of any text: refused, or the same digest after printing.
 #![no_main]
-use hookwright::model::Digest;
+use hookwright_model::Digest;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {

@@ -2,7 +2,7 @@
 #![no_main]
 use std::time::Duration;
 
-use hookwright::config::parse_duration;
+use hookwright_config::parse_duration;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| match parse_duration(text) {

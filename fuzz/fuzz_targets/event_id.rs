@@ -1,6 +1,6 @@
 //! Event ids out of any text: refused, or the same id after printing, by its parts and as JSON.
 #![no_main]
-use hookwright::model::EventId;
+use hookwright_model::EventId;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {

@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use hookwright::signing::{CertifiedScheme, Issuer, Request, Verified, Verifier, Verify};
+use hookwright_signing::{CertifiedScheme, Issuer, Request, Verified, Verifier, Verify};
 use http::{HeaderMap, HeaderValue};
 use libfuzzer_sys::fuzz_target;
 

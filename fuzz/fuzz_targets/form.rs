@@ -1,6 +1,6 @@
 //! Forms of both sorts: a field is found or not, and what is lent lies in the body.
 #![no_main]
-use hookwright::model::form::{Field, field};
+use hookwright_model::form::{Field, field};
 use http::{HeaderMap, HeaderValue, header};
 use libfuzzer_sys::fuzz_target;
 

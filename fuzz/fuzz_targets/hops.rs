@@ -2,8 +2,8 @@
 #![no_main]
 use std::sync::LazyLock;
 
-use hookwright::signing::Secret;
-use hookwright::signing::hops::Hops;
+use hookwright_signing::Secret;
+use hookwright_signing::hops::Hops;
 use http::{HeaderMap, HeaderValue};
 use libfuzzer_sys::fuzz_target;
 

@@ -5,14 +5,14 @@ use std::net::SocketAddr;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use hookwright::clock::Clock;
-use hookwright::ingress::{
+use hookwright_model::clock::Clock;
+use hookwright_intake::{
     DedupeFrom, Handle, KeyFrom, KindFrom, Options, SourceOptions, Sources, target,
 };
-use hookwright::replies::Replies;
-use hookwright::server::{Arriving, Peer, Service};
-use hookwright::signing::is_credential;
-use hookwright::store::NewEvent;
+use hookwright_model::replies::Replies;
+use hookwright_server::{Arriving, Peer, Service};
+use hookwright_signing::is_credential;
+use hookwright_store::NewEvent;
 use hookwright_fuzz::{MemoryStore, run};
 use http::uri::PathAndQuery;
 use http::{HeaderName, HeaderValue, header};

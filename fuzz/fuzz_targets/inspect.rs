@@ -1,6 +1,6 @@
 //! The gate before any bytes, bare and behind the header of a component: refused, or a plugin of a served contract.
 #![no_main]
-use hookwright::plugins::{GateError, inspect};
+use hookwright_plugins::{GateError, inspect};
 use libfuzzer_sys::fuzz_target;
 
 /// Magic, version and layer of a component.
@@ -28,7 +28,7 @@ fn look(wasm: &[u8]) {
         assert!(shape.exports.iter().any(|name| name.starts_with(&interface)), "{shape:?}");
     }
     let json = serde_json::to_string(&shape).expect("a shape is JSON");
-    assert_eq!(serde_json::from_str::<hookwright::plugins::Shape>(&json).expect("its own"), shape);
+    assert_eq!(serde_json::from_str::<hookwright_plugins::Shape>(&json).expect("its own"), shape);
     let mut other = wasm.to_vec();
     // An empty custom section: another file, the same component.
     other.extend_from_slice(b"\0\x02\x01x");

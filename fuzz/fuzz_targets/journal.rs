@@ -4,9 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 
-use hookwright::clock::Clock;
-use hookwright::model::{Event, EventId};
-use hookwright::store::{Appended, Handoff, NewEvent, Options, Store, open};
+use hookwright_model::clock::Clock;
+use hookwright_model::{Event, EventId};
+use hookwright_store::{Appended, Handoff, NewEvent, Store};
+use hookwright_store_embedded::{Options, open};
 use hookwright_fuzz::run;
 use libfuzzer_sys::fuzz_target;
 use tempfile::TempDir;
@@ -76,10 +77,10 @@ struct Nobody;
 impl Handoff for Nobody {
     fn accepted(&self, _: Vec<Arc<Event>>) {}
 
-    fn ready(&self, _: Vec<hookwright::model::Delivery>) {}
+    fn ready(&self, _: Vec<hookwright_model::Delivery>) {}
 }
 
-fn opened(dir: &Path) -> Result<Arc<dyn Store>, hookwright::store::OpenError> {
+fn opened(dir: &Path) -> Result<Arc<dyn Store>, hookwright_store_embedded::OpenError> {
     open(Options::new(dir, Clock::manual(1_700_000_000_000)), Arc::new(Nobody))
 }
 

@@ -1,6 +1,6 @@
 //! JSON as a tree: what serde_json reads is read alike, and what the pointer's walk refuses is no JSON here.
 #![no_main]
-use hookwright::model::{pointer, read_json};
+use hookwright_model::{pointer, read_json};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|body: Vec<u8>| {

@@ -1,7 +1,7 @@
 //! Names out of any text: refused in few words, or kept as they stand and fit for a path.
 #![no_main]
-use hookwright::ingress::target;
-use hookwright::model::Name;
+use hookwright_intake::target;
+use hookwright_model::Name;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| match text.parse::<Name>() {

@@ -2,7 +2,7 @@
 #![no_main]
 use std::path::Path;
 
-use hookwright::config::{Config, Sources};
+use hookwright_config::{Config, Sources};
 use libfuzzer_sys::fuzz_target;
 
 /// Bytes of one text: far below the largest settings file.

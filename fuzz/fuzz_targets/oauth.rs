@@ -2,7 +2,7 @@
 #![no_main]
 use std::time::Duration;
 
-use hookwright::signing::{Token, token_refusal};
+use hookwright_signing::{Token, token_refusal};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|body: &[u8]| {

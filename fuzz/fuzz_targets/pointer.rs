@@ -1,6 +1,6 @@
 //! JSON pointers over arbitrary bytes: what is found is JSON that stands in the input, and is what serde_json finds.
 #![no_main]
-use hookwright::model::pointer;
+use hookwright_model::pointer;
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 use serde_json::value::RawValue;

@@ -1,6 +1,6 @@
 //! Long JSON pointers into deep bodies: on a small stack, what is found is what was put there.
 #![no_main]
-use hookwright::model::pointer::{self, POINTER_TOKENS};
+use hookwright_model::pointer::{self, POINTER_TOKENS};
 use libfuzzer_sys::fuzz_target;
 use serde_json::value::RawValue;
 

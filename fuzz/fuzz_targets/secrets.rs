@@ -2,7 +2,7 @@
 #![no_main]
 use std::path::Path;
 
-use hookwright::config::{Config, Mistakes, Sources};
+use hookwright_config::{Config, Mistakes, Sources};
 use libfuzzer_sys::fuzz_target;
 
 const HIDDEN: &str = "HUNTER2HUNTER2";

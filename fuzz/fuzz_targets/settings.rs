@@ -2,7 +2,7 @@
 #![no_main]
 use std::path::Path;
 
-use hookwright::config::{Config, Excerpt, Mistake, Place, Sources};
+use hookwright_config::{Config, Excerpt, Mistake, Place, Sources};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {

@@ -1,6 +1,6 @@
 //! Standard Webhooks secrets out of any text: refused, or a key of the allowed length that signs and verifies.
 #![no_main]
-use hookwright::signing::{Request, Sign, Signer, Verifier, Verify, presets, standard_key};
+use hookwright_signing::{Request, Sign, Signer, Verifier, Verify, presets, standard_key};
 use http::HeaderMap;
 use libfuzzer_sys::fuzz_target;
 

@@ -2,7 +2,7 @@
 #![no_main]
 use std::sync::LazyLock;
 
-use hookwright::signing::{Draft, Verified};
+use hookwright_signing::{Draft, Verified};
 use hookwright_tests::mutants::meaning;
 use hookwright_tests::schemes::{AT, Case, check, received};
 use libfuzzer_sys::fuzz_target;

@@ -1,6 +1,6 @@
 //! The headers of a trace: what is passed on is one that can be read, as it came, and bounded.
 #![no_main]
-use hookwright::model::trace::{TRACEPARENT, TRACESTATE, TRACESTATE_BYTES, pass_on};
+use hookwright_model::trace::{TRACEPARENT, TRACESTATE, TRACESTATE_BYTES, pass_on};
 use http::{HeaderMap, HeaderValue};
 use libfuzzer_sys::fuzz_target;
 

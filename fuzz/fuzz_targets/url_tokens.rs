@@ -1,7 +1,7 @@
 //! Any header's value with a token of a URL in it, in any percent-encoding: nothing of the token is left, and what has none stays.
 #![no_main]
-use hookwright::ingress::UrlTokens;
-use hookwright::signing::Secret;
+use hookwright_intake::UrlTokens;
+use hookwright_signing::Secret;
 use libfuzzer_sys::fuzz_target;
 
 const TOKEN: &[u8] = b"vD2sPq9zT4hWm1kR8xYb";

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::Path;
 
-use hookwright::config::{Config, Place, Sources, sample};
+use hookwright_config::{Config, Place, Sources, sample};
 use libfuzzer_sys::fuzz_target;
 
 const PREFIX: &str = "HOOKWRIGHT__";

@@ -2,7 +2,7 @@
 #![no_main]
 use std::sync::LazyLock;
 
-use hookwright::signing::{Request, Verified};
+use hookwright_signing::{Request, Verified};
 use hookwright_tests::schemes::Case;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use libfuzzer_sys::fuzz_target;

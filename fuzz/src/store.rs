@@ -3,8 +3,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use hookwright::model::{EventId, ReplayJob, StateRow};
-use hookwright::store::*;
+use hookwright_model::{EventId, ReplayJob, StateRow};
+use hookwright_store::*;
 
 /// Keeps what is appended and routed until it is taken; everything else in it is empty.
 #[derive(Default)]

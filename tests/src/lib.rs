@@ -2,7 +2,6 @@
 #![expect(clippy::print_stderr, reason = "a failed test shows the host's log")]
 
 mod browser;
-mod guest;
 mod host;
 mod load;
 pub mod mutants;
@@ -18,7 +17,7 @@ mod wait;
 mod wild;
 
 pub use browser::Browser;
-pub use guest::{guest, hostile};
+pub use hookwright_testkit::guest::{guest, hostile};
 pub use host::{Host, HostBuilder, artifact, plugins_dir, resident};
 pub use load::{Client, Posted};
 pub use operations::operations;

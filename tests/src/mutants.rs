@@ -1,7 +1,7 @@
 //! Requests as providers send them, changed in what is signed: none may be taken for the provider's.
 use std::collections::BTreeMap;
 
-use hookwright::signing::{Draft, Part, Sent, Verified};
+use hookwright_signing::{Draft, Part, Sent, Verified};
 
 use crate::schemes::{AT, Case, check, received};
 

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use hookwright::signing::{
+use hookwright_signing::{
     Algorithm, ApiKeyPlace, ApiKeyScheme, Draft, Encoding, HmacScheme, JwtKeys, JwtScheme, Key,
     KeyForm, Preset, PresetScheme, Proof, Refusal, Request, Secret, Sent, Verified, Verifier,
     Verify, jwks, presets, sign_as_provider, sign_with,
@@ -101,7 +101,7 @@ impl Case {
     pub fn signs_body(&self) -> bool {
         match &self.verify {
             Verify::Hmac(_) => true,
-            Verify::Preset(scheme) => scheme.preset.signs(hookwright::signing::Part::Body),
+            Verify::Preset(scheme) => scheme.preset.signs(hookwright_signing::Part::Body),
             Verify::None | Verify::ApiKey(_) | Verify::Jwt(_) | Verify::Certified(_) => false,
         }
     }
@@ -130,7 +130,7 @@ impl Case {
 }
 
 fn of_preset(preset: &'static Preset) -> Vec<&'static str> {
-    use hookwright::signing::{Part, Place, TokenPlace};
+    use hookwright_signing::{Part, Place, TokenPlace};
     let mut names = match &preset.proof {
         Proof::Signed(signed) => signed.signature.headers.to_vec(),
         Proof::Token(places) => places

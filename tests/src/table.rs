@@ -1,7 +1,7 @@
 //! The table of providers for the docs, made from the code's own and from the known answers.
 use std::fmt::Write;
 
-use hookwright::signing::{
+use hookwright_signing::{
     Encoding, Part, Place, Preset, Proof, Signature, Signed, TokenPlace, presets,
 };
 
@@ -71,7 +71,7 @@ fn signature(preset: &Preset, signed: &Signed) -> String {
         Encoding::Base64 => "base64",
     };
     let algorithm = match preset.key {
-        hookwright::signing::KeyForm::Standard => "Sha256 or Ed25519".to_owned(),
+        hookwright_signing::KeyForm::Standard => "Sha256 or Ed25519".to_owned(),
         _ => match &signed.other {
             None => format!("{:?}", signed.algorithm),
             Some(other) => {

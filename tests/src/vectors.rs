@@ -2,7 +2,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use hookwright::signing::{PresetScheme, Sent, Verify, presets};
+use hookwright_signing::{PresetScheme, Sent, Verify, presets};
 
 /// One request that its scheme must take.
 #[derive(Debug)]

@@ -237,7 +237,7 @@ async fn whoever_is_refused_is_shown_to_the_operator() {
 }
 
 fn testdata(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../host/src/server/testdata").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../host/server/src/testdata").join(name)
 }
 
 #[tokio::test(flavor = "multi_thread")]

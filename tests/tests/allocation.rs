@@ -2,7 +2,7 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
-use hookwright::signing::Draft;
+use hookwright_signing::Draft;
 use hookwright_tests::schemes::{AT, Case, check, received};
 
 /// Counts what each thread asks for.

@@ -236,7 +236,7 @@ async fn the_api_does_what_its_document_says() {
     let err = String::from_utf8_lossy(&done.stderr).into_owned();
     assert!(done.status.success(), "{out}\n{err}");
     // All but `stream`.
-    let api = serde_json::to_value(hookwright::admin::openapi()).expect("a document");
+    let api = serde_json::to_value(hookwright_admin::openapi()).expect("a document");
     let paths = api["paths"].as_object().expect("paths").values();
     let all: usize = paths.map(|item| item.as_object().map_or(0, serde_json::Map::len)).sum();
     assert!(out.contains(&format!("Tested: {}", all - 1)), "{out}");

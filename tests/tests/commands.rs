@@ -308,7 +308,7 @@ fn check_holds_the_settings_of_a_plugin_against_its_component() {
 #[test]
 fn regression_check_finds_the_plugin_that_fails_its_probe_event() {
     let folder = settings_of_filter("");
-    let guest = hookwright_tests::guest("hostile/loop-always");
+    let guest = hookwright_testkit::guest::guest("hostile/loop-always");
     std::fs::write(folder.path().join("plugins/filter.wasm"), guest).expect("a write");
     let mut command = std::process::Command::new(artifact("hookwright"));
     let done = command.args(["check", "--json"]).current_dir(folder.path()).output();

@@ -36,7 +36,7 @@ async fn host(good: &Receiver, bad: &Receiver, admin: &str) -> Host {
     HostBuilder::new(&text)
         .plugin("filter")
         .plugin("thin-github")
-        .file("candidate.wasm", &hookwright_tests::guest("guests/pass"))
+        .file("candidate.wasm", &hookwright_testkit::guest::guest("guests/pass"))
         .env("GITHUB_SECRET", "a secret of the test")
         .start()
         .await
@@ -53,17 +53,17 @@ async fn order(host: &Host, number: u32) -> String {
 
 async fn push(host: &Host) -> String {
     let body = include_str!("../../host/samples/github-push.json");
-    let verify = hookwright::signing::Verify::preset(
-        hookwright::signing::presets::named("github").expect("a preset"),
-        [hookwright::signing::Secret::new("a secret of the test")],
+    let verify = hookwright_signing::Verify::preset(
+        hookwright_signing::presets::named("github").expect("a preset"),
+        [hookwright_signing::Secret::new("a secret of the test")],
     );
-    let draft = hookwright::signing::Draft {
+    let draft = hookwright_signing::Draft {
         id: "one",
         at_s: 0,
         kind: Some("push"),
         body: Some(body.as_bytes()),
     };
-    let sent = hookwright::signing::sign_as_provider(&verify, &draft).expect("a signature");
+    let sent = hookwright_signing::sign_as_provider(&verify, &draft).expect("a signature");
     let mut headers: Vec<_> =
         sent.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     headers.push(("content-type", "application/json"));

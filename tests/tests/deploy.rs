@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use hookwright::metrics::{COUNTERS, GAUGES, HISTOGRAMS};
+use hookwright_model::metrics::{COUNTERS, GAUGES, HISTOGRAMS};
 use hookwright_tests::{Answer, HostBuilder, Receiver, artifact};
 
 fn deploy(path: &str) -> PathBuf {

@@ -150,7 +150,7 @@ fn samples_of_settings_have_no_mistakes() {
             for name in ["CI_SECRET", "NEW_SECRET"] {
                 command.env(name, "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
             }
-            let testdata = root().join("host/src/server/testdata");
+            let testdata = root().join("host/server/src/testdata");
             for (file, from) in
                 [("ca.pem", "cert.pem"), ("client.pem", "cert.pem"), ("client.key", "key.pem")]
             {
@@ -170,11 +170,11 @@ fn samples_of_settings_have_no_mistakes() {
 
 #[test]
 fn generated_pages_are_current() {
-    let api = serde_json::to_value(hookwright::admin::openapi()).expect("a document");
+    let api = serde_json::to_value(hookwright_admin::openapi()).expect("a document");
     let pretty = |value: &serde_json::Value| format!("{value:#}\n");
     let pages = [
-        ("docs/settings.md", hookwright::config::reference()),
-        ("docs/errors.md", hookwright::server::reference()),
+        ("docs/settings.md", hookwright_config::reference()),
+        ("docs/errors.md", hookwright_server::reference()),
         ("docs/openapi.json", pretty(&api)),
         ("docs/postman.json", pretty(&hookwright_tests::postman(&api))),
     ];
@@ -191,7 +191,7 @@ fn generated_pages_are_current() {
 /// The tables that pages have between their marks.
 #[test]
 fn generated_tables_are_current() {
-    let api = serde_json::to_value(hookwright::admin::openapi()).expect("a document");
+    let api = serde_json::to_value(hookwright_admin::openapi()).expect("a document");
     table_is_current("docs/sources.md", &hookwright_tests::table());
     table_is_current("docs/api.md", &hookwright_tests::operations(&api));
 }

@@ -2,7 +2,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use hookwright::plugins::limits;
+use hookwright_plugins::limits;
 
 fn page(path: &str) -> String {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").join(path);
@@ -17,7 +17,7 @@ fn cells(line: &str) -> Option<Vec<&str>> {
 
 /// The default of each setting by its whole path, from the reference that the code makes.
 fn defaults() -> BTreeMap<String, String> {
-    let reference = hookwright::config::reference();
+    let reference = hookwright_config::reference();
     let (mut section, mut found) = (String::new(), BTreeMap::new());
     for line in reference.lines() {
         if let Some(title) = line.strip_prefix("## ") {
@@ -91,7 +91,7 @@ fn each_setting_exists_and_has_the_default_that_the_page_says() {
 
 #[test]
 fn each_status_is_one_that_the_host_answers() {
-    let errors = hookwright::server::reference();
+    let errors = hookwright_server::reference();
     let mut seen = 0;
     for (what, _, _, beyond) in rows() {
         for word in beyond.split([' ', ',', ';']) {
@@ -124,14 +124,14 @@ fn what_no_setting_changes_is_as_the_code_has_it() {
         ("JSON pointers in one look-up", limits::POINTERS as u64),
         ("deliveries of a verdict", limits::DELIVERIES as u64),
         ("keys that a call writes to", limits::STATE_WRITES as u64),
-        ("spans of traces that wait", hookwright::traces::WAITING as u64),
-        ("bytes of `tracestate`", hookwright::model::trace::TRACESTATE_BYTES as u64),
+        ("spans of traces that wait", hookwright_telemetry::traces::WAITING as u64),
+        ("bytes of `tracestate`", hookwright_model::trace::TRACESTATE_BYTES as u64),
     ] {
         assert_eq!(default(what), grouped(number), "{what}");
     }
     let calls = format!("{} each", grouped(u64::from(limits::HOST_CALLS)));
     assert_eq!(default("calls into the host; prints by WASI"), calls);
-    let answer = hookwright::traces::ANSWER_BYTES >> 10;
+    let answer = hookwright_telemetry::traces::ANSWER_BYTES >> 10;
     assert_eq!(default("bytes of a collector's answer"), format!("{answer} KiB"));
     assert_eq!(default("`init`"), format!("{} s", limits::INIT_TIME.as_secs()));
     assert_eq!(default("size of a component"), format!("{} MiB", limits::COMPONENT_BYTES >> 20));

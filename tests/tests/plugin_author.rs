@@ -282,8 +282,8 @@ fn bench_compares_a_plugin_with_one_that_does_nothing() {
 #[test]
 fn the_pass_through_of_the_bench_is_what_its_text_says() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");
-    let file = root.join("host/guests/pass.wasm");
-    let made = hookwright_tests::guest("guests/pass");
+    let file = root.join("host/author/guests/pass.wasm");
+    let made = hookwright_testkit::guest::guest("guests/pass");
     if std::env::var_os("UPDATE_DOCS").is_some() {
         std::fs::write(&file, &made).expect("a write");
     }

@@ -1,14 +1,14 @@
 //! Providers as they are: each gets the status that it counts, sends as much as it sends, by its methods.
 use std::time::Duration;
 
-use hookwright::signing::{Draft, Verify, presets, sign_as_provider};
+use hookwright_signing::{Draft, Verify, presets, sign_as_provider};
 use hookwright_tests::{Host, HostBuilder, Posted, Receiver};
 use http::Method;
 
 /// Posts what the provider would send, with a body of its own.
 async fn send(host: &Host, scheme: &str, id: &str, body: &[u8]) -> Posted {
     let preset = presets::named(scheme).expect("a preset");
-    let verify = Verify::preset(preset, [hookwright::signing::Secret::new("a secret")]);
+    let verify = Verify::preset(preset, [hookwright_signing::Secret::new("a secret")]);
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     let at_s = now.expect("after 1970").as_secs();
     let draft = Draft { id, at_s, kind: None, body: Some(body) };
@@ -133,7 +133,7 @@ async fn regression_forms_are_verified_and_deduplicated_by_their_fields() {
     let at = now.expect("after 1970").as_secs().to_string();
     // As a Mailgun of this second signs: the same HMAC as in its JSON.
     let preset = presets::named("mailgun").expect("a preset");
-    let verify = Verify::preset(preset, [hookwright::signing::Secret::new("a secret")]);
+    let verify = Verify::preset(preset, [hookwright_signing::Secret::new("a secret")]);
     let draft = Draft { id: "token", at_s: at.parse().expect("a number"), kind: None, body: None };
     let sent = sign_as_provider(&verify, &draft).expect("a shared secret");
     let json: serde_json::Value = serde_json::from_slice(&sent.body).expect("JSON");

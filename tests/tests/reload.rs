@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 const WAIT: Duration = Duration::from_secs(60);
 
 fn testdata(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../host/src/server/testdata").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../host/server/src/testdata").join(name)
 }
 
 async fn post(host: &Host, source: &str, headers: &[(&str, &str)]) -> u16 {

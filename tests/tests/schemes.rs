@@ -1,8 +1,8 @@
 //! Every scheme of the table: known answers that are not of our making, and nothing else is believed.
 use std::collections::BTreeSet;
 
-use hookwright::model::form;
-use hookwright::signing::{
+use hookwright_model::form;
+use hookwright_signing::{
     Credential, Draft, Format, Key, Place, Refusal, Sign, Signer, Verified, Verifier, Verify,
     formats, presets,
 };

@@ -1,7 +1,7 @@
 //! `hookwright send` signs as every provider signs whose secret the settings hold.
 use std::time::Duration;
 
-use hookwright::signing::{KeyForm, Preset, presets};
+use hookwright_signing::{KeyForm, Preset, presets};
 use hookwright_tests::{HostBuilder, eventually};
 
 const KEY: &str = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a";

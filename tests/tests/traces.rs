@@ -225,7 +225,7 @@ async fn spans_that_a_collector_rejects_are_counted_and_told_once() {
 /// No more of its answer is kept than the bound, so a longer one can't be understood.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_collectors_answer_is_read_within_a_bound() {
-    let long = "x".repeat(hookwright::traces::ANSWER_BYTES);
+    let long = "x".repeat(hookwright_telemetry::traces::ANSWER_BYTES);
     let answer =
         format!(r#"{{"partialSuccess":{{"rejectedSpans":"1","errorMessage":"{long}"}}}}"#).leak();
     let collector = Receiver::scripted(|_, _| Answer { body: answer, ..Answer::status(200) }).await;

@@ -1,4 +1,4 @@
-"""Makes host/src/signing/testdata/aws.json: requests signed by AWS's own code, for services that want more than the usual.
+"""Makes host/signing/src/testdata/aws.json: requests signed by AWS's own code, for services that want more than the usual.
 
   python3 -m venv v && v/bin/pip install botocore==1.44.8 opensearch-py==3.2.0 && v/bin/python make_aws.py
 """

@@ -9,14 +9,13 @@ use http::HeaderMap;
 use http::header::{CONTENT_TYPE, HeaderValue};
 
 use super::Parts;
-use crate::alerts::{self, Change, Rule, Shape, Sign, Told, Watch};
-use crate::clock::{Clock, millis};
-use crate::config::{AlertsConfig, Config, OWN_SOURCES};
-use crate::delivery::{Fill, State};
-use crate::model::Name;
-use crate::routing::{FirstWaits, Pipeline, Pipelines};
-use crate::server;
-use crate::store::{NewEvent, Note};
+use hookwright_admin::alerts::{self, Change, Rule, Shape, Sign, Told, Watch};
+use hookwright_config::{AlertsConfig, Config, OWN_SOURCES};
+use hookwright_delivery::{Fill, State};
+use hookwright_model::Name;
+use hookwright_model::clock::{Clock, millis};
+use hookwright_routing::{FirstWaits, Pipeline, Pipelines};
+use hookwright_store::{NewEvent, Note};
 
 /// What was told, beside the store.
 const TOLD: &str = "alerts.json";
@@ -269,7 +268,7 @@ fn sources(parts: &Parts, signs: &mut Vec<Sign>) {
     let names: Vec<Name> = parts.config.read().sources.keys().cloned().collect();
     for name in names {
         let found = parts.ingress.anomalies(name.as_str());
-        let found: Vec<&str> = found.into_iter().map(crate::ingress::Anomaly::as_str).collect();
+        let found: Vec<&str> = found.into_iter().map(hookwright_intake::Anomaly::as_str).collect();
         if !found.is_empty() {
             signs.push(sign(Rule::SourceUnusual, name.as_str(), found.join(", ")));
         }
@@ -315,7 +314,7 @@ fn host(parts: &Parts, config: &AlertsConfig, signs: &mut Vec<Sign>) -> bool {
 
 fn ends_soon(file: &Path, soon: Duration) -> Option<String> {
     // A file that can't be read is told by the reload that tried.
-    let end = server::certificate_end(file).ok()?;
+    let end = hookwright_server::certificate_end(file).ok()?;
     match end.duration_since(SystemTime::now()) {
         Err(_) => Some("the ingress's certificate is over".to_owned()),
         Ok(left) if left < soon => {

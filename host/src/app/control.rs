@@ -3,16 +3,17 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::{Parts, reload};
-use crate::admin::{
+use hookwright_admin::{
     CandidateStatus, Control, DestinationStatus, LastAttempt, LastRejected, PluginStatus, Preview,
     PreviewFuture, PreviewRefused, QuarantineStatus, ReloadFuture, ReloadRefused, Reloaded,
     SettingsMistake, SourceStatus, Switch,
 };
-use crate::clock::{Clock, millis};
-use crate::config::{Mistakes, ToConfig};
-use crate::ingress;
-use crate::model::{Event, Outcome, Rejected};
-use crate::{delivery, routing, signing};
+use hookwright_config::{Mistakes, ToConfig};
+use hookwright_delivery as delivery;
+use hookwright_model::clock::{Clock, millis};
+use hookwright_model::{Event, Outcome, Rejected};
+use hookwright_routing as routing;
+use hookwright_signing as signing;
 
 impl Control for Parts {
     fn ready(&self) -> bool {
@@ -20,7 +21,8 @@ impl Control for Parts {
     }
 
     fn sources(&self) -> Vec<SourceStatus> {
-        let names = |list: &[crate::model::Name]| list.iter().map(ToString::to_string).collect();
+        let names =
+            |list: &[hookwright_model::Name]| list.iter().map(ToString::to_string).collect();
         let config = self.config.read();
         let secure = self.tls.is_some();
         let base = config.ingress.public_url.clone().unwrap_or_else(|| {
@@ -53,7 +55,7 @@ impl Control for Parts {
                 .first()
                 .map(|last| LastRejected { at_ms: last.at_ms, reason: last.reason });
             let anomalies = self.ingress.anomalies(&source.name).into_iter();
-            source.anomalies = anomalies.map(ingress::Anomaly::as_str).collect();
+            source.anomalies = anomalies.map(hookwright_intake::Anomaly::as_str).collect();
         }
         status
     }
@@ -74,7 +76,7 @@ impl Control for Parts {
                 ToConfig::File(file) => return Some(format!("file:{}", file.path.display())),
                 ToConfig::Stdout => return Some("stdout".to_owned()),
             };
-            Some(crate::egress::shown(uri))
+            Some(hookwright_egress::shown(uri))
         };
         let status = self.delivery.status().into_iter().map(|status| DestinationStatus {
             url: url(&status.destination).unwrap_or_default(),
@@ -179,7 +181,7 @@ fn last(last: delivery::Last) -> LastAttempt {
     }
 }
 
-fn candidate(status: crate::plugins::CandidateStatus) -> CandidateStatus {
+fn candidate(status: hookwright_plugins::CandidateStatus) -> CandidateStatus {
     let tally = status.tally;
     CandidateStatus {
         file: status.file,

@@ -4,8 +4,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, Method};
 
-use crate::egress::{self, Egress, Reach, SetupError};
-use crate::ingress::{Fetch, Fetching};
+use hookwright_egress::{Egress, Reach, SetupError};
+use hookwright_intake::{Fetch, Fetching};
 
 /// Over look-up, connection, TLS and the whole answer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -13,7 +13,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const MOST: usize = 256 * 1024;
 
 /// To public addresses only, whatever a name says.
-pub(super) struct Keys(egress::Fetcher);
+pub(super) struct Keys(hookwright_egress::Fetcher);
 
 impl Keys {
     pub(super) fn new() -> Result<Self, SetupError> {
@@ -25,7 +25,7 @@ impl Fetch for Keys {
     fn fetch(&self, url: String) -> Fetching {
         let fetcher = self.0.clone();
         Box::pin(async move {
-            let asked = egress::Fetch {
+            let asked = hookwright_egress::Fetch {
                 method: Method::GET,
                 url: url.parse().map_err(|_| format!("`{url}` is no URL"))?,
                 headers: HeaderMap::new(),

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use crate::config::{Prints, print_of};
+use hookwright_config::{Prints, print_of};
 
 /// Every so many looks each file is read, whatever its metadata say.
 const THOROUGH: u32 = 15;

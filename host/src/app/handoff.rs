@@ -1,17 +1,16 @@
 //! Hands what the store made durable to the stage that is next.
 use std::sync::{Arc, OnceLock};
 
-use crate::delivery;
-use crate::model::{Delivery, Event};
-use crate::routing::Router;
-use crate::store::Handoff;
+use hookwright_model::{Delivery, Event};
+use hookwright_routing::Router;
+use hookwright_store::Handoff;
 
 /// The stages start after the store. What it hands on before that is in the
 /// rows, where they begin.
 #[derive(Default)]
 pub(super) struct Handoffs {
     router: OnceLock<Router>,
-    delivery: OnceLock<delivery::Handle>,
+    delivery: OnceLock<hookwright_delivery::Handle>,
 }
 
 impl Handoffs {
@@ -19,7 +18,7 @@ impl Handoffs {
         let _ = self.router.set(router);
     }
 
-    pub(super) fn delivery(&self, delivery: delivery::Handle) {
+    pub(super) fn delivery(&self, delivery: hookwright_delivery::Handle) {
         let _ = self.delivery.set(delivery);
     }
 }

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 
-use crate::config::Config;
-use crate::signing::Secret;
+use hookwright_config::Config;
+use hookwright_signing::Secret;
 
 const NAME: &str = "host.key";
 const BYTES: usize = 32;
@@ -69,7 +69,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
-    use crate::config::Sources;
+    use hookwright_config::Sources;
 
     #[test]
     fn a_key_is_made_once_and_for_nobody_else_to_read() {

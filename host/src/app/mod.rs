@@ -12,6 +12,7 @@ pub mod plugins;
 mod prepare;
 mod reach;
 mod reload;
+mod sources;
 mod stop;
 mod traces;
 
@@ -27,19 +28,23 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use parking_lot::RwLock;
 use tokio::time::MissedTickBehavior;
 
-use crate::clock::Clock;
-use crate::config::{Config, Seen};
-use crate::delivery::DestinationOptions;
-use crate::model::Name;
-use crate::plugins::{Compiler, GateError, Hands, LoadError, Plugins, State};
-use crate::replies::Replies;
-use crate::routing::Router;
-use crate::server::{Listener, Tower};
-use crate::signing::hops::Hops;
-use crate::store::{Handoff, Store};
-use crate::tasks::Tasks;
-use crate::telemetry::Levels;
-use crate::{admin, delivery, ingress, retention, server, store};
+use hookwright_admin as admin;
+use hookwright_admin::retention;
+use hookwright_config::{Config, Seen};
+use hookwright_delivery as delivery;
+use hookwright_delivery::DestinationOptions;
+use hookwright_model::Name;
+use hookwright_model::clock::Clock;
+use hookwright_model::replies::Replies;
+use hookwright_model::tasks::Tasks;
+use hookwright_plugins::{Compiler, GateError, Hands, LoadError, Plugins, State};
+use hookwright_routing::Router;
+use hookwright_server as server;
+use hookwright_server::{Listener, Tower};
+use hookwright_signing::hops::Hops;
+use hookwright_store as store;
+use hookwright_store::{Handoff, Store};
+use hookwright_telemetry::Levels;
 
 pub use data_dir::too_open;
 use handoff::Handoffs;
@@ -47,8 +52,8 @@ use prepare::Prepared;
 pub use prepare::try_settings;
 pub use reach::{check_tls, reach};
 
-pub use crate::server::certificate_end;
-pub use crate::store::{IndexCheck, check_index, faults_in};
+pub use hookwright_server::certificate_end;
+pub use hookwright_store_embedded::{IndexCheck, check_index, faults_in};
 
 /// How often the metrics' histograms are taken in.
 const UPKEEP: Duration = Duration::from_secs(5);
@@ -90,7 +95,7 @@ struct Parts {
     plugins: Plugins,
     router: Router,
     delivery: delivery::Handle,
-    ingress: ingress::Handle,
+    ingress: hookwright_intake::Handle,
     /// Of heads and bodies on their way in.
     budget: server::Budget,
     replays: admin::Replays,
@@ -259,9 +264,9 @@ impl App {
             retention::Options { keep: config.retention.keep, interval: config.retention.interval };
         retention::start(keep, store.clone(), clock.clone(), work);
         let budget = options::budget(config);
-        let took = options::ingress(config, hops, budget.clone())?;
-        let ingress = ingress::Handle::new(took, store.clone(), replies, clock.clone());
-        ingress::watch(&ingress, work);
+        let took = sources::ingress(config, hops, budget.clone())?;
+        let ingress = hookwright_intake::Handle::new(took, store.clone(), replies, clock.clone());
+        hookwright_intake::watch(&ingress, work);
         Ok(Parts {
             config: RwLock::new(config.clone()),
             store,
@@ -397,7 +402,9 @@ async fn open_store(
 ) -> anyhow::Result<Arc<dyn Store>> {
     let options = options::store(config, clock);
     let handoff: Arc<dyn Handoff> = handoffs;
-    let opened = tokio::task::spawn_blocking(move || store::open(options, handoff)).await;
+    let opened =
+        tokio::task::spawn_blocking(move || hookwright_store_embedded::open(options, handoff))
+            .await;
     let opened = opened.context("opening the store panicked")?;
     if let Some(what) = too_open(&config.data_dir) {
         tracing::warn!("{what}; `chmod 700` it");

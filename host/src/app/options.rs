@@ -4,29 +4,33 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
 use bytes::Bytes;
 use http::HeaderMap;
 use sha2::{Digest as _, Sha256};
 
-use crate::clock::Clock;
-use crate::config::{self, Config, Selector};
-use crate::delivery::{self, DestinationOptions, FileOptions, LinesOptions, PostOptions, To};
-use crate::ingress::{self, KeyFrom, KindFrom};
-use crate::model::Name;
-use crate::plugins::{self, Compiler};
-use crate::routing::{FirstWaits, Known, OnFailure, Order, Orders, Pipeline, Pipelines, Step};
-use crate::signing::hops::Hops;
-use crate::{admin, egress, server, store};
+use super::sources;
+use hookwright_admin as admin;
+use hookwright_config as config;
+use hookwright_config::Config;
+use hookwright_delivery as delivery;
+use hookwright_delivery::{DestinationOptions, FileOptions, LinesOptions, PostOptions, To};
+use hookwright_egress as egress;
+use hookwright_model::Name;
+use hookwright_model::clock::Clock;
+use hookwright_plugins as plugins;
+use hookwright_plugins::Compiler;
+use hookwright_routing::{FirstWaits, Known, OnFailure, Order, Orders, Pipeline, Pipelines, Step};
+use hookwright_server as server;
+use hookwright_signing::hops::Hops;
+use hookwright_store_embedded as embedded;
 
-pub(super) fn store(config: &Config, clock: Clock) -> store::Options {
-    store::Options {
-        segment_bytes: config.store.segment,
-        queue_bytes: usize_of(config.store.queue),
-        linger: config.store.linger,
-        reserve_bytes: config.store.reserve,
-        ..store::Options::new(&config.data_dir, clock)
-    }
+pub(super) fn store(config: &Config, clock: Clock) -> embedded::Options {
+    let mut options = embedded::Options::new(&config.data_dir, clock);
+    options.segment_bytes = config.store.segment;
+    options.queue_bytes = usize_of(config.store.queue);
+    options.linger = config.store.linger;
+    options.reserve_bytes = config.store.reserve;
+    options
 }
 
 pub(super) fn server(
@@ -164,7 +168,7 @@ pub(super) fn pipelines(config: &Config) -> Pipelines {
         let pipeline = Pipeline::new(steps.collect(), source.destinations.clone(), waits.clone())
             .ordered(orders.clone())
             .known(known.clone())
-            .answers(answers(config, source));
+            .answers(sources::answers(config, source));
         match &source.validate {
             Some(validate) if validate.on_invalid == config::OnInvalid::Park => {
                 pipeline.park_unless(validate.rules.clone())
@@ -309,108 +313,6 @@ fn transport(to: &config::TransportConfig) -> Result<egress::Transport, Unread> 
             first_byte: to.timeouts.first_byte,
         },
     })
-}
-
-pub(super) fn ingress(
-    config: &Config,
-    hops: Arc<Hops>,
-    budget: server::Budget,
-) -> anyhow::Result<ingress::Options> {
-    let proxies = ingress::Proxies {
-        trusted: config.ingress.trusted_proxies.clone(),
-        told_by: match config.ingress.client_header {
-            config::ClientHeader::XForwardedFor => ingress::ToldBy::XForwardedFor,
-            config::ClientHeader::Forwarded => ingress::ToldBy::Forwarded,
-        },
-    };
-    let body_timeout = config.ingress.body_timeout;
-    let keys = super::fetch::Keys::new().context("the client that fetches keys")?;
-    let fetch = Arc::new(keys);
-    let hops = Some(hops);
-    Ok(ingress::Options { sources: sources(config), proxies, fetch, body_timeout, budget, hops })
-}
-
-pub(super) fn sources(config: &Config) -> ingress::Sources {
-    let options = |source: &config::SourceConfig| ingress::SourceOptions {
-        verify: source.verify.clone(),
-        kind: source.kind.as_ref().map_or(KindFrom::None, kind),
-        dedupe: source
-            .dedupe
-            .as_ref()
-            .map(|dedupe| ingress::DedupeFrom { key: key(&dedupe.key), window: dedupe.window }),
-        tokens: source.access.tokens.clone(),
-        require_tls: source.access.require_tls,
-        client: source.access.client.as_ref().map(|client| ingress::ClientPins {
-            names: client.san.clone(),
-            fingerprints: client.sha256.clone(),
-        }),
-        allow: source.access.allow.clone().unwrap_or_default(),
-        rate_per_address: source.access.rate_per_address.map(rate),
-        rate: source.access.rate.map(rate),
-        max_body: usize_of(config.max_body(source)),
-        methods: source.methods.clone(),
-        success: source.success,
-        rules: source
-            .validate
-            .as_ref()
-            .filter(|validate| validate.on_invalid == config::OnInvalid::Refuse)
-            .map(|validate| validate.rules.clone()),
-        decompress: source.decompress,
-        bin: source.bin,
-        max_json_depth: config.ingress.max_json_depth,
-        respond_within: answers(config, source).then_some(source.respond_within),
-        answer: source.answer.as_ref().map(|answer| ingress::Answer {
-            status: answer.status,
-            content_type: answer.content_type.clone(),
-            body: answer.body.clone().into(),
-        }),
-    };
-    config.sources.iter().map(|(name, source)| (name.clone(), options(source))).collect()
-}
-
-/// Whether one of the source's plugins may answer its requests.
-fn answers(config: &Config, source: &config::SourceConfig) -> bool {
-    let granted =
-        |plugin: &config::PluginConfig| plugin.grants.iter().any(|grant| grant == "responder");
-    source.plugins.iter().filter_map(|name| config.plugins.get(name)).any(granted)
-}
-
-fn kind(at: &Selector) -> KindFrom {
-    match at {
-        // No kind stands where an id does.
-        Selector::Id => KindFrom::None,
-        Selector::Header(name) => KindFrom::Header(name.clone()),
-        Selector::HeaderIs(name, value) => KindFrom::HeaderIs(name.clone(), value.clone()),
-        Selector::Json(pointer) => KindFrom::Pointer(pointer.clone()),
-        Selector::Form(field) => KindFrom::Form(field.clone()),
-        Selector::CloudEvents => KindFrom::CloudEvents,
-        Selector::First(all) => KindFrom::First(all.iter().map(kind).collect()),
-    }
-}
-
-fn part(at: &Selector) -> KeyFrom {
-    match at {
-        Selector::Id => KeyFrom::Id,
-        Selector::Header(name) | Selector::HeaderIs(name, _) => KeyFrom::Header(name.clone()),
-        Selector::Json(pointer) => KeyFrom::Pointer(pointer.clone()),
-        Selector::Form(field) => KeyFrom::Form(field.clone()),
-        Selector::CloudEvents => KeyFrom::CloudEvents,
-        Selector::First(all) => KeyFrom::First(all.iter().map(part).collect()),
-    }
-}
-
-fn key(key: &config::DedupeKey) -> KeyFrom {
-    match key {
-        config::DedupeKey::Body => KeyFrom::Body,
-        config::DedupeKey::Parts(parts) => match parts.as_slice() {
-            [one] => part(one),
-            several => KeyFrom::All(several.iter().map(part).collect()),
-        },
-    }
-}
-
-fn rate(rate: config::Rate) -> ingress::Rate {
-    ingress::Rate { per_s: rate.per_second(), burst: rate.count }
 }
 
 /// Sizes of the settings are far below what a machine can address.

@@ -1,8 +1,7 @@
 //! Sends what plugins with a grant `http:HOST` ask for, through the egress and its guard.
 use tokio::runtime::Handle;
 
-use crate::egress::{Egress, Fetch, FetchError, Fetcher, Reach, SetupError};
-use crate::plugins;
+use hookwright_egress::{Egress, Fetch, FetchError, Fetcher, Reach, SetupError};
 
 /// The two ways out: to names of the world, and to addresses that a grant spells out.
 pub(super) struct Outside {
@@ -17,16 +16,16 @@ impl Outside {
     pub(super) fn new() -> Result<Self, SetupError> {
         let egress = Egress::default();
         Ok(Self {
-            guarded: egress.fetcher("plugins", Reach::default(), plugins::HTTP_BODY)?,
-            spelt_out: egress.fetcher("plugins", Reach::Any, plugins::HTTP_BODY)?,
+            guarded: egress.fetcher("plugins", Reach::default(), hookwright_plugins::HTTP_BODY)?,
+            spelt_out: egress.fetcher("plugins", Reach::Any, hookwright_plugins::HTTP_BODY)?,
             runtime: Handle::current(),
         })
     }
 }
 
-impl plugins::Fetch for Outside {
-    fn fetch(&self, request: plugins::Outgoing) -> plugins::Fetching {
-        let plugins::Outgoing { method, url, headers, body, timeout, private } = request;
+impl hookwright_plugins::Fetch for Outside {
+    fn fetch(&self, request: hookwright_plugins::Outgoing) -> hookwright_plugins::Fetching {
+        let hookwright_plugins::Outgoing { method, url, headers, body, timeout, private } = request;
         let way = if private { &self.spelt_out } else { &self.guarded }.clone();
         let fetch = Fetch { method, url, headers, body, timeout };
         let under_way = self.runtime.spawn(async move { way.fetch(fetch).await });
@@ -34,14 +33,15 @@ impl plugins::Fetch for Outside {
         let under_way = tokio_util::task::AbortOnDropHandle::new(under_way);
         Box::pin(async move {
             let ended = under_way.await;
-            let answer = ended.map_err(|error| plugins::FetchError::Failed(error.to_string()))?;
+            let answer =
+                ended.map_err(|error| hookwright_plugins::FetchError::Failed(error.to_string()))?;
             let answer = answer.map_err(|error| match error {
-                FetchError::Failed(why) => plugins::FetchError::Failed(why),
-                FetchError::Timeout => plugins::FetchError::Timeout,
-                FetchError::TooLarge => plugins::FetchError::TooLarge,
+                FetchError::Failed(why) => hookwright_plugins::FetchError::Failed(why),
+                FetchError::Timeout => hookwright_plugins::FetchError::Timeout,
+                FetchError::TooLarge => hookwright_plugins::FetchError::TooLarge,
             })?;
             let (status, headers) = (answer.status.as_u16(), answer.headers);
-            Ok(plugins::Incoming { status, headers, body: answer.body })
+            Ok(hookwright_plugins::Incoming { status, headers, body: answer.body })
         })
     }
 }

@@ -1,7 +1,7 @@
 //! What the plugins say against their settings, placed where those were written.
-use crate::config::{Config, Mistake, Mistakes};
-use crate::model::Name;
-use crate::plugins::{ConfigIssue, GateError, LoadError, Spec};
+use hookwright_config::{Config, Mistake, Mistakes};
+use hookwright_model::Name;
+use hookwright_plugins::{ConfigIssue, GateError, LoadError, Spec};
 
 /// What a person is told who wants to know more of a plugin's settings.
 const MORE: &str = "`hookwright plugin inspect FILE` shows which settings it knows";

@@ -2,16 +2,15 @@
 use std::collections::HashMap;
 
 use super::{host_key, options, traces};
-use crate::config::{Config, Mistake, Mistakes};
-use crate::delivery::{self, DestinationOptions, Problem};
-use crate::egress::SetupError;
-use crate::model::Name;
-use crate::server;
+use hookwright_config::{Config, Mistake, Mistakes};
+use hookwright_delivery::{DestinationOptions, Problem};
+use hookwright_egress::SetupError;
+use hookwright_model::Name;
 
 /// All of it that can't be used, in one go, is what [`prepare`] answers otherwise.
 pub(super) struct Prepared {
     /// Of the ingress.
-    pub(super) tls: Option<server::Tls>,
+    pub(super) tls: Option<hookwright_server::Tls>,
     pub(super) destinations: HashMap<Name, DestinationOptions>,
 }
 
@@ -31,7 +30,7 @@ pub(super) fn prepare(config: &Config) -> Result<Prepared, Mistakes> {
         mistakes.push(tls_mistake(config, &error));
         None
     });
-    let egress = delivery::Trial::default();
+    let egress = hookwright_delivery::Trial::default();
     let mut destinations = HashMap::new();
     for (name, to) in &config.destinations {
         let wrong = |key: &str, message: String, help: &str| {
@@ -81,7 +80,7 @@ pub(super) fn prepare(config: &Config) -> Result<Prepared, Mistakes> {
     }
 }
 
-fn tls_mistake(config: &Config, error: &server::TlsError) -> Mistake {
+fn tls_mistake(config: &Config, error: &hookwright_server::TlsError) -> Mistake {
     let tls = config.ingress.tls.as_ref();
     let of = |key: &str, file: Option<&std::path::PathBuf>| {
         let own = file.is_some_and(|file| error.path() == Some(file.as_path()));

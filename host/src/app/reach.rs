@@ -4,10 +4,10 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 
 use super::options;
-use crate::config::Config;
-use crate::delivery::To;
-use crate::egress::{self, Egress, Reached};
-use crate::model::Name;
+use hookwright_config::Config;
+use hookwright_delivery::To;
+use hookwright_egress::{Egress, Reached};
+use hookwright_model::Name;
 
 /// Connects to a destination as its deliveries would, and closes again.
 ///
@@ -17,9 +17,9 @@ pub async fn reach(config: &Config, name: &Name, patience: Duration) -> anyhow::
     let to = config.destinations.get(name).context("is not in the settings")?;
     let to = options::destination(to)?;
     let To::Post(post) = to.to else { bail!("is no URL that could be connected to") };
-    let options = egress::Options {
+    let options = hookwright_egress::Options {
         transport: post.transport,
-        ..egress::Options::new(name.to_string(), post.url)
+        ..hookwright_egress::Options::new(name.to_string(), post.url)
     };
     Ok(Egress::default().reach(&options, patience.min(post.timeout)).await?)
 }

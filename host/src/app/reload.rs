@@ -10,9 +10,9 @@ use tokio::time::MissedTickBehavior;
 
 use super::files::Files;
 use super::prepare::{Prepared, prepare};
-use super::{Parts, Watched, options, plugins};
-use crate::config::{Config, Mistakes, Prints, Sources};
-use crate::store::Change;
+use super::{Parts, Watched, options, plugins, sources};
+use hookwright_config::{Config, Mistakes, Prints, Sources};
+use hookwright_store::Change;
 
 /// How often the files are looked at.
 const LOOK: Duration = Duration::from_secs(2);
@@ -104,7 +104,7 @@ fn reload_certificates(parts: &Parts) {
             "refused"
         }
     };
-    counter!(crate::metrics::CERTIFICATE_RELOADS, "result" => result).increment(1);
+    counter!(hookwright_model::metrics::CERTIFICATE_RELOADS, "result" => result).increment(1);
 }
 
 /// What every file held that it read, and what it came to. What the API asks for
@@ -129,7 +129,7 @@ async fn reload(path: &Path, parts: &Parts, asked: bool) -> (Prints, Answer) {
             ("refused", 422)
         }
     };
-    counter!(crate::metrics::RELOADS, "result" => result).increment(1);
+    counter!(hookwright_model::metrics::RELOADS, "result" => result).increment(1);
     if !asked {
         let change = Change {
             who: "settings".to_owned(),
@@ -170,7 +170,7 @@ async fn try_reload(path: &Path, sources: &Sources, parts: &Parts) -> Answer {
         .map_err(|error| refused("destinations", &error))?;
     plugins.take_over();
     parts.router.reconfigure(options::pipelines(&new));
-    parts.ingress.reconfigure(&options::sources(&new));
+    parts.ingress.reconfigure(&sources::sources(&new));
     plugins.finish();
     parts.tokens.replace(options::tokens(&new));
     if let Some(log) = parts.log.as_ref().filter(|_| old.log.level != new.log.level) {

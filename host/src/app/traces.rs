@@ -9,13 +9,15 @@ use http::{HeaderMap, HeaderValue};
 use metrics::counter;
 use tokio::sync::mpsc::Receiver;
 
-use crate::clock::random_u64;
-use crate::config::TracesConfig;
-use crate::egress::{self, Client, Egress, SetupError, Transport};
-use crate::metrics::TRACE_SPANS;
-use crate::model::Outcome;
-use crate::tasks::Tasks;
-use crate::traces::{ANSWER_BYTES, Complaint, Resource, Span, Spans, complaint, document};
+use hookwright_config::TracesConfig;
+use hookwright_egress::{Client, Egress, SetupError, Transport};
+use hookwright_model::Outcome;
+use hookwright_model::clock::random_u64;
+use hookwright_model::metrics::TRACE_SPANS;
+use hookwright_model::tasks::Tasks;
+use hookwright_telemetry::traces::{
+    ANSWER_BYTES, Complaint, Resource, Span, Spans, complaint, document,
+};
 
 /// Spans in one request.
 const BATCH: usize = 512;
@@ -80,11 +82,11 @@ pub(super) fn start(
 /// # Errors
 /// The collector's URL can't be used.
 pub(super) fn client(config: &TracesConfig) -> Result<Client, SetupError> {
-    Egress::default().client(egress::Options {
+    Egress::default().client(hookwright_egress::Options {
         transport: Transport::to_any_address(),
         in_flight: 1,
         excerpt: ANSWER_BYTES,
-        ..egress::Options::new("traces", config.endpoint.clone())
+        ..hookwright_egress::Options::new("traces", config.endpoint.clone())
     })
 }
 
@@ -139,7 +141,7 @@ impl Exporter {
         let mut sent = Sent { count: batch.len() as u64, rejected: None };
         let body = Bytes::from(document(&self.resource, batch).to_string());
         let headers = HeaderMap::clone(&self.headers.load());
-        let request = egress::Request { headers, body, timeout: PATIENCE };
+        let request = hookwright_egress::Request { headers, body, timeout: PATIENCE };
         let failure = match self.client.send(request).await {
             Outcome::Answered { status: 200..=299, excerpt, .. } => {
                 let complaint = complaint(&excerpt);

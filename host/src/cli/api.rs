@@ -15,9 +15,9 @@ use hyper_util::rt::TokioExecutor;
 use rustls::{ClientConfig, RootCertStore};
 use serde_json::Value;
 
-use crate::config::Config;
-use crate::model::printable;
-use crate::signing::Secret;
+use hookwright_config::Config;
+use hookwright_model::printable;
+use hookwright_signing::Secret;
 
 /// How long a command waits for the host's answer to begin.
 const PATIENCE: Duration = Duration::from_secs(30);

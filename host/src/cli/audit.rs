@@ -4,9 +4,9 @@ use std::process::ExitCode;
 use serde_json::Value;
 
 use super::api::{Where, query};
-use super::paint::Paint;
-use crate::clock::moment;
-use crate::model::printable;
+use hookwright_model::clock::moment;
+use hookwright_model::printable;
+use hookwright_terminal::Paint;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {

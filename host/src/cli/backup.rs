@@ -4,8 +4,8 @@ use std::process::ExitCode;
 use serde_json::json;
 
 use super::api::Where;
-use crate::model::Name;
-use crate::model::printable;
+use hookwright_model::Name;
+use hookwright_model::printable;
 
 /// Has the running host copy its store into a new folder under `store.backups`.
 /// The copy is a data directory: to restore it, stop the host and put it in the

@@ -7,8 +7,8 @@ use futures_util::{StreamExt as _, stream};
 use serde_json::json;
 
 use crate::app::plugins as settings;
-use crate::config::{Config, Mistake, Mistakes, Sources};
-use crate::plugins::{self, Compiler, LoadError, Spec};
+use hookwright_config::{Config, Mistake, Mistakes, Sources};
+use hookwright_plugins::{Compiler, LoadError, Spec};
 
 /// Components that are asked at a time.
 const AT_A_TIME: usize = 2;
@@ -55,7 +55,7 @@ pub(super) fn run(path: &Path, as_json: bool) -> anyhow::Result<ExitCode> {
 /// what `serve` would not put in force is a mistake.
 pub(super) async fn ask_plugins(config: &Config) -> anyhow::Result<Found> {
     let specs = settings::specs(config);
-    let compiler = super::compiler()?;
+    let compiler = hookwright_plugins::Compiler::this_program()?;
     let asked = specs.iter().map(|spec| ask(config, &compiler, spec));
     let all: Vec<Found> = stream::iter(asked).buffer_unordered(AT_A_TIME).collect().await;
     let mut found = Found::default();
@@ -82,7 +82,7 @@ async fn ask(config: &Config, compiler: &Compiler, spec: &Spec) -> Found {
             return Found { mistakes, ..Found::default() };
         }
     };
-    let mistakes = match plugins::check(compiler, spec, wasm).await {
+    let mistakes = match hookwright_plugins::check(compiler, spec, wasm).await {
         Ok(_) => Vec::new(),
         Err(error) => settings::mistakes(config, &spec.name, &LoadError::Gate(error)),
     };

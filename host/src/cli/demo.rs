@@ -9,12 +9,12 @@ use base64::Engine;
 use serde_json::Value;
 
 use super::api::Api;
-use super::paint::Paint;
 use super::show::story;
 use crate::app::{App, Setup};
-use crate::clock::{Clock, random_u64};
-use crate::config::Config;
-use crate::model::printable;
+use hookwright_config::Config;
+use hookwright_model::clock::{Clock, random_u64};
+use hookwright_model::printable;
+use hookwright_terminal::Paint;
 
 mod receiver;
 
@@ -36,8 +36,8 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let log = crate::telemetry::install(crate::telemetry::Format::Text, "warn")?;
-    let metrics = crate::metrics::install()?;
+    let log = hookwright_telemetry::install(hookwright_telemetry::Format::Text, "warn")?;
+    let metrics = hookwright_model::metrics::install()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let ended = runtime.block_on(async {
         let key = prepare(&args)?;
@@ -47,7 +47,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
         let text = settings(free(8080)?, free(8081)?, receiver.address, with_plugins);
         std::fs::write(&path, text).with_context(|| format!("can't write {}", path.display()))?;
         // Nothing is read again on SIGHUP, so that a closed terminal ends the demo.
-        let compiler = Some(super::compiler()?);
+        let compiler = Some(hookwright_plugins::Compiler::this_program()?);
         let setup = Setup {
             metrics: Some(metrics),
             settings: None,

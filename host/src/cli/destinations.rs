@@ -5,11 +5,11 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::api::{Where, escaped};
-use super::paint::{Paint, columns};
 use super::stats::span;
-use crate::clock::Clock;
-use crate::config::parse_duration;
-use crate::model::printable;
+use hookwright_config::parse_duration;
+use hookwright_model::clock::Clock;
+use hookwright_model::printable;
+use hookwright_terminal::{Paint, columns};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -55,7 +55,7 @@ pub(super) fn run(host: &Where<'_>, as_json: bool, args: &Args) -> anyhow::Resul
         Some(Act::Disable { destination }) => (destination, "disable"),
         Some(Act::CloseBreaker { destination }) => (destination, "close-breaker"),
         Some(Act::Pause { destination, lasts }) => {
-            body = json!({ "for_ms": crate::clock::millis(*lasts) });
+            body = json!({ "for_ms": hookwright_model::clock::millis(*lasts) });
             (destination, "pause")
         }
         Some(Act::Discard { destination, reason }) => {

@@ -5,10 +5,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde_json::Value;
 
 use super::api::{Where, query};
-use super::paint::Paint;
-use crate::clock::moment;
-use crate::config::parse_duration;
-use crate::model::printable;
+use hookwright_config::parse_duration;
+use hookwright_model::clock::moment;
+use hookwright_model::printable;
+use hookwright_terminal::Paint;
 
 /// Which events: the same words in `events`, `replay` and the API.
 #[derive(Debug, Default, Clone, clap::Args)]

@@ -14,10 +14,10 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use super::api::{Api, Http, Refused, Where, client, query};
-use super::paint::Paint;
-use crate::clock::moment;
-use crate::model::EventId;
-use crate::model::printable;
+use hookwright_model::EventId;
+use hookwright_model::clock::moment;
+use hookwright_model::printable;
+use hookwright_terminal::Paint;
 
 /// Seconds that the host waits for an event before it answers that there is none.
 const WAIT_S: u64 = 20;

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use serde_json::json;
 
 use super::api::Where;
-use crate::model::printable;
+use hookwright_model::printable;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {

@@ -10,8 +10,8 @@ mod events;
 mod listen;
 mod log;
 mod pages;
-mod paint;
-pub mod plugin;
+#[cfg(feature = "author")]
+mod plugin;
 mod plugins;
 mod ready;
 mod rejected;
@@ -30,15 +30,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 
 use api::Where;
 
-use crate::config::{Config, Seen, Sources};
-use crate::model::printable_json;
-use crate::plugins::Compiler;
-use crate::streams::{Short, Stream};
+use hookwright_config::{Config, Seen, Sources};
+use hookwright_terminal::{complain, json, json_line, note, print, print_before, print_raw};
 
 /// A webhook router: receives webhooks, writes them down, hands each to sandboxed
 /// WebAssembly plugins, and signs, delivers and retries.
@@ -121,6 +118,7 @@ enum Command {
     /// Run a host with a demo source, plugins and a local receiver, and send an event through.
     Demo(demo::Args),
     /// Make, build and check plugins.
+    #[cfg(feature = "author")]
     #[command(subcommand)]
     Plugin(plugin::Command),
     /// Print completions for a shell.
@@ -175,19 +173,15 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Listen(args) => listen::run(&host, json, &args),
         Command::Backup(args) => backup::run(&host, json, &args),
         Command::Demo(args) => demo::run(args),
+        #[cfg(feature = "author")]
         Command::Plugin(command) => plugin::run(&config, command, json),
         Command::Completions(args) => pages::completions(&args),
         Command::Man(args) => pages::man(&args),
         Command::CompilePlugin => {
-            let code = crate::plugins::compile_child_main(std::io::stdin(), std::io::stdout());
+            let code = hookwright_plugins::compile_child_main(std::io::stdin(), std::io::stdout());
             Ok(ExitCode::from(code))
         }
     }
-}
-
-/// The whole chain of causes, once, on standard error.
-fn complain(error: &anyhow::Error) {
-    note(&format!("hookwright: {error:#}"));
 }
 
 /// As `complain`, of a host that must end even where nobody reads: a supervisor waits for that.
@@ -199,21 +193,6 @@ fn complain_briefly(error: anyhow::Error) {
         let _ = done.send(());
     });
     let _ = told.recv_timeout(Duration::from_secs(2));
-}
-
-/// A line for whoever watches, on standard error. Where that is closed, the exit code has to do.
-fn note(text: &str) {
-    let _ = Stream::Error.write_all(format!("{}\n", paint::harmless(text)).as_bytes());
-}
-
-/// A document for a program, which steers no terminal either.
-fn json(document: &serde_json::Value) -> String {
-    printable_json(&format!("{document:#}\n")).into_owned()
-}
-
-/// As `json`, in one line.
-fn json_line(document: &serde_json::Value) -> String {
-    printable_json(&format!("{document}\n")).into_owned()
 }
 
 /// The settings, or all their mistakes as they are shown to people.
@@ -231,44 +210,8 @@ fn load_watched(path: &std::path::Path) -> anyhow::Result<(Config, Seen)> {
     Ok((config, seen))
 }
 
-/// Plugins are compiled by this same program, in a process of its own with limits.
-fn compiler() -> anyhow::Result<Compiler> {
-    let program = std::env::current_exe().context("this program has no path")?;
-    Ok(Compiler::Child { program, args: vec!["compile-plugin".to_owned()] })
-}
-
 /// A runtime for a command that talks to a host.
 fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(work)
-}
-
-/// Writes lines to standard output. A reader that went away (`| head`) ends the process
-/// quietly; where the answer can't be written at all, the command failed.
-fn print(text: &str) {
-    print_before(text, 0);
-}
-
-/// Bytes as they are, for who asked for them. Ends as `print`.
-fn print_raw(bytes: &[u8]) {
-    ended(Stream::Output.write_all(bytes), 0);
-}
-
-/// The last thing that a command prints, before it ends with `code`: a reader that went away
-/// does not change the code.
-fn print_before(text: &str, code: u8) {
-    ended(Stream::Output.write_all(paint::harmless(text).as_bytes()), code);
-}
-
-fn ended(written: Result<(), Short>, code: u8) {
-    match written.map_err(|short| short.error) {
-        Ok(()) => {}
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {
-            std::process::exit(code.into())
-        }
-        Err(error) => {
-            complain(&anyhow::Error::new(error).context("can't write to standard output"));
-            std::process::exit(1)
-        }
-    }
 }

@@ -4,8 +4,8 @@ use std::process::ExitCode;
 use serde_json::Value;
 
 use super::api::Where;
-use super::paint::{Paint, columns};
-use crate::model::printable;
+use hookwright_model::printable;
+use hookwright_terminal::{Paint, columns};
 
 pub(super) fn run(host: &Where<'_>, json: bool) -> anyhow::Result<ExitCode> {
     let page = super::block_on(host.api()?.get("plugins?limit=1000"))?;

@@ -4,8 +4,8 @@ use std::process::ExitCode;
 use serde_json::Value;
 
 use super::api::{Where, escaped};
-use crate::clock::moment;
-use crate::model::printable;
+use hookwright_model::clock::moment;
+use hookwright_model::printable;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use serde_json::{Value, json};
 
 use super::api::{Refused, Where};
-use crate::model::printable;
+use hookwright_model::printable;
 
 pub(super) fn run(host: &Where<'_>, as_json: bool) -> anyhow::Result<ExitCode> {
     let api = host.api()?;

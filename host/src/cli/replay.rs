@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::api::{Api, Where};
 use super::events::Which;
 use super::replays::line;
-use crate::model::printable;
+use hookwright_model::printable;
 
 /// How often a bulk replay is asked how far it has come.
 const LOOK: Duration = Duration::from_millis(200);

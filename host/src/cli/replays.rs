@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use serde_json::{Value, json};
 
 use super::api::Where;
-use crate::clock::moment;
+use hookwright_model::clock::moment;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {

@@ -12,9 +12,9 @@ use hyper_util::rt::TokioExecutor;
 use serde_json::json;
 
 use super::api::reachable;
-use crate::clock::{Clock, random_u64};
-use crate::model::printable;
-use crate::signing::{Draft, Part, Sent, Verify, sign_as_provider};
+use hookwright_model::clock::{Clock, random_u64};
+use hookwright_model::printable;
+use hookwright_signing::{Draft, Part, Sent, Verify, sign_as_provider};
 
 const GITHUB_PUSH: &str = include_str!("../../samples/github-push.json");
 const STRIPE_PAID: &str = include_str!("../../samples/stripe-invoice-paid.json");

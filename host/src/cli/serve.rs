@@ -4,9 +4,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use crate::app::{App, Setup, Watched};
-use crate::config::LogFormat;
-use crate::streams::Stream;
-use crate::telemetry::{self, Format};
+use hookwright_config::LogFormat;
+use hookwright_telemetry::Format;
+use hookwright_terminal::Stream;
 
 /// How long the end waits for calls of the system that hang, on a file or on a stalled standard output.
 pub(super) const LEFTOVERS: Duration = Duration::from_secs(1);
@@ -18,7 +18,7 @@ pub(super) fn run(path: &Path) -> anyhow::Result<ExitCode> {
         LogFormat::Text => Format::Text,
         LogFormat::Json => Format::Json,
     };
-    let log = telemetry::install(format, config.log.level.as_str())?;
+    let log = hookwright_telemetry::install(format, config.log.level.as_str())?;
     for warning in config.warnings.iter() {
         tracing::warn!("{}: {}", warning.key, warning.message);
     }
@@ -27,13 +27,13 @@ pub(super) fn run(path: &Path) -> anyhow::Result<ExitCode> {
     if closed {
         no_core_dumps();
     }
-    let metrics = crate::metrics::install()?;
+    let metrics = hookwright_model::metrics::install()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let ended = runtime.block_on(async {
         let setup = Setup {
             metrics: Some(metrics),
             settings: Some(watched),
-            compiler: Some(super::compiler()?),
+            compiler: Some(hookwright_plugins::Compiler::this_program()?),
             log: Some(log.levels.clone()),
         };
         let app = App::start(config, setup).await?;

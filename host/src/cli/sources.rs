@@ -5,8 +5,8 @@ use anyhow::bail;
 use serde_json::Value;
 
 use super::api::Where;
-use super::paint::{Paint, columns};
-use crate::model::printable;
+use hookwright_model::printable;
+use hookwright_terminal::{Paint, columns};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::api::{Where, query};
 use super::events::line;
-use super::paint::Paint;
+use hookwright_terminal::Paint;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {

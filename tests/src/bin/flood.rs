@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use hookwright::signing::{Draft, Secret, Verify, presets, sign_as_provider};
+use hookwright_signing::{Draft, Secret, Verify, presets, sign_as_provider};
 use hookwright_tests::{Client, Host, HostBuilder};
 use tokio::task::JoinSet;
 use tokio::time::Instant;

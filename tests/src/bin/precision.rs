@@ -12,13 +12,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use bytes::Bytes;
-use hookwright::clock::Clock;
-use hookwright::delivery::{self, DestinationOptions, PostOptions, To};
-use hookwright::egress::Transport;
-use hookwright::model::{Delivery, Event, EventId, EventState, Name};
-use hookwright::retry::Policy;
-use hookwright::store::{self, Appended, Handoff, NewEvent, Routed, Store};
-use hookwright::tasks::Tasks;
+use hookwright_delivery::{DestinationOptions, PostOptions, To};
+use hookwright_egress::Transport;
+use hookwright_model::clock::Clock;
+use hookwright_model::retry::Policy;
+use hookwright_model::tasks::Tasks;
+use hookwright_model::{Delivery, Event, EventId, EventState, Name};
+use hookwright_store::{Appended, Handoff, NewEvent, Routed, Store};
 use hookwright_tests::{Answer, Receiver, eventually};
 use tokio::sync::{Mutex, mpsc};
 
@@ -73,7 +73,7 @@ async fn main() -> anyhow::Result<()> {
 
 /// Hands deliveries to the lanes, and events to whoever routes them.
 struct Hand {
-    delivery: OnceLock<delivery::Handle>,
+    delivery: OnceLock<hookwright_delivery::Handle>,
     accepted: mpsc::UnboundedSender<Arc<Event>>,
 }
 
@@ -110,8 +110,8 @@ impl Bench {
         let (sender, accepted) = mpsc::unbounded_channel();
         let hand = Arc::new(Hand { delivery: OnceLock::new(), accepted: sender });
         let (dir, clock) = (tempfile::tempdir()?, Clock::system());
-        let options = store::Options::new(dir.path(), clock.clone());
-        let store = store::open(options, hand.clone())?;
+        let options = hookwright_store_embedded::Options::new(dir.path(), clock.clone());
+        let store = hookwright_store_embedded::open(options, hand.clone())?;
         let destination: Name = "busy".parse()?;
         let url = receiver.url().parse()?;
         let transport = Transport::to_any_address();
@@ -122,13 +122,14 @@ impl Bench {
             policy: Policy { base: WAIT, factor: 1.0, jitter: 0.0, ..Policy::default() },
             ..DestinationOptions::new(receiver.url().parse()?)
         };
-        let options = delivery::Options {
+        let options = hookwright_delivery::Options {
             destinations: HashMap::from([(destination.clone(), to)]),
-            ..delivery::Options::default()
+            ..hookwright_delivery::Options::default()
         };
         let (rows, time) = (store.clone(), clock.clone());
-        let lanes =
-            tokio::task::block_in_place(|| delivery::start(options, rows, time, Tasks::new()));
+        let lanes = tokio::task::block_in_place(|| {
+            hookwright_delivery::start(options, rows, time, Tasks::new())
+        });
         let _ = hand.delivery.set(lanes?);
         Ok(Self { store, accepted: Mutex::new(accepted), receiver, clock, destination, _dir: dir })
     }

@@ -12,8 +12,8 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
-use crate::clock::Clock;
-use crate::signing::{self, Verifier, Verify, presets, standard_key};
+use hookwright_model::clock::Clock;
+use hookwright_signing::{Verifier, Verify, presets, standard_key};
 
 /// A delivery as the story shows it.
 pub(super) struct Arrived {
@@ -71,7 +71,8 @@ async fn receive(
     let (parts, body) = request.into_parts();
     let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
     let now_s = Clock::system().now_ms() / 1_000;
-    let good = verifier.verify(&signing::Request::post(&parts.headers, &body), now_s).is_ok();
+    let good =
+        verifier.verify(&hookwright_signing::Request::post(&parts.headers, &body), now_s).is_ok();
     let _ = tell.try_send(Arrived {
         id: text(&parts.headers, "webhook-id"),
         signature: if good { "verified" } else { "WRONG" },

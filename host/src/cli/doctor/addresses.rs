@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use super::super::api::{Api, reachable};
 use super::finding::{Finding, Findings};
-use crate::config::Config;
+use hookwright_config::Config;
 
 const ABOUT: &str = "addresses";
 

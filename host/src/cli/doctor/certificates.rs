@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use super::finding::{Finding, Findings};
 use crate::app;
-use crate::config::Config;
+use hookwright_config::Config;
 
 const ABOUT: &str = "certificates";
 /// A person needs that long to get a new one.

@@ -5,8 +5,8 @@ use futures_util::{StreamExt as _, stream};
 
 use super::finding::{Finding, Findings};
 use crate::app;
-use crate::config::Config;
-use crate::model::Name;
+use hookwright_config::Config;
+use hookwright_model::Name;
 
 const ABOUT: &str = "destinations";
 /// Connections at a time.

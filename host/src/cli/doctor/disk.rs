@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::finding::{Finding, Findings};
 use crate::app::{IndexCheck, check_index, faults_in};
-use crate::config::Config;
+use hookwright_config::Config;
 
 const ABOUT: &str = "disk";
 /// Writes of the probe, each with its sync.

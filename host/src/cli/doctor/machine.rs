@@ -2,7 +2,7 @@
 use rustix::process::{Resource, getrlimit};
 
 use super::finding::{Finding, Findings};
-use crate::config::Config;
+use hookwright_config::Config;
 
 /// Files beside connections: the store, listeners, the watch on the plugins, logs.
 const OTHER_FILES: u64 = 128;

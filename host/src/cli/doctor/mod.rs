@@ -12,7 +12,7 @@ use std::process::ExitCode;
 
 use finding::{Finding, Findings};
 
-use crate::config::{Config, Mistakes, Sources};
+use hookwright_config::{Config, Mistakes, Sources};
 
 /// Looks at the settings, the machine, the disk, certificates, plugins and
 /// destinations. Sends no event; a destination sees a connection that closes.
@@ -75,7 +75,7 @@ fn settings(found: &mut Findings, mistakes: &Mistakes) {
 }
 
 fn mistake(
-    one: &crate::config::Mistake,
+    one: &hookwright_config::Mistake,
     level: fn(&'static str, String, String) -> Finding,
 ) -> Finding {
     let key = if one.key.is_empty() { String::new() } else { format!("`{}` ", one.key) };

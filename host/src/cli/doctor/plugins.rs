@@ -1,13 +1,13 @@
 //! The plugins: there, fit for this host, and with no more than they were granted.
 use super::super::check;
 use super::finding::{Finding, Findings};
-use crate::config::Config;
+use hookwright_config::Config;
 
 const ABOUT: &str = "plugins";
 
 pub(super) async fn examine(found: &mut Findings, config: &Config) -> anyhow::Result<()> {
     let asked = check::ask_plugins(config).await?;
-    let named = |one: &crate::config::Mistake| format!("`{}` {}", one.key, one.message);
+    let named = |one: &hookwright_config::Mistake| format!("`{}` {}", one.key, one.message);
     let trouble = asked.mistakes.len() + asked.warnings.len();
     for one in &asked.mistakes {
         found.push(Finding::bad(ABOUT, named(one), one.help.clone()));

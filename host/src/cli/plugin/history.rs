@@ -6,7 +6,7 @@ use http_body_util::BodyExt as _;
 use serde_json::Value;
 
 use super::super::api::{Api, query};
-use crate::model::{Event, Name, Ruling};
+use hookwright_model::{Event, Name, Ruling};
 
 /// Events of one request.
 const PAGE: usize = 200;

@@ -7,16 +7,16 @@ use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
 use super::super::api::Api;
-use super::cases::Outcome;
-use super::component;
-use super::engine::Engine;
 use super::history::{History, Recorded};
 use super::tally::Tally;
 use crate::app::plugins as settings;
-use crate::clock::millis;
-use crate::config::{Config, OnFailure, parse_duration};
-use crate::model::{Name, Payload};
-use crate::plugins::{Call, Fault, Spec, Verdict};
+use hookwright_author::Engine;
+use hookwright_author::Outcome;
+use hookwright_author::find;
+use hookwright_config::{Config, OnFailure, parse_duration};
+use hookwright_model::clock::millis;
+use hookwright_model::{Name, Payload};
+use hookwright_plugins::{Call, Fault, Spec, Verdict};
 
 /// Runs a new version of a plugin over the events that the host has recorded,
 /// beside the version in force, and shows which verdicts would change. Nothing
@@ -55,7 +55,7 @@ pub(crate) struct ReplayArgs {
 }
 
 pub(super) fn run(config: &Path, args: &ReplayArgs, as_json: bool) -> Result<ExitCode> {
-    let args = &ReplayArgs { file: component::find(&args.file)?, ..args.clone() };
+    let args = &ReplayArgs { file: find(&args.file)?, ..args.clone() };
     let config = super::super::load(config)?;
     let plugin = plugin(&config, args)?;
     let sources = sources(&config, &plugin, args.source.as_deref())?;

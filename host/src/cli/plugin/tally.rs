@@ -3,11 +3,11 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::cases::{Outcome, difference};
 use super::history::Recorded;
-use crate::model::printable;
-use crate::model::{Event, Name};
-use crate::plugins::Answer;
+use hookwright_author::{Outcome, difference};
+use hookwright_model::printable;
+use hookwright_model::{Event, Name};
+use hookwright_plugins::Answer;
 
 pub(super) struct Tally {
     plugin: Name,

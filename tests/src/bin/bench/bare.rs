@@ -12,7 +12,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpListener;
 
-use hookwright::signing::{self, Secret, Verifier, Verify, presets};
+use hookwright_signing::{Secret, Verifier, Verify, presets};
 
 type Forward = Client<HttpConnector, Full<Bytes>>;
 
@@ -54,10 +54,11 @@ async fn answer(
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let (parts, body) = request.into_parts();
     let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
-    let mut status = match verifier.verify(&signing::Request::post(&parts.headers, &body), 0) {
-        Ok(_) => StatusCode::ACCEPTED,
-        Err(_) => StatusCode::UNAUTHORIZED,
-    };
+    let mut status =
+        match verifier.verify(&hookwright_signing::Request::post(&parts.headers, &body), 0) {
+            Ok(_) => StatusCode::ACCEPTED,
+            Err(_) => StatusCode::UNAUTHORIZED,
+        };
     if let Some(address) = forward {
         let outgoing = Request::post(format!("http://{address}/"))
             .header("content-type", "application/json")

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use bytes::Bytes;
-use hookwright::model::{Event, EventId};
-use hookwright::plugins::{Call, Compiler, Options, Plugins, Spec};
+use hookwright_model::{Event, EventId};
+use hookwright_plugins::{Call, Compiler, Options, Plugins, Spec};
 use wasmtime::component::{Component, Linker, Resource};
 use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Store};
 

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use hookwright::clock::Clock;
-use hookwright::model::{Delivery, Event};
-use hookwright::store::{self, Handoff, NewEvent};
+use hookwright_model::clock::Clock;
+use hookwright_model::{Delivery, Event};
+use hookwright_store::{Handoff, NewEvent};
 
 const EVENTS: usize = 30_000;
 const WAITING: usize = 64;
@@ -52,7 +52,10 @@ fn file(body: &[u8]) -> anyhow::Result<Duration> {
 
 fn append(body: &Bytes) -> anyhow::Result<Duration> {
     let dir = tempfile::tempdir()?;
-    let store = store::open(store::Options::new(dir.path(), Clock::system()), Arc::new(Nobody))?;
+    let store = hookwright_store_embedded::open(
+        hookwright_store_embedded::Options::new(dir.path(), Clock::system()),
+        Arc::new(Nobody),
+    )?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let begin = Instant::now();
     runtime.block_on(async {

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use bytes::Bytes;
-use hookwright::model::{Event, Name};
-use hookwright::plugins::{Call, Compiler, Options, Plugins, Report, Spec, Warm};
+use hookwright_model::{Event, Name};
+use hookwright_plugins::{Call, Compiler, Options, Plugins, Report, Spec, Warm};
 use tempfile::TempDir;
 
 const GUIDE: &str = "docs/plugins.md";

@@ -1,5 +1,5 @@
 //! Load over raw sockets: the cheapest client that still reads its answers.
-use hookwright::signing::{Draft, Secret, Verify, presets, sign_as_provider};
+use hookwright_signing::{Draft, Secret, Verify, presets, sign_as_provider};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

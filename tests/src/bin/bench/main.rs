@@ -153,5 +153,5 @@ fn median(values: &[f64]) -> f64 {
 
 /// A guest of `tests/guests/`.
 fn guest(name: &str) -> Vec<u8> {
-    hookwright_tests::guest(&format!("guests/{name}"))
+    hookwright_testkit::guest::guest(&format!("guests/{name}"))
 }

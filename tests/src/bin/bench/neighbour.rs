@@ -3,8 +3,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use hookwright::model::Name;
-use hookwright::plugins::{Call, Compiler, Options, Plugins, Spec};
+use hookwright_model::Name;
+use hookwright_plugins::{Call, Compiler, Options, Plugins, Spec};
 
 /// Timed calls of the neighbour in each round and state.
 const CALLS: usize = 4_000;
@@ -86,7 +86,7 @@ async fn times(plugins: &Plugins) -> Vec<f64> {
     times
 }
 
-async fn ask(plugins: &Plugins, names: &[Name], event: &hookwright::model::Event) {
+async fn ask(plugins: &Plugins, names: &[Name], event: &hookwright_model::Event) {
     let call = Call::about(event);
     plugins.pin(names).call(0, &call).await;
 }

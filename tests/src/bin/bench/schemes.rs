@@ -2,7 +2,7 @@
 use std::hint::black_box;
 use std::time::{Instant, SystemTime};
 
-use hookwright::signing::{Draft, Request, Sent, Verifier};
+use hookwright_signing::{Draft, Request, Sent, Verifier};
 use hookwright_tests::mutants::{self, Dice};
 use hookwright_tests::schemes::{AT, Case, check, received};
 use http::{HeaderMap, Method};

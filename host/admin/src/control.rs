@@ -1,0 +1,206 @@
+//! What the admin side asks of the parts beside it, and what they tell.
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use hookwright_model::{Event, EventState, Payload, Rejected, Ruling};
+
+/// What the admin side asks of the parts beside it; `app` answers.
+pub trait Control: Send + Sync + 'static {
+    fn ready(&self) -> bool;
+    fn sources(&self) -> Vec<SourceStatus>;
+    /// The last refused requests of the source, or of those that named none
+    /// (`-`), the newest first. None where there is no such source.
+    fn rejected(&self, source: &str) -> Option<Vec<Rejected>>;
+    /// A text that is shown, without any token of a source's URL.
+    fn without_tokens(&self, text: &str) -> String;
+    fn destinations(&self) -> Vec<DestinationStatus>;
+    fn plugins(&self) -> Vec<PluginStatus>;
+    /// Does with one destination as told. Blocks shortly. The error says why not.
+    fn switch(&self, destination: &str, to: Switch) -> Result<(), String>;
+    /// Takes the event through today's plugins and keeps nothing.
+    fn preview(&self, event: Arc<Event>) -> PreviewFuture<'_>;
+    /// Reads the settings again, and all files that they name.
+    fn reload(&self) -> ReloadFuture<'_>;
+}
+
+pub type ReloadFuture<'c> =
+    Pin<Box<dyn Future<Output = Result<Reloaded, ReloadRefused>> + Send + 'c>>;
+
+/// Settings that are in force now.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Reloaded {
+    /// Settings whose values differ from those before, among them those of secrets and
+    /// certificates that hold something else now: `destinations.ci.url`.
+    pub changed: Vec<String>,
+    /// Those of them that take a restart.
+    pub restart: Vec<String>,
+    /// What is allowed, and looks wrong.
+    pub warnings: Vec<SettingsMistake>,
+}
+
+/// Something wrong with the settings.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SettingsMistake {
+    /// File, line and column, or an environment variable.
+    pub place: String,
+    /// The setting; empty where it is the file as a whole.
+    pub key: String,
+    pub message: String,
+    /// What to do.
+    pub help: String,
+}
+
+/// Why the old settings stay in force.
+#[derive(Debug)]
+pub enum ReloadRefused {
+    /// All of them.
+    Mistakes(Vec<SettingsMistake>),
+    /// The host was started without a settings file, or is stopping.
+    Impossible,
+}
+
+pub type PreviewFuture<'c> =
+    Pin<Box<dyn Future<Output = Result<Preview, PreviewRefused>> + Send + 'c>>;
+
+/// Why there is no preview.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PreviewRefused {
+    /// The settings no longer have the event's source.
+    NoSource,
+    /// Too many are under way.
+    Busy,
+}
+
+/// What routing would come to.
+#[derive(Debug)]
+pub struct Preview {
+    pub state: EventState,
+    pub reason: Option<String>,
+    pub rulings: Vec<Ruling>,
+    /// Where it would go, and with what where that differs from the event.
+    pub deliveries: Vec<(String, Option<Arc<Payload>>)>,
+}
+
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct SourceStatus {
+    pub name: String,
+    /// The path to post to; `TOKEN` stands for a token.
+    pub path: String,
+    /// The whole URL to post to, as far as the settings tell it.
+    pub url: String,
+    pub scheme: String,
+    /// The provider's name, or what the scheme is.
+    pub title: String,
+    /// What to do at the provider, step by step.
+    pub setup: Vec<String>,
+    pub plugins: Vec<String>,
+    pub destinations: Vec<String>,
+    /// Refused requests that are kept: see `/sources/{name}/rejected`.
+    pub rejected: usize,
+    /// When and why the last one was refused.
+    pub last_rejected: Option<LastRejected>,
+    /// `signature-failures`, `spike`, `silent`.
+    pub anomalies: Vec<&'static str>,
+}
+
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct LastRejected {
+    /// Milliseconds since 1970.
+    pub at_ms: u64,
+    pub reason: &'static str,
+}
+
+/// What a person may do with a destination.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Switch {
+    /// Whatever stopped it but the settings.
+    Enable,
+    /// For this reason.
+    Disable(String),
+    Pause(Duration),
+    CloseBreaker,
+}
+
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct DestinationStatus {
+    pub name: String,
+    /// Without credentials and query.
+    pub url: String,
+    /// `running`, `slowed`, `breaker-open`, `probing`, `paused` or `disabled`.
+    pub state: String,
+    /// Until when nothing is sent, milliseconds since 1970, where that is known.
+    pub until_ms: Option<u64>,
+    /// Why it is off; none where it is on.
+    pub disabled: Option<String>,
+    /// Attempts under way.
+    pub in_flight: usize,
+    /// Attempts at once that are allowed now.
+    pub limit: usize,
+    /// Failed attempts since the last success.
+    pub failures: u32,
+    /// Since when there was no success, milliseconds since 1970.
+    pub failing_since_ms: Option<u64>,
+    pub last: Option<LastAttempt>,
+}
+
+/// The attempt that ended last.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct LastAttempt {
+    /// Its start, milliseconds since 1970.
+    pub at_ms: u64,
+    /// The status that it was answered with, or why there was none.
+    pub outcome: String,
+    pub good: bool,
+}
+
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct PluginStatus {
+    pub name: String,
+    pub file: String,
+    /// None where no version is loaded.
+    pub digest: Option<String>,
+    pub summary: Option<String>,
+    pub version: Option<String>,
+    pub imports: Vec<String>,
+    pub grants: Vec<String>,
+    /// Where the version in force fails for most events and is left alone.
+    pub quarantine: Option<QuarantineStatus>,
+    /// A version that is tried beside it.
+    pub candidate: Option<CandidateStatus>,
+    /// Why the newest file did not take over.
+    pub error: Option<String>,
+}
+
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct CandidateStatus {
+    pub file: String,
+    /// None where no version is loaded.
+    pub digest: Option<String>,
+    /// `shadow`, or `canary 5%`.
+    pub mode: String,
+    /// Verdicts like those of the version in force.
+    pub same: u64,
+    pub different: u64,
+    pub failed: u64,
+    /// Verdicts where the version in force failed.
+    pub mended: u64,
+    /// Events that a shadow did not see since too many calls were under way.
+    pub skipped: u64,
+    /// Why a canary gets no more events.
+    pub stopped: Option<String>,
+    /// Why the newest file is not tried.
+    pub error: Option<String>,
+}
+
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct QuarantineStatus {
+    pub why: String,
+    pub since_ms: u64,
+    /// The first event after that is a probe.
+    pub next_probe_ms: Option<u64>,
+}

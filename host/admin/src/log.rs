@@ -1,0 +1,54 @@
+//! What the host logs, changed while it runs.
+use axum::Json;
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::Options;
+use super::params::document;
+use super::problem::Problem;
+use hookwright_telemetry::Levels;
+
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[schema(as = LogFilter)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Filter {
+    /// A level (`error`, `warn`, `info`, `debug`, `trace`, `off`), or one with
+    /// others by target: `info,hookwright::delivery=debug`.
+    // Spans and fields may stand in a filter, too; the document does not promise them.
+    #[schema(
+        max_length = 1024,
+        pattern = "^([a-z_][a-z0-9_]*(::[a-z_][a-z0-9_]*)*=)?(error|warn|info|debug|trace|off)(,([a-z_][a-z0-9_]*(::[a-z_][a-z0-9_]*)*=)?(error|warn|info|debug|trace|off))*$"
+    )]
+    filter: String,
+}
+
+/// Show what is logged
+///
+/// The filter in force.
+#[utoipa::path(get, path = "/log", tag = "host", operation_id = "show_log",
+    responses((status = 200, body = Filter)))]
+pub(super) async fn show(State(options): State<Options>) -> Result<Json<Filter>, Problem> {
+    Ok(Json(Filter { filter: levels(&options)?.filter() }))
+}
+
+/// Change what is logged
+///
+/// Until the next start, or until the settings have another `[log] level`.
+#[utoipa::path(post, path = "/log", tag = "host", operation_id = "change_log",
+    request_body(content = inline(Filter)), responses((status = 200, body = Filter)))]
+pub(super) async fn change(
+    State(options): State<Options>,
+    body: bytes::Bytes,
+) -> Result<Json<Filter>, Problem> {
+    let wanted: Option<Filter> = document(&body)?;
+    let wanted = wanted.ok_or_else(|| Problem::invalid("send `{\"filter\": \"info\"}`"))?;
+    let levels = levels(&options)?;
+    levels.set(&wanted.filter).map_err(|error| Problem::invalid(error.to_string()))?;
+    tracing::info!(filter = wanted.filter, "another log filter is in force");
+    Ok(Json(Filter { filter: levels.filter() }))
+}
+
+fn levels(options: &Options) -> Result<&Levels, Problem> {
+    options.log.as_ref().ok_or_else(|| Problem::missing("this process has no log set-up"))
+}

@@ -1,0 +1,108 @@
+//! Drops finished events once they are old enough.
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use hookwright_model::clock::{Clock, millis};
+use hookwright_model::tasks::Tasks;
+use hookwright_store::{EventQuery, Store, StoreError};
+
+/// Where a purge would drop the newest event too, nothing is dropped for so long
+/// but what is old by that event's time: it may be that nothing came for that
+/// long, or that the clock is wrong.
+const HOLD: Duration = Duration::from_secs(24 * 3_600);
+/// Unless it is only so much older than what is kept: a short `keep` is meant.
+const NEWEST_MS: u64 = 24 * 3_600_000;
+
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// How long finished events are kept.
+    pub keep: Duration,
+    /// How often to look.
+    pub interval: Duration,
+}
+
+/// Runs until the stop.
+pub fn start(options: Options, store: Arc<dyn Store>, clock: Clock, tasks: &Tasks) {
+    let stop = tasks.stopping();
+    tasks.spawn("retention", async move {
+        let mut purges = Purges { options, store, clock, held: None, told: false };
+        let mut ticks = tokio::time::interval(purges.options.interval);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                _ = ticks.tick() => purges.purge().await,
+            }
+        }
+    });
+}
+
+struct Purges {
+    options: Options,
+    store: Arc<dyn Store>,
+    clock: Clock,
+    /// Since when a purge that would drop everything waits, and the newest event's time.
+    held: Option<(Instant, u64)>,
+    /// That the clock is not believed.
+    told: bool,
+}
+
+impl Purges {
+    async fn purge(&mut self) {
+        let mut sure_ms = self.clock.sure_ms();
+        let jumped_ms = self.clock.now_ms().saturating_sub(sure_ms);
+        if jumped_ms > 0 && !self.told {
+            tracing::warn!(
+                jumped_ms,
+                "the clock has jumped ahead; for a day nothing is dropped for the age that it gives"
+            );
+        }
+        self.told = jumped_ms > 0;
+        let was_held = self.held.is_some();
+        self.held = self.held.filter(|(since, _)| since.elapsed() < HOLD);
+        if let Some((since, newest_ms)) = self.held {
+            sure_ms = sure_ms.min(newest_ms.saturating_add(millis(since.elapsed())));
+        }
+        let before_ms = sure_ms.saturating_sub(millis(self.options.keep));
+        let store = self.store.clone();
+        let purged = tokio::task::spawn_blocking(move || {
+            match newest_if_all_go(store.as_ref(), before_ms)? {
+                Some(newest_ms) if !was_held => Ok(Err(newest_ms)),
+                _ => store.purge(before_ms).map(Ok),
+            }
+        });
+        match purged.await {
+            Ok(Ok(Err(newest_ms))) => {
+                tracing::warn!(
+                    "every event is older than the retention by a day or more; a purge would \
+                     leave none, so it waits for a day in case the clock is wrong"
+                );
+                self.held = Some((Instant::now(), newest_ms));
+            }
+            Ok(Ok(Ok(purged))) => {
+                let (events, bytes, kept) = (purged.events, purged.bytes, purged.kept);
+                if events > 0 {
+                    tracing::info!(events, bytes, kept, "purged events older than the retention");
+                }
+            }
+            Ok(Err(StoreError::Closed)) => {}
+            // The store tells of it, once and not at each interval.
+            Ok(Err(error)) => {
+                tracing::debug!(%error, "purge failed; next try at the next interval")
+            }
+            Err(error) => tracing::error!(%error, "purge panicked"),
+        }
+    }
+}
+
+/// The newest event's time, where even that event would go, and by far.
+fn newest_if_all_go(store: &dyn Store, before_ms: u64) -> Result<Option<u64>, StoreError> {
+    let newest = store.events(&EventQuery { limit: 1, ..EventQuery::default() })?;
+    let newest_ms = newest.first().map(|one| one.received_ms);
+    Ok(newest_ms.filter(|newest_ms| newest_ms.saturating_add(NEWEST_MS) < before_ms))
+}

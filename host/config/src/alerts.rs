@@ -1,0 +1,103 @@
+//! `[alerts]`: whom the host tells when something goes wrong.
+use std::time::Duration;
+
+use super::kind::{DURATION, List, Reference, SIZE, whole};
+use super::reader::Section;
+use super::secret;
+use hookwright_model::Name;
+use hookwright_signing::Secret;
+
+/// The sources that alerts come from, one for each shape: the host's own.
+pub const OWN_SOURCES: [&str; 3] = ["hookwright", "hookwright-slack", "hookwright-pagerduty"];
+
+/// No alert is sent where no list names a destination.
+#[derive(Debug, Clone)]
+pub struct AlertsConfig {
+    pub destinations: Vec<Name>,
+    pub slack: Vec<Name>,
+    pub pagerduty: Option<PagerDutyConfig>,
+    pub every: Duration,
+    pub hold: Duration,
+    pub clear: Duration,
+    /// Zero: never.
+    pub backlog_age: Duration,
+    /// Failed attempts, one after the other; 0: never.
+    pub failures: u32,
+    /// Bytes; 0: never.
+    pub disk_free: u64,
+    /// Zero: never.
+    pub certificate: Duration,
+}
+
+#[derive(Debug, Clone)]
+pub struct PagerDutyConfig {
+    pub destinations: Vec<Name>,
+    pub routing_key: Secret,
+}
+
+impl AlertsConfig {
+    pub(super) fn read(s: &Section<'_, '_>, names: &[&str]) -> Self {
+        let to = || List(Reference { what: "destination", names });
+        let doc = "Destinations that get alerts as Standard Webhooks: `type`, `timestamp`, `data`.";
+        let destinations = s.key("destinations", to(), doc).default("[]");
+        let doc = "Destinations whose URL is an incoming webhook of Slack.";
+        let slack = s.key("slack", to(), doc).default("[]");
+        let pagerduty = s.optional_section("pagerduty", "Alerts for PagerDuty.", |s| {
+            let doc = "Their URL is `https://events.pagerduty.com/v2/enqueue`.";
+            let destinations = s.key("destinations", to(), doc).required();
+            let doc = "The key of the service's integration, Events API v2.";
+            let routing_key = s.key("routing_key", secret::ANY, doc).required();
+            Some(PagerDutyConfig { destinations: destinations?, routing_key: routing_key? })
+        });
+        Self {
+            destinations,
+            slack,
+            pagerduty,
+            every: s
+                .key("every", DURATION, "From one look to the next.")
+                .range("1s", "1h")
+                .default("10s"),
+            hold: s
+                .key("hold", DURATION, "So long it must be wrong before it is told.")
+                .range("0s", "1d")
+                .default("1m"),
+            clear: s
+                .key("clear", DURATION, "So long it must be well before it is told as resolved.")
+                .range("0s", "1d")
+                .default("5m"),
+            backlog_age: s
+                .key(
+                    "backlog_age",
+                    DURATION,
+                    "How long an event may wait for a destination; `0s`: for ever.",
+                )
+                .range("0s", "30d")
+                .default("15m"),
+            failures: s
+                .key(
+                    "failures",
+                    whole(),
+                    "Failed attempts at a destination, one after the other; 0: never.",
+                )
+                .range("0", "100000")
+                .default("20"),
+            disk_free: s
+                .key(
+                    "disk_free",
+                    SIZE,
+                    "Less than this is free on the disk of `data_dir`; `0B`: never.",
+                )
+                .range("0B", "1024GiB")
+                .default("1GiB"),
+            certificate: s
+                .key("certificate", DURATION, "The ingress's certificate ends within; `0s`: never.")
+                .range("0s", "365d")
+                .default("14d"),
+        }
+    }
+
+    /// Whether anybody is told.
+    pub fn is_on(&self) -> bool {
+        !self.destinations.is_empty() || !self.slack.is_empty() || self.pagerduty.is_some()
+    }
+}

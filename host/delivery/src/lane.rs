@@ -1,0 +1,391 @@
+//! One destination's lane: takes hand-offs, looks at the rows, and starts attempts within the limits.
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::sync::{Notify, Semaphore};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::attempt;
+use super::flushes::Flushes;
+use super::health::{Change, Health, Ticket};
+use super::inner::Inner;
+use super::meter::{Meter, Shown};
+use super::rate::Bucket;
+use super::settings::Settings;
+use super::signs::Sign;
+use super::slot::Slot;
+use super::status::Last;
+use super::window::{Limits, Look, Offered, Rein, SWEEP_MS, Window};
+use hookwright_model::clock::{Clock, millis};
+use hookwright_model::tasks::Tasks;
+use hookwright_model::{Delivery, Name, Outcome};
+use hookwright_store::{Condition, GivenUp, Store};
+use hookwright_telemetry::traces::Spans;
+
+/// Of those that a person asks for.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30 * 24 * 3_600);
+
+/// After the store failed.
+pub(super) const STORE_PAUSE_MS: u64 = 1_000;
+
+/// What all lanes share.
+pub(super) struct Shared {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) clock: Clock,
+    pub(super) tasks: Tasks,
+    pub(super) attempts: TaskTracker,
+    pub(super) runtime: tokio::runtime::Handle,
+    /// Looks at the rows at the same time, over all lanes: ten thousand of them
+    /// must not take every thread for blocking work.
+    pub(super) looks: Semaphore,
+    pub(super) flushes: Flushes,
+    /// No new attempts.
+    pub(super) stop: CancellationToken,
+    /// No attempts at all.
+    pub(super) cut: CancellationToken,
+    pub(super) traces: Option<Arc<Spans>>,
+}
+
+pub(super) struct Lane {
+    pub(super) name: Name,
+    pub(super) shared: Arc<Shared>,
+    pub(super) meter: Meter,
+    pub(super) cut: CancellationToken,
+    pub(super) wake: Notify,
+    pub(super) inner: Mutex<Inner>,
+    /// One write of the condition to the store at a time, the latest last.
+    pub(super) writing: Mutex<()>,
+}
+
+impl Lane {
+    pub(super) fn new(
+        name: Name,
+        shared: Arc<Shared>,
+        settings: Arc<Settings>,
+        condition: Condition,
+        (limits, unflushed): (Limits, bool),
+    ) -> Arc<Self> {
+        let rate = settings.rate.map(|rate| Bucket::new(rate, Instant::now()));
+        let meter = Meter::new(&name);
+        meter.begin(&*settings.kind);
+        let (now, now_ms) = (Instant::now(), shared.clock.now_ms());
+        let paused = condition.paused_until_ms.map(|until_ms| {
+            // One that ends later was begun while the clock was ahead.
+            now + Duration::from_millis(until_ms.saturating_sub(now_ms)).min(LONGEST_PAUSE)
+        });
+        let failing = condition
+            .failing_since_ms
+            .map(|since_ms| (now, Duration::from_millis(now_ms.saturating_sub(since_ms))));
+        let inner = Inner {
+            window: Window::new(limits, unflushed),
+            limits,
+            health: Health::new(settings.care.clone()),
+            settings,
+            in_flight: 0,
+            rate,
+            gathering: None,
+            known: Default::default(),
+            later: None,
+            failing_is_known: condition.failing_since_ms.is_some(),
+            condition,
+            paused,
+            failing,
+            removed: false,
+            ended: false,
+            failures: 0,
+            succeeded: false,
+            last: None,
+            shown: Shown::default(),
+        };
+        let lane = Arc::new(Self {
+            meter,
+            name,
+            cut: shared.cut.child_token(),
+            shared,
+            wake: Notify::new(),
+            inner: Mutex::new(inner),
+            writing: Mutex::new(()),
+        });
+        lane.show(&mut lane.inner.lock());
+        lane
+    }
+
+    /// Sets the gauges where what they say has changed.
+    fn show(&self, inner: &mut Inner) {
+        let shown = inner.to_show();
+        if shown != std::mem::replace(&mut inner.shown, shown) {
+            self.meter.show(shown);
+        }
+    }
+
+    /// Called on any thread, the store's own too: no more than short locks. The
+    /// attempt starts from here, without a detour through the lane's task.
+    pub(super) fn offer(self: &Arc<Self>, delivery: Delivery, now_ms: u64) {
+        let wake = {
+            let mut inner = self.inner.lock();
+            // Closed: the row keeps it, and opening looks at the rows.
+            if !inner.takes() {
+                return;
+            }
+            let offered = inner.window.offer(delivery, now_ms);
+            offered == Offered::LeftToRow
+        };
+        if self.pump() | wake {
+            self.wake.notify_one();
+        }
+    }
+
+    /// Until the stop, or until the lane has ended.
+    pub(super) async fn run(self: Arc<Self>) {
+        let stop = self.shared.stop.child_token();
+        let stopped = stop.cancelled();
+        let mut stopped = std::pin::pin!(stopped);
+        let mut timer = std::pin::pin!(tokio::time::sleep(Duration::ZERO));
+        loop {
+            self.pump();
+            let Some(until) = self.look_or_wait() else { return };
+            timer.as_mut().reset(until);
+            tokio::select! {
+                () = self.wake.notified() => {}
+                () = &mut timer => {}
+                () = &mut stopped => self.end(),
+            }
+        }
+    }
+
+    /// Starts as many attempts as limits and state allow. True where time alone
+    /// allows the next one: the lane's task has to watch it.
+    pub(super) fn pump(self: &Arc<Self>) -> bool {
+        loop {
+            let next = {
+                let mut inner = self.inner.lock();
+                match inner.too_old(&self.shared.clock) {
+                    over if !over.is_empty() => Err(over),
+                    _ => match inner.next() {
+                        Some(next) => Ok(next),
+                        None => return inner.later.is_some(),
+                    },
+                }
+            };
+            let (load, settings, ticket) = match next {
+                Ok(next) => next,
+                Err(over) => {
+                    self.give_up(over);
+                    continue;
+                }
+            };
+            self.meter.attempt_began();
+            let slot = Slot::new(Arc::clone(self), &load, ticket);
+            let attempt = attempt::run(Arc::clone(self), settings, load, slot);
+            self.shared.attempts.spawn_on(attempt, &self.shared.runtime);
+        }
+    }
+
+    /// Ends deliveries without an attempt. The store is told first: whoever looks
+    /// at the rows afterwards flushes this before.
+    fn give_up(&self, over: Vec<(Delivery, String)>) {
+        for (delivery, cause) in over {
+            let (event, destination) = (delivery.event.id, &self.name);
+            tracing::warn!(%event, %destination, cause, "not delivered; given up");
+            self.meter.dead();
+            let ordered = delivery.order_key.is_some();
+            self.shared.store.given_up(GivenUp { key: delivery.key(), cause, ordered });
+            self.inner.lock().window.ended(event, None);
+        }
+        // There may be room to look at the rows again.
+        self.wake.notify_one();
+    }
+
+    /// Begins a look at the rows if it is time. Answers when to come back at the latest; none at the end.
+    fn look_or_wait(self: &Arc<Self>) -> Option<Instant> {
+        let now = Instant::now();
+        let now_ms = self.shared.clock.now_ms();
+        let mut inner = self.inner.lock();
+        if inner.ended {
+            return None;
+        }
+        let mut until = now + Duration::from_millis(SWEEP_MS);
+        if let Some(shut) = inner.shut_until(now) {
+            return Some(shut.min(until));
+        }
+        if !inner.is_open() {
+            return Some(until);
+        }
+        if let Some(look) = inner.window.look(now_ms) {
+            let policy = &inner.settings.policy;
+            let longest = match look.rein {
+                Some(Rein::SetBack) => policy.longest_backoff(),
+                _ => policy.longest_wait(),
+            };
+            self.shared.tasks.spawn_piece(Arc::clone(self).look(look, longest));
+        } else if let Some(at_ms) = inner.window.wake_at() {
+            until =
+                until.min(now + Duration::from_millis(at_ms.saturating_sub(now_ms).min(SWEEP_MS)));
+        }
+        Some(inner.later.map_or(until, |at| at.min(until)))
+    }
+
+    /// Waits of more than `longest` are none that the policy has made.
+    async fn look(self: Arc<Self>, look: Look, longest: Duration) {
+        let lane = Arc::clone(&self);
+        let flushed = if look.flush { self.shared.flushes.flush().await } else { Ok(()) };
+        let Ok(_permit) = self.shared.looks.acquire().await else { return };
+        let read = tokio::task::spawn_blocking(move || {
+            flushed?;
+            let Shared { store, clock, .. } = &*lane.shared;
+            let now_ms = clock.now_ms();
+            if look.rein.is_some() {
+                let reined = store.rein_in(Some(&lane.name), now_ms, longest)?;
+                if reined > 0 {
+                    tracing::warn!(destination = %lane.name, reined, "deliveries waited for a time that a wrong clock gave them; they are due now");
+                }
+            }
+            store.due(&lane.name, now_ms, None, look.limit).map(|page| (page, now_ms))
+        });
+        let read = read.await;
+        {
+            let mut inner = self.inner.lock();
+            let again_ms = self.shared.clock.now_ms().saturating_add(STORE_PAUSE_MS);
+            match read {
+                Ok(Ok((page, now_ms))) => inner.window.done(page, look.limit, now_ms),
+                Ok(Err(error)) => {
+                    tracing::warn!(destination = %self.name, %error, "waiting deliveries can't be read; will be tried again");
+                    inner.window.failed(look, again_ms);
+                }
+                Err(error) => {
+                    tracing::error!(destination = %self.name, %error, "waiting deliveries can't be read; will be tried again");
+                    inner.window.failed(look, again_ms);
+                }
+            }
+            if !inner.takes() {
+                inner.window.clear();
+            }
+        }
+        self.wake.notify_one();
+    }
+
+    /// An attempt that began at `at_ms` with the ticket ended at `now`.
+    pub(super) fn note_outcome(
+        self: &Arc<Self>,
+        (at_ms, ticket): (u64, Ticket),
+        (outcome, sign): (&Outcome, Sign),
+        now: Instant,
+    ) {
+        let brief = match outcome {
+            Outcome::Answered { status, retry_after_s, .. } => Outcome::Answered {
+                status: *status,
+                retry_after_s: *retry_after_s,
+                excerpt: bytes::Bytes::new(),
+            },
+            other => other.clone(),
+        };
+        let (change, failing) = {
+            let mut inner = self.inner.lock();
+            let well = outcome.is_success();
+            // Our own crowd is no failure of the destination.
+            let counts = sign != Sign::Crowded;
+            inner.failures = match (well, counts) {
+                (true, _) => 0,
+                (false, true) => inner.failures.saturating_add(1),
+                (false, false) => inner.failures,
+            };
+            inner.succeeded |= well;
+            inner.last = Some(Last { at_ms, outcome: brief });
+            let change = inner.health.ended(ticket, sign, now);
+            match change {
+                Some(Change::Opened { .. }) => inner.window.clear(),
+                Some(Change::Closed) => {
+                    let limits = inner.limits;
+                    inner.window.resize(limits);
+                }
+                None => {}
+            }
+            self.show(&mut inner);
+            (change, if counts { inner.note_failing(well, at_ms, now) } else { None })
+        };
+        if let Some(change) = change {
+            self.tell(change);
+        }
+        if let Some(failing) = failing {
+            self.follow(failing);
+        }
+    }
+
+    /// What the breaker did, for those who watch.
+    fn tell(&self, change: Change) {
+        match change {
+            Change::Opened { wait, failed: (failed, all) } => {
+                let wait_ms = millis(wait);
+                tracing::warn!(destination = %self.name, failed, of = all, wait_ms, "the breaker is open: nothing is sent until a probe, deliveries wait");
+                self.meter.breaker_opened();
+            }
+            Change::Closed => {
+                tracing::info!(destination = %self.name, "the breaker is closed: the destination is well again");
+            }
+        }
+        self.wake.notify_one();
+    }
+
+    /// Takes new settings, for a lane that was removed before too.
+    pub(super) fn configure(&self, settings: Arc<Settings>, limits: Limits) {
+        self.meter.begin(&*settings.kind);
+        self.change(|inner| {
+            if inner.settings.rate != settings.rate {
+                inner.rate = settings.rate.map(|rate| Bucket::new(rate, Instant::now()));
+            }
+            inner.health.configure(settings.care.clone());
+            inner.known = Default::default();
+            inner.settings = settings;
+            inner.removed = false;
+            inner.limits = limits;
+            inner.window.resize(limits);
+            // The new ones may have credentials that work.
+            if inner.health.is_locked() {
+                inner.recover();
+            }
+        });
+    }
+
+    /// Starts no more attempts.
+    pub(super) fn remove(&self) {
+        self.change(|inner| inner.removed = true);
+    }
+
+    /// Starts no more attempts and ends the task.
+    pub(super) fn end(&self) {
+        self.inner.lock().ended = true;
+        self.wake.notify_one();
+    }
+
+    /// Ends a removed lane for good if nothing is in flight.
+    pub(super) fn end_if_idle(&self) -> bool {
+        let idle = {
+            let mut inner = self.inner.lock();
+            inner.ended |= inner.removed && inner.in_flight == 0;
+            inner.ended
+        };
+        self.wake.notify_one();
+        idle
+    }
+
+    /// After any change of what opens and closes, the rows are looked at anew.
+    pub(super) fn change(&self, change: impl FnOnce(&mut Inner)) {
+        {
+            let mut inner = self.inner.lock();
+            let before = inner.takes();
+            change(&mut inner);
+            if inner.takes() != before {
+                inner.window.clear();
+            }
+            self.show(&mut inner);
+        }
+        self.wake.notify_one();
+    }
+
+    pub(super) fn settings(&self) -> Arc<Settings> {
+        Arc::clone(&self.inner.lock().settings)
+    }
+}

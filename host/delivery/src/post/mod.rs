@@ -1,0 +1,220 @@
+//! HTTP, the first kind of destination: a signed POST over a pool of connections.
+mod auth;
+mod headers;
+mod hidden;
+mod tokens;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderName, HeaderValue, Uri};
+use tokio::time::Instant;
+
+pub use auth::{Auth, OAuth2};
+pub use hidden::Fill;
+
+use self::auth::Authorizer;
+use self::headers::{is_credential, is_ours};
+use self::hidden::Hidden;
+use super::Problem;
+use super::kind::{Kind, Sending};
+use hookwright_egress::{Client, Egress, Request, Transport};
+use hookwright_model::{Cause, Delivery, Outcome};
+use hookwright_signing::hops::Hops;
+use hookwright_signing::{Sign, Signer};
+use hookwright_telemetry::traces::{Server, Spans};
+
+/// A destination that is posted to, as the settings have it.
+#[derive(Debug, Clone)]
+pub struct PostOptions {
+    /// `http` or `https`.
+    pub url: Uri,
+    /// None: not at all.
+    pub sign: Option<Sign>,
+    /// None: nothing but the signature.
+    pub auth: Option<Auth>,
+    /// Over the token, name look-up, connection, TLS, headers and body together.
+    /// Default 10 s.
+    pub timeout: Duration,
+    pub transport: Transport,
+    /// Sent with every delivery. Names that Hookwright owns are refused.
+    pub headers: HeaderMap,
+    /// A secret that bodies hold a place for. None: bodies leave as they are.
+    pub fill: Option<Fill>,
+}
+
+impl PostOptions {
+    /// The defaults for a URL; nothing is signed.
+    pub fn new(url: Uri) -> Self {
+        Self {
+            url,
+            sign: None,
+            auth: None,
+            timeout: Duration::from_secs(10),
+            transport: Transport::default(),
+            headers: HeaderMap::new(),
+            fill: None,
+        }
+    }
+}
+
+/// One destination's client, and what every delivery carries.
+pub(super) struct Post {
+    client: Client,
+    /// What the client was made of.
+    made_of: hookwright_egress::Options,
+    url: Uri,
+    server: Option<Server>,
+    signer: Signer,
+    authorizer: Authorizer,
+    headers: HeaderMap,
+    /// Headers that no plugin may touch: signatures and credentials.
+    owned: Vec<HeaderName>,
+    user_agent: HeaderValue,
+    hops: Option<Arc<Hops>>,
+    traces: Option<Arc<Spans>>,
+    timeout: Duration,
+    fill: Option<Fill>,
+    hidden: Hidden,
+}
+
+/// What all of them have in common.
+pub(super) struct Shared<'s> {
+    pub(super) egress: &'s Egress,
+    pub(super) excerpt: usize,
+    pub(super) user_agent: &'s HeaderValue,
+    pub(super) hops: Option<&'s Arc<Hops>>,
+    pub(super) traces: Option<&'s Arc<Spans>>,
+}
+
+/// Why a request was not made.
+#[derive(Debug)]
+struct Unmade {
+    cause: Cause,
+    message: String,
+}
+
+impl Unmade {
+    fn credentials(message: String) -> Self {
+        Self { cause: Cause::Credentials, message }
+    }
+}
+
+impl From<String> for Unmade {
+    /// The delivery itself is at fault.
+    fn from(message: String) -> Self {
+        Self { cause: Cause::Request, message }
+    }
+}
+
+impl Post {
+    /// Keeps the client, and with it the open connections, of settings before
+    /// these that lead to the same place in the same way; likewise the token.
+    pub(super) fn new(
+        name: &str,
+        options: PostOptions,
+        in_flight: usize,
+        shared: &Shared<'_>,
+        before: Option<&Self>,
+    ) -> Result<Self, Problem> {
+        let mut headers = options.headers;
+        let auth = options.auth.iter().filter_map(|auth| match auth {
+            Auth::Header(_, value) => Some(value),
+            Auth::OAuth2(_) | Auth::Aws(_) => None,
+        });
+        let known = headers.values().filter(|value| value.is_sensitive()).chain(auth);
+        let hidden = Hidden::new(&options.url, options.fill.as_ref(), known);
+        let signer = Signer::new(options.sign.as_ref());
+        let mut owned: Vec<HeaderName> = signer.headers().cloned().collect();
+        owned.extend(options.auth.iter().flat_map(Auth::headers));
+        if let Some(name) = headers.keys().find(|name| is_ours(name) || owned.contains(name)) {
+            return Err(Problem::Header(name.to_string()));
+        }
+        let secret = headers.iter().filter(|(_, value)| value.is_sensitive());
+        owned.extend(secret.map(|(name, _)| name.clone()));
+        // They may be credentials, and a sensitive value is not printed.
+        headers.values_mut().for_each(|value| value.set_sensitive(true));
+        let made_of = hookwright_egress::Options {
+            name: name.to_owned(),
+            url: options.url.clone(),
+            transport: options.transport,
+            in_flight,
+            excerpt: shared.excerpt,
+        };
+        let client = match before.filter(|before| before.made_of == made_of) {
+            Some(before) => before.client.clone(),
+            None => shared.egress.client(made_of.clone())?,
+        };
+        let (egress, user_agent) = (shared.egress, shared.user_agent);
+        let (auth, transport) = (options.auth, &made_of.transport);
+        let held = before.map(|before| &before.authorizer);
+        Ok(Self {
+            authorizer: Authorizer::new(auth, egress, name, transport, user_agent, held)?,
+            client,
+            server: Server::of(&options.url),
+            url: options.url,
+            signer,
+            headers,
+            owned,
+            user_agent: user_agent.clone(),
+            hops: shared.hops.cloned(),
+            traces: shared.traces.cloned(),
+            timeout: options.timeout,
+            fill: options.fill,
+            hidden,
+            made_of,
+        })
+    }
+
+    /// Whether only the settings and Hookwright itself set this header.
+    fn owns(&self, name: &HeaderName) -> bool {
+        is_ours(name) || is_credential(name) || self.owned.contains(name)
+    }
+
+    async fn post(&self, delivery: &Delivery, at_ms: u64) -> Result<Outcome, Unmade> {
+        let began = Instant::now();
+        let body = self.fill.as_ref().and_then(|fill| fill.body(delivery));
+        let body = body.unwrap_or_else(|| delivery.body().clone());
+        let mut headers = headers::build(self, delivery, &body, at_ms)?;
+        let request = (&self.url, &mut headers, &body[..]);
+        self.authorizer.apply(request, at_ms / 1_000, self.timeout).await?;
+        // Only where it may be sent twice.
+        let again = self.authorizer.can_renew().then(|| headers.clone());
+        let left = || self.timeout.saturating_sub(began.elapsed());
+        let sent = Request { headers, body: body.clone(), timeout: left() };
+        let mut outcome = self.client.send(sent).await;
+        let Some(mut headers) = again else {
+            self.hidden.scrub(&mut outcome, None);
+            return Ok(outcome);
+        };
+        // A token may be revoked before its end: that is no answer to the event.
+        if matches!(outcome, Outcome::Answered { status: 401, .. })
+            && let Some(refused) = headers.get(AUTHORIZATION)
+            && let Some(token) = self.authorizer.renew(refused, left()).await?
+        {
+            headers.insert(AUTHORIZATION, token);
+            let sent = Request { headers: headers.clone(), body, timeout: left() };
+            outcome = self.client.send(sent).await;
+        }
+        self.hidden.scrub(&mut outcome, headers.get(AUTHORIZATION));
+        Ok(outcome)
+    }
+}
+
+impl Kind for Post {
+    fn send<'s>(&'s self, delivery: &'s Delivery, at_ms: u64) -> Sending<'s> {
+        Box::pin(async move {
+            let posted = self.post(delivery, at_ms).await;
+            posted.unwrap_or_else(|Unmade { cause, message }| Outcome::Failed { cause, message })
+        })
+    }
+
+    fn rests_until(&self) -> Option<Instant> {
+        self.authorizer.rests_until()
+    }
+
+    fn server(&self) -> Option<&Server> {
+        self.server.as_ref()
+    }
+}

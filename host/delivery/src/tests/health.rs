@@ -1,0 +1,405 @@
+//! The breaker, the slow-down and the limit: the state alone, then whole lanes in paused time.
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use proptest::prelude::*;
+use tokio::time::Instant;
+
+use super::*;
+use crate::health::{Care, Change, Health, State as Position};
+use crate::signs::Sign;
+use crate::{Breaker, State};
+use hookwright_model::{Cause, DeliveryState, Outcome};
+use hookwright_store::{Condition, Store};
+use hookwright_testkit::receiver::{Receiver, Reply, answer, status};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn care(in_flight: usize) -> Care {
+    Care { breaker: Some(Breaker::default()), adaptive: true, in_flight }
+}
+
+/// One attempt after the other with this sign; what the last one changed.
+fn attempts(health: &mut Health, count: usize, sign: Sign, now: Instant) -> Option<Change> {
+    let mut change = None;
+    for _ in 0..count {
+        let ticket = health.began();
+        change = health.ended(ticket, sign, now);
+    }
+    change
+}
+
+#[test]
+fn only_what_tells_of_the_destination_is_a_sign() {
+    let answered = |status, retry_after_s| {
+        Sign::of(&Outcome::Answered { status, retry_after_s, excerpt: Bytes::new() }, None)
+    };
+    let failed = |cause| Sign::of(&Outcome::Failed { cause, message: String::new() }, None);
+    for status in [200, 204, 400, 403, 404, 410, 422] {
+        assert_eq!(answered(status, None), Sign::Well, "{status}");
+    }
+    for status in [301, 401, 500, 503] {
+        assert_eq!(answered(status, None), Sign::Ill, "{status}");
+    }
+    let pause = Some(30 * SECOND);
+    assert_eq!(answered(429, Some(30)), Sign::Busy { pause, ill: false });
+    assert_eq!(answered(503, Some(30)), Sign::Busy { pause, ill: true });
+    assert_eq!(answered(502, None), Sign::Busy { pause: None, ill: true });
+    assert_eq!(answered(504, None), Sign::Busy { pause: None, ill: true });
+    assert_eq!(failed(Cause::Timeout), Sign::Late);
+    assert_eq!(failed(Cause::Request), Sign::Nothing);
+    assert_eq!(failed(Cause::Connect), Sign::Ill);
+    assert_eq!(failed(Cause::Credentials), Sign::Locked { rest: None });
+    assert_eq!(failed(Cause::Queue), Sign::Crowded);
+}
+
+#[test]
+fn the_first_attempt_without_credentials_ends_them_all_for_a_while() {
+    let start = Instant::now();
+    let rest = Some(start + 30 * SECOND);
+    let mut health = Health::new(care(8));
+    let early: Vec<_> = (0..8).map(|_| health.began()).collect();
+    let locked = Sign::Locked { rest };
+    assert_eq!(health.ended(early[0], locked, start), Some(opened(30, (1, 1))), "as it asks");
+    for ticket in &early[1..] {
+        assert_eq!(health.ended(*ticket, locked, start), None, "they began before");
+    }
+    assert!(health.is_locked() && health.is_open());
+    let mut now = start;
+    for wait in [20, 40] {
+        now += 60 * SECOND;
+        assert_eq!(health.open_until(now), None);
+        let change = attempts(&mut health, 1, Sign::Locked { rest: None }, now);
+        assert_eq!(change, Some(opened(wait, (1, 1))));
+    }
+    assert_eq!(health.open_until(now + 60 * SECOND), None);
+    assert_eq!(attempts(&mut health, 3, Sign::Well, now), Some(Change::Closed));
+    assert!(!health.is_locked());
+    let never = Instant::now() + 1_000_000 * SECOND;
+    let change = attempts(&mut health, 1, Sign::Locked { rest: Some(never) }, now);
+    assert_eq!(change, Some(opened(3_600, (1, 1))), "no wait is without end");
+
+    let mut health = Health::new(Care { breaker: None, adaptive: false, in_flight: 8 });
+    for pause in [1, 2, 4] {
+        assert_eq!(attempts(&mut health, 5, Sign::Locked { rest: None }, now), None);
+        assert_eq!(health.paused_until(), Some(now + pause * SECOND));
+        now += 60 * SECOND;
+    }
+    attempts(&mut health, 1, Sign::Well, now);
+    attempts(&mut health, 1, locked, now);
+    assert_eq!(health.paused_until(), Some(now + SECOND), "it was well in between");
+}
+
+#[test]
+fn a_crowd_of_our_own_only_makes_fewer_at_once() {
+    let mut health = Health::new(care(8));
+    let now = Instant::now();
+    assert_eq!(attempts(&mut health, 100, Sign::Crowded, now), None);
+    assert_eq!((health.limit(), health.paused_until()), (1, None));
+}
+
+#[test]
+fn the_breaker_opens_by_the_ratio_probes_and_closes() {
+    let mut health = Health::new(care(8));
+    let start = Instant::now();
+    assert_eq!(attempts(&mut health, 19, Sign::Ill, start), None, "too few");
+    assert_eq!(attempts(&mut health, 5, Sign::Well, start), None);
+    assert_eq!(attempts(&mut health, 1, Sign::Ill, start), Some(opened(10, (20, 25))));
+    assert_eq!(health.admit(0), Err(Some(start + 10 * SECOND)));
+    assert_eq!(health.open_until(start + 9 * SECOND), Some(start + 10 * SECOND));
+
+    // Each probe that fails doubles the wait, to the cap.
+    let mut now = start;
+    let mut wait = 10;
+    for _ in 0..6 {
+        now += wait * SECOND;
+        assert_eq!(health.open_until(now), None);
+        assert_eq!(health.admit(0), Ok(()));
+        let ticket = health.began();
+        assert_eq!(health.admit(1), Err(None), "one probe at a time");
+        wait = (wait * 2).min(300);
+        assert_eq!(health.ended(ticket, Sign::Ill, now), Some(opened(wait, (1, 1))));
+    }
+    now += wait * SECOND;
+    assert_eq!(health.open_until(now), None);
+    assert_eq!(attempts(&mut health, 2, Sign::Well, now), None);
+    assert_eq!(attempts(&mut health, 1, Sign::Well, now), Some(Change::Closed));
+    assert_eq!(attempts(&mut health, 19, Sign::Ill, now), None, "it begins anew");
+    assert_eq!(attempts(&mut health, 1, Sign::Ill, now), Some(opened(10, (20, 20))));
+}
+
+fn opened(wait: u32, failed: (u32, u32)) -> Change {
+    Change::Opened { wait: wait * SECOND, failed }
+}
+
+#[test]
+fn what_was_under_way_when_it_opened_says_nothing_any_more() {
+    let mut health = Health::new(care(100));
+    let now = Instant::now();
+    let early: Vec<_> = (0..50).map(|_| health.began()).collect();
+    let changes: Vec<_> =
+        early.iter().filter_map(|ticket| health.ended(*ticket, Sign::Ill, now)).collect();
+    assert_eq!(changes, [opened(10, (20, 20))]);
+    assert_eq!(health.open_until(now + 10 * SECOND), None);
+    assert_eq!(health.ended(early[49], Sign::Ill, now), None);
+    assert_eq!(health.state(), Position::HalfOpen { probing: false, well: 0 });
+    // One that was cut off frees the place of the probe.
+    let ticket = health.began();
+    health.broke_off(ticket);
+    assert_eq!(health.admit(0), Ok(()));
+}
+
+#[test]
+fn failures_of_long_ago_do_not_count() {
+    let mut health = Health::new(care(8));
+    let start = Instant::now();
+    for step in 0..100 {
+        let now = start + step * 4 * SECOND;
+        assert_eq!(attempts(&mut health, 1, Sign::Ill, now), None, "15 within a minute");
+    }
+    let now = start + 400 * SECOND;
+    assert_eq!(attempts(&mut health, 100, Sign::Well, now), None);
+    assert_eq!(attempts(&mut health, 300, Sign::Ill, now), None, "300 of 415");
+}
+
+#[test]
+fn the_limit_is_halved_once_a_round_and_comes_back_by_one_a_round() {
+    let mut health = Health::new(care(64));
+    let now = Instant::now();
+    let busy = Sign::Busy { pause: None, ill: false };
+    let together: Vec<_> = (0..64).map(|_| health.began()).collect();
+    for ticket in together {
+        health.ended(ticket, busy, now);
+    }
+    assert_eq!(health.limit(), 32, "64 answers of one moment are one sign");
+    for expected in [16, 8, 4, 2, 1] {
+        attempts(&mut health, 1, Sign::Late, now);
+        assert_eq!(health.limit(), expected);
+    }
+    assert_eq!(health.paused_until(), None);
+    for wait in [1, 2, 4, 8, 16, 32, 60, 60] {
+        attempts(&mut health, 1, busy, now);
+        assert_eq!(health.paused_until().map(|at| at - now), Some(wait * SECOND));
+    }
+    attempts(&mut health, 1, Sign::Busy { pause: Some(999_999 * SECOND), ill: false }, now);
+    assert_eq!(health.paused_until().map(|at| at - now), Some(3_600 * SECOND));
+    // 1 + 2 + … + 63 successes, since each adds its share of a round.
+    attempts(&mut health, 1_900, Sign::Well, now);
+    assert!((56..64).contains(&health.limit()), "{}", health.limit());
+    attempts(&mut health, 1_000, Sign::Well, now);
+    assert_eq!(health.limit(), 64);
+}
+
+proptest! {
+    /// Whatever happens, the limit stays in its bounds, and an open breaker lets nothing through.
+    #[test]
+    fn the_bounds_hold(most in 1usize..50, steps in prop::collection::vec((0u8..6, 0u64..30_000), 0..300)) {
+        let mut health = Health::new(care(most));
+        let mut now = Instant::now();
+        let mut under_way = Vec::new();
+        for (kind, ms) in steps {
+            now += Duration::from_millis(ms);
+            let open = health.open_until(now).is_some();
+            prop_assert_eq!(open, health.is_open());
+            let admitted = health.admit(under_way.len()).is_ok();
+            prop_assert!(!(open && admitted));
+            if admitted {
+                under_way.push(health.began());
+            }
+            let sign = match kind {
+                0 | 1 => Sign::Well,
+                2 => Sign::Ill,
+                3 => Sign::Late,
+                4 => Sign::Busy { pause: None, ill: true },
+                _ => Sign::Busy { pause: Some(Duration::from_millis(ms)), ill: false },
+            };
+            if under_way.len() > usize::from(kind) {
+                health.ended(under_way.remove(0), sign, now);
+            }
+            prop_assert!((1..=most).contains(&health.limit()));
+        }
+    }
+}
+
+/// With the defaults of the settings.
+fn cared_for(receiver: &Receiver) -> DestinationOptions {
+    DestinationOptions {
+        adaptive: true,
+        breaker: Some(Breaker::default()),
+        policy: Policy { jitter: 0.0, ..Policy::default() },
+        ..to(receiver)
+    }
+}
+
+fn state(bench: &Bench) -> State {
+    bench.handle.status()[0].state
+}
+
+/// The promise: "deliveries wait while open, none is lost and attempts are not consumed".
+#[tokio::test(start_paused = true)]
+async fn while_the_breaker_is_open_deliveries_wait_and_use_no_attempt_up() {
+    static WELL: AtomicBool = AtomicBool::new(false);
+    let receiver =
+        Receiver::start(|_| status(if WELL.load(Ordering::SeqCst) { 200 } else { 500 })).await;
+    let bench = Bench::start(one(cared_for(&receiver)));
+    bench.store.add(deliveries(0..500, "a"));
+    bench
+        .store
+        .until(|rows| rows.of("a").filter(|row| !row.attempts.is_empty()).count() >= 20)
+        .await;
+    tokio::time::advance(Duration::from_millis(1)).await;
+    bench.store.add(deliveries(500..520, "a"));
+    assert_eq!(state(&bench), State::BreakerOpen);
+    assert_eq!(bench.handle.status()[0].window, 0, "a shut lane holds nothing in memory");
+    // An outage of six hours: far longer than the 16 attempts of each would last without it.
+    let until = Instant::now() + 6 * 3_600 * SECOND;
+    while Instant::now() < until {
+        tokio::time::sleep(60 * SECOND).await;
+    }
+    let seen = receiver.seen().len();
+    assert!((20..150).contains(&seen), "{seen} requests in six hours of outage");
+    assert_eq!(bench.store.read(|rows| rows.count("a", DeliveryState::Dead)), 0);
+    WELL.store(true, Ordering::SeqCst);
+    bench.all_delivered("a").await;
+    assert_eq!(state(&bench), State::Running);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_person_closes_the_breaker() {
+    static WELL: AtomicBool = AtomicBool::new(false);
+    let receiver =
+        Receiver::start(|_| status(if WELL.load(Ordering::SeqCst) { 200 } else { 500 })).await;
+    let options = DestinationOptions {
+        breaker: Some(Breaker { wait: 3_600 * SECOND, cap: 3_600 * SECOND, ..Breaker::default() }),
+        ..cared_for(&receiver)
+    };
+    let bench = Bench::start(one(options));
+    bench.store.add(deliveries(0..100, "a"));
+    bench
+        .store
+        .until(|rows| rows.of("a").filter(|row| !row.attempts.is_empty()).count() >= 20)
+        .await;
+    WELL.store(true, Ordering::SeqCst);
+    let before = Instant::now();
+    bench.handle.close_breaker("a").expect("known");
+    bench.all_delivered("a").await;
+    assert!(before.elapsed() < 600 * SECOND, "the wait of an hour is over");
+    assert!(bench.handle.close_breaker("b").is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_retry_after_holds_the_whole_lane_up() {
+    let receiver = Receiver::start(|seen| match seen.number {
+        0 => answer(429, "retry-after: 30\r\n", ""),
+        _ => status(200),
+    })
+    .await;
+    let bench = Bench::start(one(DestinationOptions { in_flight: 1, ..cared_for(&receiver) }));
+    bench.store.add(deliveries(0..10, "a"));
+    bench.store.until(|rows| rows.of("a").any(|row| !row.attempts.is_empty())).await;
+    assert_eq!(state(&bench), State::Slowed);
+    let until_ms = bench.handle.status()[0].until_ms.expect("a pause");
+    assert!((START_MS + 30_000..START_MS + 30_200).contains(&until_ms), "{until_ms}");
+    bench.all_delivered("a").await;
+    bench.store.read(|rows| {
+        for attempt in rows.of("a").flat_map(|row| row.attempts.last()) {
+            assert!(attempt.at_ms >= START_MS + 30_000, "{attempt:?}");
+        }
+    });
+}
+
+/// Nobody was there to look at the clock: the lane slept until its next sweep.
+#[tokio::test(start_paused = true)]
+async fn regression_a_pause_ends_on_time_where_no_delivery_is_to_be_tried_again() {
+    let receiver = Receiver::start(|seen| match seen.number {
+        0 => answer(429, "retry-after: 5\r\n", ""),
+        _ => status(200),
+    })
+    .await;
+    let policy = Policy { attempts: 1, ..Policy::default() };
+    let options = DestinationOptions { in_flight: 1, policy, ..cared_for(&receiver) };
+    let bench = Bench::start(one(options));
+    bench.store.add(deliveries(0..10, "a"));
+    bench.store.until(|rows| rows.count("a", DeliveryState::Delivered) == 9).await;
+    bench.store.read(|rows| {
+        let last = rows.of("a").flat_map(|row| &row.attempts).map(|attempt| attempt.at_ms).max();
+        assert!(last.expect("attempts") < START_MS + 6_000, "{last:?}");
+    });
+}
+
+/// Takes four at once; one more is answered 429.
+#[tokio::test(start_paused = true)]
+async fn the_limit_finds_what_the_destination_can_take() {
+    static AT_ONCE: AtomicUsize = AtomicUsize::new(0);
+    static REFUSED: AtomicUsize = AtomicUsize::new(0);
+    let receiver = Receiver::start(|_| {
+        if AT_ONCE.fetch_add(1, Ordering::SeqCst) >= 4 {
+            AT_ONCE.fetch_sub(1, Ordering::SeqCst);
+            REFUSED.fetch_add(1, Ordering::SeqCst);
+            return status(429);
+        }
+        tokio::spawn(async {
+            tokio::time::sleep(Duration::from_millis(99)).await;
+            AT_ONCE.fetch_sub(1, Ordering::SeqCst);
+        });
+        Reply::After(Duration::from_millis(100), Box::new(status(200)))
+    })
+    .await;
+    let bench = Bench::start(one(DestinationOptions { in_flight: 64, ..cared_for(&receiver) }));
+    bench.store.add(deliveries(0..1_000, "a"));
+    bench.all_delivered("a").await;
+    let refused = REFUSED.load(Ordering::SeqCst);
+    assert!(refused < 250, "{refused} of 1,000 were refused");
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_but_failures_for_days_disables_and_keeps_what_waits() {
+    let receiver = Receiver::start(|_| status(500)).await;
+    let bench = Bench::start(one(cared_for(&receiver)));
+    bench.store.add(deliveries(0..3, "a"));
+    let mut next = 3;
+    let until = Instant::now() + 6 * 24 * 3_600 * SECOND;
+    while Instant::now() < until && state(&bench) != State::Disabled {
+        tokio::time::sleep(3_600 * SECOND).await;
+        bench.store.add(deliveries(next..next + 1, "a"));
+        next += 1;
+    }
+    let status = bench.handle.status().remove(0);
+    assert_eq!(status.state, State::Disabled);
+    let reason = status.reason.expect("a reason");
+    assert!(reason.starts_with("nothing but failures for 12"), "{reason}");
+    bench.store.until(|rows| rows.condition("a").disabled.is_some()).await;
+    assert!(bench.store.read(|rows| rows.condition("a").failing_since_ms.is_some()));
+    let before = receiver.seen().len();
+    bench.store.add(deliveries(next..next + 9, "a"));
+    tokio::time::sleep(24 * 3_600 * SECOND).await;
+    assert_eq!(receiver.seen().len(), before, "nothing is sent");
+    assert!(bench.store.read(|rows| rows.count("a", DeliveryState::Waiting)) >= 9);
+    bench.handle.enable("a").await.expect("enabled");
+    assert_eq!(bench.store.read(|rows| rows.condition("a")), Condition::default());
+    assert_eq!(state(&bench), State::Running);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pause_ends_by_itself_and_survives_a_restart() {
+    let receiver = Receiver::start(|_| status(200)).await;
+    let bench = Bench::start(one(cared_for(&receiver)));
+    bench.handle.pause("a", 600 * SECOND).await.expect("paused");
+    assert_eq!(state(&bench), State::Paused);
+    bench.store.add(deliveries(0..10, "a"));
+    tokio::time::sleep(599 * SECOND).await;
+    assert_eq!(receiver.seen().len(), 0);
+    bench.all_delivered("a").await;
+    assert_eq!(state(&bench), State::Running);
+
+    let store = FakeStore::prompt();
+    let until_ms = Some(START_MS + 600_000);
+    let paused = Condition { paused_until_ms: until_ms, ..Condition::default() };
+    store.set_condition("a", &paused).expect("written");
+    store.add(deliveries(10..20, "a"));
+    let bench = Bench::start_on(store, one(cared_for(&receiver)));
+    assert_eq!(bench.handle.status()[0].until_ms, until_ms);
+    tokio::time::sleep(599 * SECOND).await;
+    assert_eq!(receiver.seen().len(), 10);
+    bench.all_delivered("a").await;
+}

@@ -1,0 +1,147 @@
+//! Lanes against real sockets and a store in memory.
+mod auth;
+mod batch;
+mod behaviour;
+mod clock;
+mod control;
+mod fake_store;
+mod health;
+mod lines;
+mod model;
+mod scale;
+mod timing;
+mod window;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue};
+
+use self::fake_store::FakeStore;
+use super::{DestinationOptions, Handle, Options, PostOptions, To, start};
+use hookwright_egress::Transport;
+use hookwright_model::clock::Clock;
+use hookwright_model::retry::Policy;
+use hookwright_model::tasks::Tasks;
+use hookwright_model::{Delivery, Event, EventId, Name};
+use hookwright_testkit::receiver::Receiver;
+
+/// What tests call the time at their start.
+const START_MS: u64 = 1_700_000_000_000;
+
+fn name(text: &str) -> Name {
+    text.parse().expect("a name")
+}
+
+/// The n-th event, for one destination, due at once.
+pub(super) fn delivery(number: u64, destination: &str, body: impl Into<Bytes>) -> Delivery {
+    let mut headers = HeaderMap::new();
+    headers.insert("content-type", HeaderValue::from_static("application/json"));
+    let row = EventId::first_row_at(START_MS) + i64::try_from(number).expect("small");
+    let event = Event {
+        id: EventId::new(row, 7),
+        received_ms: START_MS,
+        source: name("shop"),
+        kind: "".into(),
+        headers,
+        body: body.into(),
+    };
+    Delivery {
+        event: Arc::new(event),
+        destination: name(destination),
+        payload: None,
+        due_ms: START_MS,
+        order_key: None,
+        tries: 0,
+        attempts: 0,
+        replayed: false,
+    }
+}
+
+fn deliveries(range: std::ops::Range<u64>, destination: &str) -> Vec<Delivery> {
+    range.map(|number| delivery(number, destination, format!("{{\"n\": {number}}}"))).collect()
+}
+
+/// Retries after 10 ms, so that a test in real time is short, and is never left alone.
+fn to(receiver: &Receiver) -> DestinationOptions {
+    DestinationOptions {
+        adaptive: false,
+        breaker: None,
+        to: To::Post(Box::new(PostOptions {
+            transport: Transport::to_any_address(),
+            ..PostOptions::new(receiver.url())
+        })),
+        policy: Policy {
+            base: Duration::from_millis(10),
+            factor: 1.0,
+            jitter: 0.0,
+            ..Policy::default()
+        },
+        ..DestinationOptions::new(receiver.url())
+    }
+}
+
+/// With its request set up otherwise.
+fn posting(
+    mut options: DestinationOptions,
+    change: impl FnOnce(&mut PostOptions),
+) -> DestinationOptions {
+    match &mut options.to {
+        To::Post(post) => change(post),
+        To::Lines(_) => panic!("it is posted to"),
+    }
+    options
+}
+
+/// Waits for what no event tells.
+async fn eventually(mut done: impl FnMut() -> bool) {
+    let waiting = async {
+        while !done() {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), waiting).await.expect("it comes to pass");
+}
+
+type Destinations = HashMap<Name, DestinationOptions>;
+
+fn one(options: DestinationOptions) -> Destinations {
+    HashMap::from([(name("a"), options)])
+}
+
+struct Bench {
+    store: Arc<FakeStore>,
+    handle: Handle,
+    tasks: Tasks,
+}
+
+impl Bench {
+    fn start(destinations: Destinations) -> Self {
+        Self::start_on(FakeStore::prompt(), destinations)
+    }
+
+    fn start_on(store: Arc<FakeStore>, destinations: Destinations) -> Self {
+        Self::start_with(store, Options { destinations, ..Options::default() })
+    }
+
+    fn start_with(store: Arc<FakeStore>, options: Options) -> Self {
+        let tasks = Tasks::new();
+        let clock = Clock::tokio(START_MS);
+        let handle = start(options, store.clone(), clock, tasks.clone()).expect("good settings");
+        store.hand_to(handle.clone());
+        Self { store, handle, tasks }
+    }
+
+    /// Waits until all that was ever added to the destination is delivered.
+    async fn all_delivered(&self, destination: &str) {
+        self.store.until(|rows| rows.all_delivered(destination)).await;
+    }
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        self.tasks.stop();
+    }
+}

@@ -1,0 +1,185 @@
+//! The HTTP client: one deadline, bounded reads, no redirects, no private addresses.
+mod addresses;
+mod body;
+mod client;
+mod connector;
+mod failure;
+mod fetch;
+mod frames;
+mod guard;
+mod proxy;
+mod reach;
+mod resolver;
+mod retry_after;
+mod seats;
+mod shut;
+mod spelt;
+mod status_line;
+mod stream;
+mod tls;
+mod unsent;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::Uri;
+
+pub use addresses::Reach;
+pub use client::{Client, Request};
+pub use fetch::{Fetch, FetchError, Fetched, Fetcher};
+pub use frames::Frames;
+pub use proxy::Proxy;
+pub use reach::{ReachError, Reached};
+pub use resolver::{Resolver, Resolving, SystemResolver};
+pub use status_line::StatusLine;
+pub use tls::{Identity, TlsOptions, TlsVersion};
+
+/// What one destination's client needs to know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// The value of the metrics' label `destination`.
+    pub name: String,
+    /// `http` or `https`, without user and password.
+    pub url: Uri,
+    pub transport: Transport,
+    /// How many requests may be under way at once; as many connections are kept
+    /// idle. Default 8.
+    pub in_flight: usize,
+    /// How many bytes of an answer's body are kept. Default 4 KiB.
+    pub excerpt: usize,
+}
+
+impl Options {
+    /// The defaults for a URL.
+    pub fn new(name: impl Into<String>, url: Uri) -> Self {
+        Self {
+            name: name.into(),
+            url,
+            transport: Transport::default(),
+            in_flight: 8,
+            excerpt: 4 * 1024,
+        }
+    }
+}
+
+/// How a destination is connected to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Transport {
+    /// Default: public addresses only.
+    pub reach: Reach,
+    pub tls: TlsOptions,
+    /// Every connection goes through it. Default: none.
+    pub proxy: Option<Proxy>,
+    /// Offers HTTP/2 where the connection is encrypted. Default true.
+    pub http2: bool,
+    pub phases: Phases,
+}
+
+impl Default for Transport {
+    fn default() -> Self {
+        Self {
+            reach: Reach::default(),
+            tls: TlsOptions::default(),
+            proxy: None,
+            http2: true,
+            phases: Phases::default(),
+        }
+    }
+}
+
+impl Transport {
+    /// The defaults, and private addresses too.
+    pub fn to_any_address() -> Self {
+        Self { reach: Reach::Any, ..Self::default() }
+    }
+}
+
+/// Time-outs for single phases, under the one over everything.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Phases {
+    /// Name look-up and TCP, to the proxy where there is one, and what it takes
+    /// to answer. Default: 30 s.
+    pub connect: Option<Duration>,
+    /// The TLS handshake. Default: what is left of the 30 s.
+    pub tls: Option<Duration>,
+    /// From the last byte of the request that was written to the first of the
+    /// answer, over HTTP/2 to its head. Default: as long as the deadline lets it.
+    pub first_byte: Option<Duration>,
+}
+
+/// Why no client can be made of a destination's settings.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SetupError {
+    #[error("the URL must start with `http://` or `https://` and name a host")]
+    Url,
+    #[error(
+        "the URL must not hold a user or password; put an `authorization` header in the settings"
+    )]
+    Credentials,
+    #[error("the CA is no list of certificates in PEM: {0}")]
+    Ca(String),
+    #[error("the client certificate and its key can't be used: {0}")]
+    Identity(String),
+    #[error("the proxy must be `http://HOST:PORT`")]
+    Proxy,
+}
+
+/// A URL as others than its owner may see it: path and query may be secrets, as
+/// those of a chat's incoming webhook are.
+pub fn shown(url: &Uri) -> String {
+    let scheme = url.scheme_str().unwrap_or_default();
+    let authority = url.authority().map_or("", |authority| authority.as_str());
+    let plain = url.path().len() <= 1 && url.query().is_none();
+    format!("{scheme}://{authority}/{}", if plain { "" } else { "…" })
+}
+
+/// Makes clients that share the trusted certificates and the resolver.
+pub struct Egress {
+    tls: tls::Tls,
+    resolver: Arc<dyn Resolver>,
+    guard: guard::Guard,
+}
+
+impl Egress {
+    /// With another resolver than the system's.
+    pub fn new(resolver: Arc<dyn Resolver>) -> Self {
+        Self { tls: tls::Tls::default(), resolver, guard: guard::refusal }
+    }
+
+    /// A client with a connection pool of its own.
+    ///
+    /// # Errors
+    /// Where the URL, a certificate or the proxy can't be used.
+    pub fn client(&self, options: Options) -> Result<Client, SetupError> {
+        Client::new(options, self.guard, Arc::clone(&self.resolver), &self.tls)
+    }
+
+    /// A client for any URL, with a connection pool of its own, for answers of at most `most`
+    /// bytes. `name` is its value of the metrics' label `destination`.
+    ///
+    /// # Errors
+    /// Where the machine's certificates can't be used.
+    pub fn fetcher(
+        &self,
+        name: &'static str,
+        reach: Reach,
+        most: usize,
+    ) -> Result<Fetcher, SetupError> {
+        Fetcher::new(name, reach, most, self)
+    }
+
+    /// So that tests can tell loopback addresses apart.
+    #[cfg(test)]
+    pub(crate) fn with_guard(self, guard: guard::Guard) -> Self {
+        Self { guard, ..self }
+    }
+}
+
+impl Default for Egress {
+    fn default() -> Self {
+        Self::new(Arc::new(SystemResolver))
+    }
+}

@@ -1,0 +1,209 @@
+//! Sets up the process's logs. Every line that concerns an event carries its id.
+//!
+//! Logging may lose lines, which are counted, and does nothing else to the host: `sink` never waits and never fails.
+mod format;
+mod sink;
+pub mod traces;
+
+use std::backtrace::{Backtrace, BacktraceStatus};
+use std::io::IsTerminal as _;
+use std::panic::PanicHookInfo;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::reload::Handle;
+
+use format::{Fields, SafeJson};
+use hookwright_terminal::Stream;
+use sink::Sink;
+
+/// How long the end of the process waits for the last lines to be written.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Longer filters are refused, in bytes.
+pub const FILTER_BYTES: usize = 1024;
+
+/// How log lines are written, on standard error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("`{part}` is no part of a log filter ({why}): write a level, or `level,target=level`")]
+    Filter { part: String, why: String },
+    #[error("a log filter has at most {FILTER_BYTES} bytes")]
+    Long,
+    #[error("the process has a log set-up already")]
+    Twice,
+    #[error("the process's log set-up is gone")]
+    Gone,
+    #[error("the log's thread does not start: {0}")]
+    Thread(#[from] std::io::Error),
+}
+
+/// The process's log. When dropped, it waits up to two seconds until its last lines are written.
+pub struct Log {
+    pub levels: Levels,
+    sink: Sink,
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        // Lines that nobody reads are the only loss.
+        self.sink.flush(PATIENCE);
+    }
+}
+
+/// What is logged, to be changed while the process runs. Clones change the same.
+#[derive(Clone)]
+pub struct Levels(Arc<Inner>);
+
+struct Inner {
+    put: Put,
+    now: Mutex<String>,
+    /// `RUST_LOG` decided, so the settings don't.
+    by_variable: bool,
+}
+
+type Put = Box<dyn Fn(EnvFilter) -> bool + Send + Sync>;
+
+impl Levels {
+    /// The filter in force.
+    pub fn filter(&self) -> String {
+        self.0.now.lock().clone()
+    }
+
+    /// Puts a filter in force: a level, or a list of `target=level` with one. A
+    /// word that is no level is refused, though it might be a target: alone it
+    /// would silence all others.
+    ///
+    /// # Errors
+    /// Where it can't be read; the old one stays.
+    pub fn set(&self, filter: &str) -> Result<(), Error> {
+        let read = read(filter)?;
+        let mut now = self.0.now.lock();
+        if !(self.0.put)(read) {
+            return Err(Error::Gone);
+        }
+        filter.clone_into(&mut now);
+        Ok(())
+    }
+
+    /// The settings have another level. `RUST_LOG` wins over it here, too.
+    ///
+    /// # Errors
+    /// As `set`.
+    pub fn follow(&self, level: &str) -> Result<(), Error> {
+        if self.0.by_variable { Ok(()) } else { self.set(level) }
+    }
+}
+
+/// Installs the process's log set-up, and a hook that logs panics. `filter` is a level or a list
+/// of `target=level`; the variable `RUST_LOG` wins over it. Once a process. Hold the answer until
+/// the process ends.
+///
+/// # Errors
+/// Where the filter can't be read, a set-up exists already, or no thread can be had.
+pub fn install(format: Format, filter: &str) -> Result<Log, Error> {
+    // Empty is as unset: containers set variables that have no value.
+    let variable = std::env::var("RUST_LOG").ok().filter(|text| !text.trim().is_empty());
+    let by_variable = variable.is_some();
+    let wanted = variable.unwrap_or_else(|| filter.to_owned());
+    // The variable means what it means to every program.
+    let first = if by_variable { known(&wanted) } else { read(&wanted) };
+    let first = first?;
+    let sink = Sink::start(|lines: &[u8]| Stream::Error.write_all(lines))?;
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(first)
+        .with_writer(sink.clone())
+        .with_ansi(std::io::stderr().is_terminal())
+        // It would print to standard error by itself.
+        .log_internal_errors(false);
+    let (put, done) = match format {
+        Format::Text => {
+            let builder = builder.fmt_fields(Fields).with_filter_reloading();
+            (put(builder.reload_handle()), builder.try_init())
+        }
+        Format::Json => {
+            let builder = builder.json().flatten_event(true).map_event_format(SafeJson);
+            let builder = builder.with_filter_reloading();
+            (put(builder.reload_handle()), builder.try_init())
+        }
+    };
+    done.map_err(|_| Error::Twice)?;
+    // The standard one writes to standard error by itself, and waits where nobody reads.
+    std::panic::set_hook(Box::new(tell));
+    let levels = Levels(Arc::new(Inner { put, now: Mutex::new(wanted), by_variable }));
+    Ok(Log { levels, sink })
+}
+
+/// Logs a panic, with its backtrace where `RUST_BACKTRACE` asks for one.
+fn tell(panic: &PanicHookInfo<'_>) {
+    let thread = std::thread::current();
+    let thread = thread.name().unwrap_or("unnamed");
+    let place = panic.location().map(tracing::field::display);
+    let why = panic.payload_as_str().unwrap_or("a value that is no text");
+    let trace = Backtrace::capture();
+    let trace =
+        (trace.status() == BacktraceStatus::Captured).then(|| tracing::field::display(trace));
+    tracing::error!(thread, place, backtrace = trace, "panicked: {why}");
+}
+
+fn put<S: 'static>(handle: Handle<EnvFilter, S>) -> Put {
+    Box::new(move |filter| handle.reload(filter).is_ok())
+}
+
+fn read(filter: &str) -> Result<EnvFilter, Error> {
+    if filter.len() > FILTER_BYTES {
+        return Err(Error::Long);
+    }
+    for part in filter.split(',') {
+        let level = part.rsplit_once('=').map_or(part, |(_, level)| level);
+        if level.is_empty() || level.parse::<LevelFilter>().is_err() {
+            let why = "its level is none of error, warn, info, debug, trace and off".to_owned();
+            return Err(Error::Filter { part: part.escape_debug().to_string(), why });
+        }
+    }
+    known(filter)
+}
+
+fn known(filter: &str) -> Result<EnvFilter, Error> {
+    EnvFilter::try_new(filter).map_err(|error| Error::Filter {
+        part: filter.escape_debug().to_string(),
+        why: error.to_string(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filter_is_levels_by_target_and_a_slip_is_told() {
+        for good in ["info", "off", "warn,hookwright::delivery=debug", "info,hyper=off"] {
+            assert!(read(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            "debgu",
+            "hookwright",
+            "info,hookwright=loud",
+            "info,,warn",
+            "info, warn",
+            "[=info",
+        ] {
+            let error = read(bad).unwrap_err().to_string();
+            assert!(error.contains("level"), "{bad}: {error}");
+        }
+        assert!(matches!(read(&"a=info,".repeat(200)), Err(Error::Long)));
+    }
+}
