@@ -17,6 +17,7 @@ use tokio::task::JoinHandle;
 /// One request that a receiver got.
 #[derive(Debug, Clone)]
 pub struct Received {
+    pub method: http::Method,
     pub path: String,
     pub headers: HeaderMap,
     pub body: Bytes,
@@ -149,6 +150,7 @@ impl Part {
         }
         self.got.lock().expect("no holder panics").push(Received {
             path: parts.uri.path().to_owned(),
+            method: parts.method,
             headers: parts.headers,
             body: body.to_bytes(),
             status: answer.status,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hookwright_tests::{Browser, HostBuilder, Receiver, eventually};
+use http::Method;
 use serde_json::{Value, json};
 
 /// Generous: both cores may be taken by something else.
@@ -61,12 +62,23 @@ const VALUES: [&str; 12] = [
 
 /// The command that the console would copy.
 async fn command(browser: &Browser, url: &str, headers: &Value, body: &[u8]) -> String {
+    command_by("POST", browser, url, headers, body).await
+}
+
+async fn command_by(
+    method: &str,
+    browser: &Browser,
+    url: &str,
+    headers: &Value,
+    body: &[u8],
+) -> String {
     let script = format!(
         "return (async () => {{ const {{ curl }} = await import('/console/curl.js'); \
          const body = Uint8Array.from(atob('{}'), (char) => char.charCodeAt(0)); \
-         return curl({}, {headers}, body); }})();",
+         return curl({}, {headers}, body, {}); }})();",
         STANDARD.encode(body),
         json!(url),
+        json!(method),
     );
     browser.run(&script).await.as_str().expect("a command").to_owned()
 }
@@ -140,6 +152,45 @@ async fn regression_a_copied_command_sends_what_was_sent_and_nothing_else() {
         .collect();
     left.sort();
     assert_eq!(left, ["-", "command", "secret"], "no command ran, and no file was written");
+    browser.close().await;
+}
+
+/// An event that came by PUT or GET was copied as a POST.
+#[tokio::test(flavor = "multi_thread")]
+async fn regression_a_copied_event_goes_by_the_method_that_it_came_by() {
+    let host = HostBuilder::new(
+        "[sources.a]\nverify = { scheme = \"none\" }\nmethods = [\"POST\", \"GET\", \"PUT\"]\n",
+    )
+    .start()
+    .await;
+    let receiver = Receiver::good().await;
+    let browser = Browser::start().await;
+    browser.open(&format!("http://{}/", host.admin())).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    for (sent, (method, body)) in [("PUT", "{}"), ("GET", ""), ("POST", "{}")].iter().enumerate() {
+        let url = format!("http://{}/hook", receiver.address());
+        let command = command_by(method, &browser, &url, &json!([]), body.as_bytes()).await;
+        assert!(run("sh", &command, folder.path()), "{command}");
+        let received = receiver.received();
+        assert_eq!(received.len(), sent + 1, "{command}");
+        assert_eq!(received[sent].method, *method, "{command}");
+        assert_eq!(received[sent].body, *body, "{command}");
+    }
+    // As the page has it: from what the host kept of the request.
+    let path = "/in/a?x=1&y=2";
+    let request = host.client.ask(Method::PUT, host.ingress(), path, &[], "{}".into());
+    let id = request.await.expect("an answer").header("webhook-id").to_owned();
+    browser.open(&format!("http://{}/#/events/{id}", host.admin())).await;
+    browser.shows("What happened").await;
+    browser
+        .run("window.copied = ''; navigator.clipboard.writeText = async (text) => { window.copied = text; }")
+        .await;
+    browser.click("button", "Copy as curl").await;
+    browser.until("window.copied !== ''").await;
+    let copied = browser.run("return window.copied").await;
+    let copied = copied.as_str().expect("a command");
+    assert!(copied.contains("--request 'PUT'") && copied.contains("/in/a?x=1&y=2'"), "{copied}");
+    assert!(!copied.contains("hookwright-"), "{copied}");
     browser.close().await;
 }
 

@@ -26,9 +26,11 @@ function quoted(value) {
 const address = (url) => quoted(url.replaceAll(/[^!#-&(-;=?-[\]_a-z~]/gu, (char) =>
   [...new TextEncoder().encode(char)].map((byte) => `%${byte.toString(16).toUpperCase().padStart(2, "0")}`).join("")));
 
-/** A command that posts it again. `body` is bytes. */
-export function curl(url, headers, body) {
+/** A command that sends it again. `body` is bytes; `method` is the one that it came by. */
+export function curl(url, headers, body, method = "POST") {
   const lines = [`curl --globoff --path-as-is --url ${address(url)}`];
+  // With a body curl posts by itself.
+  if (method !== "POST") lines.push(`  --request ${quoted(method)}`);
   const sent = headers.filter(([name]) => NAME.test(name));
   for (const [name, value] of sent) {
     // A name with nothing behind its colon would take the header away.

@@ -25,7 +25,11 @@ export default async function event({ place, signal, name, keys, every }) {
   };
   const again = async () => show(await get(`events/${first.id}`, signal));
   const replay = () => replayDialog(first, body, again);
-  const asCurl = () => copy(curl(source?.url ?? `${location.origin}/in/${first.source}`, sent(first.headers), body), "the event as curl");
+  const asCurl = () => {
+    const query = kept(first.headers, "hookwright-query");
+    const url = `${source?.url ?? `${location.origin}/in/${first.source}`}${query ? `?${query}` : ""}`;
+    copy(curl(url, sent(first.headers), body, kept(first.headers, "hookwright-method")), "the event as curl");
+  };
   place.append(
     head(first.kind || "Event", under, button("Copy as curl", asCurl), mayReplay ? button("Replay…", replay, ".main") : null),
     copyable(first.id, "the event's id"), card("What happened", list), card("Body", view(body, "The body as it came")));
@@ -35,7 +39,10 @@ export default async function event({ place, signal, name, keys, every }) {
 }
 
 /** What a client writes itself is left out. */
-const sent = (headers) => headers.filter(([name]) => !["host", "content-length", "accept-encoding", "connection"].includes(name));
+/** How the source was asked, which the host keeps as headers of its own; none for a POST without a query. */
+const kept = (headers, name) => headers.find(([one]) => one === name)?.[1];
+const NOT_SENT = ["host", "content-length", "accept-encoding", "connection", "hookwright-method", "hookwright-query"];
+const sent = (headers) => headers.filter(([name]) => !NOT_SENT.includes(name));
 const raws = (headers) => headers.map(([name, value]) => `${name}: ${value}`).join("\n");
 /** What is inside is made when it is opened first: an event may have many attempts, each with its body. */
 const opens = (key, title, inside, kind = "") => {
