@@ -36,12 +36,14 @@ impl MemoryStore {
     }
 }
 
-impl Store for MemoryStore {
+impl EventLog for MemoryStore {
     fn append(&self, event: NewEvent) -> AppendFuture {
         self.events.lock().expect("a panic ends the process").push(event);
         Box::pin(async { Ok(Appended::New(EventId::new(1, 7))) })
     }
+}
 
+impl WorkQueue for MemoryStore {
     fn routed(&self, routed: Routed) {
         self.routed.lock().expect("a panic ends the process").push(routed);
     }
@@ -75,21 +77,11 @@ impl Store for MemoryStore {
     fn due(&self, _: &str, _: u64, _: Option<DueCursor>, _: usize) -> Result<DuePage, StoreError> {
         self.note(DuePage::default())
     }
+}
 
+impl Queries for MemoryStore {
     fn events(&self, _: &EventQuery) -> Result<Vec<EventRow>, StoreError> {
         self.note(Vec::new())
-    }
-
-    fn event(&self, _: EventId) -> Result<Option<EventDetail>, StoreError> {
-        self.note(None)
-    }
-
-    fn backlog(&self) -> Result<Vec<Backlog>, StoreError> {
-        self.note(Vec::new())
-    }
-
-    fn usage(&self) -> Result<Usage, StoreError> {
-        self.note(Usage::default())
     }
 
     fn search(&self, _: &EventQuery, _: &str) -> Result<Found, StoreError> {
@@ -100,24 +92,24 @@ impl Store for MemoryStore {
         self.note(None)
     }
 
+    fn event(&self, _: EventId) -> Result<Option<EventDetail>, StoreError> {
+        self.note(None)
+    }
+
+    fn backlog(&self) -> Result<Vec<Backlog>, StoreError> {
+        self.note(Vec::new())
+    }
+}
+
+impl PluginState for MemoryStore {
     fn state(&self) -> Result<Vec<StateRow>, StoreError> {
         self.note(Vec::new())
     }
+}
 
-    fn conditions(&self) -> Result<Vec<(String, Condition)>, StoreError> {
-        self.note(Vec::new())
-    }
-
-    fn set_condition(&self, _: &str, _: &Condition) -> Result<(), StoreError> {
-        self.note(())
-    }
-
-    fn put_replay(&self, _: &ReplayJob) -> Result<(), StoreError> {
-        self.note(())
-    }
-
-    fn replays(&self) -> Result<Vec<ReplayJob>, StoreError> {
-        self.note(Vec::new())
+impl Maintenance for MemoryStore {
+    fn usage(&self) -> Result<Usage, StoreError> {
+        self.note(Usage::default())
     }
 
     fn purge(&self, _: u64) -> Result<Purged, StoreError> {
@@ -133,4 +125,24 @@ impl Store for MemoryStore {
     }
 
     fn close(&self) {}
+}
+
+impl Conditions for MemoryStore {
+    fn conditions(&self) -> Result<Vec<(String, Condition)>, StoreError> {
+        self.note(Vec::new())
+    }
+
+    fn set_condition(&self, _: &str, _: &Condition) -> Result<(), StoreError> {
+        self.note(())
+    }
+}
+
+impl Jobs for MemoryStore {
+    fn put_replay(&self, _: &ReplayJob) -> Result<(), StoreError> {
+        self.note(())
+    }
+
+    fn replays(&self) -> Result<Vec<ReplayJob>, StoreError> {
+        self.note(Vec::new())
+    }
 }

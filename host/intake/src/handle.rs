@@ -34,7 +34,7 @@ use hookwright_server::{
 };
 use hookwright_signing::hops::Hops;
 use hookwright_signing::{Answer, Verified};
-use hookwright_store::{Appended, Dedupe, NewEvent, Store};
+use hookwright_store::{Appended, Dedupe, EventLog, NewEvent};
 
 /// The source in the metrics where the path names none that there is.
 const STRAY: &str = "-";
@@ -47,7 +47,7 @@ struct Inner {
     sources: ArcSwap<HashMap<Name, Arc<Source>>>,
     /// Of all sources.
     tokens: ArcSwap<UrlTokens>,
-    store: Arc<dyn Store>,
+    store: Arc<dyn EventLog>,
     replies: Replies,
     clock: Clock,
     proxies: Proxies,
@@ -61,7 +61,7 @@ struct Inner {
 }
 
 impl Handle {
-    pub fn new(options: Options, store: Arc<dyn Store>, replies: Replies, clock: Clock) -> Self {
+    pub fn new(options: Options, store: Arc<dyn EventLog>, replies: Replies, clock: Clock) -> Self {
         let tokens = UrlTokens::of(&options.sources);
         let sources = build(&options.sources, &tokens, &HashMap::new());
         Self(Arc::new(Inner {

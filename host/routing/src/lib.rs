@@ -23,7 +23,7 @@ use hookwright_model::replies::Replies;
 use hookwright_model::tasks::Tasks;
 use hookwright_model::{Event, Name, Rules};
 use hookwright_plugins::{Aim, Plugins, Suspect, Target};
-use hookwright_store::{Routed, Store};
+use hookwright_store::{Routed, WorkQueue};
 use hookwright_telemetry::traces::Spans;
 
 use lane::Lane;
@@ -176,7 +176,7 @@ pub type Pipelines = HashMap<Name, Pipeline>;
 /// What every lane works with.
 struct Parts {
     plugins: Plugins,
-    store: Arc<dyn Store>,
+    store: Arc<dyn WorkQueue>,
     replies: Replies,
     clock: Clock,
     traces: Option<Arc<Spans>>,
@@ -218,7 +218,7 @@ impl Router {
     pub fn start(
         pipelines: Pipelines,
         plugins: Plugins,
-        store: Arc<dyn Store>,
+        store: Arc<dyn WorkQueue>,
         replies: Replies,
         clock: Clock,
         traces: Option<Arc<Spans>>,

@@ -2,10 +2,10 @@
 use std::sync::Arc;
 
 use hookwright_plugins::Suspect;
-use hookwright_store::Store;
+use hookwright_store::WorkQueue;
 
 /// To be called after the store was told. Where it can't be flushed, the event stays a suspect.
-pub(super) async fn clear(suspect: Option<Suspect>, store: &Arc<dyn Store>) {
+pub(super) async fn clear(suspect: Option<Suspect>, store: &Arc<dyn WorkQueue>) {
     let Some(suspect) = suspect else { return };
     let store = store.clone();
     let cleared = tokio::task::spawn_blocking(move || {

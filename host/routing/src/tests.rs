@@ -8,7 +8,7 @@ use http::HeaderMap;
 use super::*;
 use hookwright_model::{Decision, Delivery, EventId, EventState};
 use hookwright_plugins::{Compiler, Options, Spec, State};
-use hookwright_store::{Appended, EventDetail, Handoff, NewEvent};
+use hookwright_store::{Appended, EventDetail, Handoff, NewEvent, Store};
 
 const START: u64 = 1_700_000_000_000;
 

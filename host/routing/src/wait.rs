@@ -6,11 +6,11 @@ use std::task::{Context, Poll, Waker};
 
 use tokio_util::sync::CancellationToken;
 
-use hookwright_store::Store;
+use hookwright_store::WorkQueue;
 
 /// Waits until the store takes what plugins may make of an event. False where
 /// the host stops before that; the event is in its row.
-pub(super) async fn for_room(store: &Arc<dyn Store>, stopping: &CancellationToken) -> bool {
+pub(super) async fn for_room(store: &Arc<dyn WorkQueue>, stopping: &CancellationToken) -> bool {
     let Some(room) = store.clone().room() else { return true };
     tokio::select! {
         () = stopping.cancelled() => false,

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::*;
 use crate::{Batch, Breaker, Format, Rate, State};
 use hookwright_model::DeliveryState;
-use hookwright_store::{Condition, Store};
+use hookwright_store::{Condition, Conditions};
 use hookwright_testkit::receiver::{Receiver, Reply, status};
 
 const SECOND: Duration = Duration::from_secs(1);

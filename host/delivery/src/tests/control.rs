@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderValue};
 use super::*;
 use crate::{StartError, State, SwitchError};
 use hookwright_model::DeliveryState;
-use hookwright_store::{Condition, Store};
+use hookwright_store::{Condition, Conditions};
 use hookwright_testkit::receiver::{Receiver, Reply, status};
 
 fn state(bench: &Bench) -> (State, Option<String>) {

@@ -227,7 +227,17 @@ fn settle(rows: &mut Rows, settled: Settled) {
     }
 }
 
-impl Store for FakeStore {
+impl EventLog for FakeStore {
+    fn append(&self, _: NewEvent) -> AppendFuture {
+        panic!("delivery appends nothing")
+    }
+}
+
+impl WorkQueue for FakeStore {
+    fn routed(&self, _: Routed) {
+        panic!("delivery routes nothing")
+    }
+
     fn settled(&self, settled: Settled) {
         self.command(Command::Settled(settled));
     }
@@ -258,8 +268,8 @@ impl Store for FakeStore {
         Ok(reined)
     }
 
-    fn state(&self) -> Result<Vec<hookwright_model::StateRow>, StoreError> {
-        Ok(Vec::new())
+    fn replay(&self, _: EventId, _: Option<&str>) -> Result<bool, StoreError> {
+        panic!("delivery replays nothing")
     }
 
     fn flush(&self) -> Result<(), StoreError> {
@@ -270,6 +280,16 @@ impl Store for FakeStore {
             waiting.recv().map_err(|_| StoreError::Closed)?;
         }
         Ok(())
+    }
+
+    fn unrouted(
+        &self,
+        _: &str,
+        _: u64,
+        _: Option<DueCursor>,
+        _: usize,
+    ) -> Result<UnroutedPage, StoreError> {
+        panic!("delivery routes nothing")
     }
 
     fn due(
@@ -297,47 +317,9 @@ impl Store for FakeStore {
         let deliveries = waiting[..due].iter().map(|(.., delivery)| (*delivery).clone()).collect();
         Ok(DuePage { deliveries, next_due_ms: waiting.get(due).map(|(due_ms, ..)| *due_ms) })
     }
+}
 
-    fn put_replay(&self, _: &hookwright_model::ReplayJob) -> Result<(), StoreError> {
-        panic!("delivery replays nothing")
-    }
-
-    fn replays(&self) -> Result<Vec<hookwright_model::ReplayJob>, StoreError> {
-        panic!("delivery replays nothing")
-    }
-
-    fn conditions(&self) -> Result<Vec<(String, Condition)>, StoreError> {
-        Ok(self.rows.lock().conditions.clone().into_iter().collect())
-    }
-
-    fn set_condition(&self, destination: &str, condition: &Condition) -> Result<(), StoreError> {
-        self.rows.lock().conditions.insert(destination.to_owned(), condition.clone());
-        self.changed.notify_waiters();
-        Ok(())
-    }
-
-    fn append(&self, _: NewEvent) -> AppendFuture {
-        panic!("delivery appends nothing")
-    }
-
-    fn routed(&self, _: Routed) {
-        panic!("delivery routes nothing")
-    }
-
-    fn replay(&self, _: EventId, _: Option<&str>) -> Result<bool, StoreError> {
-        panic!("delivery replays nothing")
-    }
-
-    fn unrouted(
-        &self,
-        _: &str,
-        _: u64,
-        _: Option<DueCursor>,
-        _: usize,
-    ) -> Result<UnroutedPage, StoreError> {
-        panic!("delivery routes nothing")
-    }
-
+impl Queries for FakeStore {
     fn events(&self, _: &EventQuery) -> Result<Vec<EventRow>, StoreError> {
         panic!("delivery lists nothing")
     }
@@ -357,7 +339,15 @@ impl Store for FakeStore {
     fn backlog(&self) -> Result<Vec<Backlog>, StoreError> {
         panic!("delivery counts nothing")
     }
+}
 
+impl PluginState for FakeStore {
+    fn state(&self) -> Result<Vec<hookwright_model::StateRow>, StoreError> {
+        Ok(Vec::new())
+    }
+}
+
+impl Maintenance for FakeStore {
     fn usage(&self) -> Result<Usage, StoreError> {
         panic!("delivery counts nothing")
     }
@@ -371,4 +361,26 @@ impl Store for FakeStore {
     }
 
     fn close(&self) {}
+}
+
+impl Conditions for FakeStore {
+    fn conditions(&self) -> Result<Vec<(String, Condition)>, StoreError> {
+        Ok(self.rows.lock().conditions.clone().into_iter().collect())
+    }
+
+    fn set_condition(&self, destination: &str, condition: &Condition) -> Result<(), StoreError> {
+        self.rows.lock().conditions.insert(destination.to_owned(), condition.clone());
+        self.changed.notify_waiters();
+        Ok(())
+    }
+}
+
+impl Jobs for FakeStore {
+    fn put_replay(&self, _: &hookwright_model::ReplayJob) -> Result<(), StoreError> {
+        panic!("delivery replays nothing")
+    }
+
+    fn replays(&self) -> Result<Vec<hookwright_model::ReplayJob>, StoreError> {
+        panic!("delivery replays nothing")
+    }
 }

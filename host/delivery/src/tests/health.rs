@@ -10,7 +10,7 @@ use crate::health::{Care, Change, Health, State as Position};
 use crate::signs::Sign;
 use crate::{Breaker, State};
 use hookwright_model::{Cause, DeliveryState, Outcome};
-use hookwright_store::{Condition, Store};
+use hookwright_store::{Condition, Conditions};
 use hookwright_testkit::receiver::{Receiver, Reply, answer, status};
 
 const SECOND: Duration = Duration::from_secs(1);

@@ -1,13 +1,12 @@
-//! A store in memory, as far as ingress sees one.
+//! An event log in memory.
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 
 use hookwright_model::EventId;
-use hookwright_store::*;
+use hookwright_store::{AppendError, AppendFuture, Appended, EventLog, NewEvent};
 
 /// Keeps what is appended.
 #[derive(Default)]
@@ -44,7 +43,7 @@ impl MemoryStore {
     }
 }
 
-impl Store for MemoryStore {
+impl EventLog for MemoryStore {
     fn append(&self, event: NewEvent) -> AppendFuture {
         let kept = self.keep(event);
         let gate = self.gate.lock().clone();
@@ -59,90 +58,4 @@ impl Store for MemoryStore {
     fn fullness(&self) -> f32 {
         *self.fullness.lock()
     }
-
-    fn routed(&self, _: Routed) {}
-
-    fn settled(&self, _: Settled) {}
-
-    fn given_up(&self, _: GivenUp) {}
-
-    fn rein_in(&self, _: Option<&str>, _: u64, _: Duration) -> Result<u64, StoreError> {
-        Ok(0)
-    }
-
-    fn replay(&self, _: EventId, _: Option<&str>) -> Result<bool, StoreError> {
-        Err(StoreError::Closed)
-    }
-
-    fn state(&self) -> Result<Vec<hookwright_model::StateRow>, StoreError> {
-        Ok(Vec::new())
-    }
-
-    fn flush(&self) -> Result<(), StoreError> {
-        Ok(())
-    }
-
-    fn unrouted(
-        &self,
-        _: &str,
-        _: u64,
-        _: Option<DueCursor>,
-        _: usize,
-    ) -> Result<UnroutedPage, StoreError> {
-        Err(StoreError::Closed)
-    }
-
-    fn due(&self, _: &str, _: u64, _: Option<DueCursor>, _: usize) -> Result<DuePage, StoreError> {
-        Err(StoreError::Closed)
-    }
-
-    fn events(&self, _: &EventQuery) -> Result<Vec<EventRow>, StoreError> {
-        Err(StoreError::Closed)
-    }
-
-    fn search(&self, _: &EventQuery, _: &str) -> Result<Found, StoreError> {
-        Err(StoreError::Closed)
-    }
-
-    fn feed(&self, _: &EventQuery, _: Option<EventId>) -> Result<Option<FeedPage>, StoreError> {
-        Err(StoreError::Closed)
-    }
-
-    fn event(&self, _: EventId) -> Result<Option<EventDetail>, StoreError> {
-        Err(StoreError::Closed)
-    }
-
-    fn backlog(&self) -> Result<Vec<Backlog>, StoreError> {
-        Err(StoreError::Closed)
-    }
-
-    fn usage(&self) -> Result<Usage, StoreError> {
-        Err(StoreError::Closed)
-    }
-
-    fn put_replay(&self, _: &hookwright_model::ReplayJob) -> Result<(), StoreError> {
-        panic!("ingress replays nothing")
-    }
-
-    fn replays(&self) -> Result<Vec<hookwright_model::ReplayJob>, StoreError> {
-        panic!("ingress replays nothing")
-    }
-
-    fn conditions(&self) -> Result<Vec<(String, Condition)>, StoreError> {
-        Err(StoreError::Closed)
-    }
-
-    fn set_condition(&self, _: &str, _: &Condition) -> Result<(), StoreError> {
-        Err(StoreError::Closed)
-    }
-
-    fn purge(&self, _: u64) -> Result<Purged, StoreError> {
-        Err(StoreError::Closed)
-    }
-
-    fn healthy(&self) -> bool {
-        true
-    }
-
-    fn close(&self) {}
 }

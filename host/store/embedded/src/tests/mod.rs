@@ -34,7 +34,8 @@ use hookwright_model::{
     Attempt, Delivery, DeliveryKey, Event, EventId, EventState, Name, Outcome, Payload,
 };
 use hookwright_store::{
-    AppendError, Appended, Dedupe, Handoff, NewEvent, Next, Routed, Settled, Store, UnroutedPage,
+    AppendError, Appended, Conditions, Dedupe, EventLog, Handoff, Jobs, Maintenance, NewEvent,
+    Next, PluginState, Queries, Routed, Settled, UnroutedPage, WorkQueue,
 };
 
 pub(super) const START: u64 = 1_700_000_000_000;
