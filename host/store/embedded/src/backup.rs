@@ -8,11 +8,12 @@ use std::io::{self, Read as _};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use super::disk::is_full;
+use super::Embedded;
 use super::error::Failure;
-use super::ops::Asked;
-use super::segment::Segment;
-use super::{Embedded, schema};
+use crate::index::ops::Asked;
+use crate::index::schema;
+use crate::journal::disk::is_full;
+use crate::journal::segment::Segment;
 use hookwright_store::{Backup, StoreError};
 
 impl Embedded {

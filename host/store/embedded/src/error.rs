@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use rusqlite::ErrorCode;
 
-use super::disk::is_full;
+use crate::journal::disk::is_full;
 use hookwright_store::{AppendError, StoreError};
 
 /// Why the store did not open.

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use super::{damage, schema};
+use crate::index::schema;
+use crate::journal::damage;
 use hookwright_store::Fault;
 
 /// What of the store in a data directory is damaged or lost and was not looked at yet.

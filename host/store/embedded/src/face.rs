@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Embedded;
-use super::journal::Job;
-use super::ops::{self, Asked, Op};
-use super::queue::Trouble;
+use crate::index::ops::{Asked, Op, RoutedOp};
+use crate::index::queue::Trouble;
+use crate::writer::queue::Job;
 use hookwright_model::metrics::STORE_ERRORS;
 use hookwright_model::{EventId, ReplayJob, StateRow};
 use hookwright_store::{
@@ -58,7 +58,7 @@ impl WorkQueue for Embedded {
         } else if routed.first && !routed.deliveries.is_empty() {
             self.hand_on(routed)
         } else {
-            self.index.push(Op::Routed(ops::RoutedOp::new(routed)))
+            self.index.push(Op::Routed(RoutedOp::new(routed)))
         };
         if !taken {
             tracing::debug!("an outcome of routing came after the close; it is found again");

@@ -4,51 +4,20 @@
 //! one looks deduplication keys up for the journal's.
 //! Reads go to the index over connections of their own and fetch contents from
 //! the journal.
-mod apart;
-mod apply;
-mod aside;
 mod backup;
-mod chain;
-mod checkpoint;
-mod codec;
-mod counts;
-mod damage;
-mod dedupe;
-mod deliver;
-mod discard;
-mod disk;
 mod error;
 mod examine;
 mod face;
 mod index;
 mod journal;
-mod listing;
-mod lock;
-mod lookup;
-mod lost;
-mod names;
 mod open;
-mod ops;
-mod purge;
-mod query;
-mod queue;
+mod queries;
 mod reads;
-mod record;
 mod recovery;
-mod rein;
-mod replays;
-mod resync;
+mod retention;
 mod room;
-mod scan;
-mod schema;
-mod search;
-mod segment;
-mod settle;
 mod space;
-mod staged;
-mod state;
 mod vitals;
-mod work;
 mod writer;
 
 #[cfg(test)]
@@ -65,12 +34,13 @@ pub use error::OpenError;
 pub use examine::{IndexCheck, check_index, faults_in};
 pub use open::{Options, open};
 
-use self::counts::Counts;
-use self::journal::Job;
-use self::ops::{Op, Reply};
-use self::query::Readers;
-use self::queue::Trouble;
-use self::segment::Segments;
+use self::index::counts::Counts;
+use self::index::ops::{Op, Reply, RoutedOp};
+use self::index::queue::Trouble;
+use self::journal::damage::Damage;
+use self::journal::segment::Segments;
+use self::queries::query::Readers;
+use self::writer::queue::Job;
 use hookwright_model::clock::Clock;
 use hookwright_store::{AppendError, Handoff, Routed, StoreError};
 
@@ -78,16 +48,16 @@ use hookwright_store::{AppendError, Handoff, Routed, StoreError};
 pub(crate) struct Embedded {
     dir: PathBuf,
     clock: Clock,
-    queue: Arc<journal::Queue>,
-    index: Arc<queue::Queue>,
-    checkpoints: Arc<checkpoint::Checkpoints>,
+    queue: Arc<writer::queue::Queue>,
+    index: Arc<index::queue::Queue>,
+    checkpoints: Arc<index::wal::Checkpoints>,
     segments: Arc<Segments>,
     counts: Arc<Counts>,
     /// Locked for reading while a hand-off is on its way; none once closed.
     handoff: RwLock<Option<Arc<dyn Handoff>>>,
     readers: Readers,
     space: Arc<space::Space>,
-    damage: Arc<damage::Damage>,
+    damage: Arc<Damage>,
     room: Arc<room::Room>,
     read_spacing: Duration,
     /// When rows were last committed for a reader.
@@ -98,7 +68,7 @@ pub(crate) struct Embedded {
     purging: Mutex<()>,
     threads: Mutex<open::Threads>,
     /// Held for as long as the store is open.
-    lock: Mutex<Option<lock::Lock>>,
+    lock: Mutex<Option<recovery::lock::Lock>>,
 }
 
 impl Embedded {
@@ -116,7 +86,7 @@ impl Embedded {
         let handoff = self.handoff.read();
         let Some(handoff) = handoff.as_deref() else { return false };
         let deliveries = routed.deliveries.clone();
-        let taken = self.index.push(Op::Routed(ops::RoutedOp::handed(routed)));
+        let taken = self.index.push(Op::Routed(RoutedOp::handed(routed)));
         if taken {
             handoff.ready(deliveries);
         }

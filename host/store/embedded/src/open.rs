@@ -4,15 +4,19 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::checkpoint::{self, Checkpoints};
-use super::counts::Counts;
-use super::damage::Damage;
-use super::disk::{Disk, OsDisk};
+use super::Embedded;
 use super::error::OpenError;
-use super::query::Readers;
 use super::room::Room;
+use super::space;
 use super::vitals::Vitals;
-use super::{Embedded, index, journal, lock, lookup, queue, recovery, schema, space, writer};
+use crate::index::counts::Counts;
+use crate::index::wal::{self, Checkpoints};
+use crate::index::{self, schema};
+use crate::journal::damage::Damage;
+use crate::journal::disk::{Disk, OsDisk};
+use crate::queries::query::Readers;
+use crate::recovery::{self, lock};
+use crate::writer::{self, lookup};
 use hookwright_model::clock::Clock;
 use hookwright_store::{Handoff, Store};
 
@@ -61,7 +65,7 @@ impl Options {
             linger: Duration::ZERO,
             reserve_bytes: 256 << 20,
             look: Duration::from_secs(1),
-            hold: super::ops::HOLD,
+            hold: crate::index::ops::HOLD,
             read_spacing: Duration::from_millis(100),
             clock,
             disk: Arc::new(OsDisk),
@@ -89,20 +93,20 @@ pub(super) fn open_embedded(
     handoff: Arc<dyn Handoff>,
 ) -> Result<Embedded, OpenError> {
     let dir = options.dir.clone();
-    recovery::make_dirs(&dir)?;
+    recovery::pass::make_dirs(&dir)?;
     let lock = lock::take(&dir)?;
     let damage = Arc::new(Damage::open(&dir));
-    let recovered = recovery::recover(&dir, &options.disk, &damage)?;
+    let recovered = recovery::pass::recover(&dir, &options.disk, &damage)?;
     let failed = OpenError::index(&schema::file(&dir));
     let counts = Arc::new(Counts::default());
     counts.load(&recovered.conn).map_err(&failed)?;
     let checkpoints = Arc::new(Checkpoints::default());
     let room = Arc::<Room>::default();
-    let index = Arc::new(queue::Queue::new(recovered.last_row, Arc::clone(&room)));
+    let index = Arc::new(index::queue::Queue::new(recovered.last_row, Arc::clone(&room)));
     let (bytes, records) = (options.queue_bytes, options.queue_records);
-    let queue = Arc::new(journal::Queue::new(bytes, records, Arc::clone(&room)));
+    let queue = Arc::new(writer::queue::Queue::new(bytes, records, Arc::clone(&room)));
     let segments = recovered.segments;
-    let copying = checkpoint::start(&dir, Arc::clone(&checkpoints)).map_err(&failed)?;
+    let copying = wal::start(&dir, Arc::clone(&checkpoints)).map_err(&failed)?;
     let disk = Arc::clone(&options.disk);
     let (space, looker) = space::start(disk, dir.clone(), options.reserve_bytes, options.look);
     let vitals = Vitals::new();
@@ -131,9 +135,9 @@ pub(super) fn open_embedded(
         }),
         lock: parking_lot::Mutex::new(Some(lock)),
     };
-    let indexing = index::start(
+    let indexing = index::thread::start(
         recovered.conn,
-        index::Context {
+        index::thread::Context {
             queue: Arc::clone(&index),
             counts,
             segments: Arc::clone(&segments),
@@ -155,7 +159,7 @@ pub(super) fn open_embedded(
         vitals: Arc::clone(&vitals),
     });
     store.threads.get_mut().lookup = Some(looking.map_err(&failed)?);
-    let writing = writer::start(writer::Context {
+    let writing = writer::thread::start(writer::thread::Context {
         queue,
         index,
         segments,

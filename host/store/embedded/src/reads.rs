@@ -1,10 +1,16 @@
 //! Reads: each sees all that was handed in before it, unless the index can't be written.
 use std::time::Instant;
 
-use super::ops::{Asked, Op};
-use super::query::{self, LostRecords};
-use super::queue::Trouble;
-use super::{Embedded, aside, listing, replays, schema, search, state};
+use super::Embedded;
+use crate::index::apply::aside;
+use crate::index::apply::replays;
+use crate::index::apply::state;
+use crate::index::ops::{Asked, Op};
+use crate::index::queue::Trouble;
+use crate::index::schema;
+use crate::queries::listing;
+use crate::queries::query::{self, LostRecords};
+use crate::queries::search;
 use hookwright_model::metrics::STORE_BYTES;
 use hookwright_model::{EventId, Name, ReplayJob, StateRow};
 use hookwright_store::{

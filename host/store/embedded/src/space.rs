@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use metrics::{Gauge, gauge};
 
-use super::disk::Disk;
+use crate::journal::disk::Disk;
 use hookwright_model::metrics::STORE_FREE_BYTES;
 
 /// Whether the room is less than the reserve, as it was at the last look.

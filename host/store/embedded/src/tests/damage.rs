@@ -1,10 +1,10 @@
 //! Damaged files: what is whole around the damage stays, and the damage is told until a person has looked.
 use std::fs;
 
-use super::super::record::HEAD;
-use super::super::segment::HEADER;
 use super::faulty::{Fault, FaultyDisk};
 use super::*;
+use crate::journal::record::HEAD;
+use crate::journal::segment::HEADER;
 use hookwright_store::EventQuery;
 
 const DAY: u64 = 86_400_000;

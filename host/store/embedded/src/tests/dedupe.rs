@@ -96,7 +96,7 @@ fn expired_keys_leave_the_index() {
     opened.clock.set(START + 20_000);
     first(&opened, 99, 10);
     opened.store.flush().unwrap();
-    let conn = super::super::schema::open_reader(opened.dir.path()).unwrap();
+    let conn = crate::index::schema::open_reader(opened.dir.path()).unwrap();
     let left: i64 = conn.query_row("SELECT count(*) FROM dedupe", [], |row| row.get(0)).unwrap();
     assert_eq!(left, 1);
 }

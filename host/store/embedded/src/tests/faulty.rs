@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::{Condvar, Mutex};
 
-use super::super::disk::{Disk, OsDisk};
+use crate::journal::disk::{Disk, OsDisk};
 
 /// What goes wrong, from now on until told otherwise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

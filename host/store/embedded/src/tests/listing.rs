@@ -61,7 +61,7 @@ fn count_writes(opened: &Opened) {
 }
 
 fn written(opened: &Opened) -> i64 {
-    let conn = super::super::schema::open_reader(opened.dir.path()).unwrap();
+    let conn = crate::index::schema::open_reader(opened.dir.path()).unwrap();
     conn.query_row("SELECT rows FROM written", [], |row| row.get(0)).unwrap()
 }
 

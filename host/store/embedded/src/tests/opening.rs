@@ -2,10 +2,10 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use super::super::OpenError;
-use super::super::schema::FORMAT;
-use super::super::segment::HEADER;
 use super::*;
+use crate::OpenError;
+use crate::index::schema::FORMAT;
+use crate::journal::segment::HEADER;
 use hookwright_store::Condition;
 
 fn try_open(dir: &Path) -> Result<Embedded, OpenError> {

@@ -51,7 +51,7 @@ fn finished_events_go_and_unfinished_ones_are_carried_over() {
     let (opened, events) = forty();
     assert_eq!(opened.store.purge(START).unwrap().events, 0, "nothing is old yet");
     let mut before = journal_files(opened.dir.path());
-    before.retain(|file| file.metadata().unwrap().len() > super::super::segment::HEADER);
+    before.retain(|file| file.metadata().unwrap().len() > crate::journal::segment::HEADER);
     assert!(before.len() > 4);
     opened.clock.set(START + DAY);
     let purged = opened.store.purge(START + 1).unwrap();

@@ -1,6 +1,6 @@
 //! Work that SQLite refuses for its content is set aside with its reason, and holds nothing up.
-use super::super::queue::Trouble;
 use super::*;
+use crate::index::queue::Trouble;
 use hookwright_model::DeliveryState;
 use hookwright_store::{EventQuery, StoreError};
 

@@ -36,7 +36,7 @@ fn regression_bodies_that_plugins_made_count_against_the_budget() {
         // Once it has left the journal it is on the index's account.
         opened
             .store
-            .ask_journal(|reply| super::super::journal::Job::Rotate { before_ms: 0, reply })
+            .ask_journal(|reply| crate::writer::queue::Job::Rotate { before_ms: 0, reply })
             .unwrap();
     }
     assert!((4..=9).contains(&routed), "{routed} of 512 KiB fit into {BUDGET} bytes");

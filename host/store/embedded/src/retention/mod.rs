@@ -1,0 +1,2 @@
+//! Dropping old segments of the journal.
+pub(crate) mod purge;

@@ -1,0 +1,322 @@
+//! Dropping old segments: what is unfinished in them is carried over, the rest goes.
+//!
+//! For each segment, oldest first: (1) finished events lose their rows, (2) the
+//! records that unfinished ones need are copied to the journal's end and
+//! synced, (3) their rows point to the copies, (4) the index is synced, (5)
+//! the file is deleted. A crash before (5) leaves a file that nothing points
+//! into, and the next purge deletes it; the index can't fall back behind (4),
+//! and the position up to which it is indexed lies behind the segment.
+//!
+//! A segment that can't be read stays, is told, and holds no other one up. Of one
+//! that is damaged, the whole records go the way above; events in the damaged
+//! parts end as dead, and the file goes with the next purge.
+use std::io::ErrorKind;
+
+use rusqlite::{OptionalExtension, params};
+
+use crate::Embedded;
+use crate::error::ReadError;
+use crate::index::apply::applier::{Applier, state_of};
+use crate::index::counts::Delta;
+use crate::index::ops::{Asked, Moved, Swept, SweptOut};
+use crate::index::schema::TIME;
+use crate::index::wal;
+use crate::journal::record::{Kind, Origin};
+use crate::journal::resync::Ending;
+use crate::journal::scan::{Gap, Scan};
+use crate::journal::segment::{Locator, Segment};
+use crate::writer::queue::Job;
+use hookwright_model::EventId;
+use hookwright_model::metrics::{PURGED, STORE_ERRORS};
+use hookwright_store::{Purged, StoreError};
+
+/// Records a step looks at, so that commits in between stay quick.
+const STEP: usize = 256;
+/// Bytes that one step copies at most, a single record aside.
+const CARRY_BYTES: u64 = 4 << 20;
+
+/// What keeps a segment from being dropped.
+enum Stuck {
+    /// Something of the whole store: the others would not go either.
+    Store(StoreError),
+    /// Something of this one file.
+    Segment(ReadError),
+}
+
+impl From<StoreError> for Stuck {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<ReadError> for Stuck {
+    fn from(error: ReadError) -> Self {
+        Self::Segment(error)
+    }
+}
+
+impl Embedded {
+    pub(crate) fn purge_before(&self, before_ms: u64) -> Result<Purged, StoreError> {
+        let _one_at_a_time = self.purging.lock();
+        self.ask_journal(|reply| Job::Rotate { before_ms, reply })?;
+        self.index.ask(|reply| Asked::Barrier { all: true, reply })?;
+        let segments = self.segments.list();
+        let mut purged = Purged::default();
+        for pair in segments.windows(2) {
+            if !self.is_before(before_ms, &pair[0], &pair[1])? {
+                break;
+            }
+            let about = pair[0].path.display().to_string();
+            match self.drop_segment(&pair[0], pair[1].first_row, &mut purged) {
+                Ok(()) => self.damage.well(&about),
+                Err(Stuck::Store(error)) => return Err(error),
+                Err(Stuck::Segment(error)) => {
+                    metrics::counter!(STORE_ERRORS, "part" => "purge").increment(1);
+                    let what =
+                        format!("{error}: retention can't drop it and goes on with the others");
+                    self.damage.stands(&about, &what);
+                }
+            }
+        }
+        self.drop_orphans(EventId::first_row_at(before_ms), &mut purged)?;
+        if purged.bytes > 0 {
+            self.segments.sync_dir().map_err(|e| StoreError::Failed(e.to_string().into()))?;
+        }
+        metrics::counter!(PURGED).increment(purged.events);
+        self.usage_gauge();
+        Ok(purged)
+    }
+
+    /// Whether all events of the segment, whose next one is given, were accepted
+    /// before that time.
+    ///
+    /// The clock may have been wrong. What it called a time that is still to
+    /// come was accepted before the first later event that has a time of the
+    /// past, and stays where there is none. So do copies, which have no time here.
+    fn is_before(
+        &self,
+        before_ms: u64,
+        segment: &Segment,
+        next: &Segment,
+    ) -> Result<bool, StoreError> {
+        let end = next.first_row;
+        if end <= EventId::first_row_at(before_ms) {
+            return Ok(true);
+        }
+        let small = |ms: u64| ms.min(i64::MAX as u64) as i64;
+        let (before, now) = (small(before_ms), small(self.clock.now_ms().max(before_ms)));
+        self.readers.with(|conn| {
+            let mut within = conn.prepare(&format!(
+                "SELECT EXISTS(SELECT 1 FROM event e WHERE e.id >= ?1 AND e.id < ?2
+                 AND {TIME} BETWEEN ?3 AND ?4 ORDER BY e.id DESC)"
+            ))?;
+            let mut within = |from: i64, to: i64| -> rusqlite::Result<bool> {
+                within.query_row([segment.first_row, end, from, to], |row| row.get(0))
+            };
+            if within(before, now)? {
+                return Ok(false);
+            }
+            let has_old = within(0, before.saturating_sub(1))?;
+            if has_old && !within(now.saturating_add(1), i64::MAX)? {
+                return Ok(true);
+            }
+            let later = format!(
+                "SELECT {TIME} FROM event e WHERE e.id >= ?1 AND {TIME} <= ?2 ORDER BY e.id LIMIT 1"
+            );
+            let later = conn.query_row(&later, [end, now], |row| row.get::<_, i64>(0));
+            Ok(later.optional()?.is_some_and(|later| later < before))
+        })
+    }
+
+    fn drop_segment(
+        &self,
+        segment: &Segment,
+        next_row: i64,
+        purged: &mut Purged,
+    ) -> Result<(), Stuck> {
+        let whole = match self.segments.file(segment.number) {
+            Ok(file) => self.sweep_records(Scan::new(file, segment, None), segment, purged)?,
+            // Somebody moved it away.
+            Err(ReadError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => false,
+            Err(error) => return Err(error.into()),
+        };
+        let own = segment.number..=segment.number;
+        if !whole && self.sweep_lost(own, next_row, purged)? > 0 {
+            // Their end is to be seen, and an index that falls back finds the file.
+            return Ok(());
+        }
+        let failed = |error: std::io::Error| StoreError::Failed(error.to_string().into());
+        wal::sync_log(&self.dir).map_err(failed)?;
+        let removed = self.segments.remove(segment.number);
+        purged.bytes +=
+            removed.map_err(|source| ReadError::Io { file: segment.path.clone(), source })?;
+        Ok(())
+    }
+
+    /// False where some of the segment was no record.
+    fn sweep_records(
+        &self,
+        mut scan: Scan,
+        segment: &Segment,
+        purged: &mut Purged,
+    ) -> Result<bool, Stuck> {
+        let mut whole = true;
+        loop {
+            let mut records = Vec::with_capacity(STEP);
+            while records.len() < STEP {
+                match scan.next_swept() {
+                    Ok(Some(swept)) => records.push(swept),
+                    Ok(None) => break,
+                    Err(ReadError::Damaged { .. }) => {
+                        let gap = scan.resync()?;
+                        if self.mend(segment, gap) {
+                            scan.back_to(gap);
+                            continue;
+                        }
+                        whole = false;
+                        if gap.ending != Some(Ending::Spare) {
+                            // Without a copy the file is all that is left of it.
+                            let kept = self.damage.keep(segment, gap, &scan.bytes(gap)?);
+                            let file = self.damage.folder();
+                            kept.map_err(|source| ReadError::Io { file, source })?;
+                        }
+                    }
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            if records.is_empty() {
+                return Ok(whole);
+            }
+            let out = self.index.ask(|reply| Asked::Sweep {
+                records,
+                out: SweptOut::default(),
+                reply,
+            })?;
+            purged.events += out.dropped;
+            self.carry(&out.keep, purged)?;
+        }
+    }
+
+    fn mend(&self, segment: &Segment, gap: Gap) -> bool {
+        let Some(head) = gap.mended else { return false };
+        let Ok(file) = self.segments.file(segment.number) else { return false };
+        let disk = self.segments.disk();
+        self.damage.mend(disk, (segment, &file), (gap, head)).is_ok()
+    }
+
+    pub(crate) fn carry(&self, mut keep: &[Swept], purged: &mut Purged) -> Result<(), StoreError> {
+        while !keep.is_empty() {
+            let mut bytes = 0;
+            let mut count = 0;
+            for swept in keep {
+                bytes += u64::from(swept.at.length);
+                if count > 0 && bytes > CARRY_BYTES {
+                    break;
+                }
+                count += 1;
+            }
+            let (now, later) = keep.split_at(count);
+            let records = now.to_vec();
+            let moved = self.ask_journal(|reply| Job::Carry { records, reply })?;
+            self.index.ask(|reply| Asked::Relocate { moved, reply })?;
+            let events = now.iter().filter(|swept| is_event(swept.kind)).count();
+            purged.kept += events as u64;
+            keep = later;
+        }
+        Ok(())
+    }
+}
+
+fn is_event(kind: Kind) -> bool {
+    matches!(kind, Kind::Event | Kind::CarriedEvent)
+}
+
+impl Applier<'_> {
+    /// Drops the rows of finished events among the records, and says which
+    /// records are still needed.
+    pub(crate) fn sweep(
+        &mut self,
+        records: &[Swept],
+        delta: &mut Delta,
+    ) -> rusqlite::Result<SweptOut> {
+        let mut out = SweptOut::default();
+        let mut unfinished = self.conn.prepare(
+            "SELECT state = 0 OR EXISTS(SELECT 1 FROM delivery d WHERE d.event = e.id AND +d.state IN (0, 3))
+             FROM event e WHERE id = ?1 AND segment = ?2 AND offset = ?3",
+        )?;
+        let mut used = self.conn.prepare(
+            "SELECT EXISTS(SELECT 1 FROM delivery
+             WHERE event = ?1 AND pay_segment = ?2 AND pay_offset = ?3)",
+        )?;
+        let mut drop_event = self.conn.prepare("DELETE FROM event WHERE id = ?1")?;
+        let mut drop_deliveries =
+            self.conn.prepare("DELETE FROM delivery WHERE event = ?1 RETURNING dest, state")?;
+        let mut drop_attempts = self.conn.prepare("DELETE FROM attempt WHERE event = ?1")?;
+        for swept in records {
+            let place = params![swept.row, swept.at.segment, swept.at.offset as i64];
+            if !is_event(swept.kind) {
+                if used.query_row(place, |row| row.get(0))? {
+                    out.keep.push(*swept);
+                }
+                continue;
+            }
+            match unfinished.query_row(place, |row| row.get(0)).optional()? {
+                None => self.drop_aside(swept.row)?,
+                Some(true) => out.keep.push(*swept),
+                Some(false) => {
+                    delta.events -= drop_event.execute([swept.row])? as i64;
+                    let mut rows = drop_deliveries.query([swept.row])?;
+                    while let Some(row) = rows.next()? {
+                        delta.moved(row.get(0)?, Some(state_of(row.get(1)?)?), None);
+                    }
+                    drop_attempts.execute([swept.row])?;
+                    out.dropped += 1;
+                }
+            }
+        }
+        Ok(out)
+    }
+
+    /// Points rows to the copies, unless they have moved on meanwhile.
+    pub(crate) fn relocate(&mut self, moved: &[Moved]) -> rusqlite::Result<()> {
+        let mut event = self.conn.prepare(
+            "UPDATE event SET segment = ?4, offset = ?5, length = ?6
+             WHERE id = ?1 AND segment = ?2 AND offset = ?3",
+        )?;
+        for Moved { row, kind, from, to } in moved {
+            if is_event(*kind) {
+                event.execute(params![
+                    row,
+                    from.segment,
+                    from.offset as i64,
+                    to.segment,
+                    to.offset as i64,
+                    to.length
+                ])?;
+            } else {
+                self.found_payload(*row, (from.segment, from.offset), *to)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The newest copy of an event counts.
+    pub(crate) fn found_copy(&mut self, row: i64, at: Locator) -> rusqlite::Result<()> {
+        let update = "UPDATE event SET segment = ?2, offset = ?3, length = ?4
+             WHERE id = ?1 AND (segment, offset) < (?2, ?3)";
+        let to = params![row, at.segment, at.offset as i64, at.length];
+        self.conn.execute(update, to).map(drop)
+    }
+
+    pub(crate) fn found_payload(
+        &mut self,
+        row: i64,
+        from: Origin,
+        to: Locator,
+    ) -> rusqlite::Result<()> {
+        let update = "UPDATE delivery SET pay_segment = ?4, pay_offset = ?5, pay_length = ?6
+             WHERE event = ?1 AND pay_segment = ?2 AND pay_offset = ?3";
+        let places = params![row, from.0, from.1 as i64, to.segment, to.offset as i64, to.length];
+        self.conn.execute(update, places).map(drop)
+    }
+}
