@@ -1,62 +1,34 @@
 //! Plugins: the engine, its limits, the gate, the directory watch and the swap.
-mod bindings;
 mod build;
-mod cache;
-mod call;
-mod code;
-mod compile;
-mod engine;
-mod entry;
-mod fault;
 mod gate;
-mod hands;
-mod health;
-mod host;
-mod http;
-mod kv;
 pub mod limits;
-mod loader;
-mod log;
-mod pinned;
 mod registry;
-mod report;
-mod responder;
-mod schema;
-mod slow;
-mod snapshot;
+mod run;
 mod spec;
-mod strikes;
-mod ticks;
-mod trial;
-mod verdict;
 mod version;
-mod waits;
-mod warm;
-mod wasi;
-mod watch;
 
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use cache::CacheError;
-pub use call::{Aim, Answer, Call};
-pub use compile::{Compiler, compile_child_main};
-pub use entry::{CandidateStatus, Status};
-pub use fault::Fault;
-pub use gate::{GateError, inspect};
-pub use hands::{Hands, HandsError, Suspect};
-pub use health::{Quarantine, Quarantined};
-pub use http::{Fetch, FetchError, Fetching, Incoming, Outgoing, check_grant, check_url};
-pub use kv::{Changes, State};
+pub use build::cache::CacheError;
+pub use build::compile::{Compiler, compile_child_main};
+pub use gate::inspect::{GateError, inspect};
+pub use gate::report::{About, ConfigIssue, Report, Shape, Sketch};
 pub use limits::{HTTP_BODY, Limits};
-pub use loader::LoadError;
-pub use pinned::Pinned;
-pub use registry::{LoadReport, OpenError, Plugins, Prepared, ReconfigureError};
-pub use report::{About, ConfigIssue, Report, Shape, Sketch};
+pub use registry::entry::{CandidateStatus, Status};
+pub use registry::loader::LoadError;
+pub use registry::pinned::Pinned;
+pub use registry::plugins::{LoadReport, OpenError, Plugins, Prepared, ReconfigureError};
+pub use run::call::{Aim, Answer, Call};
+pub use run::fault::Fault;
+pub use run::http::{Fetch, FetchError, Fetching, Incoming, Outgoing, check_grant, check_url};
+pub use run::kv::{Changes, State};
+pub use run::verdict::{Amendment, Target, Verdict};
+pub use run::warm::Warm;
 pub use spec::{Candidate, Options, Spec};
-pub use trial::{Mode, Tally};
-pub use verdict::{Amendment, Target, Verdict};
-pub use warm::Warm;
+pub use version::hands::{Hands, HandsError, Suspect};
+pub use version::health::{Quarantine, Quarantined};
+pub use version::trial::{Mode, Tally};
 
 /// Takes a component through the whole gate without putting it in force.
 ///
@@ -67,7 +39,7 @@ pub async fn check(
     spec: &Spec,
     wasm: bytes::Bytes,
 ) -> Result<Report, GateError> {
-    compiler.build(build::Job::new(spec), wasm).await.map(|built| built.report)
+    compiler.build(build::pipeline::Job::new(spec), wasm).await.map(|built| built.report)
 }
 
 /// Takes a component through the first steps of the gate only: it says what it is.
@@ -79,5 +51,5 @@ pub async fn sketch(
     spec: &Spec,
     wasm: bytes::Bytes,
 ) -> Result<Sketch, GateError> {
-    compiler.sketch(build::Job::new(spec), wasm).await
+    compiler.sketch(build::pipeline::Job::new(spec), wasm).await
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use wasmtime::ResourceLimiterAsync;
 use wasmtime_wasi::async_trait;
 
-use super::slow::give_way;
+use crate::run::slow::give_way;
 
 /// What one call of a plugin may use. Each is a hard limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,7 +72,7 @@ const TABLE_ENTRY: usize = 8;
 
 /// Counts what a guest holds, over all its memories and tables.
 #[derive(Debug)]
-pub(super) struct Meter {
+pub(crate) struct Meter {
     limit: u64,
     used: u64,
     refused: bool,
@@ -83,32 +83,32 @@ pub(super) struct Meter {
 }
 
 impl Meter {
-    pub(super) fn new(limit: u64) -> Self {
+    pub(crate) fn new(limit: u64) -> Self {
         Self { limit, used: 0, refused: false, running: false, grown: 0, gave_way: false }
     }
 
     /// For another call of the same guest.
-    pub(super) fn carry_on(&self) -> Self {
+    pub(crate) fn carry_on(&self) -> Self {
         Self { used: self.used, running: self.running, ..Self::new(self.limit) }
     }
 
     /// What comes now is not the guest's own.
-    pub(super) fn lift(&mut self) {
+    pub(crate) fn lift(&mut self) {
         self.limit = u64::MAX;
     }
 
     /// The guest has its first memories and tables.
-    pub(super) fn start(&mut self) {
+    pub(crate) fn start(&mut self) {
         self.running = true;
     }
 
     /// Bytes that it holds now; nothing is ever given back, so this is the most, too.
-    pub(super) fn used(&self) -> u64 {
+    pub(crate) fn used(&self) -> u64 {
         self.used
     }
 
     /// Whether the guest ever asked for more than it may have.
-    pub(super) fn refused(&self) -> bool {
+    pub(crate) fn refused(&self) -> bool {
         self.refused
     }
 

@@ -3,14 +3,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::compile::Compiler;
-use super::hands::Hands;
-use super::health::Quarantine;
-use super::http::Fetch;
-use super::kv::State;
-use super::limits::Limits;
-use super::trial::Mode;
-use super::warm::Warm;
+use crate::build::compile::Compiler;
+use crate::limits::Limits;
+use crate::run::http::Fetch;
+use crate::run::kv::State;
+use crate::run::warm::Warm;
+use crate::version::hands::Hands;
+use crate::version::health::Quarantine;
+use crate::version::trial::Mode;
 use hookwright_model::Name;
 use hookwright_model::clock::Clock;
 

@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 use wasmtime::component::Component;
 
 use super::*;
-use crate::bindings::exports::hookwright::plugin::handler;
-use crate::build::{Job, build};
-use crate::code::{self, Code, Linkers};
-use crate::engine::{self, Purpose};
-use crate::host::Guest;
-use crate::log::Log;
+use crate::build::pipeline::{Job, build};
+use crate::run::bindings::exports::hookwright::plugin::handler;
+use crate::run::code::{self, Code, Linkers};
+use crate::run::engine::{self, Purpose};
+use crate::run::host::Guest;
+use crate::run::log::Log;
 use crate::{Fault, GateError, Limits, Verdict};
 
 /// What a guest of the corpus comes to; the time is what a busy machine needs.

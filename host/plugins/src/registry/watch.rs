@@ -1,0 +1,142 @@
+//! The watch over the plugins directory: changes reported by the system, and a look every few seconds where it reports none.
+use std::collections::HashMap;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
+use tokio::sync::Notify;
+
+use crate::registry::plugins::Plugins;
+
+/// A file should keep its looks that long before it is read.
+const DEBOUNCE: Duration = Duration::from_millis(100);
+/// After so many times it is read all the same, or a file that is replaced
+/// again and again would never be. What is half copied does not pass the gate.
+const PATIENCE: u32 = 3;
+
+/// A file's looks: two writes that leave them the same are not known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Mark {
+    device: u64,
+    inode: u64,
+    size: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+    is_file: bool,
+}
+
+impl Mark {
+    /// None where there is nothing. Symbolic links are followed.
+    pub(crate) fn of(path: &Path) -> Option<Self> {
+        let meta = std::fs::metadata(path).ok()?;
+        Some(Self {
+            device: meta.dev(),
+            inode: meta.ino(),
+            size: meta.size(),
+            modified: (meta.mtime(), meta.mtime_nsec()),
+            changed: (meta.ctime(), meta.ctime_nsec()),
+            is_file: meta.is_file(),
+        })
+    }
+
+    /// Bytes.
+    pub(crate) fn size(&self) -> u64 {
+        self.size
+    }
+
+    pub(crate) fn is_file(&self) -> bool {
+        self.is_file
+    }
+}
+
+/// Loads what changes, until it is dropped.
+pub(crate) async fn run(plugins: &Plugins, dir: &Path, poll: Duration) {
+    let mut watched = Watched::new(dir);
+    let mut last = look(plugins);
+    // What changed before the watch stood is seen by this first round.
+    loop {
+        let mut rounds = 0;
+        loop {
+            tokio::time::sleep(DEBOUNCE).await;
+            rounds += 1;
+            let now = look(plugins);
+            let unsettled = now != last;
+            let impatient = rounds % PATIENCE == 0;
+            plugins
+                .load_changed(|spec, tried| {
+                    let path = plugins.path(spec);
+                    let mark = now.get(&path).copied().flatten();
+                    mark != tried && (impatient || last.get(&path).copied().flatten() == mark)
+                })
+                .await;
+            last = now;
+            if !unsettled {
+                break;
+            }
+        }
+        watched.renew();
+        // Where the whole directory is gone, a mount say, nobody took a plugin away.
+        if watched.on.is_some() {
+            plugins.withdraw_orphans().await;
+        }
+        let _ = tokio::time::timeout(poll, watched.changed.notified()).await;
+    }
+}
+
+fn look(plugins: &Plugins) -> HashMap<PathBuf, Option<Mark>> {
+    let paths = plugins.specs().into_iter().map(|spec| plugins.path(&spec));
+    paths.map(|path| (path.clone(), Mark::of(&path))).collect()
+}
+
+/// The system's watch on the directory; a new one when the directory itself is another.
+struct Watched {
+    dir: PathBuf,
+    on: Option<(u64, u64)>,
+    watcher: Option<RecommendedWatcher>,
+    changed: Arc<Notify>,
+}
+
+impl Watched {
+    fn new(dir: &Path) -> Self {
+        let mut watched =
+            Self { dir: dir.into(), on: None, watcher: None, changed: Arc::new(Notify::new()) };
+        watched.renew();
+        watched
+    }
+
+    fn renew(&mut self) {
+        let on = Mark::of(&self.dir).map(|mark| (mark.device, mark.inode));
+        if on == self.on && (on.is_none() || self.watcher.is_some()) {
+            return;
+        }
+        self.on = on;
+        self.watcher = None;
+        if on.is_none() {
+            tracing::warn!(dir = %self.dir.display(), "the plugins directory is gone; the versions in force stay");
+            return;
+        }
+        let changed = self.changed.clone();
+        let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+            // Reading a file is no change.
+            if !event.is_ok_and(|event| event.kind.is_access()) {
+                changed.notify_one();
+            }
+        });
+        let started = watcher.and_then(|mut watcher| {
+            watcher.watch(&self.dir, RecursiveMode::NonRecursive)?;
+            Ok(watcher)
+        });
+        match started {
+            Ok(watcher) => {
+                self.watcher = Some(watcher);
+                // What happened in between was not reported.
+                self.changed.notify_one();
+            }
+            Err(error) => {
+                tracing::debug!(dir = %self.dir.display(), %error, "no reports of changes; looking every few seconds");
+            }
+        }
+    }
+}
