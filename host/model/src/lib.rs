@@ -1,4 +1,5 @@
 //! What Hookwright speaks of: ids, events, verdicts, deliveries and attempts. Pure data, no I/O.
+pub mod breaker;
 pub mod clock;
 mod delivery;
 mod event;
@@ -18,8 +19,10 @@ mod reply;
 pub mod retry;
 mod rules;
 mod share;
+pub mod sliding_counter;
 mod state;
 pub mod tasks;
+pub mod token_bucket;
 pub mod trace;
 mod verdict;
 
