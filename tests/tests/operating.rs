@@ -219,3 +219,35 @@ async fn regression_the_host_starts_with_any_rust_log_that_others_take() {
         assert_eq!(shown, format!("{wanted}\n"));
     }
 }
+
+/// Since the host is several crates, the documented filter named none of its targets, and lines named crates.
+#[tokio::test(flavor = "multi_thread")]
+async fn regression_lines_and_filters_name_the_documented_targets() {
+    let receiver = Receiver::good().await;
+    for format in ["text", "json"] {
+        let settings = format!(
+            "[log]\nformat = \"{format}\"\n\
+             [sources.a]\nverify = {{ scheme = \"none\" }}\ndestinations = [\"out\"]\n\
+             [destinations.out]\nurl = \"{}\"\nallow_private = true\n",
+            receiver.url()
+        );
+        let host = HostBuilder::new(&settings).start().await;
+        let admin = format!("http://{}", host.admin());
+        for (filter, target, message) in [
+            ("info,hookwright::delivery=debug", "hookwright::delivery::attempt", "delivered"),
+            ("info,hookwright::ingress=debug", "hookwright::ingress::answers", "accepted"),
+        ] {
+            let mut command = host.command(&["log", filter]);
+            let done = command.env("HOOKWRIGHT_HOST", &admin).output().expect("the command runs");
+            let said = String::from_utf8_lossy(&done.stdout).into_owned();
+            assert!(done.status.success() && said.contains(filter), "{filter}: {said}");
+            host.client.post(host.ingress(), "/in/a", &[], "{}").await.expect("an answer");
+            host.settled(Duration::from_secs(60)).await;
+            host.logged(&["DEBUG", target, message]).await;
+        }
+        let log = host.log();
+        assert!(log.contains("hookwright::admin::log"), "{log}");
+        let crates = log.lines().find(|line| line.contains("hookwright_"));
+        assert_eq!(crates, None, "{format}: no line names a crate");
+    }
+}

@@ -3,6 +3,9 @@
 //! Logging may lose lines, which are counted, and does nothing else to the host: `sink` never waits and never fails.
 mod format;
 mod sink;
+mod targets;
+#[cfg(test)]
+mod testing;
 pub mod traces;
 
 use std::backtrace::{Backtrace, BacktraceStatus};
@@ -14,11 +17,15 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
-use tracing_subscriber::reload::Handle;
+use tracing_subscriber::fmt::time::SystemTime;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::reload;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
-use format::{Fields, SafeJson};
+use format::{Fields, Json, Text};
 use hookwright_terminal::Stream;
 use sink::Sink;
+use targets::PublicTargets;
 
 /// How long the end of the process waits for the last lines to be written.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -122,24 +129,24 @@ pub fn install(format: Format, filter: &str) -> Result<Log, Error> {
     let first = if by_variable { known(&wanted) } else { read(&wanted) };
     let first = first?;
     let sink = Sink::start(|lines: &[u8]| Stream::Error.write_all(lines))?;
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(first)
+    let (filter, handle) = reload::Layer::new(PublicTargets(first));
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(sink.clone())
         .with_ansi(std::io::stderr().is_terminal())
         // It would print to standard error by itself.
         .log_internal_errors(false);
-    let (put, done) = match format {
+    let subscriber = tracing_subscriber::registry().with(filter);
+    let done = match format {
         Format::Text => {
-            let builder = builder.fmt_fields(Fields).with_filter_reloading();
-            (put(builder.reload_handle()), builder.try_init())
+            subscriber.with(lines.fmt_fields(Fields).event_format(Text(SystemTime))).try_init()
         }
         Format::Json => {
-            let builder = builder.json().flatten_event(true).map_event_format(SafeJson);
-            let builder = builder.with_filter_reloading();
-            (put(builder.reload_handle()), builder.try_init())
+            let lines = lines.json().flatten_event(true).with_target(false);
+            subscriber.with(lines.map_event_format(Json)).try_init()
         }
     };
     done.map_err(|_| Error::Twice)?;
+    let put = Box::new(move |filter| handle.reload(PublicTargets(filter)).is_ok());
     // The standard one writes to standard error by itself, and waits where nobody reads.
     std::panic::set_hook(Box::new(tell));
     let levels = Levels(Arc::new(Inner { put, now: Mutex::new(wanted), by_variable }));
@@ -156,10 +163,6 @@ fn tell(panic: &PanicHookInfo<'_>) {
     let trace =
         (trace.status() == BacktraceStatus::Captured).then(|| tracing::field::display(trace));
     tracing::error!(thread, place, backtrace = trace, "panicked: {why}");
-}
-
-fn put<S: 'static>(handle: Handle<EnvFilter, S>) -> Put {
-    Box::new(move |filter| handle.reload(filter).is_ok())
 }
 
 fn read(filter: &str) -> Result<EnvFilter, Error> {
