@@ -12,7 +12,7 @@ use hookwright_store::Appended;
 
 static WEBHOOK_ID: HeaderName = HeaderName::from_static("webhook-id");
 
-pub(super) fn accept(source: &Source, appended: Appended) -> Response<Full<Bytes>> {
+pub(super) fn received(source: &Source, appended: Appended) -> Response<Full<Bytes>> {
     let (status, id) = match appended {
         Appended::New(id) => (source.success, id),
         Appended::Duplicate(id) => (StatusCode::OK, id),
@@ -35,7 +35,11 @@ pub(super) fn accept(source: &Source, appended: Appended) -> Response<Full<Bytes
 }
 
 /// A plugin's own answer; `webhook-id` names the event all the same.
-pub(super) fn answered(source: &Source, appended: Appended, reply: Reply) -> Response<Full<Bytes>> {
+pub(super) fn plugin_reply(
+    source: &Source,
+    appended: Appended,
+    reply: Reply,
+) -> Response<Full<Bytes>> {
     let (Appended::New(id) | Appended::Duplicate(id)) = appended;
     tracing::debug!(source = %source.name, %id, status = reply.status.as_u16(), "a plugin answered");
     let mut response = Response::new(Full::new(reply.body));
@@ -45,7 +49,7 @@ pub(super) fn answered(source: &Source, appended: Appended, reply: Reply) -> Res
     response
 }
 
-pub(super) fn greet(source: &Source, answer: Answer) -> Response<Full<Bytes>> {
+pub(super) fn handshake(source: &Source, answer: Answer) -> Response<Full<Bytes>> {
     tracing::info!(source = %source.name, status = answer.status.as_u16(), "handshake");
     let mut response = Response::new(Full::new(answer.body.into()));
     *response.status_mut() = answer.status;

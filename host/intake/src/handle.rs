@@ -14,15 +14,15 @@ use tokio::time::Instant;
 
 use super::activity::Activity;
 use super::anomaly::Anomaly;
-use super::answers::{accept, answered, greet};
+use super::answers::{handshake, plugin_reply, received};
 use super::client::Client;
 use super::decode::{self, DecodeError};
-use super::facts::Asked;
+use super::extraction::Envelope;
+use super::fair_queue::FairQueue;
 use super::keys::Fetch;
 use super::meters::Meters;
-use super::refused::{Refused, stray_reasons};
-use super::rejects::{Refusal, Seen};
-use super::shares::Shares;
+use super::refused::{Refused, unmatched_reasons};
+use super::rejects::{Refusal, Sample};
 use super::source::Source;
 use super::url_tokens::UrlTokens;
 use super::{Options, Proxies, Sources, target};
@@ -37,13 +37,13 @@ use hookwright_signing::{Answer, Verified};
 use hookwright_store::{Appended, Dedupe, EventLog, NewEvent};
 
 /// The source in the metrics where the path names none that there is.
-const STRAY: &str = "-";
+const UNMATCHED: &str = "-";
 
 /// The ingress: serve it with [`hookwright_server::serve`]. Cheap to clone.
 #[derive(Clone)]
-pub struct Handle(Arc<Inner>);
+pub struct Handle(Arc<Shared>);
 
-struct Inner {
+struct Shared {
     sources: ArcSwap<HashMap<Name, Arc<Source>>>,
     /// Of all sources.
     tokens: ArcSwap<UrlTokens>,
@@ -53,10 +53,10 @@ struct Inner {
     proxies: Proxies,
     body_timeout: Duration,
     hops: Option<Arc<Hops>>,
-    shares: Shares,
+    fair_queue: FairQueue,
     budget: Budget,
-    stray: Meters,
-    strays: Activity,
+    unmatched: Meters,
+    unmatched_activity: Activity,
     fetch: Arc<dyn Fetch>,
 }
 
@@ -64,7 +64,7 @@ impl Handle {
     pub fn new(options: Options, store: Arc<dyn EventLog>, replies: Replies, clock: Clock) -> Self {
         let tokens = UrlTokens::of(&options.sources);
         let sources = build(&options.sources, &tokens, &HashMap::new());
-        Self(Arc::new(Inner {
+        Self(Arc::new(Shared {
             sources: ArcSwap::from_pointee(sources),
             tokens: ArcSwap::from_pointee(tokens),
             store,
@@ -73,10 +73,10 @@ impl Handle {
             proxies: options.proxies,
             body_timeout: options.body_timeout,
             hops: options.hops,
-            shares: Shares::default(),
+            fair_queue: FairQueue::default(),
             budget: options.budget,
-            stray: Meters::new(STRAY, stray_reasons(), 0, None),
-            strays: Activity::default(),
+            unmatched: Meters::new(UNMATCHED, unmatched_reasons(), 0, None),
+            unmatched_activity: Activity::default(),
             fetch: options.fetch,
         }))
     }
@@ -93,8 +93,8 @@ impl Handle {
     /// The last refused requests of a source, or of those that named none (`-`),
     /// the newest first. None where there is no such source.
     pub fn rejected(&self, source: &str) -> Option<Vec<Rejected>> {
-        if source == STRAY {
-            return Some(self.0.strays.rejects.list());
+        if source == UNMATCHED {
+            return Some(self.0.unmatched_activity.rejects.list());
         }
         Some(self.0.sources.load().get(source)?.activity.rejects.list())
     }
@@ -149,7 +149,7 @@ impl Service for Handle {
     }
 }
 
-impl Inner {
+impl Shared {
     async fn answer<B>(&self, peer: &Peer, request: Request<B>) -> Response<Full<Bytes>>
     where
         B: Body<Data = Bytes, Error: Into<BodyError>> + Send + Unpin + 'static,
@@ -161,21 +161,27 @@ impl Inner {
             Err(refused) => {
                 let head = (request.method(), request.uri(), request.headers());
                 let (tokens, who) = (self.tokens.load(), (client.address, false));
-                let seen = self.strays.rejects.look(head, None, (None, &tokens), who, started);
-                let counts = (&self.stray, &self.strays);
-                let response = self.refuse(STRAY, counts, &refused, seen, client);
+                let sample = self.unmatched_activity.rejects.sample(
+                    head,
+                    None,
+                    (None, &tokens),
+                    who,
+                    started,
+                );
+                let counts = (&self.unmatched, &self.unmatched_activity);
+                let response = self.refuse(UNMATCHED, counts, &refused, sample, client);
                 spare(request);
-                self.stray.answered(response.status(), started.elapsed());
+                self.unmatched.answered(response.status(), started.elapsed());
                 return response;
             }
         };
         let response = match self.receive(&source, (peer, client), request, started).await {
-            Ok(Received::Event(appended, None)) => accept(&source, appended),
-            Ok(Received::Event(appended, Some(reply))) => answered(&source, appended, reply),
-            Ok(Received::Handshake(answer)) => greet(&source, answer),
-            Err((refused, seen)) => {
+            Ok(Received::Event(appended, None)) => received(&source, appended),
+            Ok(Received::Event(appended, Some(reply))) => plugin_reply(&source, appended, reply),
+            Ok(Received::Handshake(answer)) => handshake(&source, answer),
+            Err((refused, sample)) => {
                 let counts = (&source.meters, source.activity.as_ref());
-                self.refuse(&source.name, counts, &refused, seen, client)
+                self.refuse(&source.name, counts, &refused, sample, client)
             }
         };
         source.meters.answered(response.status(), started.elapsed());
@@ -188,7 +194,7 @@ impl Inner {
         source: &str,
         (meters, activity): (&Meters, &Activity),
         refused: &Refused,
-        seen: Option<Box<Seen>>,
+        sample: Option<Box<Sample>>,
         client: Client,
     ) -> Response<Full<Bytes>> {
         meters.refused(refused.reason());
@@ -197,10 +203,10 @@ impl Inner {
         }
         let cause = self.tokens.load().bare(&refused.to_string()).into_owned();
         let (response, request) = refused.respond(source, client.address, &cause);
-        if let Some(seen) = seen {
+        if let Some(sample) = sample {
             let (at_ms, status) = (self.clock.now_ms(), response.status().as_u16());
             let reason = refused.reason();
-            activity.rejects.keep(*seen, Refusal { request, at_ms, reason, cause, status });
+            activity.rejects.keep(*sample, Refusal { request, at_ms, reason, cause, status });
         }
         response
     }
@@ -212,18 +218,18 @@ impl Inner {
         let found = self.find(unread.path()).ok();
         let (source, meters, activity) = match &found {
             Some(source) => (&*source.name, &source.meters, source.activity.as_ref()),
-            None => (STRAY, &self.stray, &self.strays),
+            None => (UNMATCHED, &self.unmatched, &self.unmatched_activity),
         };
         let (request, reason, cause) = (unread.request, unread.code.as_str(), unread.cause());
         tracing::info!(source, %client, %request, reason, cause, "refused");
         meters.refused(reason);
         meters.status(unread.code.status());
-        if let Some(seen) =
-            activity.rejects.look_unread(unread, &self.tokens.load(), client, Instant::now())
+        if let Some(sample) =
+            activity.rejects.sample_unread(unread, &self.tokens.load(), client, Instant::now())
         {
             let (at_ms, status) = (self.clock.now_ms(), unread.code.status().as_u16());
             let cause = cause.to_owned();
-            activity.rejects.keep(*seen, Refusal { request, at_ms, reason, cause, status });
+            activity.rejects.keep(*sample, Refusal { request, at_ms, reason, cause, status });
         }
     }
 
@@ -243,15 +249,15 @@ impl Inner {
         (peer, client): (&Peer, Client),
         request: Request<B>,
         now: Instant,
-    ) -> Result<Received, (Refused, Option<Box<Seen>>)>
+    ) -> Result<Received, (Refused, Option<Box<Sample>>)>
     where
         B: Body<Data = Bytes, Error: Into<BodyError>> + Send + Unpin + 'static,
     {
         if let Err(refused) = source.admit(request.method(), peer, client, now) {
             let head = (request.method(), request.uri(), request.headers());
-            let seen = source.look(head, None, (client.address, false), now);
+            let sample = source.sample(head, None, (client.address, false), now);
             spare(request);
-            return Err((refused, seen));
+            return Err((refused, sample));
         }
         let (mut head, mut body) = request.into_parts();
         // Holds the body's bytes until the store has them.
@@ -261,11 +267,11 @@ impl Inner {
             Ok(bytes) => bytes,
             Err(error) => {
                 let told = (&head.method, &head.uri, &head.headers);
-                let seen = source.look(told, None, (client.address, false), now);
+                let sample = source.sample(told, None, (client.address, false), now);
                 if matches!(error, BodyError::TooLarge | BodyError::Memory) {
                     spare(Request::from_parts(head, body));
                 }
-                return Err((Refused::Body { error, max }, seen));
+                return Err((Refused::Body { error, max }, sample));
             }
         };
         drop(body);
@@ -276,8 +282,8 @@ impl Inner {
             Err(refused) => {
                 let head = (&head.method, &head.uri, &head.headers);
                 let who = (client.address, refused.is_verified());
-                let seen = source.look(head, Some(&bytes), who, now);
-                return Err((refused, seen));
+                let sample = source.sample(head, Some(&bytes), who, now);
+                return Err((refused, sample));
             }
         };
         if plain.is_some() {
@@ -344,10 +350,10 @@ impl Inner {
             false => None,
         };
         let body = plain.as_ref().unwrap_or(body);
-        let asked = Asked::new(&head.method, &head.uri, &head.headers);
-        let (kind, dedupe) = source.facts.read(asked, body);
+        let envelope = Envelope::new(&head.method, &head.uri, &head.headers);
+        let (kind, dedupe) = source.extraction.read(envelope, body);
         source.check(&kind, &head.headers, body)?;
-        if !self.shares.admit(&source.name, body.len(), self.store.fullness(), now) {
+        if !self.fair_queue.admit(&source.name, body.len(), self.store.fullness(), now) {
             return Err(Refused::Share);
         }
         Ok(Judged::Event { kind, dedupe, plain })

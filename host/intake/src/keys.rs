@@ -46,8 +46,8 @@ const STALE: Duration = Duration::from_secs(24 * 3_600);
 /// Between two fetches of a set of keys because a token names a key that is not in it.
 const AGAIN: Duration = Duration::from_secs(60);
 /// Fetches of URLs that no verified request has named yet: of one address, and of a source.
-const LOOKS_OF_ADDRESS: Rate = Rate { per_s: 1.0 / 30.0, burst: 3 };
-const LOOKS: Rate = Rate { per_s: 2.0, burst: 40 };
+const FETCHES_PER_ADDRESS: Rate = Rate { per_s: 1.0 / 30.0, burst: 3 };
+const FETCHES: Rate = Rate { per_s: 2.0, burst: 40 };
 /// The same at one time.
 const AT_ONCE: usize = 8;
 
@@ -58,8 +58,8 @@ pub(super) struct Keys {
     cache: Mutex<Cache>,
     /// One fetch of a URL at a time; those that wait find what it brought.
     flights: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
-    looks: Bucket,
-    /// Made with the first look: most sources never have one.
+    fetches: Bucket,
+    /// Made with the first fetch: most sources never have one.
     addresses: OnceLock<Addresses>,
     at_once: Semaphore,
 }
@@ -69,7 +69,7 @@ impl Default for Keys {
         Self {
             cache: Mutex::default(),
             flights: Mutex::default(),
-            looks: Bucket::new(LOOKS),
+            fetches: Bucket::new(FETCHES),
             addresses: OnceLock::new(),
             at_once: Semaphore::new(AT_ONCE),
         }
@@ -78,7 +78,7 @@ impl Default for Keys {
 
 /// Who asks, with what, and when.
 #[derive(Clone, Copy)]
-pub(super) struct Asker<'a> {
+pub(super) struct Requester<'a> {
     pub(super) verifier: &'a Verifier,
     pub(super) fetch: &'a dyn Fetch,
     pub(super) address: IpAddr,
@@ -87,36 +87,42 @@ pub(super) struct Asker<'a> {
 
 impl Keys {
     /// None where they can't be had now.
-    pub(super) async fn get(&self, wanted: &Wanted<'_>, asker: Asker<'_>) -> Option<Arc<Fetched>> {
-        if let Some(known) = self.at_hand(wanted, asker.now) {
+    pub(super) async fn get(
+        &self,
+        wanted: &Wanted<'_>,
+        requester: Requester<'_>,
+    ) -> Option<Arc<Fetched>> {
+        if let Some(known) = self.cached(wanted, requester.now) {
             return known;
         }
         let flight = Flight::of(self, &wanted.url);
         let _one = flight.lock.lock().await;
         // Whoever held the lock may have brought it.
-        if let Some(known) = self.at_hand(wanted, asker.now) {
+        if let Some(known) = self.cached(wanted, requester.now) {
             return known;
         }
-        let Ok(_permit) = self.leave(wanted, asker).await else { return self.old(wanted, asker) };
+        let Ok(_permit) = self.permit(wanted, requester).await else {
+            return self.stale(wanted, requester);
+        };
         let url = wanted.url.clone().into_owned();
-        let read = match asker.fetch.fetch(url.clone()).await {
+        let read = match requester.fetch.fetch(url.clone()).await {
             Ok(bytes) => {
-                asker.verifier.read(&bytes).ok_or_else(|| "there are no keys in it".to_owned())
+                requester.verifier.read(&bytes).ok_or_else(|| "there are no keys in it".to_owned())
             }
             Err(error) => Err(error),
         };
         match read {
             Ok(keys) => {
                 let keys = Arc::new(keys);
-                let due = asker.now + asker.verifier.age();
-                let entry = Entry { url, keys: keys.clone(), fetched: asker.now, due };
+                let due = requester.now + requester.verifier.age();
+                let entry = Entry { url, keys: keys.clone(), fetched: requester.now, due };
                 self.cache.lock().keep(entry, wanted.named);
                 Some(keys)
             }
             Err(error) => {
                 tracing::warn!(url, error, "keys could not be fetched");
-                self.cache.lock().failed(&url, asker.now + FAILED);
-                self.old(wanted, asker)
+                self.cache.lock().failed(&url, requester.now + FAILED);
+                self.stale(wanted, requester)
             }
         }
     }
@@ -154,7 +160,7 @@ impl Keys {
     }
 
     /// What is known of the URL, where no fetch is due.
-    fn at_hand(&self, wanted: &Wanted<'_>, now: Instant) -> Option<Option<Arc<Fetched>>> {
+    fn cached(&self, wanted: &Wanted<'_>, now: Instant) -> Option<Option<Arc<Fetched>>> {
         let mut cache = self.cache.lock();
         if let Some(entry) = cache.find(&wanted.url) {
             let lacking = wanted.key_id.as_deref().is_some_and(|id| !entry.keys.has(id));
@@ -170,25 +176,25 @@ impl Keys {
 
     /// Leave for one fetch. What the settings name, or what has proved a request before, always
     /// has it: it is fetched when it is due, and not more often.
-    async fn leave(
+    async fn permit(
         &self,
         wanted: &Wanted<'_>,
-        asker: Asker<'_>,
+        requester: Requester<'_>,
     ) -> Result<Option<SemaphorePermit<'_>>, ()> {
         if !wanted.named || self.cache.lock().is_proved(&wanted.url) {
             return Ok(None);
         }
-        let addresses = self.addresses.get_or_init(|| Addresses::new(LOOKS_OF_ADDRESS));
-        addresses.take(asker.address, asker.now).map_err(drop)?;
-        self.looks.take(asker.now).map_err(drop)?;
+        let addresses = self.addresses.get_or_init(|| Addresses::new(FETCHES_PER_ADDRESS));
+        addresses.take(requester.address, requester.now).map_err(drop)?;
+        self.fetches.take(requester.now).map_err(drop)?;
         self.at_once.acquire().await.map(Some).map_err(drop)
     }
 
-    fn old(&self, wanted: &Wanted<'_>, asker: Asker<'_>) -> Option<Arc<Fetched>> {
+    fn stale(&self, wanted: &Wanted<'_>, requester: Requester<'_>) -> Option<Arc<Fetched>> {
         let mut cache = self.cache.lock();
         let entry = cache.find(&wanted.url)?;
-        let age = asker.now.saturating_duration_since(entry.fetched);
-        (age < asker.verifier.age() + STALE).then(|| entry.keys.clone())
+        let age = requester.now.saturating_duration_since(entry.fetched);
+        (age < requester.verifier.age() + STALE).then(|| entry.keys.clone())
     }
 }
 

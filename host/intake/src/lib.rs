@@ -19,7 +19,8 @@ mod anomaly;
 mod answers;
 mod client;
 mod decode;
-mod facts;
+mod extraction;
+mod fair_queue;
 mod handle;
 mod headers;
 mod keys;
@@ -29,7 +30,6 @@ mod path;
 mod rate;
 mod refused;
 mod rejects;
-mod shares;
 mod source;
 mod url_tokens;
 

@@ -64,7 +64,7 @@ impl Bucket {
     ///
     /// # Errors
     /// How long until there is one.
-    pub(super) fn look(&self, now: Instant) -> Result<(), Duration> {
+    pub(super) fn peek(&self, now: Instant) -> Result<(), Duration> {
         self.pace.take(self.next.load(Relaxed), nanos(now, self.epoch)).map(drop)
     }
 

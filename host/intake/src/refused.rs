@@ -91,7 +91,7 @@ pub(super) fn reasons() -> impl Iterator<Item = &'static str> {
 }
 
 /// The same for a request whose path names no source that there is.
-pub(super) fn stray_reasons() -> impl Iterator<Item = &'static str> {
+pub(super) fn unmatched_reasons() -> impl Iterator<Item = &'static str> {
     use ErrorCode as Code;
     let unread = [Code::BadRequest, Code::UriTooLong, Code::HeadTooLarge, Code::MemoryFull];
     [Code::NotFound, Code::UnknownSource].into_iter().chain(unread).map(ErrorCode::as_str)

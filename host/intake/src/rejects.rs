@@ -23,9 +23,9 @@ const HEADERS: usize = 4096;
 /// Bytes of the longest token, percent-encoded three times over.
 const MARGIN: usize = 200 * 7;
 /// Under a flood so many are looked at; the rest are only counted.
-const LOOKS: Rate = Rate { per_s: 20.0, burst: KEPT as u32 };
+const SAMPLES: Rate = Rate { per_s: 20.0, burst: KEPT as u32 };
 /// And so many of one address, of those that were not verified.
-const STRANGER: Rate = Rate { per_s: 1.0, burst: KEPT as u32 / 2 };
+const UNVERIFIED: Rate = Rate { per_s: 1.0, burst: KEPT as u32 / 2 };
 /// Eight addresses each.
 const SETS: usize = 16;
 
@@ -47,8 +47,8 @@ const SENSITIVE: [&str; 11] = [
 pub(super) struct Rejects {
     kept: Mutex<VecDeque<Kept>>,
     /// Of verified requests, and of all others: strangers take nothing from the source's own.
-    looks: [Bucket; 2],
-    strangers: Addresses,
+    samples: [Bucket; 2],
+    unverified: Addresses,
 }
 
 #[derive(Debug)]
@@ -68,7 +68,7 @@ pub(super) struct Refusal {
 
 /// What is kept of a request, taken before it is gone.
 #[derive(Debug)]
-pub(super) struct Seen {
+pub(super) struct Sample {
     client: IpAddr,
     verified: bool,
     method: String,
@@ -80,8 +80,8 @@ pub(super) struct Seen {
 
 impl Default for Rejects {
     fn default() -> Self {
-        let strangers = Addresses::sized(STRANGER, SETS);
-        Self { kept: Mutex::default(), looks: [LOOKS; 2].map(Bucket::new), strangers }
+        let unverified = Addresses::sized(UNVERIFIED, SETS);
+        Self { kept: Mutex::default(), samples: [SAMPLES; 2].map(Bucket::new), unverified }
     }
 }
 
@@ -89,19 +89,19 @@ impl Rejects {
     /// None under a flood: then it is not worth the time. `credential` is the
     /// header that carries the source's own, whatever its name; no token of a
     /// URL is kept, wherever it stands. `client` asked, and was `verified` or not.
-    pub(super) fn look(
+    pub(super) fn sample(
         &self,
         (method, uri, headers): (&Method, &Uri, &HeaderMap),
         body: Option<&[u8]>,
         (credential, tokens): (Option<&HeaderName>, &UrlTokens),
         (client, verified): (IpAddr, bool),
         now: Instant,
-    ) -> Option<Box<Seen>> {
+    ) -> Option<Box<Sample>> {
         self.admit(client, verified, now)?;
         let start = body.unwrap_or_default();
         // Some more than is kept, so that no token is cut before it is found.
         let start = tokens.bare_bytes(&start[..start.len().min(BODY + MARGIN)]);
-        Some(Box::new(Seen {
+        Some(Box::new(Sample {
             client,
             verified,
             method: cut(&tokens.bare(method.as_str()), 32),
@@ -113,15 +113,15 @@ impl Rejects {
     }
 
     /// The same of one whose head the server refused.
-    pub(super) fn look_unread(
+    pub(super) fn sample_unread(
         &self,
         unread: &Unread,
         tokens: &UrlTokens,
         client: IpAddr,
         now: Instant,
-    ) -> Option<Box<Seen>> {
+    ) -> Option<Box<Sample>> {
         self.admit(client, false, now)?;
-        Some(Box::new(Seen {
+        Some(Box::new(Sample {
             client,
             verified: false,
             method: cut(&tokens.bare(&unread.method), 32),
@@ -134,13 +134,13 @@ impl Rejects {
 
     fn admit(&self, client: IpAddr, verified: bool, now: Instant) -> Option<()> {
         if !verified {
-            self.strangers.take(client, now).ok()?;
+            self.unverified.take(client, now).ok()?;
         }
-        self.looks[usize::from(verified)].take(now).ok()
+        self.samples[usize::from(verified)].take(now).ok()
     }
 
-    pub(super) fn keep(&self, seen: Seen, refusal: Refusal) {
-        let Seen { client, verified, method, path, headers, body, body_bytes } = seen;
+    pub(super) fn keep(&self, sample: Sample, refusal: Refusal) {
+        let Sample { client, verified, method, path, headers, body, body_bytes } = sample;
         let Refusal { request, at_ms, reason, cause, status } = refusal;
         let request = request.to_string();
         let rejected = Rejected {
@@ -265,13 +265,13 @@ mod tests {
         Kept { rejected, verified: false }
     }
 
-    fn look(uri: &str, headers: &HeaderMap, body: Option<&[u8]>) -> Seen {
+    fn sampled(uri: &str, headers: &HeaderMap, body: Option<&[u8]>) -> Sample {
         let uri: Uri = uri.parse().unwrap();
         let rejects = Rejects::default();
         let own = HeaderName::from_static("x-own");
         let head = (&Method::POST, &uri, headers);
         let own = (Some(&own), &UrlTokens::default());
-        *rejects.look(head, body, own, (LOCAL, false), Instant::now()).unwrap()
+        *rejects.sample(head, body, own, (LOCAL, false), Instant::now()).unwrap()
     }
 
     #[test]
@@ -304,13 +304,13 @@ mod tests {
             headers.insert(name, HeaderValue::from_static("SECRET"));
         }
         headers.insert("content-type", HeaderValue::from_static("text/plain"));
-        let seen = look("/in/s/SECRET?key=SECRET", &headers, Some(b"body"));
-        assert!(!format!("{seen:?}").contains("SECRET"), "{seen:?}");
-        assert_eq!(seen.path, "/in/s/…?…");
-        assert!(seen.headers.contains(&("x-api-key".into(), "[6 bytes]".into())));
-        assert!(seen.headers.contains(&("content-type".into(), "text/plain".into())));
-        assert_eq!((seen.body.as_str(), seen.body_bytes), ("body", Some(4)));
-        assert_eq!(look("/in/SECRET", &headers, None).path, "/in/SECRET", "a name is no secret");
+        let sample = sampled("/in/s/SECRET?key=SECRET", &headers, Some(b"body"));
+        assert!(!format!("{sample:?}").contains("SECRET"), "{sample:?}");
+        assert_eq!(sample.path, "/in/s/…?…");
+        assert!(sample.headers.contains(&("x-api-key".into(), "[6 bytes]".into())));
+        assert!(sample.headers.contains(&("content-type".into(), "text/plain".into())));
+        assert_eq!((sample.body.as_str(), sample.body_bytes), ("body", Some(4)));
+        assert_eq!(sampled("/in/SECRET", &headers, None).path, "/in/SECRET", "a name is no secret");
     }
 
     #[test]
@@ -321,27 +321,28 @@ mod tests {
             headers.insert(name, HeaderValue::from_bytes(&[0xff; 5_000]).unwrap());
         }
         let long = format!("/{}", "ü".repeat(500).replace('ü', "%C3%BC"));
-        let seen = look(&long, &headers, Some(&[0xff; 100_000]));
-        let all = seen.headers.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>();
+        let sample = sampled(&long, &headers, Some(&[0xff; 100_000]));
+        let all =
+            sample.headers.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>();
         // A byte that is no UTF-8 becomes three.
-        assert!(all <= HEADERS && seen.path.len() <= 110 && seen.body.len() <= 3 * BODY);
-        assert_eq!(seen.body_bytes, Some(100_000));
+        assert!(all <= HEADERS && sample.path.len() <= 110 && sample.body.len() <= 3 * BODY);
+        assert_eq!(sample.body_bytes, Some(100_000));
     }
 
     #[test]
     fn under_a_flood_few_are_looked_at() {
         let rejects = Rejects::default();
         let (uri, headers, now) = (Uri::from_static("/in/s"), HeaderMap::new(), Instant::now());
-        let looks = |client: IpAddr, verified| {
+        let count = |client: IpAddr, verified| {
             let head = (&Method::POST, &uri, &headers);
             let (none, who) = (UrlTokens::default(), (client, verified));
-            let look = |_: &u32| rejects.look(head, None, (None, &none), who, now).is_some();
-            (0..10_000).filter(look).count()
+            let sampled = |_: &u32| rejects.sample(head, None, (None, &none), who, now).is_some();
+            (0..10_000).filter(sampled).count()
         };
-        assert_eq!(looks(LOCAL, false), KEPT / 2);
-        assert_eq!(looks([10, 0, 0, 1].into(), false), KEPT / 2);
-        assert_eq!(looks([10, 0, 0, 2].into(), false), 0, "all strangers have used theirs up");
-        assert_eq!(looks([10, 0, 0, 3].into(), true), KEPT, "the source's own are apart");
+        assert_eq!(count(LOCAL, false), KEPT / 2);
+        assert_eq!(count([10, 0, 0, 1].into(), false), KEPT / 2);
+        assert_eq!(count([10, 0, 0, 2].into(), false), 0, "all strangers have used theirs up");
+        assert_eq!(count([10, 0, 0, 3].into(), true), KEPT, "the source's own are apart");
     }
 
     /// A stranger's thousand refusals used to push the provider's own out of the list.

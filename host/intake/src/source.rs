@@ -12,13 +12,13 @@ use tokio::time::Instant;
 use super::activity::Activity;
 use super::addresses::Addresses;
 use super::client::Client;
-use super::facts::Facts;
+use super::extraction::Extraction;
 use super::headers::strip;
-use super::keys::{Asker, Fetch, Keys};
+use super::keys::{Fetch, Keys, Requester};
 use super::meters::Meters;
 use super::rate::Bucket;
 use super::refused::{Refused, reasons};
-use super::rejects::Seen;
+use super::rejects::Sample;
 use super::url_tokens::UrlTokens;
 use super::{Answer, ClientPins, SourceOptions};
 use hookwright_model::{METHOD, Name, QUERY, Rules, is_deeper};
@@ -30,7 +30,7 @@ const MAX_QUERY: usize = 8 << 10;
 
 pub(super) struct Source {
     pub(super) name: Name,
-    pub(super) facts: Facts,
+    pub(super) extraction: Extraction,
     pub(super) max_body: usize,
     pub(super) answer: Option<Answer>,
     pub(super) success: StatusCode,
@@ -78,7 +78,7 @@ impl Source {
         let secrets = options.verify.keys();
         let verifier = Verifier::new(&options.verify);
         Self {
-            facts: Facts::new(&options.kind, options.dedupe.as_ref()),
+            extraction: Extraction::new(&options.kind, options.dedupe.as_ref()),
             max_body: options.max_body,
             answer: options.answer.clone(),
             success: options.success,
@@ -146,7 +146,7 @@ impl Source {
         // Looked at only, so that a body need not come in vain: what is not
         // verified uses up nothing of it.
         match &self.bucket {
-            Some(bucket) => bucket.look(now).map_err(|wait| Refused::Rate { wait }),
+            Some(bucket) => bucket.peek(now).map_err(|wait| Refused::Rate { wait }),
             None => Ok(()),
         }
     }
@@ -206,8 +206,8 @@ impl Source {
         let fetched = match &wanted {
             None => None,
             Some(wanted) => {
-                let asker = Asker { verifier: &self.verifier, fetch, address, now };
-                self.keys.get(wanted, asker).await
+                let requester = Requester { verifier: &self.verifier, fetch, address, now };
+                self.keys.get(wanted, requester).await
             }
         };
         let verified = self.verifier.verify_with(request, now_s, fetched.as_deref());
@@ -239,15 +239,15 @@ impl Source {
 
     /// What is kept of a request that is about to be refused: whose it is, and
     /// whether it was verified.
-    pub(super) fn look(
+    pub(super) fn sample(
         &self,
         head: (&Method, &Uri, &HeaderMap),
         body: Option<&[u8]>,
         who: (IpAddr, bool),
         now: Instant,
-    ) -> Option<Box<Seen>> {
+    ) -> Option<Box<Sample>> {
         let secret = (self.verifier.credential(), &self.all_tokens);
-        self.activity.rejects.look(head, body, secret, who, now)
+        self.activity.rejects.sample(head, body, secret, who, now)
     }
 
     /// Keeps how the source was asked, in headers of the host's own: a method other than POST,

@@ -59,7 +59,7 @@ async fn ask(
     address: IpAddr,
     now: Instant,
 ) -> Option<Arc<Fetched>> {
-    keys.get(&wanted, Asker { verifier, fetch, address, now }).await
+    keys.get(&wanted, Requester { verifier, fetch, address, now }).await
 }
 
 #[tokio::test]
@@ -102,14 +102,14 @@ async fn regression_strangers_have_few_urls_fetched_and_the_own_keys_stay() {
         let url = format!("https://provider.example/junk{n}");
         assert!(ask(&keys, named(&url), with, STRANGER, now).await.is_none());
     }
-    assert_eq!(server.asked.load(SeqCst), 1 + LOOKS_OF_ADDRESS.burst as usize);
+    assert_eq!(server.asked.load(SeqCst), 1 + FETCHES_PER_ADDRESS.burst as usize);
     // Many addresses: as many as the source's burst, of what is junk and what is not.
     for n in 0..1_000u32 {
         let sort = if n % 2 == 0 { "junk" } else { "real" };
         let url = format!("https://provider.example/{sort}{n}");
         ask(&keys, named(&url), with, IpAddr::V4((n << 8).into()), now).await;
     }
-    assert_eq!(server.asked.load(SeqCst), LOOKS.burst as usize);
+    assert_eq!(server.asked.load(SeqCst), FETCHES.burst as usize);
     let [proved, unproved, failed, _] = keys.cache.lock().sizes();
     assert!(proved == 1 && unproved <= KEPT && failed <= NOTED);
     // The own key is at hand, and is fetched again when that is due.

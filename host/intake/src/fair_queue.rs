@@ -1,4 +1,4 @@
-//! Fair shares of the store's queue, so that one source's flood does not starve another.
+//! Fair queue of the store's queue, so that one source's flood does not starve another.
 //!
 //! While the queue is less than half full, nobody is counted. Beyond that, time
 //! goes in short turns, and in each a source may hand in as much as would have
@@ -15,19 +15,19 @@ use hookwright_model::Name;
 
 /// From here on the queue is shared out.
 const HALF: f32 = 0.5;
-const TURN: Duration = Duration::from_millis(100);
+const INTERVAL: Duration = Duration::from_millis(100);
 /// Bytes that every source may hand in in a turn.
 const LEAST: usize = 64 * 1024;
-/// Bytes of a source in the first turn of a rush.
+/// Bytes of a source in the first turn of a burst.
 const FIRST: usize = 1024 * 1024;
 /// What an event weighs beside its body.
 const EVENT: usize = 1024;
 
 #[derive(Default)]
-pub(super) struct Shares(Mutex<Rush>);
+pub(super) struct FairQueue(Mutex<Burst>);
 
 #[derive(Default)]
-struct Rush {
+struct Burst {
     /// When the present turn began; none before the first one.
     since: Option<Instant>,
     /// Bytes of each source in the present turn.
@@ -36,18 +36,18 @@ struct Rush {
     fair: usize,
 }
 
-impl Shares {
+impl FairQueue {
     /// Whether the source may hand in so many bytes now, with the queue this full (1: wholly).
     pub(super) fn admit(&self, source: &Name, body: usize, fullness: f32, now: Instant) -> bool {
         if fullness <= HALF {
             return true;
         }
-        let mut rush = self.0.lock();
-        rush.turn(now);
-        let fair = rush.fair;
-        let taken = match rush.taken.get_mut(source) {
+        let mut burst = self.0.lock();
+        burst.advance(now);
+        let fair = burst.fair;
+        let taken = match burst.taken.get_mut(source) {
             Some(taken) => taken,
-            None => rush.taken.entry(source.clone()).or_default(),
+            None => burst.taken.entry(source.clone()).or_default(),
         };
         // One event is always let in, however large it is.
         let after = taken.saturating_add(body).saturating_add(EVENT);
@@ -59,14 +59,14 @@ impl Shares {
     }
 }
 
-impl Rush {
-    fn turn(&mut self, now: Instant) {
+impl Burst {
+    fn advance(&mut self, now: Instant) {
         let age = self.since.map(|since| now.saturating_duration_since(since));
         match age {
-            Some(age) if age < TURN => return,
-            // The queue was less than half full for a while: a new rush.
+            Some(age) if age < INTERVAL => return,
+            // The queue was less than half full for a while: a new burst.
             None => self.fair = FIRST,
-            Some(age) if age >= 2 * TURN => self.fair = FIRST,
+            Some(age) if age >= 2 * INTERVAL => self.fair = FIRST,
             Some(_) => {
                 let all: usize = self.taken.values().sum();
                 self.fair = (all / (self.taken.len() + 1)).clamp(LEAST, FIRST);
@@ -88,16 +88,16 @@ mod tests {
 
     #[test]
     fn with_room_nobody_is_counted() {
-        let shares = Shares::default();
+        let queue = FairQueue::default();
         let now = Instant::now();
-        assert!((0..100_000).all(|_| shares.admit(&name("flood"), 1 << 20, 0.5, now)));
-        assert!(shares.0.lock().taken.is_empty());
+        assert!((0..100_000).all(|_| queue.admit(&name("flood"), 1 << 20, 0.5, now)));
+        assert!(queue.0.lock().taken.is_empty());
     }
 
     /// A store that writes so much in a step of 10 ms, before a flood and a few
     /// quiet sources. Gives how often these were refused, and the highest level.
-    fn rush(room: usize, written: usize, flood: usize, quiet: usize, body: usize) -> (usize, f32) {
-        let shares = Shares::default();
+    fn burst(room: usize, written: usize, flood: usize, quiet: usize, body: usize) -> (usize, f32) {
+        let queue = FairQueue::default();
         let (mut waiting, mut refused, mut highest) = (0usize, 0, 0f32);
         let mut now = Instant::now();
         for step in 0..3_000 {
@@ -106,7 +106,7 @@ mod tests {
             let mut post = |source: &Name| {
                 let fullness = waiting as f32 / room as f32;
                 let fits = waiting + body + EVENT <= room;
-                let taken = fits && shares.admit(source, body, fullness, now);
+                let taken = fits && queue.admit(source, body, fullness, now);
                 waiting += if taken { body + EVENT } else { 0 };
                 taken
             };
@@ -125,7 +125,7 @@ mod tests {
 
     #[test]
     fn a_flood_leaves_room_for_the_others() {
-        let (refused, highest) = rush(64 << 20, 256 * 1024, 2_000, 10, 4096);
+        let (refused, highest) = burst(64 << 20, 256 * 1024, 2_000, 10, 4096);
         assert_eq!(refused, 0);
         assert!(highest < 0.95, "{highest}");
     }
@@ -134,7 +134,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(16))]
         #[test]
         fn quiet_sources_are_never_refused(written in 100_000usize..1_000_000, flood in 100usize..1_000, quiet in 1usize..20) {
-            let (refused, _) = rush(64 << 20, written, flood, quiet, 1024);
+            let (refused, _) = burst(64 << 20, written, flood, quiet, 1024);
             prop_assert_eq!(refused, 0);
         }
     }

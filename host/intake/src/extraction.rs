@@ -20,13 +20,13 @@ static CE_ID: HeaderName = HeaderName::from_static("ce-id");
 
 /// What of a request's head is looked at.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Asked<'e> {
+pub(super) struct Envelope<'e> {
     headers: &'e HeaderMap,
     /// The query, where the fields of a form stand in it.
     fields: Option<&'e str>,
 }
 
-impl<'e> Asked<'e> {
+impl<'e> Envelope<'e> {
     /// A form that is sent by GET or HEAD, as Twilio's may be, has its fields in the query.
     pub(super) fn new(method: &Method, uri: &'e Uri, headers: &'e HeaderMap) -> Self {
         let in_query = *method == Method::GET || *method == Method::HEAD;
@@ -36,15 +36,15 @@ impl<'e> Asked<'e> {
 
 /// What to look for, settled once.
 #[derive(Debug)]
-pub(super) struct Facts {
-    kind: Option<Place>,
-    key: Option<(Place, Duration)>,
+pub(super) struct Extraction {
+    kind: Option<Selector>,
+    key: Option<(Selector, Duration)>,
     /// Of both, so that one walk over the body finds them.
     pointers: Vec<String>,
 }
 
 #[derive(Debug)]
-enum Place {
+enum Selector {
     Id,
     Header(HeaderName),
     /// One that must have this value.
@@ -55,42 +55,43 @@ enum Place {
     CloudEventType,
     CloudEventId,
     Whole,
-    First(Vec<Place>),
-    All(Vec<Place>),
+    First(Vec<Selector>),
+    All(Vec<Selector>),
 }
 
-impl Facts {
+impl Extraction {
     pub(super) fn new(kind: &KindFrom, dedupe: Option<&DedupeFrom>) -> Self {
         let mut pointers = Vec::new();
-        let kind = Place::of_kind(kind, &mut pointers);
-        let key = dedupe.map(|dedupe| (Place::of_key(&dedupe.key, &mut pointers), dedupe.window));
+        let kind = Selector::for_kind(kind, &mut pointers);
+        let key =
+            dedupe.map(|dedupe| (Selector::for_key(&dedupe.key, &mut pointers), dedupe.window));
         Self { kind, key, pointers }
     }
 
     /// The kind (empty where there is none) and the key.
-    pub(super) fn read(&self, asked: Asked<'_>, body: &[u8]) -> (Box<str>, Option<Dedupe>) {
+    pub(super) fn read(&self, envelope: Envelope<'_>, body: &[u8]) -> (Box<str>, Option<Dedupe>) {
         let found = if self.pointers.is_empty() {
             Vec::new()
         } else {
             pointer::select(body, &self.pointers)
         };
-        let kind = self.kind.as_ref().and_then(|place| place.look(asked, body, &found));
+        let kind = self.kind.as_ref().and_then(|selector| selector.select(envelope, body, &found));
         let kind = kind.map(|value| clean(&String::from_utf8_lossy(&value))).unwrap_or_default();
-        let dedupe = self.key.as_ref().and_then(|(place, window)| {
-            let value = place.look(asked, body, &found)?;
+        let dedupe = self.key.as_ref().and_then(|(selector, window)| {
+            let value = selector.select(envelope, body, &found)?;
             Some(Dedupe { key: hash(&value), window: *window })
         });
         (kind, dedupe)
     }
 }
 
-impl Place {
+impl Selector {
     fn pointer(pointer: &str, pointers: &mut Vec<String>) -> Self {
         pointers.push(pointer.to_owned());
         Self::Pointer(pointers.len() - 1)
     }
 
-    fn of_kind(kind: &KindFrom, pointers: &mut Vec<String>) -> Option<Self> {
+    fn for_kind(kind: &KindFrom, pointers: &mut Vec<String>) -> Option<Self> {
         Some(match kind {
             KindFrom::None => return None,
             KindFrom::Header(name) => Self::Header(name.clone()),
@@ -98,13 +99,16 @@ impl Place {
             KindFrom::Pointer(pointer) => Self::pointer(pointer, pointers),
             KindFrom::Form(name) => Self::Form(name.clone()),
             KindFrom::CloudEvents => Self::CloudEventType,
-            KindFrom::First(places) => Self::First(
-                places.iter().filter_map(|place| Self::of_kind(place, pointers)).collect(),
+            KindFrom::First(selectors) => Self::First(
+                selectors
+                    .iter()
+                    .filter_map(|selector| Self::for_kind(selector, pointers))
+                    .collect(),
             ),
         })
     }
 
-    fn of_key(key: &KeyFrom, pointers: &mut Vec<String>) -> Self {
+    fn for_key(key: &KeyFrom, pointers: &mut Vec<String>) -> Self {
         match key {
             KeyFrom::Id => Self::Id,
             KeyFrom::Header(name) => Self::Header(name.clone()),
@@ -112,30 +116,30 @@ impl Place {
             KeyFrom::Form(name) => Self::Form(name.clone()),
             KeyFrom::CloudEvents => Self::CloudEventId,
             KeyFrom::Body => Self::Whole,
-            KeyFrom::First(places) => {
-                Self::First(places.iter().map(|place| Self::of_key(place, pointers)).collect())
-            }
+            KeyFrom::First(selectors) => Self::First(
+                selectors.iter().map(|selector| Self::for_key(selector, pointers)).collect(),
+            ),
             KeyFrom::All(parts) => {
-                Self::All(parts.iter().map(|part| Self::of_key(part, pointers)).collect())
+                Self::All(parts.iter().map(|part| Self::for_key(part, pointers)).collect())
             }
         }
     }
 
     /// None where there is nothing, or an empty text.
-    fn look<'e>(
+    fn select<'e>(
         &self,
-        asked: Asked<'e>,
+        envelope: Envelope<'e>,
         body: &'e [u8],
         found: &[Option<&'e str>],
     ) -> Option<Cow<'e, [u8]>> {
-        let headers = asked.headers;
+        let headers = envelope.headers;
         let header = |name| headers.get(name).map(|value| Cow::Borrowed(value.as_bytes()));
         let value = match self {
             Self::Id => IDS.iter().find_map(header),
             Self::Header(name) => header(name),
             Self::Pointer(index) => pointer::plain(found.get(*index).copied().flatten()?),
             Self::HeaderIs(name, wanted) => header(name).filter(|value| **value == *wanted),
-            Self::Form(name) => match (form::field(headers, body, name).first(), asked.fields) {
+            Self::Form(name) => match (form::field(headers, body, name).first(), envelope.fields) {
                 (None, Some(query)) => form::query_field(query, name).first(),
                 (value, _) => value,
             },
@@ -154,8 +158,12 @@ impl Place {
                 Mode::Batched => None,
             },
             Self::Whole => Some(Cow::Borrowed(body)),
-            Self::First(places) => places.iter().find_map(|it| it.look(asked, body, found)),
-            Self::All(places) => joined(places.iter().map(|it| it.look(asked, body, found))),
+            Self::First(selectors) => {
+                selectors.iter().find_map(|it| it.select(envelope, body, found))
+            }
+            Self::All(selectors) => {
+                joined(selectors.iter().map(|it| it.select(envelope, body, found)))
+            }
         };
         value.filter(|value| !value.is_empty())
     }
@@ -222,19 +230,19 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn posted(headers: &HeaderMap) -> Asked<'_> {
-        Asked { headers, fields: None }
+    fn posted(headers: &HeaderMap) -> Envelope<'_> {
+        Envelope { headers, fields: None }
     }
 
     fn kind_at(pointer: &str, body: &str) -> String {
-        let facts = Facts::new(&KindFrom::Pointer(pointer.into()), None);
-        facts.read(posted(&HeaderMap::new()), body.as_bytes()).0.into()
+        let extraction = Extraction::new(&KindFrom::Pointer(pointer.into()), None);
+        extraction.read(posted(&HeaderMap::new()), body.as_bytes()).0.into()
     }
 
     fn key(from: KeyFrom, headers: &HeaderMap, body: &str) -> Option<[u8; 16]> {
         let dedupe = DedupeFrom { key: from, window: Duration::from_secs(60) };
-        let facts = Facts::new(&KindFrom::Pointer("/type".into()), Some(&dedupe));
-        let (_, dedupe) = facts.read(posted(headers), body.as_bytes());
+        let extraction = Extraction::new(&KindFrom::Pointer("/type".into()), Some(&dedupe));
+        let (_, dedupe) = extraction.read(posted(headers), body.as_bytes());
         dedupe.map(|dedupe| dedupe.key)
     }
 
@@ -254,10 +262,10 @@ mod tests {
     #[test]
     fn a_kind_may_come_from_a_header_of_any_bytes() {
         let name = HeaderName::from_static("x-event");
-        let facts = Facts::new(&KindFrom::Header(name.clone()), None);
+        let extraction = Extraction::new(&KindFrom::Header(name.clone()), None);
         let mut headers = HeaderMap::new();
         headers.insert(&name, HeaderValue::from_bytes(b"pu\xffsh\t").unwrap());
-        assert_eq!(&*facts.read(posted(&headers), b"").0, "pu\u{fffd}sh");
+        assert_eq!(&*extraction.read(posted(&headers), b"").0, "pu\u{fffd}sh");
     }
 
     #[test]
@@ -320,8 +328,8 @@ mod tests {
                 headers.insert(*name, HeaderValue::from_static(value));
             }
             let dedupe = DedupeFrom { key: KeyFrom::CloudEvents, window: Duration::from_secs(60) };
-            let facts = Facts::new(&KindFrom::CloudEvents, Some(&dedupe));
-            let (kind, dedupe) = facts.read(posted(&headers), body.as_bytes());
+            let extraction = Extraction::new(&KindFrom::CloudEvents, Some(&dedupe));
+            let (kind, dedupe) = extraction.read(posted(&headers), body.as_bytes());
             (String::from(kind), dedupe.map(|dedupe| dedupe.key))
         };
         let body = r#"{"specversion":"1.0","type":"com.example.made","source":"/s","id":"1"}"#;
@@ -350,8 +358,8 @@ mod tests {
                 KindFrom::Pointer("/event".into()),
                 KindFrom::Form("event".into()),
             ]);
-            let facts = Facts::new(&kind, Some(&dedupe));
-            let (kind, dedupe) = facts.read(posted(&headers), body.as_bytes());
+            let extraction = Extraction::new(&kind, Some(&dedupe));
+            let (kind, dedupe) = extraction.read(posted(&headers), body.as_bytes());
             (String::from(kind), dedupe.map(|dedupe| dedupe.key))
         };
         let form = "application/x-www-form-urlencoded";
@@ -377,13 +385,13 @@ mod tests {
             ),
             KindFrom::Header(HeaderName::from_static("x-kind")),
         ]);
-        let facts = Facts::new(&kind, None);
+        let extraction = Extraction::new(&kind, None);
         let mut headers = HeaderMap::new();
         headers.insert("x-kind", HeaderValue::from_static("follow"));
         headers.insert("x-sort", HeaderValue::from_static("notification"));
-        assert_eq!(&*facts.read(posted(&headers), b"").0, "follow");
+        assert_eq!(&*extraction.read(posted(&headers), b"").0, "follow");
         headers.insert("x-sort", HeaderValue::from_static("revocation"));
-        assert_eq!(&*facts.read(posted(&headers), b"").0, "revocation");
+        assert_eq!(&*extraction.read(posted(&headers), b"").0, "revocation");
     }
 
     proptest! {
@@ -399,7 +407,7 @@ mod tests {
 
         #[test]
         fn any_body_is_read_without_a_panic(body: Vec<u8>) {
-            Facts::new(&KindFrom::Pointer("/a/0".into()), None).read(posted(&HeaderMap::new()), &body);
+            Extraction::new(&KindFrom::Pointer("/a/0".into()), None).read(posted(&HeaderMap::new()), &body);
         }
     }
 }
