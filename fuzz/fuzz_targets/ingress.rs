@@ -6,9 +6,8 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use hookwright_model::clock::Clock;
-use hookwright_intake::{
-    DedupeFrom, Handle, KeyFrom, KindFrom, Options, SourceOptions, Sources, target,
-};
+use hookwright_intake::http::{Handle, Options, Sources, target};
+use hookwright_intake::{DedupeFrom, Intake, KeyFrom, KindFrom, SourceOptions};
 use hookwright_model::replies::Replies;
 use hookwright_server::{Arriving, Peer, Service};
 use hookwright_signing::is_credential;
@@ -31,10 +30,11 @@ static INGRESS: LazyLock<(Handle, Arc<MemoryStore>)> = LazyLock::new(|| {
         dedupe: Some(DedupeFrom { key, window: Duration::from_secs(60) }),
         ..SourceOptions::default()
     };
-    let sources = Sources::from([("s".parse().expect("a name"), source)]);
+    let sources = Sources::from([("s".parse().expect("a name"), source.into())]);
     let store = Arc::new(MemoryStore::default());
     let (options, replies) = (Options::new(sources), Replies::default());
-    (Handle::new(options, store.clone(), replies, Clock::manual(0)), store)
+    let intake = Intake::new(hookwright_intake::Options::default(), store.clone());
+    (Handle::new(options, intake, replies, Clock::manual(0)), store)
 });
 
 fuzz_target!(|input: (Option<String>, Vec<(String, Vec<u8>)>, Vec<u8>, u16)| {

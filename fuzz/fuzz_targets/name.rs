@@ -1,6 +1,6 @@
 //! Names out of any text: refused in few words, or kept as they stand and fit for a path.
 #![no_main]
-use hookwright_intake::target;
+use hookwright_intake::http::target;
 use hookwright_model::Name;
 use libfuzzer_sys::fuzz_target;
 

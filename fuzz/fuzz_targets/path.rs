@@ -1,6 +1,6 @@
 //! Paths of the ingress: source and token are the one or two segments after `/in/`.
 #![no_main]
-use hookwright_intake::target;
+use hookwright_intake::http::target;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|path: &str| {

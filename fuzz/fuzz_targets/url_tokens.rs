@@ -1,6 +1,6 @@
 //! Any header's value with a token of a URL in it, in any percent-encoding: nothing of the token is left, and what has none stays.
 #![no_main]
-use hookwright_intake::UrlTokens;
+use hookwright_intake::http::UrlTokens;
 use hookwright_signing::Secret;
 use libfuzzer_sys::fuzz_target;
 

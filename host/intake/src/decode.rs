@@ -21,18 +21,25 @@ const BUFFER: usize = 16 * 1024;
 /// The largest window that a zstd frame may ask for: 8 MiB, as RFC 8878 advises.
 const ZSTD_WINDOW_LOG: u32 = 23;
 
+/// Why a body could not be decompressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(super) enum DecodeError {
+pub enum DecodeError {
+    /// The encoding is not one that is known, or there are too many of them.
     #[error("the `content-encoding` is none of gzip, deflate, br and zstd, or there are too many")]
     Unsupported,
+    /// The body is not in its encoding.
     #[error("the body is not as its `content-encoding` says")]
     Broken,
+    /// The plain body is over the limit.
     #[error("the decompressed body is longer than the limit")]
     TooLarge,
+    /// The body takes time and holds next to nothing.
     #[error("the body is much longer than what it holds")]
     Hollow,
+    /// The byte budget is used up.
     #[error("there was no memory left for the decompressed body")]
     Memory,
+    /// The plain body is out of proportion to the body.
     #[error("the decompressed body is more than {RATIO} times as long as the body")]
     Bomb,
 }

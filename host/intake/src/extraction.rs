@@ -2,7 +2,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 use sha2::{Digest, Sha256};
 
 use super::{DedupeFrom, KeyFrom, KindFrom};
@@ -18,19 +18,22 @@ static CE_TYPE: HeaderName = HeaderName::from_static("ce-type");
 static CE_SOURCE: HeaderName = HeaderName::from_static("ce-source");
 static CE_ID: HeaderName = HeaderName::from_static("ce-id");
 
-/// What of a request's head is looked at.
+/// What comes with a body and may hold an event's kind or key.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Envelope<'e> {
-    headers: &'e HeaderMap,
-    /// The query, where the fields of a form stand in it.
+pub(crate) struct Envelope<'e> {
+    pub(crate) headers: &'e HeaderMap,
+    /// The fields of a form that does not stand in the body, as a query has them.
     fields: Option<&'e str>,
 }
 
 impl<'e> Envelope<'e> {
-    /// A form that is sent by GET or HEAD, as Twilio's may be, has its fields in the query.
-    pub(super) fn new(method: &Method, uri: &'e Uri, headers: &'e HeaderMap) -> Self {
-        let in_query = *method == Method::GET || *method == Method::HEAD;
-        Self { headers, fields: uri.query().filter(|_| in_query) }
+    pub(crate) fn new(headers: &'e HeaderMap) -> Self {
+        Self { headers, fields: None }
+    }
+
+    /// With the fields of a form that stand in a query.
+    pub(crate) fn with_fields(self, fields: Option<&'e str>) -> Self {
+        Self { fields, ..self }
     }
 }
 
@@ -230,19 +233,15 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn posted(headers: &HeaderMap) -> Envelope<'_> {
-        Envelope { headers, fields: None }
-    }
-
     fn kind_at(pointer: &str, body: &str) -> String {
         let extraction = Extraction::new(&KindFrom::Pointer(pointer.into()), None);
-        extraction.read(posted(&HeaderMap::new()), body.as_bytes()).0.into()
+        extraction.read(Envelope::new(&HeaderMap::new()), body.as_bytes()).0.into()
     }
 
     fn key(from: KeyFrom, headers: &HeaderMap, body: &str) -> Option<[u8; 16]> {
         let dedupe = DedupeFrom { key: from, window: Duration::from_secs(60) };
         let extraction = Extraction::new(&KindFrom::Pointer("/type".into()), Some(&dedupe));
-        let (_, dedupe) = extraction.read(posted(headers), body.as_bytes());
+        let (_, dedupe) = extraction.read(Envelope::new(headers), body.as_bytes());
         dedupe.map(|dedupe| dedupe.key)
     }
 
@@ -265,7 +264,7 @@ mod tests {
         let extraction = Extraction::new(&KindFrom::Header(name.clone()), None);
         let mut headers = HeaderMap::new();
         headers.insert(&name, HeaderValue::from_bytes(b"pu\xffsh\t").unwrap());
-        assert_eq!(&*extraction.read(posted(&headers), b"").0, "pu\u{fffd}sh");
+        assert_eq!(&*extraction.read(Envelope::new(&headers), b"").0, "pu\u{fffd}sh");
     }
 
     #[test]
@@ -329,7 +328,7 @@ mod tests {
             }
             let dedupe = DedupeFrom { key: KeyFrom::CloudEvents, window: Duration::from_secs(60) };
             let extraction = Extraction::new(&KindFrom::CloudEvents, Some(&dedupe));
-            let (kind, dedupe) = extraction.read(posted(&headers), body.as_bytes());
+            let (kind, dedupe) = extraction.read(Envelope::new(&headers), body.as_bytes());
             (String::from(kind), dedupe.map(|dedupe| dedupe.key))
         };
         let body = r#"{"specversion":"1.0","type":"com.example.made","source":"/s","id":"1"}"#;
@@ -359,7 +358,7 @@ mod tests {
                 KindFrom::Form("event".into()),
             ]);
             let extraction = Extraction::new(&kind, Some(&dedupe));
-            let (kind, dedupe) = extraction.read(posted(&headers), body.as_bytes());
+            let (kind, dedupe) = extraction.read(Envelope::new(&headers), body.as_bytes());
             (String::from(kind), dedupe.map(|dedupe| dedupe.key))
         };
         let form = "application/x-www-form-urlencoded";
@@ -389,9 +388,9 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert("x-kind", HeaderValue::from_static("follow"));
         headers.insert("x-sort", HeaderValue::from_static("notification"));
-        assert_eq!(&*extraction.read(posted(&headers), b"").0, "follow");
+        assert_eq!(&*extraction.read(Envelope::new(&headers), b"").0, "follow");
         headers.insert("x-sort", HeaderValue::from_static("revocation"));
-        assert_eq!(&*extraction.read(posted(&headers), b"").0, "revocation");
+        assert_eq!(&*extraction.read(Envelope::new(&headers), b"").0, "revocation");
     }
 
     proptest! {
@@ -407,7 +406,7 @@ mod tests {
 
         #[test]
         fn any_body_is_read_without_a_panic(body: Vec<u8>) {
-            Extraction::new(&KindFrom::Pointer("/a/0".into()), None).read(posted(&HeaderMap::new()), &body);
+            Extraction::new(&KindFrom::Pointer("/a/0".into()), None).read(Envelope::new(&HeaderMap::new()), &body);
         }
     }
 }

@@ -1,306 +1,89 @@
-//! One source, its settings made ready for use.
-use std::borrow::Cow;
-use std::net::IpAddr;
+//! One source, its settings made ready for use by any way in.
 use std::sync::Arc;
-use std::time::Duration;
 
-use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
-use ipnet::IpNet;
+use http::{HeaderMap, header};
 use tokio::time::Instant;
 
-use super::activity::Activity;
-use super::addresses::Addresses;
-use super::client::Client;
+use super::SourceOptions;
 use super::extraction::Extraction;
-use super::headers::strip;
-use super::keys::{Fetch, Keys, Requester};
 use super::meters::Meters;
 use super::rate::Bucket;
-use super::refused::{Refused, reasons};
-use super::rejects::Sample;
-use super::url_tokens::UrlTokens;
-use super::{Answer, ClientPins, SourceOptions};
-use hookwright_model::{METHOD, Name, QUERY, Rules, is_deeper};
-use hookwright_server::{Peer, Share};
-use hookwright_signing::{Refusal, Request, Secret, Verified, Verifier};
+use super::refusal::Refusal;
+use hookwright_model::{Name, Rules, is_deeper};
+use hookwright_server::Share;
 
-/// Bytes of a query that is kept with an event.
-const MAX_QUERY: usize = 8 << 10;
-
-pub(super) struct Source {
-    pub(super) name: Name,
-    pub(super) extraction: Extraction,
-    pub(super) max_body: usize,
-    pub(super) answer: Option<Answer>,
-    pub(super) success: StatusCode,
-    methods: Vec<Method>,
-    /// What a 405 says in `allow`.
-    allowed: HeaderValue,
-    pub(super) respond_within: Option<Duration>,
-    pub(super) decompress: bool,
-    bin: bool,
+/// A source of events: what [`Intake`](super::Intake) has to know of it. Ways in make one for each source of the
+/// settings, and a new one when the settings change.
+pub struct Source {
+    pub(crate) name: Name,
+    pub(crate) extraction: Extraction,
+    pub(crate) max_body: usize,
+    pub(crate) decompress: bool,
+    pub(crate) meters: Meters,
+    /// Its bytes on their way in, of the byte budget.
+    pub(crate) share: Share,
     max_json_depth: usize,
     rules: Option<Arc<Rules>>,
-    pub(super) meters: Meters,
-    pub(super) activity: Arc<Activity>,
-    /// Its bytes on their way in.
-    pub(super) share: Share,
-    verifier: Verifier,
-    tokens: Vec<Secret>,
-    /// Of all sources, to be kept nowhere.
-    all_tokens: UrlTokens,
-    require_tls: bool,
-    client: Option<ClientPins>,
-    allow: Vec<IpNet>,
-    addresses: Option<Arc<Addresses>>,
-    bucket: Option<Arc<Bucket>>,
-    keys: Arc<Keys>,
+    rate: Option<Arc<Bucket>>,
 }
 
 impl Source {
-    /// `before` is the same source under the settings before: its rates go on
-    /// counting where the new settings have the same ones.
-    pub(super) fn new(
-        name: Name,
-        options: &SourceOptions,
-        all_tokens: UrlTokens,
-        before: Option<&Self>,
-    ) -> Self {
-        let bucket = options.rate.map(|rate| {
-            let kept = before.and_then(|source| source.bucket.clone());
+    /// `before` is the same source under the settings before: its rate continues to count where
+    /// the new settings have the same one.
+    pub fn new(name: Name, options: &SourceOptions, before: Option<&Self>) -> Self {
+        let rate = options.rate.map(|rate| {
+            let kept = before.and_then(|source| source.rate.clone());
             kept.filter(|bucket| bucket.rate == rate).unwrap_or_else(|| Bucket::new(rate).into())
         });
-        let addresses = options.rate_per_address.map(|rate| {
-            let kept = before.and_then(|source| source.addresses.clone());
-            kept.filter(|kept| kept.rate == rate).unwrap_or_else(|| Addresses::new(rate).into())
-        });
-        let secrets = options.verify.keys();
-        let verifier = Verifier::new(&options.verify);
         Self {
             extraction: Extraction::new(&options.kind, options.dedupe.as_ref()),
             max_body: options.max_body,
-            answer: options.answer.clone(),
-            success: options.success,
-            methods: options.methods.clone(),
-            allowed: allowed(&options.methods, &verifier),
-            respond_within: options.respond_within,
             decompress: options.decompress,
-            bin: options.bin,
+            meters: Meters::new(&name),
+            share: before.map(|source| source.share.clone()).unwrap_or_default(),
             max_json_depth: options.max_json_depth,
             rules: options.rules.clone(),
-            meters: Meters::new(&name, reasons(), secrets, options.answer.as_ref()),
-            activity: before.map(|source| source.activity.clone()).unwrap_or_default(),
-            share: before.map(|source| source.share.clone()).unwrap_or_default(),
-            verifier,
-            tokens: options.tokens.clone(),
-            all_tokens,
-            require_tls: options.require_tls,
-            client: options.client.clone(),
-            allow: options.allow.clone(),
-            addresses,
-            bucket,
-            keys: before.map(|source| source.keys.clone()).unwrap_or_default(),
+            rate,
             name,
         }
     }
 
-    /// Whether the source is found at the path with this token. Every one of its
-    /// own is compared, each in constant time.
-    pub(super) fn is_at(&self, token: Option<&str>) -> bool {
-        match token {
-            None => self.tokens.is_empty(),
-            Some(token) => {
-                let token = token.as_bytes();
-                self.tokens.iter().fold(false, |found, known| found | known.matches(token))
-            }
-        }
+    /// The name in the settings.
+    pub fn name(&self) -> &Name {
+        &self.name
     }
 
-    /// What can be told from the head alone, the cheapest first.
-    pub(super) fn admit(
-        &self,
-        method: &Method,
-        peer: &Peer,
-        client: Client,
-        now: Instant,
-    ) -> Result<(), Refused> {
-        if !self.takes(method) && !self.verifier.greets(method) {
-            return Err(self.other_method());
-        }
-        if self.require_tls && !client.secure {
-            return Err(Refused::NotEncrypted);
-        }
-        let address = client.address;
-        if !self.allow.is_empty() && !self.allow.iter().any(|net| net.contains(&address)) {
-            return Err(Refused::Address);
-        }
-        if let Some(addresses) = &self.addresses {
-            addresses.take(address, now).map_err(|wait| Refused::AddressRate { wait })?;
-        }
-        if let Some(pins) = &self.client
-            && !peer.certificate.as_ref().is_some_and(|own| pins.know(own))
-        {
-            return Err(Refused::ClientCertificate);
-        }
-        // Looked at only, so that a body need not come in vain: what is not
-        // verified uses up nothing of it.
-        match &self.bucket {
-            Some(bucket) => bucket.peek(now).map_err(|wait| Refused::Rate { wait }),
+    /// Whether the rate lets an event through now, without counting one.
+    pub(crate) fn peek(&self, now: Instant) -> Result<(), Refusal> {
+        match &self.rate {
+            Some(bucket) => bucket.peek(now).map_err(|wait| Refusal::Rate { wait }),
             None => Ok(()),
         }
     }
 
-    /// Counts a verified request against the source's rate.
-    pub(super) fn count(&self, now: Instant) -> Result<(), Refused> {
-        match &self.bucket {
-            Some(bucket) => bucket.take(now).map_err(|wait| Refused::Rate { wait }),
+    /// Counts an event against the rate.
+    pub(crate) fn count(&self, now: Instant) -> Result<(), Refusal> {
+        match &self.rate {
+            Some(bucket) => bucket.take(now).map_err(|wait| Refusal::Rate { wait }),
             None => Ok(()),
         }
     }
 
-    /// Whether events come by the method.
-    fn takes(&self, method: &Method) -> bool {
-        self.bin || self.methods.contains(method)
-    }
-
-    fn other_method(&self) -> Refused {
-        Refused::Method { allowed: self.allowed.clone() }
-    }
-
-    /// What a request must look like that is the source's own.
-    pub(super) fn check(
+    /// Whether a plain event is as the source's must be.
+    pub(crate) fn validate(
         &self,
         kind: &str,
         headers: &HeaderMap,
         body: &[u8],
-    ) -> Result<(), Refused> {
+    ) -> Result<(), Refusal> {
         if is_json(headers) && is_deeper(body, self.max_json_depth) {
-            return Err(Refused::TooDeep { max: self.max_json_depth });
+            return Err(Refusal::TooDeep { max: self.max_json_depth });
         }
         match &self.rules {
-            Some(rules) => rules.check(kind, headers, body).map_err(Refused::Invalid),
+            Some(rules) => rules.check(kind, headers, body).map_err(Refusal::Invalid),
             None => Ok(()),
         }
     }
-
-    /// Fetches the keys first that the scheme needs and the settings do not have.
-    pub(super) async fn verify(
-        &self,
-        request: &Request<'_>,
-        now_s: u64,
-        (fetch, address): (&dyn Fetch, IpAddr),
-        now: Instant,
-    ) -> Result<Verified, Refused> {
-        if self.bin {
-            return Ok(Verified::Event { secret: None });
-        }
-        let refused = |refusal| {
-            let challenge = self.verifier.challenge();
-            match refusal {
-                Refusal::NoKeys => Refused::NoKeys,
-                refusal => Refused::NotVerified { refusal, challenge },
-            }
-        };
-        let wanted = self.verifier.wants(request, now_s).map_err(refused)?;
-        let fetched = match &wanted {
-            None => None,
-            Some(wanted) => {
-                let requester = Requester { verifier: &self.verifier, fetch, address, now };
-                self.keys.get(wanted, requester).await
-            }
-        };
-        let verified = self.verifier.verify_with(request, now_s, fetched.as_deref());
-        let verified = verified.map_err(refused)?;
-        if let Some(wanted) = &wanted {
-            self.keys.proved(&wanted.url);
-        }
-        if let Verified::Event { secret } = verified {
-            // One by which handshakes come alone.
-            if !self.takes(request.method) {
-                return Err(self.other_method());
-            }
-            if let Some(secret) = secret {
-                self.meters.verified(secret);
-            }
-        }
-        Ok(verified)
-    }
-
-    /// Fetches the URL by which a provider wants a subscription to be confirmed.
-    pub(super) async fn confirm(
-        &self,
-        url: String,
-        fetch: &dyn Fetch,
-        now: Instant,
-    ) -> Result<(), Refused> {
-        self.keys.confirm(url, fetch, now).await.map_err(Refused::NotConfirmed)
-    }
-
-    /// What is kept of a request that is about to be refused: whose it is, and
-    /// whether it was verified.
-    pub(super) fn sample(
-        &self,
-        head: (&Method, &Uri, &HeaderMap),
-        body: Option<&[u8]>,
-        who: (IpAddr, bool),
-        now: Instant,
-    ) -> Option<Box<Sample>> {
-        let secret = (self.verifier.credential(), &self.all_tokens);
-        self.activity.rejects.sample(head, body, secret, who, now)
-    }
-
-    /// Keeps how the source was asked, in headers of the host's own: a method other than POST,
-    /// and a query without the secret that stood in it. A bin keeps every method, which is the
-    /// kind where the settings name none.
-    pub(super) fn capture(&self, head: &mut Parts, kind: Box<str>) -> Box<str> {
-        let told = self.bin || head.method != Method::POST;
-        let method = told.then(|| HeaderValue::from_str(head.method.as_str()));
-        let query = head.uri.query().filter(|query| query.len() <= MAX_QUERY);
-        let query = query.map(|query| without(query, self.verifier.parameter()));
-        let query = query.filter(|query| !query.is_empty()).map(|it| HeaderValue::from_str(&it));
-        for (name, value) in [(&METHOD, method), (&QUERY, query)] {
-            head.headers.remove(name);
-            if let Some(Ok(value)) = value {
-                head.headers.insert(name, value);
-            }
-        }
-        if self.bin && kind.is_empty() { head.method.as_str().into() } else { kind }
-    }
-
-    /// Takes out what must not be kept with the event.
-    pub(super) fn strip(&self, headers: &mut HeaderMap) {
-        if let Some(name) = self.verifier.credential() {
-            headers.remove(name);
-        }
-        strip(headers);
-    }
-
-    /// Takes the tokens of URLs out of all that is kept beside the body; the kind may come from a
-    /// header, too.
-    pub(super) fn without_tokens(&self, headers: &mut HeaderMap, kind: Box<str>) -> Box<str> {
-        self.all_tokens.strip(headers);
-        match self.all_tokens.bare(&kind) {
-            Cow::Borrowed(_) => kind,
-            Cow::Owned(bare) => bare.into(),
-        }
-    }
-}
-
-/// A query without one of its parameters.
-fn without<'q>(query: &'q str, parameter: Option<&str>) -> Cow<'q, str> {
-    let Some(parameter) = parameter else { return Cow::Borrowed(query) };
-    let is_named =
-        |pair: &&str| form_urlencoded::parse(pair.as_bytes()).any(|(name, _)| name == parameter);
-    let kept: Vec<&str> = query.split('&').filter(|pair| !is_named(pair)).collect();
-    Cow::Owned(kept.join("&"))
-}
-
-/// The methods of events, and the one of the scheme's handshake.
-fn allowed(methods: &[Method], verifier: &Verifier) -> HeaderValue {
-    let greeting = verifier.greeting().filter(|method| !methods.contains(method));
-    let all: Vec<&str> = methods.iter().chain(greeting).map(Method::as_str).collect();
-    HeaderValue::from_str(&all.join(", ")).unwrap_or_else(|_| HeaderValue::from_static("POST"))
 }
 
 /// `application/json`, `application/vnd.github+json` and the like.

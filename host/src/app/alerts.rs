@@ -268,7 +268,8 @@ fn sources(parts: &Parts, signs: &mut Vec<Sign>) {
     let names: Vec<Name> = parts.config.read().sources.keys().cloned().collect();
     for name in names {
         let found = parts.ingress.anomalies(name.as_str());
-        let found: Vec<&str> = found.into_iter().map(hookwright_intake::Anomaly::as_str).collect();
+        let found: Vec<&str> =
+            found.into_iter().map(hookwright_intake::http::Anomaly::as_str).collect();
         if !found.is_empty() {
             signs.push(sign(Rule::SourceUnusual, name.as_str(), found.join(", ")));
         }

@@ -55,7 +55,7 @@ impl Control for Parts {
                 .first()
                 .map(|last| LastRejected { at_ms: last.at_ms, reason: last.reason });
             let anomalies = self.ingress.anomalies(&source.name).into_iter();
-            source.anomalies = anomalies.map(hookwright_intake::Anomaly::as_str).collect();
+            source.anomalies = anomalies.map(hookwright_intake::http::Anomaly::as_str).collect();
         }
         status
     }

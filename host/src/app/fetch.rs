@@ -5,7 +5,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method};
 
 use hookwright_egress::{Egress, Reach, SetupError};
-use hookwright_intake::{Fetch, Fetching};
+use hookwright_intake::http::{Fetch, Fetching};
 
 /// Over look-up, connection, TLS and the whole answer.
 const PATIENCE: Duration = Duration::from_secs(5);

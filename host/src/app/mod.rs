@@ -33,6 +33,7 @@ use hookwright_admin::retention;
 use hookwright_config::{Config, Seen};
 use hookwright_delivery as delivery;
 use hookwright_delivery::DestinationOptions;
+use hookwright_intake::{self as intake, Intake};
 use hookwright_model::Name;
 use hookwright_model::clock::Clock;
 use hookwright_model::replies::Replies;
@@ -95,7 +96,7 @@ struct Parts {
     plugins: Plugins,
     router: Router,
     delivery: delivery::Handle,
-    ingress: hookwright_intake::Handle,
+    ingress: intake::http::Handle,
     /// Of heads and bodies on their way in.
     budget: server::Budget,
     replays: admin::Replays,
@@ -264,9 +265,10 @@ impl App {
             retention::Options { keep: config.retention.keep, interval: config.retention.interval };
         retention::start(keep, store.clone(), clock.clone(), work);
         let budget = options::budget(config);
-        let took = sources::ingress(config, hops, budget.clone())?;
-        let ingress = hookwright_intake::Handle::new(took, store.clone(), replies, clock.clone());
-        hookwright_intake::watch(&ingress, work);
+        let intake = Intake::new(sources::intake(hops, budget.clone()), store.clone());
+        let ingress =
+            intake::http::Handle::new(sources::http(config)?, intake, replies, clock.clone());
+        intake::http::watch(&ingress, work);
         Ok(Parts {
             config: RwLock::new(config.clone()),
             store,

@@ -7,65 +7,74 @@ use super::options::usize_of;
 use hookwright_config as config;
 use hookwright_config::{Config, Selector};
 use hookwright_intake as intake;
-use hookwright_intake::{KeyFrom, KindFrom};
+use hookwright_intake::{KeyFrom, KindFrom, http};
 use hookwright_server as server;
 use hookwright_signing::hops::Hops;
 
-pub(super) fn ingress(
-    config: &Config,
-    hops: Arc<Hops>,
-    budget: server::Budget,
-) -> anyhow::Result<intake::Options> {
-    let proxies = intake::Proxies {
+pub(super) fn intake(hops: Arc<Hops>, budget: server::Budget) -> intake::Options {
+    intake::Options { budget, hops: Some(hops) }
+}
+
+pub(super) fn http(config: &Config) -> anyhow::Result<http::Options> {
+    let proxies = http::Proxies {
         trusted: config.ingress.trusted_proxies.clone(),
         told_by: match config.ingress.client_header {
-            config::ClientHeader::XForwardedFor => intake::ToldBy::XForwardedFor,
-            config::ClientHeader::Forwarded => intake::ToldBy::Forwarded,
+            config::ClientHeader::XForwardedFor => http::ToldBy::XForwardedFor,
+            config::ClientHeader::Forwarded => http::ToldBy::Forwarded,
         },
     };
     let body_timeout = config.ingress.body_timeout;
     let keys = super::fetch::Keys::new().context("the client that fetches keys")?;
     let fetch = Arc::new(keys);
-    let hops = Some(hops);
-    Ok(intake::Options { sources: sources(config), proxies, fetch, body_timeout, budget, hops })
+    Ok(http::Options { sources: sources(config), proxies, fetch, body_timeout })
 }
 
-pub(super) fn sources(config: &Config) -> intake::Sources {
-    let options = |source: &config::SourceConfig| intake::SourceOptions {
+pub(super) fn sources(config: &Config) -> http::Sources {
+    config.sources.iter().map(|(name, source)| (name.clone(), endpoint(config, source))).collect()
+}
+
+fn endpoint(config: &Config, source: &config::SourceConfig) -> http::EndpointOptions {
+    http::EndpointOptions {
+        source: events(config, source),
         verify: source.verify.clone(),
-        kind: source.kind.as_ref().map_or(KindFrom::None, kind),
-        dedupe: source
-            .dedupe
-            .as_ref()
-            .map(|dedupe| intake::DedupeFrom { key: key(&dedupe.key), window: dedupe.window }),
         tokens: source.access.tokens.clone(),
         require_tls: source.access.require_tls,
-        client: source.access.client.as_ref().map(|client| intake::ClientPins {
+        client: source.access.client.as_ref().map(|client| http::ClientPins {
             names: client.san.clone(),
             fingerprints: client.sha256.clone(),
         }),
         allow: source.access.allow.clone().unwrap_or_default(),
         rate_per_address: source.access.rate_per_address.map(rate),
-        rate: source.access.rate.map(rate),
-        max_body: usize_of(config.max_body(source)),
         methods: source.methods.clone(),
         success: source.success,
+        bin: source.bin,
+        respond_within: answers(config, source).then_some(source.respond_within),
+        answer: source.answer.as_ref().map(|answer| http::Answer {
+            status: answer.status,
+            content_type: answer.content_type.clone(),
+            body: answer.body.clone().into(),
+        }),
+    }
+}
+
+/// What holds for a source's events whatever protocol they come by.
+fn events(config: &Config, source: &config::SourceConfig) -> intake::SourceOptions {
+    intake::SourceOptions {
+        kind: source.kind.as_ref().map_or(KindFrom::None, kind),
+        dedupe: source
+            .dedupe
+            .as_ref()
+            .map(|dedupe| intake::DedupeFrom { key: key(&dedupe.key), window: dedupe.window }),
+        rate: source.access.rate.map(rate),
+        max_body: usize_of(config.max_body(source)),
         rules: source
             .validate
             .as_ref()
             .filter(|validate| validate.on_invalid == config::OnInvalid::Refuse)
             .map(|validate| validate.rules.clone()),
         decompress: source.decompress,
-        bin: source.bin,
         max_json_depth: config.ingress.max_json_depth,
-        respond_within: answers(config, source).then_some(source.respond_within),
-        answer: source.answer.as_ref().map(|answer| intake::Answer {
-            status: answer.status,
-            content_type: answer.content_type.clone(),
-            body: answer.body.clone().into(),
-        }),
-    };
-    config.sources.iter().map(|(name, source)| (name.clone(), options(source))).collect()
+    }
 }
 
 /// Whether one of the source's plugins may answer its requests.

@@ -8,21 +8,24 @@ use tokio::sync::Semaphore;
 use hookwright_model::EventId;
 use hookwright_store::{AppendError, AppendFuture, Appended, EventLog, NewEvent};
 
+/// The clock of all tests, milliseconds since 1970.
+pub(crate) const NOW: u64 = 1_614_265_330_000;
+
 /// Keeps what is appended.
 #[derive(Default)]
-pub(super) struct MemoryStore {
-    pub(super) events: Mutex<Vec<NewEvent>>,
+pub(crate) struct MemoryStore {
+    pub(crate) events: Mutex<Vec<NewEvent>>,
     /// Answers every append, where there is one.
-    pub(super) error: Mutex<Option<AppendError>>,
+    pub(crate) error: Mutex<Option<AppendError>>,
     /// Appends resolve only with its permits, where there is one.
-    pub(super) gate: Mutex<Option<Arc<Semaphore>>>,
+    pub(crate) gate: Mutex<Option<Arc<Semaphore>>>,
     /// What it says of how much waits.
-    pub(super) fullness: Mutex<f32>,
+    pub(crate) fullness: Mutex<f32>,
     keys: Mutex<HashMap<[u8; 16], EventId>>,
 }
 
 impl MemoryStore {
-    pub(super) fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.events.lock().len()
     }
 
@@ -31,7 +34,7 @@ impl MemoryStore {
             return Err(error);
         }
         let mut events = self.events.lock();
-        let id = EventId::new(EventId::first_row_at(super::NOW) + events.len() as i64, 7);
+        let id = EventId::new(EventId::first_row_at(NOW) + events.len() as i64, 7);
         if let Some(dedupe) = &event.dedupe {
             let first = *self.keys.lock().entry(dedupe.key).or_insert(id);
             if first != id {

@@ -1,4 +1,4 @@
-//! Why a request is refused, and how it is told: the one place where ingress errors become HTTP.
+//! Why a request is refused, and how its client is told: the one place where refusals become HTTP.
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -6,10 +6,9 @@ use bytes::Bytes;
 use http::{HeaderValue, Response, header};
 use http_body_util::Full;
 
-use super::decode::DecodeError;
-use hookwright_model::Invalid;
+use crate::{Class, DecodeError, Refusal};
 use hookwright_server::{BodyError, ErrorCode, Problem, RequestId};
-use hookwright_signing::Refusal;
+use hookwright_signing::Refusal as Unverified;
 use hookwright_signing::hops::Loop;
 use hookwright_store::AppendError;
 
@@ -35,28 +34,17 @@ pub(super) enum Refused {
     Address,
     #[error("the address's share, the source's `rate_per_address`, is used up")]
     AddressRate { wait: Duration },
-    #[error("the source's `rate` is used up")]
-    Rate { wait: Duration },
     #[error("{error}")]
     Body { error: BodyError, max: usize },
     #[error("{refusal}")]
-    NotVerified { refusal: Refusal, challenge: HeaderValue },
+    NotVerified { refusal: Unverified, challenge: HeaderValue },
     #[error("the certificate or key set that it is signed by could not be fetched")]
     NoKeys,
     #[error("the provider's URL that confirms the subscription could not be fetched: {0}")]
     NotConfirmed(String),
-    #[error("{error}")]
-    Encoding { error: DecodeError, max: usize },
-    #[error("the JSON is deeper than `max_json_depth`, {max}")]
-    TooDeep { max: usize },
-    #[error("{0}")]
-    Invalid(Invalid),
-    #[error("{0}")]
-    Loop(Loop),
-    #[error("the queue before the store is more than half full, and the source has had its share")]
-    Share,
-    #[error("{0}")]
-    Store(AppendError),
+    /// The intake refused the event, whatever protocol it came by.
+    #[error(transparent)]
+    Event(#[from] Refusal),
 }
 
 /// Every reason that a request with a known source can be refused for, for the metrics.
@@ -87,7 +75,7 @@ pub(super) fn reasons() -> impl Iterator<Item = &'static str> {
         Code::Loop,
     ];
     let codes = codes.into_iter().map(ErrorCode::as_str);
-    codes.chain(Refusal::ALL.into_iter().map(Refusal::as_str))
+    codes.chain(Unverified::ALL.into_iter().map(Unverified::as_str))
 }
 
 /// The same for a request whose path names no source that there is.
@@ -108,15 +96,8 @@ impl Refused {
 
     /// Whether it was the source's own request: it was verified before it was refused.
     pub(super) fn is_verified(&self) -> bool {
-        matches!(
-            self,
-            Self::Encoding { .. }
-                | Self::TooDeep { .. }
-                | Self::Invalid(_)
-                | Self::Loop(_)
-                | Self::Share
-                | Self::Store(_)
-        )
+        // The rate is looked at before, too.
+        matches!(self, Self::Event(refusal) if !matches!(refusal, Refusal::Rate { .. }))
     }
 
     fn code(&self) -> ErrorCode {
@@ -128,32 +109,18 @@ impl Refused {
             Self::ClientCertificate => ErrorCode::ClientCertificate,
             Self::Address => ErrorCode::AddressRefused,
             Self::AddressRate { .. } => ErrorCode::AddressRateLimited,
-            Self::Rate { .. } => ErrorCode::RateLimited,
             Self::Body { error: BodyError::TooLarge, .. } => ErrorCode::BodyTooLarge,
             Self::Body { error: BodyError::Timeout, .. } => ErrorCode::BodyTimeout,
             Self::Body { error: BodyError::Incomplete, .. } => ErrorCode::BodyIncomplete,
             Self::Body { error: BodyError::Trailers, .. } => ErrorCode::HeadTooLarge,
-            Self::Body { error: BodyError::Memory, .. }
-            | Self::Encoding { error: DecodeError::Memory, .. } => ErrorCode::MemoryFull,
+            Self::Body { error: BodyError::Memory, .. } => ErrorCode::MemoryFull,
             Self::NotVerified { .. } => ErrorCode::NotVerified,
             Self::NoKeys | Self::NotConfirmed(_) => ErrorCode::KeysUnavailable,
-            Self::Encoding { error: DecodeError::Unsupported, .. } => {
-                ErrorCode::UnsupportedEncoding
-            }
-            Self::Encoding { error: DecodeError::Broken, .. } => ErrorCode::BadRequest,
-            Self::Encoding { .. } => ErrorCode::BodyTooLarge,
-            Self::TooDeep { .. } => ErrorCode::JsonTooDeep,
-            Self::Invalid(_) => ErrorCode::Invalid,
-            Self::Loop(_) => ErrorCode::Loop,
-            Self::Share | Self::Store(AppendError::Busy) => ErrorCode::StoreBusy,
-            Self::Store(AppendError::Full) => ErrorCode::StoreFull,
-            Self::Store(AppendError::Failed(_)) => ErrorCode::StoreFailed,
-            Self::Store(AppendError::Closed) => ErrorCode::ShuttingDown,
-            Self::Store(AppendError::TooLarge) => ErrorCode::BodyTooLarge,
+            Self::Event(refusal) => event_code(refusal),
         }
     }
 
-    /// What whoever asked is told. It says nothing that helps to forge a request.
+    /// What the client is told. It says nothing that helps to forge a request.
     fn problem(&self) -> Problem {
         let say = |detail: &'static str| Problem::new(self.code(), detail);
         match self {
@@ -173,12 +140,7 @@ impl Refused {
             }
             Self::AddressRate { wait } => say("this address sends too fast; wait, then send again")
                 .retry_after(seconds(*wait)),
-            Self::Rate { wait } => {
-                say("this source sends too fast; wait, then send again").retry_after(seconds(*wait))
-            }
-            Self::Body { error: BodyError::TooLarge, max } => {
-                Problem::new(self.code(), format!("the body may have at most {max} bytes"))
-            }
+            Self::Body { error: BodyError::TooLarge, max } => too_large(self.code(), *max),
             Self::Body { error: BodyError::Timeout, .. } => {
                 say("the body took too long; send it again, faster")
             }
@@ -188,33 +150,14 @@ impl Refused {
             Self::Body { error: error @ BodyError::Trailers, .. } => {
                 Problem::new(self.code(), error.to_string())
             }
-            Self::Body { error: BodyError::Memory, .. }
-            | Self::Encoding { error: DecodeError::Memory, .. } => {
-                say("requests on their way in take up all of their memory; send it again")
-                    .retry_after(1)
-            }
+            Self::Body { error: BodyError::Memory, .. } => event_problem(&Refusal::Memory),
             Self::NotVerified { .. } => {
                 say("the request could not be verified; check secret, scheme and clock")
             }
             Self::NoKeys | Self::NotConfirmed(_) => {
                 say("the sender's keys can't be had now; send it again").retry_after(KEYS_WAIT_S)
             }
-            Self::Encoding { error: DecodeError::TooLarge, max } => {
-                Problem::new(self.code(), format!("the plain body may have at most {max} bytes"))
-            }
-            Self::Encoding { error, .. } => Problem::new(self.code(), error.to_string()),
-            Self::TooDeep { max } => {
-                Problem::new(self.code(), format!("the JSON may be {max} levels deep"))
-            }
-            Self::Invalid(invalid) => {
-                say("the event is not as this source's must be; see `errors`").errors(&invalid.0)
-            }
-            Self::Loop(Loop(times)) => Problem::new(
-                self.code(),
-                format!("the event has gone through {times} of this host's own deliveries"),
-            ),
-            Self::Share => store(self.code(), &AppendError::Busy),
-            Self::Store(error) => store(self.code(), error),
+            Self::Event(refusal) => event_problem(refusal),
         }
     }
 
@@ -250,17 +193,73 @@ impl Refused {
     }
 }
 
-fn store(code: ErrorCode, error: &AppendError) -> Problem {
-    let (detail, wait_s) = match error {
-        AppendError::Busy => ("more events are waiting than may be; send it again", 1),
-        AppendError::Full => ("the disk is full; the operator must make room", 30),
-        AppendError::Failed(_) => ("the event could not be written down; send it again", 10),
-        AppendError::Closed => ("Hookwright is stopping; send it again", 5),
-        AppendError::TooLarge => {
-            return Problem::new(code, "the event is larger than can be written down");
+fn event_code(refusal: &Refusal) -> ErrorCode {
+    match refusal {
+        Refusal::Rate { .. } => ErrorCode::RateLimited,
+        Refusal::TooLarge { .. } | Refusal::Store(AppendError::TooLarge) => ErrorCode::BodyTooLarge,
+        Refusal::Memory => ErrorCode::MemoryFull,
+        Refusal::Loop(_) => ErrorCode::Loop,
+        Refusal::Encoding { error, .. } => match error {
+            DecodeError::Unsupported => ErrorCode::UnsupportedEncoding,
+            DecodeError::Broken => ErrorCode::BadRequest,
+            DecodeError::Memory => ErrorCode::MemoryFull,
+            DecodeError::TooLarge | DecodeError::Hollow | DecodeError::Bomb => {
+                ErrorCode::BodyTooLarge
+            }
+        },
+        Refusal::TooDeep { .. } => ErrorCode::JsonTooDeep,
+        Refusal::Invalid(_) => ErrorCode::Invalid,
+        Refusal::Share | Refusal::Store(AppendError::Busy) => ErrorCode::StoreBusy,
+        Refusal::Store(AppendError::Full) => ErrorCode::StoreFull,
+        Refusal::Store(AppendError::Failed(_)) => ErrorCode::StoreFailed,
+        Refusal::Store(AppendError::Closed) => ErrorCode::ShuttingDown,
+    }
+}
+
+/// What the client is told of the intake's own refusals; when to send again follows from their class.
+fn event_problem(refusal: &Refusal) -> Problem {
+    let code = event_code(refusal);
+    let say = |detail: &'static str| Problem::new(code, detail);
+    let problem = match refusal {
+        Refusal::Rate { .. } => say("this source sends too fast; wait, then send again"),
+        Refusal::TooLarge { max } => too_large(code, *max),
+        Refusal::Memory | Refusal::Encoding { error: DecodeError::Memory, .. } => {
+            say("requests on their way in take up all of their memory; send it again")
+        }
+        Refusal::Loop(Loop(times)) => Problem::new(
+            code,
+            format!("the event has gone through {times} of this host's own deliveries"),
+        ),
+        Refusal::Encoding { error: DecodeError::TooLarge, max } => {
+            Problem::new(code, format!("the plain body may have at most {max} bytes"))
+        }
+        Refusal::Encoding { error, .. } => Problem::new(code, error.to_string()),
+        Refusal::TooDeep { max } => {
+            Problem::new(code, format!("the JSON may be {max} levels deep"))
+        }
+        Refusal::Invalid(invalid) => {
+            say("the event is not as this source's must be; see `errors`").errors(&invalid.0)
+        }
+        Refusal::Share | Refusal::Store(AppendError::Busy) => {
+            say("more events are waiting than may be; send it again")
+        }
+        Refusal::Store(AppendError::Full) => say("the disk is full; the operator must make room"),
+        Refusal::Store(AppendError::Failed(_)) => {
+            say("the event could not be written down; send it again")
+        }
+        Refusal::Store(AppendError::Closed) => say("Hookwright is stopping; send it again"),
+        Refusal::Store(AppendError::TooLarge) => {
+            say("the event is larger than can be written down")
         }
     };
-    Problem::new(code, detail).retry_after(wait_s)
+    match refusal.class() {
+        Class::Throttled(wait) | Class::Busy(wait) => problem.retry_after(seconds(wait)),
+        Class::Invalid | Class::TooLarge => problem,
+    }
+}
+
+fn too_large(code: ErrorCode, max: usize) -> Problem {
+    Problem::new(code, format!("the body may have at most {max} bytes"))
 }
 
 /// Whole seconds, rounded up: sooner would be refused again.

@@ -1,22 +1,23 @@
 //! What a stranger's requests use up: nothing of the source's own.
 use super::server_kit::kit::{Answer, soon, until};
 use super::{Ingress, serve_with, sources};
-use crate::{Proxies, Rate, SourceOptions, ToldBy};
+use crate::Rate;
+use crate::http::{EndpointOptions, Proxies, ToldBy};
 use hookwright_server::Budget;
 use hookwright_signing::{Secret, Verify, presets};
 
 const RIGHT: &str = "authorization: Bearer right\r\n";
 
 /// Two sources, `s` and `t`, behind a proxy that tells who asks.
-fn guarded(adjust: impl Fn(&mut SourceOptions), budget: Option<Budget>) -> Ingress {
+fn guarded(adjust: impl Fn(&mut EndpointOptions), budget: Option<Budget>) -> Ingress {
     let verify = Verify::preset(&presets::BEARER, [Secret::new("right")]);
-    let mut source = SourceOptions { verify, ..SourceOptions::default() };
+    let mut source = EndpointOptions { verify, ..EndpointOptions::default() };
     adjust(&mut source);
-    serve_with(sources([("s", source.clone()), ("t", source)]), |options| {
+    serve_with(sources([("s", source.clone()), ("t", source)]), |setup| {
         let trusted = vec!["127.0.0.0/8".parse().unwrap()];
-        options.proxies = Proxies { trusted, told_by: ToldBy::XForwardedFor };
+        setup.http.proxies = Proxies { trusted, told_by: ToldBy::XForwardedFor };
         if let Some(budget) = budget {
-            options.budget = budget;
+            setup.intake.budget = budget;
         }
     })
 }
@@ -30,7 +31,7 @@ async fn post(ingress: &Ingress, path: &str, from: &str, headers: &str, body: &s
 #[tokio::test]
 async fn regression_what_is_not_verified_uses_up_nothing_of_the_sources_rate() {
     let rate = Some(Rate { per_s: 0.01, burst: 3 });
-    let ingress = guarded(|source| source.rate = rate, None);
+    let ingress = guarded(|endpoint| endpoint.source.rate = rate, None);
     // From one address that is the provider's too, and from many.
     for stranger in 0..20 {
         let from = if stranger < 10 { "192.0.2.7".into() } else { format!("10.0.0.{stranger}") };
@@ -47,7 +48,7 @@ async fn regression_what_is_not_verified_uses_up_nothing_of_the_sources_rate() {
 
 #[tokio::test]
 async fn regression_strangers_make_no_source_unusual_and_push_nothing_out_of_its_list() {
-    let ingress = guarded(|source| source.max_json_depth = 1, None);
+    let ingress = guarded(|endpoint| endpoint.source.max_json_depth = 1, None);
     let json = format!("{RIGHT}content-type: application/json\r\n");
     assert_eq!(post(&ingress, "/in/s", "192.0.2.7", RIGHT, "x").await.status, 202);
     assert_eq!(post(&ingress, "/in/s", "192.0.2.7", &json, "[[[]]]").await.status, 422);

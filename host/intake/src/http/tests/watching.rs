@@ -1,11 +1,16 @@
 //! What an operator can see of refused requests, and of sources that are not as usual.
-use super::{NOW, serve, serve_with, sources};
-use crate::{Anomaly, SourceOptions};
+use super::{serve, serve_with, sources};
+use crate::SourceOptions;
+use crate::http::{Anomaly, EndpointOptions, Sources};
+use crate::tests::store::NOW;
 use hookwright_signing::{Secret, Verify, presets};
 
-fn bearer() -> SourceOptions {
+fn bearer() -> EndpointOptions {
     let verify = Verify::preset(&presets::BEARER, [Secret::new("right")]);
-    SourceOptions { verify, max_body: 10, ..SourceOptions::default() }
+    EndpointOptions {
+        verify,
+        ..EndpointOptions::from(SourceOptions { max_body: 10, ..SourceOptions::default() })
+    }
 }
 
 #[tokio::test]
@@ -48,7 +53,7 @@ async fn refused_requests_are_kept_with_their_reasons_and_without_secrets() {
 
 #[tokio::test]
 async fn requests_that_name_no_source_are_kept_apart() {
-    let ingress = serve_with(sources([]), |_| {});
+    let ingress = serve_with(Sources::new(), |_| {});
     let mut wire = ingress.server.connect().await;
     wire.post("/in/none/secret-token-01234", "", "x").await;
     wire.post("/elsewhere", "", "x").await;

@@ -6,8 +6,8 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use super::Rate;
-use super::rate::{Pace, nanos};
+use crate::Rate;
+use crate::rate::{Pace, nanos};
 use hookwright_server::network;
 
 /// A set is a few addresses that share a lock: 8,192 in all, in 128 KiB.

@@ -2,7 +2,7 @@
 use metrics_exporter_prometheus::PrometheusBuilder;
 
 use super::serve;
-use crate::SourceOptions;
+use crate::http::EndpointOptions;
 use hookwright_signing::{Secret, Verify, presets};
 
 #[tokio::test]
@@ -10,7 +10,7 @@ async fn requests_refusals_and_events_are_counted_by_source() {
     let recorder = PrometheusBuilder::new().build_recorder();
     let secrets = [Secret::new("old"), Secret::new("token")];
     let verify = Verify::preset(&presets::BEARER, secrets);
-    let source = SourceOptions { verify, ..SourceOptions::default() };
+    let source = EndpointOptions { verify, ..EndpointOptions::default() };
     let ingress = ::metrics::with_local_recorder(&recorder, || serve(source));
     let mut wire = ingress.server.connect().await;
     for (path, headers) in [

@@ -1,26 +1,26 @@
-//! What whoever was not refused is answered: with the event's id, the source's own words, or a plugin's.
+//! What a client is answered that was not refused: the event's id, the source's own words, or a plugin's.
 use std::io::Write;
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use http_body_util::Full;
 
-use super::source::Source;
+use super::endpoint::Endpoint;
+use crate::Outcome;
 use hookwright_model::{EventId, Reply};
 use hookwright_signing::Answer;
-use hookwright_store::Appended;
 
 static WEBHOOK_ID: HeaderName = HeaderName::from_static("webhook-id");
 
-pub(super) fn received(source: &Source, appended: Appended) -> Response<Full<Bytes>> {
-    let (status, id) = match appended {
-        Appended::New(id) => (source.success, id),
-        Appended::Duplicate(id) => (StatusCode::OK, id),
+pub(super) fn received(endpoint: &Endpoint, outcome: Outcome) -> Response<Full<Bytes>> {
+    let (status, id) = match outcome {
+        Outcome::Durable(id) => (endpoint.success, id),
+        Outcome::Duplicate(id) => (StatusCode::OK, id),
     };
-    tracing::debug!(source = %source.name, %id, status = status.as_u16(), "accepted");
+    tracing::debug!(source = %endpoint.name(), %id, status = status.as_u16(), "accepted");
     let (body, id) = written(id);
     let json = || HeaderValue::from_static("application/json");
-    let (status, content_type, body) = match &source.answer {
+    let (status, content_type, body) = match &endpoint.answer {
         Some(own) => (own.status, own.content_type.clone(), own.body.clone()),
         None => (status, Some(json()), body),
     };
@@ -36,12 +36,12 @@ pub(super) fn received(source: &Source, appended: Appended) -> Response<Full<Byt
 
 /// A plugin's own answer; `webhook-id` names the event all the same.
 pub(super) fn plugin_reply(
-    source: &Source,
-    appended: Appended,
+    endpoint: &Endpoint,
+    outcome: Outcome,
     reply: Reply,
 ) -> Response<Full<Bytes>> {
-    let (Appended::New(id) | Appended::Duplicate(id)) = appended;
-    tracing::debug!(source = %source.name, %id, status = reply.status.as_u16(), "a plugin answered");
+    let id = outcome.id();
+    tracing::debug!(source = %endpoint.name(), %id, status = reply.status.as_u16(), "a plugin answered");
     let mut response = Response::new(Full::new(reply.body));
     *response.status_mut() = reply.status;
     *response.headers_mut() = reply.headers;
@@ -49,8 +49,8 @@ pub(super) fn plugin_reply(
     response
 }
 
-pub(super) fn handshake(source: &Source, answer: Answer) -> Response<Full<Bytes>> {
-    tracing::info!(source = %source.name, status = answer.status.as_u16(), "handshake");
+pub(super) fn handshake(endpoint: &Endpoint, answer: Answer) -> Response<Full<Bytes>> {
+    tracing::info!(source = %endpoint.name(), status = answer.status.as_u16(), "handshake");
     let mut response = Response::new(Full::new(answer.body.into()));
     *response.status_mut() = answer.status;
     let headers = response.headers_mut();

@@ -190,7 +190,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::SourceOptions;
+    use crate::http::EndpointOptions;
 
     const ONE: &str = "vD2sPq9zT4hWm1kR8xYb";
     const TWO: &str = "0123456789abcdef";
@@ -198,7 +198,7 @@ mod tests {
     fn tokens(all: &[&str]) -> UrlTokens {
         let source = |(at, token): (usize, &&str)| {
             let token = Secret::new(token.as_bytes().to_vec());
-            let options = SourceOptions { tokens: vec![token], ..SourceOptions::default() };
+            let options = EndpointOptions { tokens: vec![token], ..EndpointOptions::default() };
             (format!("s{at}").parse().unwrap(), options)
         };
         UrlTokens::of(&all.iter().enumerate().map(source).collect())

@@ -12,15 +12,16 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
 use self::cache::{Cache, Entry};
-use super::Rate;
 use super::addresses::Addresses;
-use super::rate::Bucket;
+use crate::Rate;
+use crate::rate::Bucket;
 use hookwright_signing::{Fetched, Verifier, Wanted};
 
 mod cache;
 #[cfg(test)]
 mod tests;
 
+/// What a fetch comes to: the bytes at the URL, or why there are none.
 pub type Fetching = Pin<Box<dyn Future<Output = Result<Bytes, String>> + Send>>;
 
 /// Gets what is at an `https` URL. The URL is one of a provider or of the settings.

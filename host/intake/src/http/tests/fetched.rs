@@ -7,9 +7,10 @@ use parking_lot::Mutex;
 use serde_json::Value;
 
 use super::server_kit::kit::Running;
-use super::store::MemoryStore;
-use super::{Options, SourceOptions, sources};
-use crate::{Fetch, Fetching, Handle, KindFrom, Proxies};
+use super::sources;
+use crate::http::{EndpointOptions, Fetch, Fetching, Handle, Options, Proxies};
+use crate::tests::store::MemoryStore;
+use crate::{Intake, KindFrom, SourceOptions};
 use hookwright_model::clock::Clock;
 use hookwright_model::replies::Replies;
 use hookwright_signing::{CertifiedScheme, Issuer, Verify};
@@ -38,7 +39,7 @@ impl Fetch for Aws {
 }
 
 fn vectors() -> Value {
-    serde_json::from_str(include_str!("../../../signing/src/testdata/certified.json")).unwrap()
+    serde_json::from_str(include_str!("../../../../signing/src/testdata/certified.json")).unwrap()
 }
 
 fn serve() -> (Arc<Aws>, Arc<MemoryStore>, Running) {
@@ -46,13 +47,17 @@ fn serve() -> (Arc<Aws>, Arc<MemoryStore>, Running) {
     let tolerance = Duration::from_secs(3_600);
     let verify = Verify::Certified(CertifiedScheme { issuer: Issuer::Sns { topics }, tolerance });
     let kind = KindFrom::Pointer("/Type".to_owned());
-    let source = SourceOptions { verify, kind, ..SourceOptions::default() };
+    let source = EndpointOptions {
+        verify,
+        ..EndpointOptions::from(SourceOptions { kind, ..SourceOptions::default() })
+    };
     let (aws, store) = (Arc::new(Aws::default()), Arc::new(MemoryStore::default()));
     let mut options = Options::new(sources([("s", source)]));
     options.fetch = aws.clone();
     let trusted = vec!["127.0.0.0/8".parse().unwrap()];
     options.proxies = Proxies { trusted, ..Proxies::default() };
-    let handle = Handle::new(options, store.clone(), Replies::default(), Clock::manual(NOW));
+    let intake = Intake::new(crate::Options::default(), store.clone());
+    let handle = Handle::new(options, intake, Replies::default(), Clock::manual(NOW));
     let server = Running::start(hookwright_server::Options::new("ingress"), handle);
     (aws, store, server)
 }

@@ -7,7 +7,9 @@ use tokio::io::AsyncReadExt;
 
 use super::server_kit::kit::{post, soon, whole};
 use super::{serve, serve_with, sources};
-use crate::{Answer, DedupeFrom, KeyFrom, KindFrom, Rate, SourceOptions};
+use crate::http::{Answer, EndpointOptions};
+use crate::tests::store::NOW;
+use crate::{DedupeFrom, KeyFrom, KindFrom, Rate, SourceOptions};
 use hookwright_signing::{
     ApiKeyPlace, ApiKeyScheme, Draft, Secret, Sign, Signer, Verify, presets, sign_as_provider,
 };
@@ -93,14 +95,14 @@ async fn a_signed_request_is_believed() {
     let secret = Secret::new([9; 32]);
     let secrets = vec![Secret::new([1; 32]), secret.clone()];
     let verify = Verify::preset(&presets::STANDARD, secrets);
-    let ingress = serve(SourceOptions { verify, ..SourceOptions::default() });
+    let ingress = serve(EndpointOptions { verify, ..EndpointOptions::default() });
     let signature = Signer::new(Some(&Sign::standard([secret])))
-        .sign("msg_1", super::NOW / 1000, b"body")
+        .sign("msg_1", NOW / 1000, b"body")
         .unwrap()
         .unwrap();
     let headers = format!(
         "webhook-id: msg_1\r\nwebhook-timestamp: {}\r\nwebhook-signature: {}\r\n",
-        super::NOW / 1000,
+        NOW / 1000,
         signature.to_str().unwrap()
     );
     let mut wire = ingress.server.connect().await;
@@ -144,7 +146,10 @@ async fn a_source_may_have_an_answer_of_its_own() {
     let recorder = PrometheusBuilder::new().build_recorder();
     let ingress = ::metrics::with_local_recorder(&recorder, || {
         let (answer, dedupe) = (Some(answer), Some(dedupe));
-        serve(SourceOptions { answer, dedupe, ..SourceOptions::default() })
+        serve(EndpointOptions {
+            answer,
+            ..EndpointOptions::from(SourceOptions { dedupe, ..SourceOptions::default() })
+        })
     });
     let mut wire = ingress.server.connect().await;
     let mut ids = Vec::new();
@@ -181,11 +186,13 @@ async fn a_compressed_body_is_kept_as_it_came_or_plain() {
     let (name, value) = signed.headers.into_iter().find(signature).unwrap();
     let kind = KindFrom::Pointer("/type".into());
     for decompress in [false, true] {
-        let source = SourceOptions {
+        let source = EndpointOptions {
             verify: verify.clone(),
-            kind: kind.clone(),
-            decompress,
-            ..SourceOptions::default()
+            ..EndpointOptions::from(SourceOptions {
+                kind: kind.clone(),
+                decompress,
+                ..SourceOptions::default()
+            })
         };
         let ingress = serve(source);
         let mut wire = ingress.server.connect().await;
@@ -241,7 +248,7 @@ async fn new_sources_serve_at_once_and_old_connections_stay() {
 #[tokio::test]
 async fn a_handshake_is_answered_and_is_no_event() {
     let verify = Verify::preset(&presets::INTERCOM, [Secret::new("k")]);
-    let ingress = serve(SourceOptions { verify, ..SourceOptions::default() });
+    let ingress = serve(EndpointOptions { verify, ..EndpointOptions::default() });
     let mut wire = ingress.server.connect().await;
     wire.send("HEAD /in/s HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n").await;
     let mut text = String::new();
@@ -249,7 +256,7 @@ async fn a_handshake_is_answered_and_is_no_event() {
     assert!(text.starts_with("HTTP/1.1 200 "), "{text}");
 
     let verify = Verify::preset(&presets::ASANA, [Secret::new("k")]);
-    let ingress = serve(SourceOptions { verify, ..SourceOptions::default() });
+    let ingress = serve(EndpointOptions { verify, ..EndpointOptions::default() });
     let mut wire = ingress.server.connect().await;
     let answer = wire.post("/in/s", "x-hook-secret: b537207f\r\n", "{}").await;
     assert_eq!((answer.status, answer.header("x-hook-secret")), (200, Some("b537207f")));
@@ -261,7 +268,7 @@ async fn a_handshake_is_answered_and_is_no_event() {
 async fn a_query_is_handed_to_the_verifier_and_a_key_is_not_kept() {
     let scheme = |place| ApiKeyScheme { place, secrets: vec![Secret::new("k").into()] };
     let verify = Verify::ApiKey(scheme(ApiKeyPlace::Query("key".into())));
-    let ingress = serve(SourceOptions { verify, ..SourceOptions::default() });
+    let ingress = serve(EndpointOptions { verify, ..EndpointOptions::default() });
     let mut wire = ingress.server.connect().await;
     assert_eq!(wire.post("/in/s?key=k", "", "{}").await.status, 202);
     assert_eq!(wire.post("/in/s?key=x", "", "{}").await.status, 401);
@@ -269,7 +276,7 @@ async fn a_query_is_handed_to_the_verifier_and_a_key_is_not_kept() {
 
     let name = HeaderName::from_static("x-mine");
     let verify = Verify::ApiKey(scheme(ApiKeyPlace::Header(name)));
-    let ingress = serve(SourceOptions { verify, ..SourceOptions::default() });
+    let ingress = serve(EndpointOptions { verify, ..EndpointOptions::default() });
     let mut wire = ingress.server.connect().await;
     assert_eq!(wire.post("/in/s", "x-mine: k\r\nx-other: o\r\n", "{}").await.status, 202);
     let events = ingress.store.events.lock();
@@ -280,10 +287,12 @@ async fn a_query_is_handed_to_the_verifier_and_a_key_is_not_kept() {
 #[tokio::test]
 async fn regression_a_provider_gets_the_status_that_it_counts_as_success() {
     let dedupe = DedupeFrom { key: KeyFrom::Body, window: Duration::from_secs(60) };
-    let source = SourceOptions {
+    let source = EndpointOptions {
         success: StatusCode::OK,
-        dedupe: Some(dedupe.clone()),
-        ..SourceOptions::default()
+        ..EndpointOptions::from(SourceOptions {
+            dedupe: Some(dedupe.clone()),
+            ..SourceOptions::default()
+        })
     };
     let ingress = serve(source);
     let mut wire = ingress.server.connect().await;
@@ -294,8 +303,11 @@ async fn regression_a_provider_gets_the_status_that_it_counts_as_success() {
     // The settings have the last word.
     let answer =
         Answer { status: StatusCode::NO_CONTENT, content_type: None, body: bytes::Bytes::new() };
-    let source =
-        SourceOptions { success: StatusCode::OK, answer: Some(answer), ..SourceOptions::default() };
+    let source = EndpointOptions {
+        success: StatusCode::OK,
+        answer: Some(answer),
+        ..EndpointOptions::default()
+    };
     let ingress = serve(source);
     let mut wire = ingress.server.connect().await;
     assert_eq!(wire.post("/in/s", "", "x").await.status, 204);
@@ -308,10 +320,10 @@ async fn regression_events_come_by_the_sources_methods_and_keep_method_and_query
         place: ApiKeyPlace::Query("key".to_owned()),
         secrets: vec![Secret::new("k").into()],
     };
-    let source = SourceOptions {
+    let source = EndpointOptions {
         verify: Verify::ApiKey(scheme),
         methods: [Method::POST, Method::GET, Method::PUT, Method::HEAD].to_vec(),
-        ..SourceOptions::default()
+        ..EndpointOptions::default()
     };
     let ingress = serve(source);
     let mut wire = ingress.server.connect().await;
@@ -364,11 +376,13 @@ async fn regression_events_come_by_the_sources_methods_and_keep_method_and_query
 #[tokio::test]
 async fn regression_a_form_by_get_has_its_kind_and_key_in_the_query() {
     let key = KeyFrom::Form("MessageSid".to_owned());
-    let source = SourceOptions {
+    let source = EndpointOptions {
         methods: [Method::POST, Method::GET, Method::HEAD].to_vec(),
-        kind: KindFrom::Form("EventType".to_owned()),
-        dedupe: Some(DedupeFrom { key, window: Duration::from_secs(60) }),
-        ..SourceOptions::default()
+        ..EndpointOptions::from(SourceOptions {
+            kind: KindFrom::Form("EventType".to_owned()),
+            dedupe: Some(DedupeFrom { key, window: Duration::from_secs(60) }),
+            ..SourceOptions::default()
+        })
     };
     let ingress = serve(source);
     for (method, query, status) in [

@@ -6,10 +6,10 @@ use http::{HeaderMap, HeaderName, Method, Uri};
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use super::Rate;
 use super::addresses::Addresses;
-use super::rate::Bucket;
 use super::url_tokens::UrlTokens;
+use crate::Rate;
+use crate::rate::Bucket;
 use hookwright_model::Rejected;
 use hookwright_server::{RequestId, Unread, network};
 use hookwright_signing::is_credential;

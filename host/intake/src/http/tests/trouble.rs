@@ -13,8 +13,8 @@ const HEAD: &str = "POST /in/s HTTP/1.1\r\nhost: h\r\ncontent-length: 100\r\n\r\
 
 #[tokio::test]
 async fn a_slow_body_is_cut_at_the_deadline_however_it_drips() {
-    let ingress = serve_with(sources([("s", SourceOptions::default())]), |options| {
-        options.body_timeout = Duration::from_millis(300);
+    let ingress = serve_with(sources([("s", SourceOptions::default())]), |setup| {
+        setup.http.body_timeout = Duration::from_millis(300);
     });
     let mut wire = ingress.server.connect().await;
     wire.send(HEAD).await;
@@ -100,8 +100,8 @@ async fn one_source_does_not_take_the_whole_queue() {
 
 #[tokio::test]
 async fn a_thousand_slow_bodies_do_not_stop_a_good_one() {
-    let ingress = serve_with(sources([("s", SourceOptions::default())]), |options| {
-        options.body_timeout = Duration::from_secs(1);
+    let ingress = serve_with(sources([("s", SourceOptions::default())]), |setup| {
+        setup.http.body_timeout = Duration::from_secs(1);
     });
     let mut slow = Vec::new();
     for _ in 0..1_000 {

@@ -2,6 +2,7 @@
 
 use super::server_kit::kit::Answer;
 use super::{Ingress, serve};
+use crate::http::EndpointOptions;
 use crate::{Rate, SourceOptions};
 use hookwright_signing::{Secret, Verify, presets};
 use hookwright_store::AppendError;
@@ -69,9 +70,9 @@ async fn other_methods_are_not_allowed() {
 
 #[tokio::test]
 async fn an_address_off_the_list_is_refused() {
-    let allow = |nets: &[&str]| SourceOptions {
+    let allow = |nets: &[&str]| EndpointOptions {
         allow: nets.iter().map(|net| net.parse().unwrap()).collect(),
-        ..SourceOptions::default()
+        ..EndpointOptions::default()
     };
     let ingress = serve(allow(&["10.0.0.0/8", "::1/128"]));
     refused(&ingress, &request("POST /in/s"), 403, "address-refused").await;
@@ -121,7 +122,7 @@ async fn the_sender_of_a_large_body_sees_the_answer() {
 async fn whatever_is_wrong_with_a_signature_is_told_in_the_same_words() {
     let secrets = vec![Secret::new([9; 32])];
     let verify = Verify::preset(&presets::STANDARD, secrets);
-    let ingress = serve(SourceOptions { verify, ..SourceOptions::default() });
+    let ingress = serve(EndpointOptions { verify, ..EndpointOptions::default() });
     let signature = format!("v1,{}=", "A".repeat(43));
     let mut answers = Vec::new();
     for (id, at, signature) in [

@@ -4,24 +4,25 @@ use std::sync::Arc;
 use metrics_exporter_prometheus::PrometheusBuilder;
 
 use super::server_kit::kit::Running;
-use super::store::MemoryStore;
-use super::{NOW, serve, serve_with, sources};
-use crate::{ClientPins, Handle, Options, Proxies, Rate, SourceOptions, ToldBy};
+use super::{serve, serve_with, sources};
+use crate::http::{ClientPins, EndpointOptions, Handle, Options, Proxies, ToldBy};
+use crate::tests::store::{MemoryStore, NOW};
+use crate::{Intake, Rate, SourceOptions};
 use hookwright_model::clock::Clock;
 use hookwright_model::replies::Replies;
 use hookwright_signing::Secret;
 
-fn behind_a_proxy(source: SourceOptions) -> super::Ingress {
-    serve_with(sources([("s", source)]), |options| {
+fn behind_a_proxy(source: EndpointOptions) -> super::Ingress {
+    serve_with(sources([("s", source)]), |setup| {
         let trusted = vec!["127.0.0.0/8".parse().unwrap(), "10.0.0.0/8".parse().unwrap()];
-        options.proxies = Proxies { trusted, told_by: ToldBy::XForwardedFor };
+        setup.http.proxies = Proxies { trusted, told_by: ToldBy::XForwardedFor };
     })
 }
 
 #[tokio::test]
 async fn behind_a_trusted_proxy_the_allow_list_looks_at_the_client() {
     let allow = vec!["203.0.113.0/24".parse().unwrap()];
-    let source = SourceOptions { allow, ..SourceOptions::default() };
+    let source = EndpointOptions { allow, ..EndpointOptions::default() };
     let ingress = behind_a_proxy(source.clone());
     let mut wire = ingress.server.connect().await;
     for (told, status) in [
@@ -43,7 +44,10 @@ async fn behind_a_trusted_proxy_the_allow_list_looks_at_the_client() {
 async fn each_address_has_its_own_rate_before_the_sources() {
     let rate_per_address = Some(Rate { per_s: 0.1, burst: 2 });
     let rate = Some(Rate { per_s: 0.1, burst: 3 });
-    let source = SourceOptions { rate_per_address, rate, ..SourceOptions::default() };
+    let source = EndpointOptions {
+        rate_per_address,
+        ..EndpointOptions::from(SourceOptions { rate, ..SourceOptions::default() })
+    };
     let ingress = behind_a_proxy(source.clone());
     let mut wire = ingress.server.connect().await;
     let mut answers = Vec::new();
@@ -68,8 +72,8 @@ async fn a_source_with_tokens_is_found_with_one_of_them_only() {
     let recorder = PrometheusBuilder::new().build_recorder();
     let tokens = ["first-token-0123456789", "second-token-0123456789"];
     let guarded =
-        SourceOptions { tokens: tokens.map(Secret::new).to_vec(), ..SourceOptions::default() };
-    let both = sources([("s", guarded), ("open", SourceOptions::default())]);
+        EndpointOptions { tokens: tokens.map(Secret::new).to_vec(), ..EndpointOptions::default() };
+    let both = sources([("s", guarded), ("open", EndpointOptions::default())]);
     let ingress = ::metrics::with_local_recorder(&recorder, || serve_with(both, |_| {}));
     let mut wire = ingress.server.connect().await;
     for token in tokens {
@@ -99,7 +103,7 @@ async fn a_source_with_tokens_is_found_with_one_of_them_only() {
 
 #[tokio::test]
 async fn a_source_may_insist_on_encryption_as_a_trusted_proxy_tells_it() {
-    let source = SourceOptions { require_tls: true, ..SourceOptions::default() };
+    let source = EndpointOptions { require_tls: true, ..EndpointOptions::default() };
     let told = "x-forwarded-proto: https\r\n";
     let direct = serve(source.clone());
     let answer = direct.server.connect().await.post("/in/s", told, "").await;
@@ -113,7 +117,7 @@ async fn a_source_may_insist_on_encryption_as_a_trusted_proxy_tells_it() {
 #[tokio::test]
 async fn a_source_may_ask_for_a_certificate_and_plain_clients_have_none() {
     let client = Some(ClientPins::default());
-    let ingress = serve(SourceOptions { client, ..SourceOptions::default() });
+    let ingress = serve(EndpointOptions { client, ..EndpointOptions::default() });
     let answer = ingress.server.connect().await.post("/in/s", "", "").await;
     assert_eq!((answer.status, &answer.json()["code"]), (403, &"client-certificate".into()));
 }
@@ -121,10 +125,11 @@ async fn a_source_may_ask_for_a_certificate_and_plain_clients_have_none() {
 #[tokio::test]
 async fn the_proxy_protocol_tells_the_client_of_a_whole_connection() {
     let allow = vec!["203.0.113.0/24".parse().unwrap()];
-    let source = SourceOptions { allow, ..SourceOptions::default() };
+    let source = EndpointOptions { allow, ..EndpointOptions::default() };
     let store = Arc::new(MemoryStore::default());
     let options = Options::new(sources([("s", source)]));
-    let handle = Handle::new(options, store, Replies::default(), Clock::manual(NOW));
+    let intake = Intake::new(crate::Options::default(), store);
+    let handle = Handle::new(options, intake, Replies::default(), Clock::manual(NOW));
     let proxies = vec!["127.0.0.0/8".parse().unwrap()];
     let options =
         hookwright_server::Options { proxies, ..hookwright_server::Options::new("ingress") };

@@ -17,6 +17,7 @@ const SPIKE_LEAST: u64 = 100;
 const MISSING: f64 = 20.0;
 const SILENCE: u32 = 10;
 
+/// In what a source is unusual. The API lists them with the source, and alerts tell them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Anomaly {
@@ -29,6 +30,7 @@ pub enum Anomaly {
 }
 
 impl Anomaly {
+    /// Every anomaly that there is.
     pub const ALL: [Self; 3] = [Self::SignatureFailures, Self::Spike, Self::Silent];
 
     /// As the API, the metrics and the log write it.
