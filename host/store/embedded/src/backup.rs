@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use super::Embedded;
 use super::error::Failure;
-use crate::index::ops::Asked;
+use crate::index::ops::Request;
 use crate::index::schema;
 use crate::journal::disk::is_full;
 use crate::journal::segment::Segment;
@@ -47,7 +47,7 @@ impl Embedded {
         }
         let mut dirs = fs::DirBuilder::new();
         dirs.recursive(true).mode(0o700).create(&journal).map_err(failed(&journal))?;
-        self.index.ask(|reply| Asked::Barrier { all: true, reply })?;
+        self.index.ask(|reply| Request::Barrier { all: true, reply })?;
         self.copy_index(&schema::file(part))?;
         // Read after the index, so it holds all that the rows point to.
         let segments = self.segments.list();

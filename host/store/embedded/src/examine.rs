@@ -27,8 +27,8 @@ pub enum IndexCheck {
 }
 
 /// SQLite's `quick_check` of the index: pages, order and counts, not each value.
-/// Reads all of it, for at most `patience`.
-pub fn check_index(data: &Path, patience: Duration) -> IndexCheck {
+/// Reads all of it, for at most `timeout`.
+pub fn check_index(data: &Path, timeout: Duration) -> IndexCheck {
     let file = schema::file(data);
     if !file.exists() {
         return IndexCheck::Absent;
@@ -41,7 +41,7 @@ pub fn check_index(data: &Path, patience: Duration) -> IndexCheck {
     let handle = conn.get_interrupt_handle();
     let (done, waits) = channel::<()>();
     let watch = std::thread::spawn(move || {
-        if let Err(RecvTimeoutError::Timeout) = waits.recv_timeout(patience) {
+        if let Err(RecvTimeoutError::Timeout) = waits.recv_timeout(timeout) {
             handle.interrupt();
         }
     });
@@ -57,7 +57,7 @@ pub fn check_index(data: &Path, patience: Duration) -> IndexCheck {
                 IndexCheck::Damaged(error.to_string())
             }
             Some(ErrorCode::OperationInterrupted) => {
-                IndexCheck::Unknown(format!("the check takes more than {} s", patience.as_secs()))
+                IndexCheck::Unknown(format!("the check takes more than {} s", timeout.as_secs()))
             }
             _ => IndexCheck::Unknown(error.to_string()),
         },

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Embedded;
-use crate::index::ops::{Asked, Op, RoutedOp};
-use crate::index::queue::Trouble;
+use crate::index::ops::{Op, Request, RoutedOp};
+use crate::index::queue::WriteHealth;
 use crate::writer::queue::Job;
 use hookwright_model::metrics::STORE_ERRORS;
 use hookwright_model::{EventId, ReplayJob, StateRow};
@@ -92,7 +92,7 @@ impl WorkQueue for Embedded {
         }
         let (row, destination) = (event.row(), destination.map(Into::into));
         let now_ms = self.clock.now_ms();
-        self.index.ask(|reply| Asked::Replay {
+        self.index.ask(|reply| Request::Replay {
             row,
             destination,
             now_ms,
@@ -104,7 +104,7 @@ impl WorkQueue for Embedded {
 
     fn discard(&self, destination: &str, cause: &str, most: usize) -> Result<u64, StoreError> {
         let (destination, cause) = (Box::from(destination), cause.to_owned());
-        self.index.ask(|reply| Asked::Discard { destination, cause, most, ended: 0, reply })
+        self.index.ask(|reply| Request::Discard { destination, cause, most, ended: 0, reply })
     }
 
     fn flush(&self) -> Result<(), StoreError> {
@@ -112,7 +112,7 @@ impl WorkQueue for Embedded {
         drop(self.handoff.write());
         // Then through the journal, since payloads go that way.
         self.ask_journal(|reply| Job::Rotate { before_ms: 0, reply })?;
-        self.index.ask(|reply| Asked::Barrier { all: true, reply })
+        self.index.ask(|reply| Request::Barrier { all: true, reply })
     }
 
     fn unrouted(
@@ -176,12 +176,12 @@ impl Maintenance for Embedded {
     fn purge(&self, before_ms: u64) -> Result<Purged, StoreError> {
         let purged = self.purge_before(before_ms);
         match &purged {
-            Ok(_) => self.damage.well(PURGE),
+            Ok(_) => self.damage.clear(PURGE),
             Err(StoreError::Closed) => {}
             Err(error) => {
                 metrics::counter!(STORE_ERRORS, "part" => "purge").increment(1);
                 let what = format!("old events can't be dropped: {error}; tried at each interval");
-                self.damage.stands(PURGE, &what);
+                self.damage.raise(PURGE, &what);
             }
         }
         purged
@@ -193,7 +193,7 @@ impl Maintenance for Embedded {
 
     fn healthy(&self) -> bool {
         let alive = self.vitals.dead().is_none();
-        alive && !self.queue.has_failed() && self.index.trouble() != Trouble::Failed
+        alive && !self.queue.has_failed() && self.index.write_health() != WriteHealth::Failed
     }
 
     fn faults(&self) -> Vec<Fault> {
@@ -216,13 +216,13 @@ impl Conditions for Embedded {
 
     fn set_condition(&self, destination: &str, condition: &Condition) -> Result<(), StoreError> {
         let (destination, condition) = (destination.into(), condition.clone());
-        self.index.ask(|reply| Asked::Condition { destination, condition, reply })
+        self.index.ask(|reply| Request::Condition { destination, condition, reply })
     }
 }
 
 impl Jobs for Embedded {
     fn put_replay(&self, job: &ReplayJob) -> Result<(), StoreError> {
-        self.index.ask(|reply| Asked::KeepReplay { job: job.clone(), reply })
+        self.index.ask(|reply| Request::KeepReplay { job: job.clone(), reply })
     }
 
     fn replays(&self) -> Result<Vec<ReplayJob>, StoreError> {

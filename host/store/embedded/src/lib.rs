@@ -36,7 +36,7 @@ pub use open::{Options, open};
 
 use self::index::counts::Counts;
 use self::index::ops::{Op, Reply, RoutedOp};
-use self::index::queue::Trouble;
+use self::index::queue::WriteHealth;
 use self::journal::damage::Damage;
 use self::journal::segment::Segments;
 use self::queries::query::Readers;
@@ -50,7 +50,7 @@ pub(crate) struct Embedded {
     clock: Clock,
     queue: Arc<writer::queue::Queue>,
     index: Arc<index::queue::Queue>,
-    checkpoints: Arc<index::wal::Checkpoints>,
+    checkpoints: Arc<index::wal::WalCheckpoints>,
     segments: Arc<Segments>,
     counts: Arc<Counts>,
     /// Locked for reading while a hand-off is on its way; none once closed.
@@ -105,10 +105,10 @@ impl Embedded {
         if self.index.weight() <= self.most_behind {
             return None;
         }
-        Some(match self.index.trouble() {
-            Trouble::None => AppendError::Busy,
-            Trouble::Full => AppendError::Full,
-            Trouble::Failed => AppendError::Failed("the index can't be written".into()),
+        Some(match self.index.write_health() {
+            WriteHealth::Healthy => AppendError::Busy,
+            WriteHealth::Full => AppendError::Full,
+            WriteHealth::Failed => AppendError::Failed("the index can't be written".into()),
         })
     }
 }

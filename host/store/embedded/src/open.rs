@@ -10,7 +10,7 @@ use super::room::Room;
 use super::space;
 use super::vitals::Vitals;
 use crate::index::counts::Counts;
-use crate::index::wal::{self, Checkpoints};
+use crate::index::wal::{self, WalCheckpoints};
 use crate::index::{self, schema};
 use crate::journal::damage::Damage;
 use crate::journal::disk::{Disk, OsDisk};
@@ -100,7 +100,7 @@ pub(super) fn open_embedded(
     let failed = OpenError::index(&schema::file(&dir));
     let counts = Arc::new(Counts::default());
     counts.load(&recovered.conn).map_err(&failed)?;
-    let checkpoints = Arc::new(Checkpoints::default());
+    let checkpoints = Arc::new(WalCheckpoints::default());
     let room = Arc::<Room>::default();
     let index = Arc::new(index::queue::Queue::new(recovered.last_row, Arc::clone(&room)));
     let (bytes, records) = (options.queue_bytes, options.queue_records);

@@ -5,11 +5,11 @@ use super::Embedded;
 use crate::index::apply::aside;
 use crate::index::apply::replays;
 use crate::index::apply::state;
-use crate::index::ops::{Asked, Op};
-use crate::index::queue::Trouble;
+use crate::index::ops::{Op, Request};
+use crate::index::queue::WriteHealth;
 use crate::index::schema;
 use crate::queries::listing;
-use crate::queries::query::{self, LostRecords};
+use crate::queries::query::{self, UnreadableRows};
 use crate::queries::search;
 use hookwright_model::metrics::STORE_BYTES;
 use hookwright_model::{EventId, Name, ReplayJob, StateRow};
@@ -37,10 +37,10 @@ impl Embedded {
         if self.queue.is_closed() {
             return Err(StoreError::Closed);
         }
-        if self.is_behind(all) && self.index.trouble() == Trouble::None {
+        if self.is_behind(all) && self.index.write_health() == WriteHealth::Healthy {
             let settled = match self.may_force() {
-                true => self.index.ask(|reply| Asked::Barrier { all, reply }),
-                false => self.index.ask(|reply| Asked::Settle { reply }),
+                true => self.index.ask(|reply| Request::Barrier { all, reply }),
+                false => self.index.ask(|reply| Request::Settle { reply }),
             };
             // Where the index failed just now, what it has is still readable.
             if matches!(settled, Err(StoreError::Closed)) {
@@ -66,13 +66,15 @@ impl Embedded {
         if self.queue.is_closed() {
             return Err(StoreError::Closed);
         }
-        match self.index.trouble() {
-            Trouble::Full => return Err(StoreError::Full),
-            Trouble::Failed => return Err(StoreError::Failed("the index can't be written".into())),
-            Trouble::None => {}
+        match self.index.write_health() {
+            WriteHealth::Full => return Err(StoreError::Full),
+            WriteHealth::Failed => {
+                return Err(StoreError::Failed("the index can't be written".into()));
+            }
+            WriteHealth::Healthy => {}
         }
         if self.is_behind(all) {
-            self.index.ask(|reply| Asked::Barrier { all, reply })
+            self.index.ask(|reply| Request::Barrier { all, reply })
         } else {
             Ok(())
         }
@@ -84,10 +86,10 @@ impl Embedded {
 
     /// True where the page is whole. Else the index looks at what could not be
     /// read, and the page is to be read again: a purge may just have moved it.
-    fn is_whole(&self, lost: LostRecords, destination: Option<&str>) -> bool {
-        let whole = lost.is_empty();
-        for row in lost {
-            self.index.push(Op::Lost { row, destination: destination.map(Into::into) });
+    fn is_whole(&self, unreadable: UnreadableRows, destination: Option<&str>) -> bool {
+        let whole = unreadable.is_empty();
+        for row in unreadable {
+            self.index.push(Op::Unreadable { row, destination: destination.map(Into::into) });
         }
         whole
     }
@@ -101,11 +103,11 @@ impl Embedded {
     ) -> Result<UnroutedPage, StoreError> {
         loop {
             self.settle_claims(true)?;
-            let mut lost = LostRecords::new();
+            let mut unreadable = UnreadableRows::new();
             let page = self.readers.with(|conn| {
-                query::unrouted(conn, &self.segments, source, now_ms, after, limit, &mut lost)
+                query::unrouted(conn, &self.segments, source, now_ms, after, limit, &mut unreadable)
             })?;
-            if self.is_whole(lost, None) {
+            if self.is_whole(unreadable, None) {
                 return Ok(page);
             }
         }
@@ -125,11 +127,19 @@ impl Embedded {
             else {
                 return Ok(DuePage::default());
             };
-            let mut lost = LostRecords::new();
+            let mut unreadable = UnreadableRows::new();
             let page = self.readers.with(|conn| {
-                query::due(conn, &self.segments, (&name, dest), now_ms, after, limit, &mut lost)
+                query::due(
+                    conn,
+                    &self.segments,
+                    (&name, dest),
+                    now_ms,
+                    after,
+                    limit,
+                    &mut unreadable,
+                )
             })?;
-            if self.is_whole(lost, Some(destination)) {
+            if self.is_whole(unreadable, Some(destination)) {
                 return Ok(page);
             }
         }

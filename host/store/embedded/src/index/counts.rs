@@ -37,7 +37,7 @@ pub(crate) struct Delta {
 
 impl Delta {
     /// A destination's name, which must be known before its counts are added.
-    pub(crate) fn meet(&mut self, id: i64, name: &str) {
+    pub(crate) fn set_name(&mut self, id: i64, name: &str) {
         let count = self.destinations.entry(id).or_default();
         if count.name.is_empty() {
             count.name = name.into();

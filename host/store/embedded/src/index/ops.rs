@@ -5,7 +5,7 @@ use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
 use crate::index::apply::rein::TooLate;
-use crate::journal::record::{Key, Kind};
+use crate::journal::record::{Key, RecordTag};
 use crate::journal::segment::Locator;
 use hookwright_model::{Delivery, Event, Outcome, Payload, ReplayJob};
 use hookwright_store::{Condition, GivenUp, Next, Routed, Settled, StoreError};
@@ -18,7 +18,7 @@ const PART_WEIGHT: usize = 160;
 /// So long an event's row waits for the outcome of its routing and of its deliveries.
 pub(crate) const HOLD: Duration = Duration::from_millis(50);
 /// And so long what nothing follows from, for a commit that comes anyway.
-const LINGER: Duration = Duration::from_millis(10);
+const SHORT_DELAY: Duration = Duration::from_millis(10);
 
 pub(crate) type Reply<T> = SyncSender<Result<T, StoreError>>;
 
@@ -140,24 +140,24 @@ impl RoutedOp {
 #[derive(Debug, Clone)]
 pub(crate) struct Moved {
     pub(crate) row: i64,
-    pub(crate) kind: Kind,
+    pub(crate) tag: RecordTag,
     pub(crate) from: Locator,
     pub(crate) to: Locator,
 }
 
 /// What a sweep is to look at: one record of the segment to be dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Swept {
+pub(crate) struct Scanned {
     pub(crate) row: i64,
-    pub(crate) kind: Kind,
+    pub(crate) tag: RecordTag,
     pub(crate) at: Locator,
 }
 
 #[derive(Debug, Default)]
-pub(crate) struct SweptOut {
+pub(crate) struct SweepOutcome {
     pub(crate) dropped: u64,
     /// Records that unfinished events still need.
-    pub(crate) keep: Vec<Swept>,
+    pub(crate) keep: Vec<Scanned>,
     /// Events and deliveries that ended since their records are gone.
     pub(crate) ended: u64,
 }
@@ -169,16 +169,16 @@ pub(crate) enum Op {
     Settled(Settled),
     GivenUp(GivenUp),
     /// A record that is needed could not be read.
-    Lost {
+    Unreadable {
         row: i64,
         destination: Option<Box<str>>,
     },
-    Asked(Asked),
+    Request(Request),
 }
 
 /// Work that someone waits for.
 #[derive(Debug)]
-pub(crate) enum Asked {
+pub(crate) enum Request {
     Replay {
         row: i64,
         destination: Option<Box<str>>,
@@ -209,18 +209,18 @@ pub(crate) enum Asked {
         reply: Reply<u64>,
     },
     Sweep {
-        records: Vec<Swept>,
-        out: SweptOut,
-        reply: Reply<SweptOut>,
+        records: Vec<Scanned>,
+        out: SweepOutcome,
+        reply: Reply<SweepOutcome>,
     },
     /// Events whose records are gone, with some of these segments.
-    SweepLost {
+    SweepUnreadable {
         rows: Vec<i64>,
         segments: RangeInclusive<u32>,
-        out: SweptOut,
-        reply: Reply<SweptOut>,
+        out: SweepOutcome,
+        reply: Reply<SweepOutcome>,
     },
-    Relocate {
+    Repoint {
         moved: Vec<Moved>,
         reply: Reply<()>,
     },
@@ -235,15 +235,15 @@ pub(crate) enum Asked {
     },
 }
 
-impl Asked {
+impl Request {
     /// Without what the answer takes.
     pub(crate) fn weight(&self) -> usize {
         let held = match self {
             Self::KeepReplay { job, .. } => job.wanted.len(),
             Self::Discard { cause, .. } => cause.len(),
             Self::Sweep { records, .. } => size_of_val(&records[..]),
-            Self::SweepLost { rows, .. } => size_of_val(&rows[..]),
-            Self::Relocate { moved, .. } => size_of_val(&moved[..]),
+            Self::SweepUnreadable { rows, .. } => size_of_val(&rows[..]),
+            Self::Repoint { moved, .. } => size_of_val(&moved[..]),
             Self::Replay { .. }
             | Self::ReinIn { .. }
             | Self::Condition { .. }
@@ -257,14 +257,14 @@ impl Asked {
         // Whoever asked may be gone; then nobody needs the answer.
         let _ = match self {
             Self::Replay { reply, .. } => reply.send(Err(error)).is_ok(),
-            Self::Sweep { reply, .. } | Self::SweepLost { reply, .. } => {
+            Self::Sweep { reply, .. } | Self::SweepUnreadable { reply, .. } => {
                 reply.send(Err(error)).is_ok()
             }
             Self::ReinIn { reply, .. } => reply.send(Err(error)).is_ok(),
             Self::Discard { reply, .. } => reply.send(Err(error)).is_ok(),
             Self::Condition { reply, .. }
             | Self::KeepReplay { reply, .. }
-            | Self::Relocate { reply, .. }
+            | Self::Repoint { reply, .. }
             | Self::Settle { reply }
             | Self::Barrier { reply, .. } => reply.send(Err(error)).is_ok(),
         };
@@ -278,8 +278,8 @@ impl Op {
             Self::Routed(op) => op.weight(),
             Self::Settled(settled) => settled_weight(settled),
             Self::GivenUp(given_up) => OP_WEIGHT + given_up.cause.len(),
-            Self::Lost { .. } => OP_WEIGHT,
-            Self::Asked(asked) => asked.weight(),
+            Self::Unreadable { .. } => OP_WEIGHT,
+            Self::Request(request) => request.weight(),
         }
     }
 
@@ -291,16 +291,18 @@ impl Op {
     /// How long it may wait for company. Accepted events lie well in the
     /// journal, and are routed once more where a crash takes that back; so is an
     /// attempt made once more; all else has someone waiting for it.
-    pub(crate) fn patience(&self) -> Duration {
+    pub(crate) fn batching_delay(&self) -> Duration {
         match self {
             Self::Accepted(_) => HOLD,
             Self::Routed(op) if op.handed => HOLD,
             // Nothing is to be handed on after it.
-            Self::Routed(op) if op.routed.deliveries.is_empty() => LINGER,
+            Self::Routed(op) if op.routed.deliveries.is_empty() => SHORT_DELAY,
             // The next one of its key waits for that.
             Self::Settled(Settled { ordered: true, .. })
             | Self::GivenUp(GivenUp { ordered: true, .. }) => Duration::ZERO,
-            Self::Settled(_) | Self::GivenUp(_) | Self::Asked(Asked::Settle { .. }) => LINGER,
+            Self::Settled(_) | Self::GivenUp(_) | Self::Request(Request::Settle { .. }) => {
+                SHORT_DELAY
+            }
             _ => Duration::ZERO,
         }
     }

@@ -6,22 +6,22 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
-use super::ops::{Asked, HOLD, Op, Reply};
+use super::ops::{HOLD, Op, Reply, Request};
 use crate::room::Room;
 use hookwright_store::StoreError;
 
 /// Under load all else waits so long for company: one commit for many.
-const CROWD_LINGER: Duration = Duration::from_micros(300);
+const BATCHING_DELAY: Duration = Duration::from_micros(300);
 /// A batch with so much that is pressing says that there is load.
 const BUSY: usize = 8;
 /// With so many waiting there is company enough.
-const COMPANY: usize = 1_024;
+const FULL_BATCH: usize = 1_024;
 
 /// How the index thread does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
-pub(crate) enum Trouble {
-    None,
+pub(crate) enum WriteHealth {
+    Healthy,
     Full,
     Failed,
 }
@@ -53,7 +53,7 @@ pub(crate) struct Queue {
     pressing: AtomicUsize,
     /// Every event up to this row is committed.
     indexed_row: AtomicI64,
-    trouble: AtomicU8,
+    write_health: AtomicU8,
     /// Who waits for an answer now.
     #[cfg(test)]
     asking: AtomicUsize,
@@ -85,7 +85,7 @@ impl Queue {
             weight: AtomicUsize::new(0),
             pressing: AtomicUsize::new(0),
             indexed_row: AtomicI64::new(indexed_row),
-            trouble: AtomicU8::new(Trouble::None as u8),
+            write_health: AtomicU8::new(WriteHealth::Healthy as u8),
             #[cfg(test)]
             asking: AtomicUsize::new(0),
             #[cfg(test)]
@@ -104,24 +104,24 @@ impl Queue {
             return false;
         }
         let (mut weight, mut pressing) = (0, 0);
-        let mut patience = HOLD;
+        let mut delay = HOLD;
         let before = state.ops.len();
         for op in ops {
             weight += op.weight();
             pressing += usize::from(op.is_pressing());
-            patience = patience.min(op.patience());
+            delay = delay.min(op.batching_delay());
             state.ops.push(op);
         }
         if state.ops.len() == before {
             return true;
         }
         if state.busy {
-            patience = patience.max(CROWD_LINGER);
+            delay = delay.max(BATCHING_DELAY);
         }
         self.weight.fetch_add(weight, Ordering::Relaxed);
         self.pressing.fetch_add(pressing, Ordering::Release);
-        let crowded = state.ops.len() >= COMPANY;
-        let due = Instant::now() + if crowded { Duration::ZERO } else { patience };
+        let crowded = state.ops.len() >= FULL_BATCH;
+        let due = Instant::now() + if crowded { Duration::ZERO } else { delay };
         let due = state.due.map_or(due, |earlier| earlier.min(due));
         state.due = Some(due);
         let wake = match state.asleep {
@@ -137,9 +137,12 @@ impl Queue {
     }
 
     /// Pushes an op that carries a reply, and waits for it.
-    pub(crate) fn ask<T>(&self, asked: impl FnOnce(Reply<T>) -> Asked) -> Result<T, StoreError> {
+    pub(crate) fn ask<T>(
+        &self,
+        request: impl FnOnce(Reply<T>) -> Request,
+    ) -> Result<T, StoreError> {
         let (reply, answer) = sync_channel(1);
-        if !self.push(Op::Asked(asked(reply))) {
+        if !self.push(Op::Request(request(reply))) {
             return Err(StoreError::Closed);
         }
         #[cfg(test)]
@@ -178,7 +181,7 @@ impl Queue {
     /// The thread has ended where it should not: nothing more is taken, and
     /// whoever waits hears that the store is closed.
     pub(crate) fn abandon(&self) {
-        self.set_trouble(Trouble::Failed);
+        self.set_write_health(WriteHealth::Failed);
         let mut state = self.state.lock();
         state.closed = true;
         let ops = std::mem::take(&mut state.ops);
@@ -222,36 +225,37 @@ impl Queue {
         self.indexed_row.load(Ordering::Acquire)
     }
 
-    pub(crate) fn set_trouble(&self, trouble: Trouble) {
-        self.trouble.store(trouble as u8, Ordering::Release);
+    pub(crate) fn set_write_health(&self, write_health: WriteHealth) {
+        self.write_health.store(write_health as u8, Ordering::Release);
     }
 
-    pub(crate) fn trouble(&self) -> Trouble {
-        match self.trouble.load(Ordering::Acquire) {
-            0 => Trouble::None,
-            1 => Trouble::Full,
-            _ => Trouble::Failed,
+    pub(crate) fn write_health(&self) -> WriteHealth {
+        match self.write_health.load(Ordering::Acquire) {
+            0 => WriteHealth::Healthy,
+            1 => WriteHealth::Full,
+            _ => WriteHealth::Failed,
         }
     }
 
     /// Whoever asked while the index can't be written is told so, instead of
     /// waiting until it can.
-    pub(crate) fn refuse_asked(&self, error: &StoreError) {
+    pub(crate) fn refuse_requests(&self, error: &StoreError) {
         let mut state = self.state.lock();
-        let asked: Vec<Op> = state.ops.extract_if(.., |op| matches!(op, Op::Asked(_))).collect();
+        let request: Vec<Op> =
+            state.ops.extract_if(.., |op| matches!(op, Op::Request(_))).collect();
         drop(state);
-        let bytes = asked.iter().map(Op::weight).sum();
-        self.done(Weight { bytes, pressing: asked.len() });
-        for op in asked {
-            if let Op::Asked(asked) = op {
-                asked.refuse(error.clone());
+        let bytes = request.iter().map(Op::weight).sum();
+        self.done(Weight { bytes, pressing: request.len() });
+        for op in request {
+            if let Op::Request(request) = op {
+                request.refuse(error.clone());
             }
         }
     }
 
     /// Waits before another try; false once closed.
-    pub(crate) fn back_off(&self, patience: Duration) -> bool {
-        let until = Instant::now() + patience;
+    pub(crate) fn back_off(&self, delay: Duration) -> bool {
+        let until = Instant::now() + delay;
         let mut state = self.state.lock();
         while !state.closed && !self.wake.wait_until(&mut state, until).timed_out() {}
         !state.closed

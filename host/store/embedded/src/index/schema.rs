@@ -11,7 +11,7 @@ use crate::journal::segment::Position;
 pub(crate) const FORMAT: u32 = STEPS.len() as u32;
 
 /// What makes each format of the one before it.
-const STEPS: &[&str] = &[TABLES, CONDITIONS, ORDER, REPLAYS, TIMES, HELD, ASIDE];
+const STEPS: &[&str] = &[TABLES, CONDITIONS, ORDER, REPLAYS, TIMES, LOST_INDEX, ASIDE];
 
 /// The state of a delivery that waits for an earlier one of its order key. The
 /// others follow `DeliveryState::ALL`.
@@ -90,7 +90,7 @@ pub(crate) const TIME: &str = "ifnull(e.received, e.id >> 16)";
 
 /// Up to where in the journal events without a row are of an unknown lot: the
 /// index that had their rows is lost. Zero where none is.
-const HELD: &str = "
+const LOST_INDEX: &str = "
 ALTER TABLE standing ADD COLUMN held_segment INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE standing ADD COLUMN held_offset INTEGER NOT NULL DEFAULT 0;
 ";
@@ -166,7 +166,7 @@ pub(crate) fn open_writer(
 }
 
 /// Events before, where they have no row, are of an unknown lot from now on.
-pub(crate) fn hold(conn: &Connection, before: Position) -> rusqlite::Result<()> {
+pub(crate) fn set_unknown_before(conn: &Connection, before: Position) -> rusqlite::Result<()> {
     let set = "UPDATE standing SET held_segment = ?1, held_offset = ?2";
     conn.execute(set, params![before.segment, before.offset as i64]).map(drop)
 }

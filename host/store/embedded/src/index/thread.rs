@@ -14,9 +14,9 @@ use metrics::{Counter, Histogram, counter, histogram};
 use rusqlite::{Connection, ErrorCode};
 
 use super::counts::{Counts, Delta};
-use super::ops::{Asked, Op, Reply};
-use super::queue::{Queue, Trouble, Weight};
-use super::work::{Held, Work};
+use super::ops::{Op, Reply, Request};
+use super::queue::{Queue, Weight, WriteHealth};
+use super::work::{PendingEvent, Work};
 use crate::error::{Failure, is_of_content};
 use crate::index::apply::apart::Refused;
 use crate::index::apply::applier::Applier;
@@ -29,9 +29,9 @@ use hookwright_model::metrics::{COMMIT_RECORDS, COMMIT_SECONDS, STORE_ERRORS, ST
 use hookwright_store::Handoff;
 
 /// So many events' rows wait for the outcome of their routing at most.
-const HELD: usize = 8_192;
-const FIRST_PATIENCE: Duration = Duration::from_millis(50);
-const LAST_PATIENCE: Duration = Duration::from_secs(1);
+const MOST_PENDING: usize = 8_192;
+const FIRST_BACKOFF: Duration = Duration::from_millis(50);
+const LAST_BACKOFF: Duration = Duration::from_secs(1);
 /// So long it is told that something was refused for its content.
 const TOLD: Duration = Duration::from_secs(600);
 /// What is told then.
@@ -45,7 +45,7 @@ pub(crate) struct Context {
     pub(crate) counts: Arc<Counts>,
     pub(crate) segments: Arc<Segments>,
     pub(crate) handoff: Arc<dyn Handoff>,
-    pub(crate) checkpoints: Arc<super::wal::Checkpoints>,
+    pub(crate) checkpoints: Arc<super::wal::WalCheckpoints>,
     pub(crate) clock: Clock,
     pub(crate) vitals: Arc<Vitals>,
     pub(crate) damage: Arc<Damage>,
@@ -82,8 +82,8 @@ fn run(conn: &Connection, context: Context, began: &SyncSender<rusqlite::Result<
     let _alive = context.vitals.alive("store-index");
     let mut thread = Thread {
         applier,
-        held: BTreeMap::new(),
-        patient: Vec::new(),
+        pending: BTreeMap::new(),
+        waiters: Vec::new(),
         seen: (context.queue.indexed_row(), context.position),
         events: context.events,
         context,
@@ -98,7 +98,7 @@ fn run(conn: &Connection, context: Context, began: &SyncSender<rusqlite::Result<
         let work = thread.fold(&mut ops);
         thread.commit(work);
     }
-    // Closed: what is still held gets its rows.
+    // Closed: what is still pending gets its rows.
     let mut work = Vec::new();
     thread.release(None, &mut work);
     thread.commit(work);
@@ -118,9 +118,9 @@ impl Drop for Guard {
 struct Thread<'c> {
     context: Context,
     applier: Applier<'c>,
-    held: BTreeMap<i64, Held>,
-    /// Readers that wait until no event up to that row is held any more.
-    patient: Vec<(i64, Reply<()>)>,
+    pending: BTreeMap<i64, PendingEvent>,
+    /// Readers that wait until no event up to that row is pending any more.
+    waiters: Vec<(i64, Reply<()>)>,
     /// The last event that came, and where its record ends.
     seen: (i64, Position),
     events: i64,
@@ -134,7 +134,7 @@ struct Thread<'c> {
 
 impl Thread<'_> {
     fn hold_until(&self) -> Option<Instant> {
-        self.held.first_key_value().map(|(_, held)| held.since + self.context.hold)
+        self.pending.first_key_value().map(|(_, pending)| pending.since + self.context.hold)
     }
 
     fn fold(&mut self, ops: &mut Vec<Op>) -> Vec<Work> {
@@ -145,25 +145,25 @@ impl Thread<'_> {
                 Op::Accepted(accepted) => {
                     let row = accepted.event.id.row();
                     self.seen = (row, accepted.at.end());
-                    self.held.insert(row, Held::new(accepted, now));
+                    self.pending.insert(row, PendingEvent::new(accepted, now));
                 }
-                Op::Routed(op) => match self.held.get_mut(&op.routed.event.id.row()) {
-                    Some(held) => {
+                Op::Routed(op) => match self.pending.get_mut(&op.routed.event.id.row()) {
+                    Some(pending) => {
                         let row = op.routed.event.id.row();
                         let mut op = op;
-                        if Arc::ptr_eq(&op.routed.event, &held.accepted.event) {
+                        if Arc::ptr_eq(&op.routed.event, &pending.accepted.event) {
                             let bytes = op.share_event();
                             self.context.queue.done(Weight { bytes, pressing: 0 });
                         }
-                        held.routed = Some(op);
+                        pending.routed = Some(op);
                         self.release_complete(row, &mut work);
                     }
                     None => work.push(Work::Routed(op)),
                 },
-                Op::Settled(settled) => match self.held.get_mut(&settled.key.event.row()) {
-                    Some(held) => {
+                Op::Settled(settled) => match self.pending.get_mut(&settled.key.event.row()) {
+                    Some(pending) => {
                         let row = settled.key.event.row();
-                        held.settled.push(settled);
+                        pending.settled.push(settled);
                         self.release_complete(row, &mut work);
                     }
                     None => work.push(Work::Settled(settled)),
@@ -172,14 +172,14 @@ impl Thread<'_> {
                     self.release_one(given_up.key.event.row(), &mut work);
                     work.push(Work::GivenUp(given_up));
                 }
-                Op::Lost { row, destination } => {
+                Op::Unreadable { row, destination } => {
                     self.release_one(row, &mut work);
-                    work.push(Work::Lost { row, destination });
+                    work.push(Work::Unreadable { row, destination });
                 }
-                Op::Asked(asked) => self.fold_asked(asked, &mut work),
+                Op::Request(request) => self.fold_request(request, &mut work),
             }
         }
-        if self.held.len() > HELD {
+        if self.pending.len() > MOST_PENDING {
             self.release(None, &mut work);
         } else if self.hold_until().is_some_and(|until| until <= now) {
             self.release(Some(now), &mut work);
@@ -187,43 +187,43 @@ impl Thread<'_> {
         work
     }
 
-    fn fold_asked(&mut self, asked: Asked, work: &mut Vec<Work>) {
-        let last = self.held.last_key_value().map(|(row, _)| *row);
-        if let (Asked::Settle { reply }, Some(last)) = (&asked, last) {
-            self.patient.push((last, reply.clone()));
-            self.context.queue.done(Weight { bytes: asked.weight(), pressing: 1 });
+    fn fold_request(&mut self, request: Request, work: &mut Vec<Work>) {
+        let last = self.pending.last_key_value().map(|(row, _)| *row);
+        if let (Request::Settle { reply }, Some(last)) = (&request, last) {
+            self.waiters.push((last, reply.clone()));
+            self.context.queue.done(Weight { bytes: request.weight(), pressing: 1 });
             return;
         }
-        match &asked {
-            Asked::Replay { row, .. } => self.release_one(*row, work),
-            Asked::Relocate { moved, .. } => {
+        match &request {
+            Request::Replay { row, .. } => self.release_one(*row, work),
+            Request::Repoint { moved, .. } => {
                 // The journal told of every event before these copies first.
                 let ends = moved.iter().map(|one| one.to.end());
                 self.seen.1 = ends.fold(self.seen.1, Position::max);
             }
-            Asked::Barrier { all: true, .. } => self.release(None, work),
-            Asked::Barrier { all: false, .. } => {
-                let routed = self.held.extract_if(.., |_, held| held.routed.is_some());
-                work.extend(routed.map(|(_, held)| Work::New(held)));
+            Request::Barrier { all: true, .. } => self.release(None, work),
+            Request::Barrier { all: false, .. } => {
+                let routed = self.pending.extract_if(.., |_, pending| pending.routed.is_some());
+                work.extend(routed.map(|(_, pending)| Work::New(pending)));
             }
             _ => {}
         }
-        work.push(Work::Asked(asked));
+        work.push(Work::Request(request));
     }
 
     fn release_one(&mut self, row: i64, work: &mut Vec<Work>) {
-        work.extend(self.held.remove(&row).map(Work::New));
+        work.extend(self.pending.remove(&row).map(Work::New));
     }
 
     fn release_complete(&mut self, row: i64, work: &mut Vec<Work>) {
-        if self.held.get(&row).is_some_and(Held::is_complete) {
+        if self.pending.get(&row).is_some_and(PendingEvent::is_complete) {
             self.release_one(row, work);
         }
     }
 
-    /// Gives held events their rows: all, or those that waited long enough.
+    /// Gives pending events their rows: all, or those that waited long enough.
     fn release(&mut self, now: Option<Instant>, work: &mut Vec<Work>) {
-        while let Some(entry) = self.held.first_entry() {
+        while let Some(entry) = self.pending.first_entry() {
             if now.is_some_and(|now| entry.get().since + self.context.hold > now) {
                 break;
             }
@@ -232,9 +232,9 @@ impl Thread<'_> {
     }
 
     /// Every event before is committed with the present work.
-    fn standing(&self) -> (i64, Position) {
-        match self.held.first_key_value() {
-            Some((row, held)) => (row - 1, held.accepted.at.start()),
+    fn checkpoint(&self) -> (i64, Position) {
+        match self.pending.first_key_value() {
+            Some((row, pending)) => (row - 1, pending.accepted.at.start()),
             None => self.seen,
         }
     }
@@ -244,8 +244,8 @@ impl Thread<'_> {
             return;
         }
         let begun = Instant::now();
-        let (row, position) = self.standing();
-        let mut patience = FIRST_PATIENCE;
+        let (row, position) = self.checkpoint();
+        let mut backoff = FIRST_BACKOFF;
         let mut last_tries = LAST_TRIES;
         let delta = loop {
             let now_ms = self.context.clock.sure_ms();
@@ -255,7 +255,7 @@ impl Thread<'_> {
                 Ok(delta) => break delta,
                 Err(error) => self.failed(&error, &mut work),
             }
-            if !self.context.queue.back_off(patience) {
+            if !self.context.queue.back_off(backoff) {
                 last_tries -= 1;
                 if last_tries == 0 {
                     tracing::error!(
@@ -265,9 +265,9 @@ impl Thread<'_> {
                     return;
                 }
             }
-            patience = (patience * 2).min(LAST_PATIENCE);
+            backoff = (backoff * 2).min(LAST_BACKOFF);
         };
-        self.context.queue.set_trouble(Trouble::None);
+        self.context.queue.set_write_health(WriteHealth::Healthy);
         self.records.record(work.len() as f64);
         self.seconds.record(begun.elapsed().as_secs_f64());
         self.context.checkpoints.committed(work.len(), &mut self.applier);
@@ -293,7 +293,7 @@ impl Thread<'_> {
             recorded => {
                 if self.refused_at.is_some_and(|at| at.elapsed() > TOLD) {
                     self.refused_at = None;
-                    self.context.damage.well(REFUSED);
+                    self.context.damage.clear(REFUSED);
                 }
                 recorded
             }
@@ -310,12 +310,12 @@ impl Thread<'_> {
             tracing::error!(event = about, %error, "the index refused an operation for its content; it is set aside");
             self.refused_at = Some(Instant::now());
             let what = format!("the index refused what was to be recorded of {about}: {error}");
-            self.context.damage.stands(REFUSED, &what);
-            if matches!(work[place], Work::Asked(_)) {
+            self.context.damage.raise(REFUSED, &what);
+            if matches!(work[place], Work::Request(_)) {
                 let item = work.remove(place);
                 self.context.queue.done(item.weight());
-                if let Work::Asked(asked) = item {
-                    asked.refuse(Failure::from(&error).into());
+                if let Work::Request(request) = item {
+                    request.refuse(Failure::from(&error).into());
                 }
             }
         }
@@ -325,29 +325,29 @@ impl Thread<'_> {
     fn failed(&mut self, error: &rusqlite::Error, work: &mut Vec<Work>) {
         self.errors.increment(1);
         let full = error.sqlite_error_code() == Some(ErrorCode::DiskFull);
-        let trouble = if full { Trouble::Full } else { Trouble::Failed };
-        if self.context.queue.trouble() != trouble {
+        let write_health = if full { WriteHealth::Full } else { WriteHealth::Failed };
+        if self.context.queue.write_health() != write_health {
             tracing::error!(%error, "the index can't be written; trying again until it can");
         }
-        self.context.queue.set_trouble(trouble);
+        self.context.queue.set_write_health(write_health);
         self.applier.forget();
         let mut kept = Vec::with_capacity(work.len());
         for item in work.drain(..) {
             let weight = item.weight();
             match item {
-                Work::Asked(asked) => {
+                Work::Request(request) => {
                     self.context.queue.done(weight);
-                    asked.refuse(Failure::from(error).into());
+                    request.refuse(Failure::from(error).into());
                 }
                 other => kept.push(other),
             }
         }
         *work = kept;
-        for (_, reply) in self.patient.drain(..) {
+        for (_, reply) in self.waiters.drain(..) {
             // Whoever asked may be gone.
             let _ = reply.send(Err(Failure::from(error).into()));
         }
-        self.context.queue.refuse_asked(&Failure::from(error).into());
+        self.context.queue.refuse_requests(&Failure::from(error).into());
     }
 
     /// After the commit: counts, the hand-off, then those who wait. In this
@@ -358,11 +358,13 @@ impl Thread<'_> {
         self.context.queue.set_indexed(row);
         for item in &mut work {
             match item {
-                Work::New(Held { routed: Some(op), .. }) | Work::Routed(op) if !op.handed => {
+                Work::New(PendingEvent { routed: Some(op), .. }) | Work::Routed(op)
+                    if !op.handed =>
+                {
                     op.leave_behind();
                     ready.append(&mut op.routed.deliveries);
                 }
-                Work::Asked(Asked::Replay { ready: delivery, .. }) => ready.extend(delivery.take()),
+                Work::Request(Request::Replay { ready: one, .. }) => ready.extend(one.take()),
                 _ => {}
             }
         }
@@ -371,45 +373,45 @@ impl Thread<'_> {
         }
         // Room first: who is answered may hand in more at once.
         self.context.queue.done(work.iter().map(Work::weight).fold(Weight::default(), Weight::add));
-        let first = self.held.first_key_value().map(|(row, _)| *row);
+        let first = self.pending.first_key_value().map(|(row, _)| *row);
         let settled =
-            self.patient.extract_if(.., |(row, _)| first.is_none_or(|first| first > *row));
+            self.waiters.extract_if(.., |(row, _)| first.is_none_or(|first| first > *row));
         for (_, reply) in settled {
             let _ = reply.send(Ok(()));
         }
-        let mut stir = false;
+        let mut wake = false;
         for item in work {
-            if let Work::Asked(asked) = item {
-                stir |= answer(asked);
+            if let Work::Request(request) = item {
+                wake |= answer(request);
             }
         }
-        if stir {
+        if wake {
             self.context.handoff.stir();
         }
     }
 }
 
 /// True where an event is to be routed again. Whoever asked may be gone.
-fn answer(asked: Asked) -> bool {
-    match asked {
-        Asked::Replay { found, destination, reply, .. } => {
+fn answer(request: Request) -> bool {
+    match request {
+        Request::Replay { found, destination, reply, .. } => {
             let _ = reply.send(Ok(found));
             return found && destination.is_none();
         }
-        Asked::Sweep { out, reply, .. } | Asked::SweepLost { out, reply, .. } => {
+        Request::Sweep { out, reply, .. } | Request::SweepUnreadable { out, reply, .. } => {
             let _ = reply.send(Ok(out));
         }
-        Asked::ReinIn { count, reply, .. } => {
+        Request::ReinIn { count, reply, .. } => {
             let _ = reply.send(Ok(count));
         }
-        Asked::Discard { ended, reply, .. } => {
+        Request::Discard { ended, reply, .. } => {
             let _ = reply.send(Ok(ended));
         }
-        Asked::Condition { reply, .. }
-        | Asked::KeepReplay { reply, .. }
-        | Asked::Relocate { reply, .. }
-        | Asked::Settle { reply }
-        | Asked::Barrier { reply, .. } => {
+        Request::Condition { reply, .. }
+        | Request::KeepReplay { reply, .. }
+        | Request::Repoint { reply, .. }
+        | Request::Settle { reply }
+        | Request::Barrier { reply, .. } => {
             let _ = reply.send(Ok(()));
         }
     }

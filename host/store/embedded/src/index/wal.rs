@@ -19,7 +19,7 @@ const EVERY: usize = 4_096;
 /// A small commit writes a few pages however little it changes.
 const PAGES_A_COMMIT: usize = 4;
 /// A log of this many pages is wrapped by the index thread itself.
-const WRAP_PAGES: i64 = 4_096;
+const RESET_PAGES: i64 = 4_096;
 const IDLE: Duration = Duration::from_secs(2);
 
 #[derive(Default)]
@@ -36,16 +36,16 @@ struct State {
 /// the index thread copies the few that are left between two of its own
 /// commits, and its next commit starts at the log's front.
 #[derive(Default)]
-pub(crate) struct Checkpoints {
+pub(crate) struct WalCheckpoints {
     state: Mutex<State>,
     wake: Condvar,
-    wrap: AtomicBool,
+    reset: AtomicBool,
 }
 
-impl Checkpoints {
+impl WalCheckpoints {
     /// Called by the index thread after a commit.
     pub(crate) fn committed(&self, rows: usize, applier: &mut Applier<'_>) {
-        if self.wrap.swap(false, Ordering::Relaxed)
+        if self.reset.swap(false, Ordering::Relaxed)
             && let Err(error) = applier.checkpoint()
         {
             tracing::warn!(%error, "the index's log could not be copied; trying again later");
@@ -77,13 +77,18 @@ impl Checkpoints {
     }
 }
 
-pub(crate) fn start(dir: &Path, checkpoints: Arc<Checkpoints>) -> rusqlite::Result<JoinHandle<()>> {
+pub(crate) fn start(
+    dir: &Path,
+    checkpoints: Arc<WalCheckpoints>,
+) -> rusqlite::Result<JoinHandle<()>> {
     let conn = schema::open_reader(dir)?;
     conn.execute_batch("PRAGMA query_only = OFF")?;
     let thread = std::thread::Builder::new().name("store-checkpoint".into()).spawn(move || {
         while checkpoints.wait() {
             vitals::guarded("store-checkpoint", || match passive(&conn) {
-                Ok(pages) if pages > WRAP_PAGES => checkpoints.wrap.store(true, Ordering::Relaxed),
+                Ok(pages) if pages > RESET_PAGES => {
+                    checkpoints.reset.store(true, Ordering::Relaxed)
+                }
                 Ok(_) => {}
                 Err(error) => tracing::warn!(%error, "the index's log could not be copied"),
             });

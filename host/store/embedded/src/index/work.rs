@@ -1,7 +1,7 @@
 //! Units of the index's transactions, and events that wait for their rows.
 use std::time::Instant;
 
-use super::ops::{Accepted, Asked, OP_WEIGHT, RoutedOp, settled_weight};
+use super::ops::{Accepted, OP_WEIGHT, Request, RoutedOp, settled_weight};
 use super::queue::Weight;
 use crate::journal::record::Origin;
 use crate::journal::segment::Locator;
@@ -10,7 +10,7 @@ use hookwright_store::{GivenUp, Next, Settled};
 /// One unit of a transaction; it can be applied again after a rollback.
 pub(crate) enum Work {
     /// An event without a row, with what is known of it.
-    New(Held),
+    New(PendingEvent),
     /// An event or a copy of one, met when the journal is read again.
     Found {
         accepted: Accepted,
@@ -24,11 +24,11 @@ pub(crate) enum Work {
     Routed(RoutedOp),
     Settled(Settled),
     GivenUp(GivenUp),
-    Lost {
+    Unreadable {
         row: i64,
         destination: Option<Box<str>>,
     },
-    Asked(Asked),
+    Request(Request),
 }
 
 /// Whether an event that is found without a row gets one.
@@ -43,21 +43,21 @@ pub(crate) enum Fresh {
 impl Work {
     pub(crate) fn weight(&self) -> Weight {
         let bytes = match self {
-            Self::New(held) => return held.weight(),
+            Self::New(pending) => return pending.weight(),
             // Only where the journal is read again, which weighs nothing.
             Self::Found { .. } | Self::FoundPayload { .. } => 0,
             Self::Routed(op) => op.weight(),
             Self::Settled(settled) => settled_weight(settled),
             Self::GivenUp(given_up) => OP_WEIGHT + given_up.cause.len(),
-            Self::Lost { .. } => OP_WEIGHT,
-            Self::Asked(asked) => asked.weight(),
+            Self::Unreadable { .. } => OP_WEIGHT,
+            Self::Request(request) => request.weight(),
         };
         Weight { bytes, pressing: 1 }
     }
 }
 
 /// An event that has no row yet, and what became of it so far.
-pub(crate) struct Held {
+pub(crate) struct PendingEvent {
     pub(crate) accepted: Accepted,
     pub(crate) routed: Option<RoutedOp>,
     /// Attempts of its deliveries, in the order in which they ended.
@@ -65,7 +65,7 @@ pub(crate) struct Held {
     pub(crate) since: Instant,
 }
 
-impl Held {
+impl PendingEvent {
     pub(crate) fn new(accepted: Accepted, since: Instant) -> Self {
         Self { accepted, routed: None, settled: Vec::new(), since }
     }

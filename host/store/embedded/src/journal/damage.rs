@@ -28,7 +28,7 @@ const TORN_END: &str = "torn";
 pub(crate) struct Damage {
     dir: PathBuf,
     /// What is wrong as long as the host runs, by what it is about.
-    standing: Mutex<BTreeMap<String, String>>,
+    active: Mutex<BTreeMap<String, String>>,
     places: Gauge,
     records: Counter,
     torn: Counter,
@@ -43,7 +43,7 @@ impl Damage {
     pub(crate) fn open(data: &Path) -> Self {
         let damage = Self {
             dir: folder(data),
-            standing: Mutex::default(),
+            active: Mutex::default(),
             places: gauge!(STORE_DAMAGED),
             records: counter!(STORE_DAMAGE, "what" => "records"),
             torn: counter!(STORE_DAMAGE, "what" => "torn"),
@@ -81,7 +81,7 @@ impl Damage {
                     "the journal is damaged, and no copy of the damaged bytes could be made in {dir}"
                 );
                 let what = format!("{file}: {length} bytes from byte {offset} on can't be read");
-                self.standing.lock().insert(name(segment, gap, BYTES), what);
+                self.active.lock().insert(name(segment, gap, BYTES), what);
             }
         }
         self.list();
@@ -130,23 +130,23 @@ impl Damage {
         tracing::error!("{what}");
         if let Err(error) = self.write(&format!("{name}.{NOTE}"), format!("{what}\n").as_bytes()) {
             tracing::error!(%error, "and no note of it could be left in {}", self.dir.display());
-            self.standing.lock().insert(name.to_owned(), what.to_owned());
+            self.active.lock().insert(name.to_owned(), what.to_owned());
         }
         self.list();
     }
 
     /// Something that is wrong until it is `well`; it is logged when it begins
     /// and when it changes.
-    pub(crate) fn stands(&self, about: &str, what: &str) {
-        let before = self.standing.lock().insert(about.to_owned(), what.to_owned());
+    pub(crate) fn raise(&self, about: &str, what: &str) {
+        let before = self.active.lock().insert(about.to_owned(), what.to_owned());
         if before.as_deref() != Some(what) {
             tracing::error!("{what}");
             self.list();
         }
     }
 
-    pub(crate) fn well(&self, about: &str) {
-        let before = self.standing.lock().remove(about);
+    pub(crate) fn clear(&self, about: &str) {
+        let before = self.active.lock().remove(about);
         if before.is_some() {
             tracing::info!("{about}: well again");
             self.list();
@@ -156,8 +156,8 @@ impl Damage {
     /// All that is wrong; the gauge follows.
     pub(crate) fn list(&self) -> Vec<Fault> {
         let mut faults = list(&self.dir);
-        let standing = self.standing.lock().clone();
-        faults.extend(standing.into_iter().map(|(subject, what)| Fault { subject, what }));
+        let active = self.active.lock().clone();
+        faults.extend(active.into_iter().map(|(subject, what)| Fault { subject, what }));
         self.places.set(faults.len() as f64);
         faults
     }

@@ -17,22 +17,22 @@ pub(crate) const MAX_RECORD: usize = 1 << 30;
 
 /// What a record holds. Zero is none, so that a hole full of zeros is no record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum RecordTag {
     /// An event as it was accepted.
     Event = 1,
     /// What one or more deliveries of an event send in its place.
     Payload = 2,
     /// An unfinished event, copied here out of a segment that was to be dropped.
-    CarriedEvent = 3,
+    RelocatedEvent = 3,
     /// The same with a payload; says where it was before.
-    CarriedPayload = 4,
+    RelocatedPayload = 4,
 }
 
-impl Kind {
+impl RecordTag {
     fn of(byte: u8) -> Option<Self> {
-        [Self::Event, Self::Payload, Self::CarriedEvent, Self::CarriedPayload]
+        [Self::Event, Self::Payload, Self::RelocatedEvent, Self::RelocatedPayload]
             .into_iter()
-            .find(|kind| *kind as u8 == byte)
+            .find(|tag| *tag as u8 == byte)
     }
 }
 
@@ -99,14 +99,14 @@ pub(crate) type Origin = (u32, u64);
 /// A record's head: kind and length of its content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Head {
-    pub(crate) kind: Kind,
+    pub(crate) tag: RecordTag,
     pub(crate) length: usize,
     pub(crate) crc: u32,
 }
 
 impl Head {
     pub(crate) fn bytes(&self) -> [u8; HEAD] {
-        let mut out = [self.kind as u8; HEAD];
+        let mut out = [self.tag as u8; HEAD];
         out[..4].copy_from_slice(&(self.length as u32).to_le_bytes());
         out[4..8].copy_from_slice(&self.crc.to_le_bytes());
         out
@@ -114,10 +114,10 @@ impl Head {
 }
 
 /// Starts a record; returns the mark for [`finish`].
-fn start(out: &mut Vec<u8>, kind: Kind) -> usize {
+fn start(out: &mut Vec<u8>, tag: RecordTag) -> usize {
     let mark = out.len();
     out.extend_from_slice(&[0; HEAD - 1]);
-    out.push(kind as u8);
+    out.push(tag as u8);
     mark
 }
 
@@ -137,7 +137,7 @@ fn finish(out: &mut Vec<u8>, mark: usize, salt: Salt) -> bool {
 /// Appends an event's record to `out`. False where it is larger than [`MAX_RECORD`].
 #[must_use]
 pub(crate) fn put_event(out: &mut Vec<u8>, salt: Salt, event: &EventRef<'_>) -> bool {
-    let mark = start(out, Kind::Event);
+    let mark = start(out, RecordTag::Event);
     out.extend_from_slice(&event.row.to_le_bytes());
     // Written only where the row does not say it: where the clock was ahead before.
     let apart = event.received_ms != row_ms(event.row);
@@ -159,7 +159,7 @@ pub(crate) fn put_event(out: &mut Vec<u8>, salt: Salt, event: &EventRef<'_>) -> 
 
 #[must_use]
 pub(crate) fn put_payload(out: &mut Vec<u8>, salt: Salt, row: i64, payload: &Payload) -> bool {
-    let mark = start(out, Kind::Payload);
+    let mark = start(out, RecordTag::Payload);
     out.extend_from_slice(&row.to_le_bytes());
     codec::put_payload(out, payload);
     finish(out, mark, salt)
@@ -167,24 +167,24 @@ pub(crate) fn put_payload(out: &mut Vec<u8>, salt: Salt, row: i64, payload: &Pay
 
 /// Appends a copy of a record that is about to lose its segment.
 #[must_use]
-pub(crate) fn put_carried(
+pub(crate) fn put_relocated(
     out: &mut Vec<u8>,
     salt: Salt,
     head: Head,
     content: &[u8],
     origin: Origin,
 ) -> bool {
-    if matches!(head.kind, Kind::Event | Kind::CarriedEvent) {
-        let mark = start(out, Kind::CarriedEvent);
+    if matches!(head.tag, RecordTag::Event | RecordTag::RelocatedEvent) {
+        let mark = start(out, RecordTag::RelocatedEvent);
         out.extend_from_slice(content);
         return finish(out, mark, salt);
     }
     // A payload that was carried before names its older place; only the last one counts.
-    let payload = match head.kind {
-        Kind::CarriedPayload => content.get(8 + 12..).unwrap_or_default(),
+    let payload = match head.tag {
+        RecordTag::RelocatedPayload => content.get(8 + 12..).unwrap_or_default(),
         _ => content.get(8..).unwrap_or_default(),
     };
-    let mark = start(out, Kind::CarriedPayload);
+    let mark = start(out, RecordTag::RelocatedPayload);
     out.extend_from_slice(content.get(..8).unwrap_or_default());
     out.extend_from_slice(&origin.0.to_le_bytes());
     out.extend_from_slice(&origin.1.to_le_bytes());
@@ -196,17 +196,17 @@ pub(crate) fn head(bytes: &[u8]) -> Result<Head, Malformed> {
     let mut input = Reader(bytes);
     let length = u32::from_le_bytes(input.array()?) as usize;
     let crc = u32::from_le_bytes(input.array()?);
-    let kind = Kind::of(input.byte()?).ok_or(Malformed)?;
+    let tag = RecordTag::of(input.byte()?).ok_or(Malformed)?;
     if length > MAX_RECORD {
         return Err(Malformed);
     }
-    Ok(Head { kind, length, crc })
+    Ok(Head { tag, length, crc })
 }
 
 /// Checks a content against its head's CRC.
 pub(crate) fn check(head: Head, salt: Salt, content: &[u8]) -> Result<(), Malformed> {
     let mut crc = crc32fast::Hasher::new_with_initial(salt.0);
-    crc.update(&[head.kind as u8]);
+    crc.update(&[head.tag as u8]);
     crc.update(content);
     if content.len() == head.length && crc.finalize() == head.crc { Ok(()) } else { Err(Malformed) }
 }
@@ -239,13 +239,13 @@ pub(crate) fn event(content: &Bytes) -> Result<EventRecord, Malformed> {
 
 /// The content of a payload's record: event row, and for a carried one its former place.
 pub(crate) fn payload(
-    kind: Kind,
+    tag: RecordTag,
     content: &Bytes,
 ) -> Result<(i64, Option<Origin>, Payload), Malformed> {
     let mut input = Reader(content);
     let row = i64::from_le_bytes(input.array()?);
-    let origin = match kind {
-        Kind::CarriedPayload => {
+    let origin = match tag {
+        RecordTag::RelocatedPayload => {
             let segment = u32::from_le_bytes(input.array()?);
             Some((segment, u64::from_le_bytes(input.array()?)))
         }
@@ -325,7 +325,7 @@ mod tests {
             let _ = head(&bytes);
             let bytes = Bytes::from(bytes);
             let _ = event(&bytes);
-            let _ = payload(Kind::CarriedPayload, &bytes);
+            let _ = payload(RecordTag::RelocatedPayload, &bytes);
         }
     }
 
@@ -336,9 +336,9 @@ mod tests {
         assert!(put_payload(&mut out, SALT, 5, &made));
         for origin in [(1, 40), (2, 99)] {
             let before = std::mem::take(&mut out);
-            assert!(put_carried(&mut out, SALT, head(&before).unwrap(), &before[HEAD..], origin));
+            assert!(put_relocated(&mut out, SALT, head(&before).unwrap(), &before[HEAD..], origin));
             let content = Bytes::from(out[HEAD..].to_vec());
-            let read = payload(head(&out).unwrap().kind, &content);
+            let read = payload(head(&out).unwrap().tag, &content);
             assert_eq!(read, Ok((5, Some(origin), made.clone())));
         }
     }

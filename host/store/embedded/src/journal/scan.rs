@@ -10,7 +10,7 @@ use super::record::{self, HEAD, Head, Salt};
 use super::resync::{self, Ending, Search};
 use super::segment::{HEADER, Locator, Segment};
 use crate::error::ReadError;
-use crate::index::ops::Swept;
+use crate::index::ops::Scanned;
 
 pub(crate) struct Scan {
     file: Arc<File>,
@@ -63,14 +63,14 @@ impl Scan {
     }
 
     /// As `next`, for whoever needs no content: it is read, checked and let go.
-    pub(crate) fn next_swept(&mut self) -> Result<Option<Swept>, ReadError> {
+    pub(crate) fn next_scanned(&mut self) -> Result<Option<Scanned>, ReadError> {
         let start = self.offset;
         let Some((head, content, at)) = self.next()? else { return Ok(None) };
         let Some(row) = content.first_chunk().copied().map(i64::from_le_bytes) else {
             self.offset = start;
             return Err(self.damaged(start));
         };
-        Ok(Some(Swept { row, kind: head.kind, at }))
+        Ok(Some(Scanned { row, tag: head.tag, at }))
     }
 
     /// After damage: goes on at the next whole record, or at the end, and says

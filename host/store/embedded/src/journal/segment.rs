@@ -179,7 +179,7 @@ impl Segments {
             return Err(match source.kind() {
                 io::ErrorKind::UnexpectedEof => {
                     let what = format!("{} ends before its records do", segment.path.display());
-                    self.damage.stands(&segment.path.display().to_string(), &what);
+                    self.damage.raise(&segment.path.display().to_string(), &what);
                     self.damaged(at)
                 }
                 _ => ReadError::Io { file: self.path(at.segment).unwrap_or_default(), source },
@@ -238,7 +238,7 @@ impl Segments {
 
     pub(crate) fn payload(&self, row: i64, at: Locator) -> Result<Payload, ReadError> {
         let (head, content) = self.read(at)?;
-        let decoded = record::payload(head.kind, &content).ok();
+        let decoded = record::payload(head.tag, &content).ok();
         let owned = decoded.filter(|(owner, ..)| *owner == row);
         owned.map(|(.., payload)| payload).ok_or_else(|| self.damaged(at))
     }

@@ -135,7 +135,7 @@ pub(crate) fn locator(row: &Row<'_>, first: usize) -> rusqlite::Result<Locator> 
 }
 
 /// Rows whose contents a reader could not find.
-pub(crate) type LostRecords = Vec<i64>;
+pub(crate) type UnreadableRows = Vec<i64>;
 
 /// A page of the destination's waiting deliveries that are due.
 pub(crate) fn due(
@@ -145,7 +145,7 @@ pub(crate) fn due(
     now_ms: u64,
     after: Option<DueCursor>,
     limit: usize,
-    lost: &mut LostRecords,
+    unreadable: &mut UnreadableRows,
 ) -> Result<DuePage, Failure> {
     let (due, row) = after.map_or((-1, 0), |cursor| (cursor.due_ms as i64, cursor.row));
     let mut statement = conn.prepare(DUE)?;
@@ -165,7 +165,7 @@ pub(crate) fn due(
                 bytes += delivery.body().len() + delivery.event.body.len();
                 page.deliveries.push(delivery);
             }
-            Err(error) if error.is_lasting() => lost.push(stored.row),
+            Err(error) if error.is_lasting() => unreadable.push(stored.row),
             Err(error) => return Err(error.into()),
         }
     }
@@ -180,7 +180,7 @@ pub(crate) fn unrouted(
     now_ms: u64,
     after: Option<DueCursor>,
     limit: usize,
-    lost: &mut LostRecords,
+    unreadable: &mut UnreadableRows,
 ) -> Result<UnroutedPage, Failure> {
     let mut page = UnroutedPage::default();
     let find = "SELECT id FROM name WHERE text = ?1";
@@ -208,7 +208,7 @@ pub(crate) fn unrouted(
                     replay: row.get::<_, i64>(6)? > 0,
                 });
             }
-            Err(error) if error.is_lasting() => lost.push(id),
+            Err(error) if error.is_lasting() => unreadable.push(id),
             Err(error) => return Err(error.into()),
         }
     }

@@ -22,11 +22,11 @@ use crate::index::apply::apart::Refused;
 use crate::index::apply::applier::Applier;
 use crate::index::ops::Accepted;
 use crate::index::schema::{self, TIME};
-use crate::index::work::{Fresh, Held, Work};
+use crate::index::work::{Fresh, PendingEvent, Work};
 use crate::journal::codec::Malformed;
 use crate::journal::damage::Damage;
 use crate::journal::disk::Disk;
-use crate::journal::record::{self, Kind};
+use crate::journal::record::{self, RecordTag};
 use crate::journal::resync::Ending;
 use crate::journal::scan::{Gap, Scan};
 use crate::journal::segment::{self, Locator, Position, Segment, Segments};
@@ -88,13 +88,13 @@ pub(crate) fn recover(
         let what = "it belongs to another store than the index";
         return Err(OpenError::journal(&segment.path, 24, what));
     }
-    let Standing { position, events, mut held } = standing(&conn).map_err(&failed)?;
+    let Checkpoint { position, events, mut unknown_before } = checkpoint(&conn).map_err(&failed)?;
     check_position(&index, &list, position)?;
     let rebuild = !list.iter().any(|one| one.number == position.segment);
     if let Some(end) = end.filter(|_| rebuild && position.segment > 0) {
         // An index of long ago, put back in its place: a later one knew more.
-        held = held.max(end);
-        schema::hold(&conn, held).map_err(&failed)?;
+        unknown_before = unknown_before.max(end);
+        schema::set_unknown_before(&conn, unknown_before).map_err(&failed)?;
     }
     let told = (Arc::clone(disk), Arc::clone(damage));
     let segments = Arc::new(Segments::new(journal, told, node, list));
@@ -105,7 +105,7 @@ pub(crate) fn recover(
         disk: disk.as_ref(),
         damage,
         rebuild,
-        held,
+        unknown_before,
         position,
         events,
         found: 0,
@@ -116,7 +116,7 @@ pub(crate) fn recover(
     let (position, events, parked, sealed) = (pass.position, pass.events, pass.parked, pass.sealed);
     drop(pass);
     if parked > 0 {
-        let Position { segment, offset } = held;
+        let Position { segment, offset } = unknown_before;
         let what = format!(
             "the index was lost or too old: {parked} events were read back from the journal and are parked, since \
              what became of them is not known; `hookwright replay --state parked` sends those that you want again"
@@ -134,22 +134,22 @@ pub(crate) fn recover(
     Ok(Recovered { conn, segments, position, events, last_row, last_ms, sealed })
 }
 
-struct Standing {
+struct Checkpoint {
     /// Up to where the journal is indexed.
     position: Position,
     events: i64,
     /// What became of events before is known by their rows alone.
-    held: Position,
+    unknown_before: Position,
 }
 
-fn standing(conn: &Connection) -> rusqlite::Result<Standing> {
+fn checkpoint(conn: &Connection) -> rusqlite::Result<Checkpoint> {
     let read = "SELECT segment, offset, events, held_segment, held_offset FROM standing";
     conn.query_row(read, [], |row| {
         let position = |first: usize| -> rusqlite::Result<Position> {
             let offset = row.get::<_, i64>(first + 1)? as u64;
             Ok(Position { segment: row.get(first)?, offset })
         };
-        Ok(Standing { position: position(0)?, events: row.get(2)?, held: position(3)? })
+        Ok(Checkpoint { position: position(0)?, events: row.get(2)?, unknown_before: position(3)? })
     })
 }
 
@@ -179,7 +179,7 @@ struct Pass<'a> {
     damage: &'a Damage,
     /// The index knows nothing of the present segments.
     rebuild: bool,
-    held: Position,
+    unknown_before: Position,
     position: Position,
     events: i64,
     found: usize,
@@ -223,7 +223,7 @@ impl Pass<'_> {
         let mut work = Vec::new();
         loop {
             match scan.next() {
-                Ok(Some((head, content, at))) => match self.work(head.kind, &content, at) {
+                Ok(Some((head, content, at))) => match self.work(head.tag, &content, at) {
                     Ok(found) => work.extend(found),
                     Err(_) => self.keep(segment, at, &content),
                 },
@@ -255,13 +255,13 @@ impl Pass<'_> {
 
     fn work(
         &mut self,
-        kind: Kind,
+        tag: RecordTag,
         content: &bytes::Bytes,
         at: Locator,
     ) -> Result<Option<Work>, Malformed> {
-        if !matches!(kind, Kind::Event | Kind::CarriedEvent) {
+        if !matches!(tag, RecordTag::Event | RecordTag::RelocatedEvent) {
             // A payload counts only with the row that names it; a copy of one has such a row.
-            let (row, origin, _) = record::payload(kind, content)?;
+            let (row, origin, _) = record::payload(tag, content)?;
             return Ok(origin.map(|from| Work::FoundPayload { row, from, to: at }));
         }
         let record = record::event(content)?;
@@ -274,16 +274,18 @@ impl Pass<'_> {
             body: record.body,
         };
         let accepted = Accepted { event: Arc::new(event), at, key: record.key };
-        let is_held = at.start() < self.held;
-        let fresh = match (is_held, kind) {
+        let is_unknown = at.start() < self.unknown_before;
+        let fresh = match (is_unknown, tag) {
             (true, _) => Fresh::Parked(UNKNOWN),
-            (false, Kind::Event) => Fresh::Accepted,
+            (false, RecordTag::Event) => Fresh::Accepted,
             (false, _) if self.rebuild => Fresh::Accepted,
             (false, _) => Fresh::No,
         };
-        self.parked += usize::from(is_held);
-        Ok(Some(match (kind, fresh) {
-            (Kind::Event, Fresh::Accepted) => Work::New(Held::new(accepted, Instant::now())),
+        self.parked += usize::from(is_unknown);
+        Ok(Some(match (tag, fresh) {
+            (RecordTag::Event, Fresh::Accepted) => {
+                Work::New(PendingEvent::new(accepted, Instant::now()))
+            }
             _ => Work::Found { accepted, fresh },
         }))
     }

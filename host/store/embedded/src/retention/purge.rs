@@ -18,10 +18,10 @@ use crate::Embedded;
 use crate::error::ReadError;
 use crate::index::apply::applier::{Applier, state_of};
 use crate::index::counts::Delta;
-use crate::index::ops::{Asked, Moved, Swept, SweptOut};
+use crate::index::ops::{Moved, Request, Scanned, SweepOutcome};
 use crate::index::schema::TIME;
 use crate::index::wal;
-use crate::journal::record::{Kind, Origin};
+use crate::journal::record::{Origin, RecordTag};
 use crate::journal::resync::Ending;
 use crate::journal::scan::{Gap, Scan};
 use crate::journal::segment::{Locator, Segment};
@@ -33,7 +33,7 @@ use hookwright_store::{Purged, StoreError};
 /// Records a step looks at, so that commits in between stay quick.
 const STEP: usize = 256;
 /// Bytes that one step copies at most, a single record aside.
-const CARRY_BYTES: u64 = 4 << 20;
+const RELOCATE_BYTES: u64 = 4 << 20;
 
 /// What keeps a segment from being dropped.
 enum Stuck {
@@ -59,7 +59,7 @@ impl Embedded {
     pub(crate) fn purge_before(&self, before_ms: u64) -> Result<Purged, StoreError> {
         let _one_at_a_time = self.purging.lock();
         self.ask_journal(|reply| Job::Rotate { before_ms, reply })?;
-        self.index.ask(|reply| Asked::Barrier { all: true, reply })?;
+        self.index.ask(|reply| Request::Barrier { all: true, reply })?;
         let segments = self.segments.list();
         let mut purged = Purged::default();
         for pair in segments.windows(2) {
@@ -68,13 +68,13 @@ impl Embedded {
             }
             let about = pair[0].path.display().to_string();
             match self.drop_segment(&pair[0], pair[1].first_row, &mut purged) {
-                Ok(()) => self.damage.well(&about),
+                Ok(()) => self.damage.clear(&about),
                 Err(Stuck::Store(error)) => return Err(error),
                 Err(Stuck::Segment(error)) => {
                     metrics::counter!(STORE_ERRORS, "part" => "purge").increment(1);
                     let what =
                         format!("{error}: retention can't drop it and goes on with the others");
-                    self.damage.stands(&about, &what);
+                    self.damage.raise(&about, &what);
                 }
             }
         }
@@ -141,7 +141,7 @@ impl Embedded {
             Err(error) => return Err(error.into()),
         };
         let own = segment.number..=segment.number;
-        if !whole && self.sweep_lost(own, next_row, purged)? > 0 {
+        if !whole && self.sweep_unreadable(own, next_row, purged)? > 0 {
             // Their end is to be seen, and an index that falls back finds the file.
             return Ok(());
         }
@@ -164,8 +164,8 @@ impl Embedded {
         loop {
             let mut records = Vec::with_capacity(STEP);
             while records.len() < STEP {
-                match scan.next_swept() {
-                    Ok(Some(swept)) => records.push(swept),
+                match scan.next_scanned() {
+                    Ok(Some(scanned)) => records.push(scanned),
                     Ok(None) => break,
                     Err(ReadError::Damaged { .. }) => {
                         let gap = scan.resync()?;
@@ -187,13 +187,13 @@ impl Embedded {
             if records.is_empty() {
                 return Ok(whole);
             }
-            let out = self.index.ask(|reply| Asked::Sweep {
+            let out = self.index.ask(|reply| Request::Sweep {
                 records,
-                out: SweptOut::default(),
+                out: SweepOutcome::default(),
                 reply,
             })?;
             purged.events += out.dropped;
-            self.carry(&out.keep, purged)?;
+            self.relocate(&out.keep, purged)?;
         }
     }
 
@@ -204,22 +204,26 @@ impl Embedded {
         self.damage.mend(disk, (segment, &file), (gap, head)).is_ok()
     }
 
-    pub(crate) fn carry(&self, mut keep: &[Swept], purged: &mut Purged) -> Result<(), StoreError> {
+    pub(crate) fn relocate(
+        &self,
+        mut keep: &[Scanned],
+        purged: &mut Purged,
+    ) -> Result<(), StoreError> {
         while !keep.is_empty() {
             let mut bytes = 0;
             let mut count = 0;
-            for swept in keep {
-                bytes += u64::from(swept.at.length);
-                if count > 0 && bytes > CARRY_BYTES {
+            for scanned in keep {
+                bytes += u64::from(scanned.at.length);
+                if count > 0 && bytes > RELOCATE_BYTES {
                     break;
                 }
                 count += 1;
             }
             let (now, later) = keep.split_at(count);
             let records = now.to_vec();
-            let moved = self.ask_journal(|reply| Job::Carry { records, reply })?;
-            self.index.ask(|reply| Asked::Relocate { moved, reply })?;
-            let events = now.iter().filter(|swept| is_event(swept.kind)).count();
+            let moved = self.ask_journal(|reply| Job::Relocate { records, reply })?;
+            self.index.ask(|reply| Request::Repoint { moved, reply })?;
+            let events = now.iter().filter(|scanned| is_event(scanned.tag)).count();
             purged.kept += events as u64;
             keep = later;
         }
@@ -227,8 +231,8 @@ impl Embedded {
     }
 }
 
-fn is_event(kind: Kind) -> bool {
-    matches!(kind, Kind::Event | Kind::CarriedEvent)
+fn is_event(tag: RecordTag) -> bool {
+    matches!(tag, RecordTag::Event | RecordTag::RelocatedEvent)
 }
 
 impl Applier<'_> {
@@ -236,10 +240,10 @@ impl Applier<'_> {
     /// records are still needed.
     pub(crate) fn sweep(
         &mut self,
-        records: &[Swept],
+        records: &[Scanned],
         delta: &mut Delta,
-    ) -> rusqlite::Result<SweptOut> {
-        let mut out = SweptOut::default();
+    ) -> rusqlite::Result<SweepOutcome> {
+        let mut out = SweepOutcome::default();
         let mut unfinished = self.conn.prepare(
             "SELECT state = 0 OR EXISTS(SELECT 1 FROM delivery d WHERE d.event = e.id AND +d.state IN (0, 3))
              FROM event e WHERE id = ?1 AND segment = ?2 AND offset = ?3",
@@ -252,24 +256,24 @@ impl Applier<'_> {
         let mut drop_deliveries =
             self.conn.prepare("DELETE FROM delivery WHERE event = ?1 RETURNING dest, state")?;
         let mut drop_attempts = self.conn.prepare("DELETE FROM attempt WHERE event = ?1")?;
-        for swept in records {
-            let place = params![swept.row, swept.at.segment, swept.at.offset as i64];
-            if !is_event(swept.kind) {
+        for scanned in records {
+            let place = params![scanned.row, scanned.at.segment, scanned.at.offset as i64];
+            if !is_event(scanned.tag) {
                 if used.query_row(place, |row| row.get(0))? {
-                    out.keep.push(*swept);
+                    out.keep.push(*scanned);
                 }
                 continue;
             }
             match unfinished.query_row(place, |row| row.get(0)).optional()? {
-                None => self.drop_aside(swept.row)?,
-                Some(true) => out.keep.push(*swept),
+                None => self.drop_aside(scanned.row)?,
+                Some(true) => out.keep.push(*scanned),
                 Some(false) => {
-                    delta.events -= drop_event.execute([swept.row])? as i64;
-                    let mut rows = drop_deliveries.query([swept.row])?;
+                    delta.events -= drop_event.execute([scanned.row])? as i64;
+                    let mut rows = drop_deliveries.query([scanned.row])?;
                     while let Some(row) = rows.next()? {
                         delta.moved(row.get(0)?, Some(state_of(row.get(1)?)?), None);
                     }
-                    drop_attempts.execute([swept.row])?;
+                    drop_attempts.execute([scanned.row])?;
                     out.dropped += 1;
                 }
             }
@@ -278,13 +282,13 @@ impl Applier<'_> {
     }
 
     /// Points rows to the copies, unless they have moved on meanwhile.
-    pub(crate) fn relocate(&mut self, moved: &[Moved]) -> rusqlite::Result<()> {
+    pub(crate) fn repoint(&mut self, moved: &[Moved]) -> rusqlite::Result<()> {
         let mut event = self.conn.prepare(
             "UPDATE event SET segment = ?4, offset = ?5, length = ?6
              WHERE id = ?1 AND segment = ?2 AND offset = ?3",
         )?;
-        for Moved { row, kind, from, to } in moved {
-            if is_event(*kind) {
+        for Moved { row, tag, from, to } in moved {
+            if is_event(*tag) {
                 event.execute(params![
                     row,
                     from.segment,

@@ -213,7 +213,7 @@ fn a_full_index_keeps_what_it_was_told_until_there_is_room() {
     routed.reason = Some("needs pages ".repeat(9_000));
     opened.store.routed(routed);
     let until = Instant::now() + Duration::from_secs(20);
-    while opened.store.index.trouble() == crate::index::queue::Trouble::None {
+    while opened.store.index.write_health() == crate::index::queue::WriteHealth::Healthy {
         assert!(Instant::now() < until, "the index noticed nothing");
         std::thread::yield_now();
     }

@@ -197,7 +197,7 @@ fn an_event_whose_record_is_gone_ends_as_dead_and_holds_nothing_up() {
         fs::write(file, bytes).unwrap();
     }
     let after = opened.again();
-    after.store.index.push(crate::index::ops::Op::Lost {
+    after.store.index.push(crate::index::ops::Op::Unreadable {
         row: events[1].id.row(),
         destination: Some("ci".into()),
     });

@@ -1,6 +1,6 @@
 //! Work that SQLite refuses for its content is set aside with its reason, and holds nothing up.
 use super::*;
-use crate::index::queue::Trouble;
+use crate::index::queue::WriteHealth;
 use hookwright_model::DeliveryState;
 use hookwright_store::{EventQuery, StoreError};
 
@@ -26,7 +26,7 @@ fn state(opened: &Opened, id: EventId) -> (EventState, Option<String>) {
 }
 
 fn check_well(opened: &Opened) {
-    assert_eq!(opened.store.index.trouble(), Trouble::None);
+    assert_eq!(opened.store.index.write_health(), WriteHealth::Healthy);
     assert!(opened.store.healthy());
     assert_eq!(opened.store.index.weight(), 0, "all that came is accounted for");
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use tokio::sync::oneshot;
 
-use crate::index::ops::{self, Moved, Reply, Swept};
+use crate::index::ops::{self, Moved, Reply, Scanned};
 use crate::room::Room;
 use hookwright_model::Name;
 use hookwright_store::{AppendError, Appended, NewEvent, Routed};
@@ -30,7 +30,7 @@ pub(crate) enum Job {
     /// An outcome of routing with payloads of its own.
     Payloads(Routed),
     /// Copies of records that their segment is about to lose.
-    Carry { records: Vec<Swept>, reply: Reply<Vec<Moved>> },
+    Relocate { records: Vec<Scanned>, reply: Reply<Vec<Moved>> },
     /// A new segment, where the present one holds only events of before that
     /// time, milliseconds since 1970.
     Rotate { before_ms: u64, reply: Reply<()> },
@@ -107,7 +107,7 @@ impl Job {
         match self {
             Self::Append { event, .. } => weight(event),
             Self::Payloads(routed) => ops::routed_weight(routed),
-            Self::Carry { records, .. } => size_of_val(&records[..]),
+            Self::Relocate { records, .. } => size_of_val(&records[..]),
             Self::Rotate { .. } => 0,
         }
     }

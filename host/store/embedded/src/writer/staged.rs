@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use super::queue::{Done, Job, Known};
 use super::thread::Writer;
-use crate::index::ops::{Accepted, Moved, Op, Reply, RoutedOp, Swept};
+use crate::index::ops::{Accepted, Moved, Op, Reply, RoutedOp, Scanned};
 use crate::journal::record::{self, EventRef, Key};
 use crate::journal::segment::Locator;
 use hookwright_model::clock::millis;
@@ -29,7 +29,7 @@ pub(crate) enum Staged {
 /// An answer that may be given once the batch is durable.
 pub(crate) enum Answer {
     Append(Done, Result<Appended, AppendError>),
-    Carry(Reply<Vec<Moved>>, Result<Vec<Moved>, StoreError>),
+    Relocate(Reply<Vec<Moved>>, Result<Vec<Moved>, StoreError>),
     Rotate(Reply<()>, Result<(), StoreError>),
 }
 
@@ -38,7 +38,7 @@ impl Answer {
     pub(crate) fn give(self) {
         match self {
             Self::Append(done, result) => drop(done.send(result)),
-            Self::Carry(reply, result) => drop(reply.send(result)),
+            Self::Relocate(reply, result) => drop(reply.send(result)),
             Self::Rotate(reply, result) => drop(reply.send(result)),
         }
     }
@@ -78,8 +78,8 @@ impl Staged {
                 Answer::Append(done, result).give();
             }
             Self::Routed(op) => return Some(op.routed),
-            Self::Answer(Answer::Carry(reply, _)) => {
-                Answer::Carry(reply, Err(error.clone().into())).give();
+            Self::Answer(Answer::Relocate(reply, _)) => {
+                Answer::Relocate(reply, Err(error.clone().into())).give();
             }
             Self::Answer(answer) => answer.give(),
         }
@@ -102,9 +102,9 @@ impl Writer {
                     self.stage_event(event, (done, known), (now_ms, sure_ms), place)
                 }
                 Job::Payloads(routed) => Staged::Routed(self.stage_payloads(routed, place)),
-                Job::Carry { records, reply } => {
-                    let carried = self.stage_carried(&records, place);
-                    Staged::Answer(Answer::Carry(reply, carried))
+                Job::Relocate { records, reply } => {
+                    let carried = self.stage_relocated(&records, place);
+                    Staged::Answer(Answer::Relocate(reply, carried))
                 }
                 Job::Rotate { before_ms, reply } => {
                     // Only between batches, when nothing is staged behind the old end.
@@ -209,19 +209,19 @@ impl Writer {
     }
 
     /// Copies of records, out of a segment that is about to be dropped.
-    fn stage_carried(
+    fn stage_relocated(
         &mut self,
-        records: &[Swept],
+        records: &[Scanned],
         place: (u32, u64),
     ) -> Result<Vec<Moved>, StoreError> {
         let (before, salt) = (self.buffer.len(), self.salt());
         let mut moved = Vec::with_capacity(records.len());
-        for swept in records {
+        for scanned in records {
             let start = self.buffer.len();
-            let origin = (swept.at.segment, swept.at.offset);
-            let read = self.context.segments.read(swept.at);
+            let origin = (scanned.at.segment, scanned.at.offset);
+            let read = self.context.segments.read(scanned.at);
             let copied = read.map(|(head, content)| {
-                record::put_carried(&mut self.buffer, salt, head, &content, origin)
+                record::put_relocated(&mut self.buffer, salt, head, &content, origin)
             });
             match copied {
                 Ok(true) => {}
@@ -235,7 +235,7 @@ impl Writer {
                 }
             }
             let to = self.locator(start, place);
-            moved.push(Moved { row: swept.row, kind: swept.kind, from: swept.at, to });
+            moved.push(Moved { row: scanned.row, tag: scanned.tag, from: scanned.at, to });
         }
         Ok(moved)
     }

@@ -18,7 +18,7 @@ use super::staged::Staged;
 use crate::error::refusal;
 use crate::index::queue;
 use crate::journal::disk::{Disk, is_full};
-use crate::journal::record::{Kind, Salt, row_ms};
+use crate::journal::record::{RecordTag, Salt, row_ms};
 use crate::journal::scan::Scan;
 use crate::journal::segment::{HEADER, Segments};
 use crate::vitals::Vitals;
@@ -31,7 +31,7 @@ use hookwright_store::{AppendError, Handoff, Routed};
 /// machine that writes much else that takes several times as long.
 const RESERVE: u64 = 8 << 20;
 /// So long a payload waits for another try after a failed write.
-const PATIENCE: Duration = Duration::from_millis(250);
+const RETRY_DELAY: Duration = Duration::from_millis(250);
 /// A larger buffer is given back after the batch.
 const BUFFER: usize = 1 << 20;
 
@@ -69,7 +69,7 @@ pub(crate) struct Active {
     /// And the one that was the latest by the clock.
     last_ms: u64,
     /// A write or sync failed: nothing may follow what is in it.
-    spoiled: bool,
+    poisoned: bool,
 }
 
 pub(crate) fn start(context: Context) -> rusqlite::Result<JoinHandle<()>> {
@@ -107,7 +107,7 @@ fn run(context: Context, began: &SyncSender<rusqlite::Result<()>>) {
         writer.commit(batch);
     }
     writer.last_try();
-    if let Err(error) = writer.leave() {
+    if let Err(error) = writer.seal() {
         tracing::warn!(%error, "the journal's last file keeps its spare room until the next start");
     }
 }
@@ -152,11 +152,11 @@ impl Writer {
         let mut scan = Scan::new(Arc::clone(&file), &last, None);
         let mut first_ms = None;
         while first_ms.is_none()
-            && let Ok(Some(swept)) = scan.next_swept()
+            && let Ok(Some(scanned)) = scan.next_scanned()
         {
-            let own = matches!(swept.kind, Kind::Event | Kind::Payload);
+            let own = matches!(scanned.tag, RecordTag::Event | RecordTag::Payload);
             // Later than it was where the clock had been ahead: it ends early then.
-            first_ms = own.then(|| row_ms(swept.row));
+            first_ms = own.then(|| row_ms(scanned.row));
         }
         self.active = Some(Active {
             number: last.number,
@@ -167,7 +167,7 @@ impl Writer {
             reserved: last.bytes,
             first_ms,
             last_ms: self.context.last_ms,
-            spoiled: false,
+            poisoned: false,
         });
     }
 
@@ -186,7 +186,7 @@ impl Writer {
     }
 
     fn next(&mut self) -> Option<Batch> {
-        let until = (!self.again.is_empty()).then(|| Instant::now() + PATIENCE);
+        let until = (!self.again.is_empty()).then(|| Instant::now() + RETRY_DELAY);
         self.context.queue.take(until, self.context.linger)
     }
 
@@ -231,7 +231,7 @@ impl Writer {
         let good = self.active.as_ref().filter(|active| {
             // Either way: what was written while the clock was wrong ends there.
             let old = active.first_ms.is_some_and(|first| now_ms.abs_diff(first) > age);
-            !active.spoiled && active.end < self.context.segment_bytes && !old
+            !active.poisoned && active.end < self.context.segment_bytes && !old
         });
         if let Some(active) = good {
             return Ok((active.number, active.end));
@@ -246,7 +246,7 @@ impl Writer {
 
     /// Leaves the present segment for a new one.
     pub(crate) fn rotate(&mut self) -> io::Result<(u32, u64)> {
-        self.leave()?;
+        self.seal()?;
         let segments = &self.context.segments;
         let number = self.next_number;
         self.next_number += 1;
@@ -262,7 +262,7 @@ impl Writer {
             reserved: HEADER,
             first_ms: None,
             last_ms: 0,
-            spoiled: false,
+            poisoned: false,
         });
         self.context.queue.set_failed(false);
         Ok((number, HEADER))
@@ -270,9 +270,9 @@ impl Writer {
 
     /// Gives back what lies behind the active segment's end: neither spare room
     /// nor what a failed write left may be taken for damage later.
-    fn leave(&mut self) -> io::Result<()> {
+    fn seal(&mut self) -> io::Result<()> {
         let Some(active) = &mut self.active else { return Ok(()) };
-        if active.spoiled || active.reserved > active.end {
+        if active.poisoned || active.reserved > active.end {
             self.context.disk.set_len(&active.path, &active.file, active.end)?;
             self.context.disk.sync(&active.path, &active.file)?;
             active.reserved = active.end;
@@ -299,15 +299,15 @@ impl Writer {
             self.errors.increment(1);
             active.reserved = active.end;
             let taken_back = disk.set_len(&active.path, &active.file, active.end);
-            active.spoiled = !is_full(&error) || taken_back.is_err();
-            return Err(self.spoil(&error));
+            active.poisoned = !is_full(&error) || taken_back.is_err();
+            return Err(self.poison(&error));
         }
         if let Err(error) = disk.sync(&active.path, &active.file) {
             // The kernel may have dropped the pages: a second sync would claim
             // success for what is not on the disk.
             self.errors.increment(1);
-            active.spoiled = true;
-            return Err(self.spoil(&error));
+            active.poisoned = true;
+            return Err(self.poison(&error));
         }
         active.end = end;
         self.durable_row = self.last_row;
@@ -316,9 +316,9 @@ impl Writer {
     }
 
     /// After a failed write: leaves a spoiled segment at once where it can.
-    fn spoil(&mut self, error: &io::Error) -> AppendError {
+    fn poison(&mut self, error: &io::Error) -> AppendError {
         tracing::error!(%error, "the journal could not be written");
-        if self.active.as_ref().is_some_and(|active| active.spoiled) {
+        if self.active.as_ref().is_some_and(|active| active.poisoned) {
             self.context.queue.set_failed(true);
             if let Err(error) = self.rotate() {
                 tracing::error!(%error, "and no new journal segment could be made");
@@ -333,7 +333,7 @@ impl Writer {
                 // Whoever asked may be gone; then nobody needs the answer.
                 Job::Append { done, .. } => drop(done.send(Err(error.clone()))),
                 Job::Payloads(routed) => self.again.push(routed),
-                Job::Carry { reply, .. } => drop(reply.send(Err(error.clone().into()))),
+                Job::Relocate { reply, .. } => drop(reply.send(Err(error.clone().into()))),
                 Job::Rotate { reply, .. } => drop(reply.send(Err(error.clone().into()))),
             }
         }

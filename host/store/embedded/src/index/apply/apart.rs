@@ -9,8 +9,8 @@ use rusqlite::{OptionalExtension, params};
 use super::applier::Applier;
 use crate::error::is_of_content;
 use crate::index::counts::Delta;
-use crate::index::ops::{Accepted, Asked, RoutedOp};
-use crate::index::work::{Fresh, Held, Work};
+use crate::index::ops::{Accepted, Request, RoutedOp};
+use crate::index::work::{Fresh, PendingEvent, Work};
 use crate::journal::segment::{Locator, Position};
 use crate::queries::query::locator;
 use hookwright_model::{Attempt, DeliveryKey, Event, EventId, Outcome};
@@ -78,7 +78,7 @@ impl Applier<'_> {
     ) -> rusqlite::Result<()> {
         let why = format!("the index refused what was to be recorded: {error}");
         match item {
-            Work::New(Held { accepted, routed, .. }) => {
+            Work::New(PendingEvent { accepted, routed, .. }) => {
                 if let Some(op) = routed {
                     op.routed.deliveries.clear();
                 }
@@ -157,7 +157,7 @@ impl Applier<'_> {
         delta: &mut Delta,
     ) -> rusqlite::Result<()> {
         let (row, name) = (key.event.row(), key.destination.as_str());
-        let Some(dest) = self.destinations.look_up(name)? else { return Ok(()) };
+        let Some(dest) = self.destinations.find(name)? else { return Ok(()) };
         let why = format!("its delivery to {name} {came_to} and has no row any more: {why}");
         let gone = self.piece(delta, |applier, own| applier.drop_delivery(row, dest, own))?;
         if gone.is_err() {
@@ -206,13 +206,13 @@ fn bare(settled: &Settled, why: &str) -> Settled {
 
 fn row_of(item: &Work) -> Option<i64> {
     match item {
-        Work::New(held) => Some(held.accepted.event.id.row()),
+        Work::New(pending) => Some(pending.accepted.event.id.row()),
         Work::Found { accepted, .. } => Some(accepted.event.id.row()),
         Work::Routed(op) => Some(op.routed.event.id.row()),
         Work::Settled(settled) => Some(settled.key.event.row()),
         Work::GivenUp(given_up) => Some(given_up.key.event.row()),
-        Work::FoundPayload { row, .. } | Work::Lost { row, .. } => Some(*row),
-        Work::Asked(Asked::Replay { row, .. }) => Some(*row),
-        Work::Asked(_) => None,
+        Work::FoundPayload { row, .. } | Work::Unreadable { row, .. } => Some(*row),
+        Work::Request(Request::Replay { row, .. }) => Some(*row),
+        Work::Request(_) => None,
     }
 }

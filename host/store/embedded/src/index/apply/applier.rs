@@ -9,9 +9,9 @@ use crate::journal::codec;
 
 use super::names::Names;
 use super::settle::is_whole;
-use crate::index::ops::{Accepted, Asked, RoutedOp};
+use crate::index::ops::{Accepted, Request, RoutedOp};
 use crate::index::schema::BEHIND;
-use crate::index::work::{Fresh, Held, Work};
+use crate::index::work::{Fresh, PendingEvent, Work};
 use crate::journal::record::row_ms;
 use crate::journal::segment::{Locator, Position, Segments};
 use hookwright_model::DeliveryState;
@@ -28,7 +28,7 @@ pub(crate) struct Applier<'c> {
     pub(crate) names: Names<'c>,
     pub(crate) destinations: Names<'c>,
     pub(crate) statements: Statements<'c>,
-    pub(crate) chains: order::Statements<'c>,
+    pub(crate) order_queues: order::Statements<'c>,
     /// Scratch for what is encoded.
     pub(crate) buffer: Vec<u8>,
     /// Dedupe keys of the present transaction, and when old ones were last dropped.
@@ -45,7 +45,7 @@ pub(crate) struct Statements<'c> {
     pub(crate) revive_delivery: Statement<'c>,
     insert_key: Statement<'c>,
     drop_keys: Statement<'c>,
-    standing: Statement<'c>,
+    checkpoint: Statement<'c>,
     pub(crate) put_state: Statement<'c>,
     pub(crate) drop_state: Statement<'c>,
     pub(crate) drop_over: Statement<'c>,
@@ -85,7 +85,7 @@ impl<'c> Statements<'c> {
                 "DELETE FROM dedupe WHERE (source, key) IN
                  (SELECT source, key FROM dedupe WHERE expires <= ?1 ORDER BY expires LIMIT ?2)",
             )?,
-            standing: conn.prepare("UPDATE standing SET segment = ?1, offset = ?2, events = ?3")?,
+            checkpoint: conn.prepare("UPDATE standing SET segment = ?1, offset = ?2, events = ?3")?,
             put_state: conn.prepare("INSERT OR REPLACE INTO state VALUES(?1, ?2, ?3, ?4, ?5)")?,
             drop_state: conn.prepare("DELETE FROM state WHERE plugin = ?1 AND key = ?2")?,
             drop_over: conn.prepare(
@@ -118,7 +118,7 @@ impl<'c> Applier<'c> {
             names: Names::new(conn, "name")?,
             destinations: Names::new(conn, "destination")?,
             statements: Statements::new(conn)?,
-            chains: order::Statements::new(conn)?,
+            order_queues: order::Statements::new(conn)?,
             buffer: Vec::new(),
             keys: 0,
             dropped_ms: 0,
@@ -157,7 +157,7 @@ impl<'c> Applier<'c> {
         self.drop_keys(now_ms)?;
         let events = events + delta.events;
         let Position { segment, offset } = position;
-        self.statements.standing.execute(params![segment, offset as i64, events])?;
+        self.statements.checkpoint.execute(params![segment, offset as i64, events])?;
         self.statements.commit.execute([])?;
         self.keys = 0;
         Ok(())
@@ -192,7 +192,7 @@ impl<'c> Applier<'c> {
 
     pub(crate) fn apply(&mut self, work: &mut Work, delta: &mut Delta) -> rusqlite::Result<()> {
         match work {
-            Work::New(held) => self.apply_new(held, delta),
+            Work::New(pending) => self.apply_new(pending, delta),
             Work::Found { accepted, fresh } => {
                 match fresh {
                     Fresh::No => {}
@@ -211,8 +211,10 @@ impl<'c> Applier<'c> {
             }
             Work::Settled(settled) => self.settle(settled, delta),
             Work::GivenUp(given_up) => self.give_up(given_up, delta),
-            Work::Lost { row, destination } => self.lost(*row, destination.as_deref(), delta),
-            Work::Asked(Asked::Replay { row, destination, now_ms, found, ready, .. }) => {
+            Work::Unreadable { row, destination } => {
+                self.unreadable(*row, destination.as_deref(), delta)
+            }
+            Work::Request(Request::Replay { row, destination, now_ms, found, ready, .. }) => {
                 match destination {
                     None => *found = self.replay_event(*row, delta)?,
                     Some(name) => {
@@ -221,33 +223,33 @@ impl<'c> Applier<'c> {
                 }
                 Ok(())
             }
-            Work::Asked(Asked::Condition { destination, condition, .. }) => {
+            Work::Request(Request::Condition { destination, condition, .. }) => {
                 self.set_condition(destination, condition, delta)
             }
-            Work::Asked(Asked::Discard { destination, cause, most, ended, .. }) => {
+            Work::Request(Request::Discard { destination, cause, most, ended, .. }) => {
                 *ended = self.discard(destination, cause, *most, delta)?;
                 Ok(())
             }
-            Work::Asked(Asked::KeepReplay { job, .. }) => self.put_replay(job),
-            Work::Asked(Asked::ReinIn { times, count, .. }) => {
+            Work::Request(Request::KeepReplay { job, .. }) => self.put_replay(job),
+            Work::Request(Request::ReinIn { times, count, .. }) => {
                 *count = self.rein_in(*times)?;
                 Ok(())
             }
-            Work::Asked(Asked::Sweep { records, out, .. }) => {
+            Work::Request(Request::Sweep { records, out, .. }) => {
                 *out = self.sweep(records, delta)?;
                 Ok(())
             }
-            Work::Asked(Asked::SweepLost { rows, segments, out, .. }) => {
-                *out = self.sweep_lost(rows, segments, delta)?;
+            Work::Request(Request::SweepUnreadable { rows, segments, out, .. }) => {
+                *out = self.sweep_unreadable(rows, segments, delta)?;
                 Ok(())
             }
-            Work::Asked(Asked::Relocate { moved, .. }) => self.relocate(moved),
-            Work::Asked(Asked::Barrier { .. } | Asked::Settle { .. }) => Ok(()),
+            Work::Request(Request::Repoint { moved, .. }) => self.repoint(moved),
+            Work::Request(Request::Barrier { .. } | Request::Settle { .. }) => Ok(()),
         }
     }
 
-    fn apply_new(&mut self, held: &mut Held, delta: &mut Delta) -> rusqlite::Result<()> {
-        let Held { accepted, routed, settled, .. } = held;
+    fn apply_new(&mut self, pending: &mut PendingEvent, delta: &mut Delta) -> rusqlite::Result<()> {
+        let PendingEvent { accepted, routed, settled, .. } = pending;
         let inserted = self.insert(accepted, routed.as_ref().map(|op| &op.routed), delta)?;
         if let Some(op) = routed {
             self.keep(&op.routed.state_rows)?;

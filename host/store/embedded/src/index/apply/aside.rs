@@ -68,7 +68,8 @@ pub(crate) fn merge(
     while let Some(found) = rows.next()? {
         // One that can't be read is told by whoever drops its segment.
         let Ok(event) = segments.event(found.get(0)?, locator(found, 1)?) else { continue };
-        let wanted = |asked: &Option<String>, own: &str| asked.as_ref().is_none_or(|is| is == own);
+        let wanted =
+            |filter: &Option<String>, own: &str| filter.as_ref().is_none_or(|is| is == own);
         let within = query.since_ms.is_none_or(|since| event.received_ms >= since)
             && query.until_ms.is_none_or(|until| event.received_ms < until);
         if within

@@ -2,7 +2,7 @@
 use rusqlite::params;
 
 use super::applier::{Applier, attempt_bytes};
-use super::order::Place;
+use super::order::OrderPosition;
 use super::settle::{after, is_whole};
 use crate::index::counts::Delta;
 use crate::index::ops::RoutedOp;
@@ -40,7 +40,7 @@ impl Applier<'_> {
     ) -> rusqlite::Result<bool> {
         let row = delivery.event.id.row();
         let dest = self.destinations.number(&delivery.destination)?;
-        delta.meet(dest, &delivery.destination);
+        delta.set_name(dest, &delivery.destination);
         let due = delivery.due_ms.min(i64::MAX as u64) as i64;
         let segment = payload.map(|at| at.segment);
         let offset = payload.map(|at| at.offset as i64);
@@ -71,7 +71,7 @@ impl Applier<'_> {
         }
         // A replay: the row starts a new round, its attempts go on counting.
         let (state, attempts) = self.delivery(row, dest)?.unwrap_or((DeliveryState::Waiting, 0));
-        let former = self.place(row, dest)?;
+        let former = self.order_position(row, dest)?;
         let is_head = former.as_ref().is_some_and(|former| former.is_head_of(key));
         let behind = behind && !is_head;
         self.statements.revive_delivery.execute(params![
@@ -87,7 +87,7 @@ impl Applier<'_> {
         ])?;
         delivery.attempts = attempts;
         delta.moved(dest, Some(state), Some(DeliveryState::Waiting));
-        if let Some(Place { key: Some(former), .. }) = former {
+        if let Some(OrderPosition { key: Some(former), .. }) = former {
             self.let_next_go(dest, &former, &delivery.destination, delta)?;
         }
         whole.map_or(Ok(()), |one| self.settle(one, delta))?;

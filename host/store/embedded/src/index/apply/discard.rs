@@ -16,7 +16,7 @@ impl Applier<'_> {
         most: usize,
         delta: &mut Delta,
     ) -> rusqlite::Result<u64> {
-        let Some(dest) = self.destinations.look_up(name)? else { return Ok(0) };
+        let Some(dest) = self.destinations.find(name)? else { return Ok(0) };
         let mut ended = 0;
         // Written out: an index of some rows is not used for a state that comes with the call.
         for waiting in [

@@ -27,7 +27,7 @@ impl<'c> Names<'c> {
         if let Some(id) = self.cache.get(text) {
             return Ok(*id);
         }
-        let id = match self.look_up(text)? {
+        let id = match self.find(text)? {
             Some(id) => id,
             None => self.add.query_row([text], |row| row.get(0))?,
         };
@@ -38,7 +38,7 @@ impl<'c> Names<'c> {
         Ok(id)
     }
 
-    pub(crate) fn look_up(&mut self, text: &str) -> rusqlite::Result<Option<i64>> {
+    pub(crate) fn find(&mut self, text: &str) -> rusqlite::Result<Option<i64>> {
         if let Some(id) = self.cache.get(text) {
             return Ok(Some(*id));
         }

@@ -41,13 +41,13 @@ impl<'c> Statements<'c> {
 }
 
 /// A delivery's place in the order.
-pub(crate) struct Place {
+pub(crate) struct OrderPosition {
     pub(crate) key: Option<String>,
     /// It is due, so nobody else with its key is.
     pub(crate) head: bool,
 }
 
-impl Place {
+impl OrderPosition {
     pub(crate) fn is_head_of(&self, key: Option<&str>) -> bool {
         self.head && self.key.as_deref() == key
     }
@@ -56,13 +56,17 @@ impl Place {
 impl Applier<'_> {
     /// Whether another delivery of the key waits.
     pub(crate) fn is_taken(&mut self, dest: i64, key: &str, row: i64) -> rusqlite::Result<bool> {
-        self.chains.is_taken.query_row(params![dest, key, row], |row| row.get(0))
+        self.order_queues.is_taken.query_row(params![dest, key, row], |row| row.get(0))
     }
 
     /// None where there is no such delivery.
-    pub(crate) fn place(&mut self, row: i64, dest: i64) -> rusqlite::Result<Option<Place>> {
-        let found = self.chains.place.query_row([row, dest], |row| {
-            Ok(Place { key: row.get(0)?, head: row.get::<_, i64>(1)? == 0 })
+    pub(crate) fn order_position(
+        &mut self,
+        row: i64,
+        dest: i64,
+    ) -> rusqlite::Result<Option<OrderPosition>> {
+        let found = self.order_queues.place.query_row([row, dest], |row| {
+            Ok(OrderPosition { key: row.get(0)?, head: row.get::<_, i64>(1)? == 0 })
         });
         found.optional()
     }
@@ -74,8 +78,8 @@ impl Applier<'_> {
         name: &str,
         delta: &mut Delta,
     ) -> rusqlite::Result<()> {
-        match self.place(row, dest)? {
-            Some(Place { key: Some(key), .. }) => self.let_next_go(dest, &key, name, delta),
+        match self.order_position(row, dest)? {
+            Some(OrderPosition { key: Some(key), .. }) => self.let_next_go(dest, &key, name, delta),
             _ => Ok(()),
         }
     }
@@ -90,19 +94,19 @@ impl Applier<'_> {
         delta: &mut Delta,
     ) -> rusqlite::Result<()> {
         let chain = params![dest, key];
-        if self.chains.has_head.query_row(chain, |row| row.get(0))? {
+        if self.order_queues.has_head.query_row(chain, |row| row.get(0))? {
             return Ok(());
         }
         loop {
-            let next = self.chains.next.query_row(chain, |row| row.get(0));
+            let next = self.order_queues.next.query_row(chain, |row| row.get(0));
             let Some(row): Option<i64> = next.optional()? else { return Ok(()) };
-            self.chains.forward.execute([row, dest])?;
+            self.order_queues.forward.execute([row, dest])?;
             match self.read_back(row, dest, name)? {
                 Ok(delivery) => {
                     delta.ready.push(delivery);
                     return Ok(());
                 }
-                Err(error) if error.is_lasting() => self.bury((row, dest), &error, delta)?,
+                Err(error) if error.is_lasting() => self.end_as_dead((row, dest), &error, delta)?,
                 Err(error) => {
                     tracing::warn!(%error, "a delivery whose turn has come can't be read yet");
                     return Ok(());

@@ -5,7 +5,7 @@ use rusqlite::params;
 
 use super::applier::Applier;
 use crate::Embedded;
-use crate::index::ops::Asked;
+use crate::index::ops::Request;
 use crate::index::schema::TIME;
 use hookwright_model::clock::millis;
 use hookwright_store::StoreError;
@@ -64,7 +64,7 @@ impl Embedded {
             };
             Ok(found?)
         })?;
-        if any { self.index.ask(|reply| Asked::ReinIn { times, count: 0, reply }) } else { Ok(0) }
+        if any { self.index.ask(|reply| Request::ReinIn { times, count: 0, reply }) } else { Ok(0) }
     }
 }
 

@@ -2,7 +2,7 @@
 use rusqlite::{OptionalExtension, params};
 
 use super::applier::{Applier, attempt_bytes, state_of};
-use super::order::Place;
+use super::order::OrderPosition;
 use crate::error::ReadError;
 use crate::index::counts::Delta;
 use crate::index::schema::BEHIND;
@@ -116,10 +116,12 @@ impl Applier<'_> {
         now_ms: u64,
         delta: &mut Delta,
     ) -> rusqlite::Result<(bool, Option<Delivery>)> {
-        let Some(dest) = self.destinations.look_up(name)? else { return Ok((false, None)) };
+        let Some(dest) = self.destinations.find(name)? else { return Ok((false, None)) };
         let Some((state, _)) = self.delivery(row, dest)? else { return Ok((false, None)) };
-        let behind = match self.place(row, dest)? {
-            Some(Place { key: Some(key), head: false }) => self.is_taken(dest, &key, row)?,
+        let behind = match self.order_position(row, dest)? {
+            Some(OrderPosition { key: Some(key), head: false }) => {
+                self.is_taken(dest, &key, row)?
+            }
             _ => false,
         };
         self.conn.execute(
@@ -167,7 +169,7 @@ impl Applier<'_> {
         delta: &mut Delta,
     ) -> rusqlite::Result<()> {
         let dest = self.destinations.number(name)?;
-        delta.meet(dest, name);
+        delta.set_name(dest, name);
         let Condition { disabled, paused_until_ms, failing_since_ms } = condition;
         let time = |ms: &Option<u64>| ms.map(|ms| ms.min(i64::MAX as u64) as i64);
         let update =
@@ -179,14 +181,14 @@ impl Applier<'_> {
     /// What can't be read can't be sent: it ends as dead, with the reason,
     /// instead of being tried for ever. It is read once more first, since a
     /// purge may have moved it while the reader looked.
-    pub(crate) fn lost(
+    pub(crate) fn unreadable(
         &mut self,
         row: i64,
         destination: Option<&str>,
         delta: &mut Delta,
     ) -> rusqlite::Result<()> {
-        let Some(name) = destination else { return self.lost_event(row) };
-        let Some(dest) = self.destinations.look_up(name)? else { return Ok(()) };
+        let Some(name) = destination else { return self.end_unreadable_event(row) };
+        let Some(dest) = self.destinations.find(name)? else { return Ok(()) };
         let waiting =
             self.delivery(row, dest)?.is_some_and(|(state, _)| state == DeliveryState::Waiting);
         if !waiting {
@@ -198,7 +200,7 @@ impl Applier<'_> {
         }
     }
 
-    pub(crate) fn lost_event(&mut self, row: i64) -> rusqlite::Result<()> {
+    pub(crate) fn end_unreadable_event(&mut self, row: i64) -> rusqlite::Result<()> {
         let find = "SELECT segment, offset, length FROM event WHERE id = ?1 AND +state = 0";
         let found = self.conn.query_row(find, [row], |row| locator(row, 0)).optional()?;
         let Some(at) = found else { return Ok(()) };
@@ -220,7 +222,7 @@ impl Applier<'_> {
         error: &ReadError,
         delta: &mut Delta,
     ) -> rusqlite::Result<()> {
-        self.bury((row, dest), error, delta)?;
+        self.end_as_dead((row, dest), error, delta)?;
         self.ended((row, dest), name, delta)
     }
 
@@ -231,7 +233,7 @@ impl Applier<'_> {
         dest: i64,
         delta: &mut Delta,
     ) -> rusqlite::Result<()> {
-        let place = self.place(row, dest)?;
+        let place = self.order_position(row, dest)?;
         let drop = "DELETE FROM delivery WHERE event = ?1 AND dest = ?2 RETURNING state";
         let state = self.conn.query_row(drop, [row, dest], |row| row.get(0)).optional()?;
         // One that is no state was not counted.
@@ -242,13 +244,15 @@ impl Applier<'_> {
         let find = "SELECT text FROM destination WHERE id = ?1";
         let name: String = self.conn.query_row(find, [dest], |row| row.get(0))?;
         match place {
-            Some(Place { key: Some(key), .. }) => self.let_next_go(dest, &key, &name, delta),
+            Some(OrderPosition { key: Some(key), .. }) => {
+                self.let_next_go(dest, &key, &name, delta)
+            }
             _ => Ok(()),
         }
     }
 
     /// Without regard to those behind it.
-    pub(crate) fn bury(
+    pub(crate) fn end_as_dead(
         &mut self,
         (row, dest): (i64, i64),
         error: &ReadError,

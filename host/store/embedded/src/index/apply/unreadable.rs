@@ -6,8 +6,8 @@ use rusqlite::{OptionalExtension, params};
 use super::applier::{Applier, payload_at, state_of};
 use crate::Embedded;
 use crate::index::counts::Delta;
-use crate::index::ops::{Asked, Swept, SweptOut};
-use crate::journal::record::Kind;
+use crate::index::ops::{Request, Scanned, SweepOutcome};
+use crate::journal::record::RecordTag;
 use crate::journal::segment::Locator;
 use crate::queries::query::locator;
 use hookwright_store::{Purged, StoreError};
@@ -29,7 +29,7 @@ type Waiting = (i64, String, Option<Locator>);
 impl Embedded {
     /// Rows of events older than `before_row` that still point into the segments:
     /// their records are gone. Answers how many had to be ended.
-    pub(crate) fn sweep_lost(
+    pub(crate) fn sweep_unreadable(
         &self,
         segments: RangeInclusive<u32>,
         before_row: i64,
@@ -47,15 +47,15 @@ impl Embedded {
             })?;
             let Some(last) = rows.last() else { return Ok(ended) };
             after = *last;
-            let out = self.index.ask(|reply| Asked::SweepLost {
+            let out = self.index.ask(|reply| Request::SweepUnreadable {
                 rows,
                 segments: segments.clone(),
-                out: SweptOut::default(),
+                out: SweepOutcome::default(),
                 reply,
             })?;
             purged.events += out.dropped;
             ended += out.ended;
-            self.carry(&out.keep, purged)?;
+            self.relocate(&out.keep, purged)?;
         }
     }
 
@@ -68,20 +68,20 @@ impl Embedded {
         let segments = self.segments.list();
         let Some(oldest) = segments.first() else { return Ok(()) };
         let before_row = before_row.min(oldest.first_row);
-        self.sweep_lost(0..=oldest.number.saturating_sub(1), before_row, purged).map(drop)
+        self.sweep_unreadable(0..=oldest.number.saturating_sub(1), before_row, purged).map(drop)
     }
 }
 
 impl Applier<'_> {
     /// Ends what is unfinished of events whose records are gone, and drops those
     /// that had ended before. What can be read after all is to be carried.
-    pub(crate) fn sweep_lost(
+    pub(crate) fn sweep_unreadable(
         &mut self,
         rows: &[i64],
         segments: &RangeInclusive<u32>,
         delta: &mut Delta,
-    ) -> rusqlite::Result<SweptOut> {
-        let mut out = SweptOut::default();
+    ) -> rusqlite::Result<SweepOutcome> {
+        let mut out = SweepOutcome::default();
         for row in rows {
             let find = "SELECT segment, offset, length, state FROM event WHERE id = ?1";
             let found = self.conn.query_row(find, [row], |found| {
@@ -93,9 +93,9 @@ impl Applier<'_> {
                 self.sweep_payloads(*row, segments, &waiting, &mut out, delta)?;
             } else if accepted || !waiting.is_empty() {
                 match self.segments.event(*row, at) {
-                    Ok(_) => out.keep.push(Swept { row: *row, kind: Kind::Event, at }),
+                    Ok(_) => out.keep.push(Scanned { row: *row, tag: RecordTag::Event, at }),
                     Err(error) if error.is_lasting() => {
-                        self.lost_event(*row)?;
+                        self.end_unreadable_event(*row)?;
                         for (dest, name, _) in waiting {
                             self.end_delivery((*row, dest), &name, &error, delta)?;
                         }
@@ -117,13 +117,13 @@ impl Applier<'_> {
         row: i64,
         segments: &RangeInclusive<u32>,
         waiting: &[Waiting],
-        out: &mut SweptOut,
+        out: &mut SweepOutcome,
         delta: &mut Delta,
     ) -> rusqlite::Result<()> {
         for (dest, name, payload) in waiting {
             let Some(at) = payload.filter(|at| segments.contains(&at.segment)) else { continue };
             match self.segments.payload(row, at) {
-                Ok(_) => out.keep.push(Swept { row, kind: Kind::Payload, at }),
+                Ok(_) => out.keep.push(Scanned { row, tag: RecordTag::Payload, at }),
                 Err(error) if error.is_lasting() => {
                     self.end_delivery((row, *dest), name, &error, delta)?;
                     out.ended += 1;
