@@ -8,7 +8,8 @@ use super::kind::{Flag, List, RATE, Text};
 use super::reader::Section;
 use super::secret::SecretRef;
 use super::tree::Value;
-use super::unit::{Fault, Rate, quote};
+use super::unit::{Fault, quote};
+use hookwright_model::Rate;
 use hookwright_signing::Secret;
 
 /// The settings of `[sources.NAME]` that are checked before anything is read.

@@ -3,13 +3,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::alerts::OWN_SOURCES;
-use super::destination::{AuthConfig, ToConfig};
 use super::reader::Section;
 use super::settings::Config;
 use super::tree::{Entry, Table, Value};
 use super::unit::{Fault, print_duration, print_size};
 use hookwright_model::retry::Policy;
 use hookwright_model::{Name, other_protocol};
+use hookwright_settings::{Auth, OAuth2};
 use hookwright_signing::Verify;
 
 pub(super) fn check(s: &Section<'_, '_>, tree: &Table, config: &Config) {
@@ -154,8 +154,8 @@ fn unused_plugins(s: &Section<'_, '_>, tree: &Table) {
 fn ports(s: &Section<'_, '_>, tree: &Table, config: &Config) {
     let urls = config.destinations.iter().flat_map(|(name, destination)| {
         let url = destination.to.url().map(|url| (name, &["url"][..], url));
-        let token = match &destination.auth {
-            Some(AuthConfig::OAuth2 { token_url, .. }) => Some(token_url),
+        let token = match destination.to.post().and_then(|post| post.auth.as_ref()) {
+            Some(Auth::OAuth2(OAuth2 { token_url, .. })) => Some(token_url),
             _ => None,
         };
         url.into_iter().chain(token.map(|url| (name, &["auth", "token_url"][..], url)))
@@ -185,7 +185,7 @@ fn ports(s: &Section<'_, '_>, tree: &Table, config: &Config) {
 fn shared_files(s: &Section<'_, '_>, tree: &Table, config: &Config) {
     let mut seen: Vec<(&PathBuf, &Name)> = Vec::new();
     for (name, destination) in &config.destinations {
-        let ToConfig::File(file) = &destination.to else { continue };
+        let Some(file) = destination.to.file() else { continue };
         let first = seen.iter().find(|(path, _)| **path == file.path);
         match (first, find(tree, &["destinations", name, "file"])) {
             (Some((_, other)), Some(entry)) => {
@@ -202,7 +202,7 @@ fn shared_files(s: &Section<'_, '_>, tree: &Table, config: &Config) {
 fn retry_spans(s: &Section<'_, '_>, tree: &Table, config: &Config) {
     let keep = config.retention.keep;
     for (name, destination) in &config.destinations {
-        let span = span(&destination.retry);
+        let span = span(&destination.policy);
         if let (Some(entry), true) = (find(tree, &["destinations", name]), span > keep) {
             let message = format!(
                 "its retries may go on for {}, longer than finished events are kept ({})",
@@ -214,9 +214,9 @@ fn retry_spans(s: &Section<'_, '_>, tree: &Table, config: &Config) {
             s.reader.warning(&entry.key, &path, Fault::new(message, help));
         }
         // What is always too old has no attempt, and nothing else would say so.
-        let gathers = destination.lane.batch.as_ref().map_or(Duration::ZERO, |batch| batch.wait);
-        let first = destination.retry.first.max(gathers);
-        let age = destination.retry.max_age.filter(|age| *age <= first);
+        let gathers = destination.batch.as_ref().map_or(Duration::ZERO, |batch| batch.wait);
+        let first = destination.policy.first.max(gathers);
+        let age = destination.policy.max_age.filter(|age| *age <= first);
         if let (Some(age), Some(entry)) = (age, find(tree, &["destinations", name])) {
             let message = format!(
                 "a delivery is given up at its age of {}, and waits for {} before its first attempt",

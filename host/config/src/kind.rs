@@ -1,15 +1,16 @@
 //! The kinds of settings: what each reads, and what it says of a value that it can't read.
 use std::marker::PhantomData;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use http::HeaderName;
 
 use super::reader::At;
 use super::tree::Value;
-use super::unit::{self, Fault, Rate, quote};
-use hookwright_model::{Name, Share, listed, nearest};
+use super::unit::{self, Fault, quote};
+use hookwright_model::{Name, Rate, Share, listed, nearest};
+use hookwright_settings::Pem;
 
 pub(super) trait Kind {
     type Value;
@@ -338,14 +339,40 @@ impl Kind for File {
             return at.wrong(Fault::new("is no path", "name a file or directory"));
         }
         let path = at.reader.base.join(text);
-        match self.checked.then(|| (at.reader.sources.read)(&path)) {
-            None => {}
-            Some(Ok(bytes)) => at.holds(&bytes),
-            Some(Err(error)) => {
-                let message = format!("{} can't be read: {error}", quote(&path.to_string_lossy()));
-                return at.wrong(Fault::new(message, "check the path and its permissions"));
-            }
+        if self.checked {
+            contents(at, &path)?;
         }
         Some(path)
+    }
+}
+
+/// What the file holds.
+pub(super) fn contents(at: &At<'_, '_>, path: &Path) -> Option<Vec<u8>> {
+    match (at.reader.sources.read)(path) {
+        Ok(bytes) => {
+            at.holds(&bytes);
+            Some(bytes)
+        }
+        Err(error) => {
+            let message = format!("{} can't be read: {error}", quote(&path.to_string_lossy()));
+            at.wrong(Fault::new(message, "check the path and its permissions"))
+        }
+    }
+}
+
+/// A file in PEM, read together with the settings; what it holds is checked where it is used.
+pub(super) struct PemFile;
+
+impl Kind for PemFile {
+    type Value = Pem;
+
+    fn name(&self) -> String {
+        File { checked: true }.name()
+    }
+
+    fn read(&self, at: &At<'_, '_>) -> Option<Pem> {
+        let file = File { checked: false }.read(at)?;
+        let text = contents(at, &file)?.into();
+        Some(Pem { file, text })
     }
 }

@@ -38,11 +38,6 @@ pub use access::{AccessConfig, ClientConfig};
 pub use admin::{AdminConfig, TokenConfig, TokenScope};
 pub use alerts::{AlertsConfig, OWN_SOURCES, PagerDutyConfig};
 pub use answer::AnswerConfig;
-pub use destination::{
-    AllowPrivate, AuthConfig, BatchConfig, BatchFormat, BreakerConfig, ClientTlsConfig,
-    DestinationConfig, FileConfig, LaneConfig, Order, ProxyConfig, TimeoutsConfig, ToConfig,
-    TransportConfig,
-};
 pub use host::{
     ClientHeader, DeliveryConfig, EngineConfig, IngressConfig, LogConfig, LogFormat, LogLevel,
     RetentionConfig, StoreConfig, TlsConfig,
@@ -55,7 +50,7 @@ pub use settings::{Config, reference, sample};
 pub use source::{DedupeConfig, DedupeKey, Selector, SourceConfig};
 pub use sources::{Prints, ReadFile, Seen, Sources, print_of};
 pub use traces::TracesConfig;
-pub use unit::{Rate, parse_duration, parse_size, print_duration};
+pub use unit::{parse_duration, parse_size, print_duration};
 pub use validate::{OnInvalid, ValidateConfig};
 pub use values::Changed;
 pub use written::Written;

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use super::admin::AdminConfig;
 use super::alerts::AlertsConfig;
-use super::destination::DestinationConfig;
 use super::host::{
     DeliveryConfig, EngineConfig, IngressConfig, LogConfig, RetentionConfig, StoreConfig,
 };
@@ -22,8 +21,9 @@ use super::traces::TracesConfig;
 use super::tree::{Origin, Table};
 use super::unit::Fault;
 use super::written::Written;
-use super::{checks, overrides, tree};
+use super::{checks, destination, overrides, tree};
 use hookwright_model::Name;
+use hookwright_settings::Destination;
 use hookwright_signing::Secret;
 
 /// Every setting, checked. Paths are absolute, or relative to the working directory.
@@ -48,7 +48,7 @@ pub struct Config {
     /// None: no spans.
     pub traces: Option<TracesConfig>,
     pub sources: BTreeMap<Name, SourceConfig>,
-    pub destinations: BTreeMap<Name, DestinationConfig>,
+    pub destinations: BTreeMap<Name, Destination>,
     pub plugins: BTreeMap<Name, PluginConfig>,
     /// What is allowed and yet looks wrong.
     pub warnings: Mistakes,
@@ -172,7 +172,7 @@ impl Config {
             sources: s.named("sources", "Who may post, at `/in/NAME`.", |inner| {
                 SourceConfig::read(inner, &plugins, &destinations, public_url.as_deref())
             }),
-            destinations: s.named("destinations", "Where events go.", DestinationConfig::read),
+            destinations: s.named("destinations", "Where events go.", destination::read),
             plugins: s.named(
                 "plugins",
                 "What filters, changes and routes events.",

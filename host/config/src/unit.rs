@@ -1,8 +1,8 @@
 //! Values with a unit: durations, sizes and rates, parsed and printed.
-use std::fmt;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
-use hookwright_model::Share;
+use hookwright_model::{RATE_UNITS, Rate, Share};
 
 /// Why a text is no such value, and what to write instead. Neither shows more
 /// than the text itself.
@@ -15,31 +15,6 @@ pub(super) struct Fault {
 impl Fault {
     pub(super) fn new(message: impl Into<String>, help: impl Into<String>) -> Self {
         Self { message: message.into(), help: help.into() }
-    }
-}
-
-/// So many in a time, `50/s`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rate {
-    /// At least 1.
-    pub count: u32,
-    /// A second, a minute, an hour or a day.
-    pub per: Duration,
-}
-
-impl Rate {
-    pub fn per_second(self) -> f64 {
-        f64::from(self.count) / self.per.as_secs_f64()
-    }
-}
-
-impl fmt::Display for Rate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let unit = RATES.iter().find(|(_, seconds)| Duration::from_secs(*seconds) == self.per);
-        match unit {
-            Some((name, _)) => write!(f, "{}/{name}", self.count),
-            None => write!(f, "{} in {:?}", self.count, self.per),
-        }
     }
 }
 
@@ -63,9 +38,6 @@ const SIZES: [(&str, u64); 7] = [
     ("kB", 1_000),
     ("B", 1),
 ];
-
-/// Seconds.
-const RATES: [(&str, u64); 4] = [("s", 1), ("m", 60), ("h", 3_600), ("d", 86_400)];
 
 /// A duration with its unit, `24h` for example, for the commands' own arguments.
 ///
@@ -92,6 +64,11 @@ pub(super) fn duration(text: &str) -> Result<Duration, Fault> {
 /// Bytes: `16KiB`, `1MiB`, `1GiB`, or decimal `kB`, `MB`, `GB`, or `B`.
 pub(super) fn size(text: &str) -> Result<u64, Fault> {
     scaled(text, "1MiB", &SIZES)
+}
+
+/// Bytes of what is held in memory: sizes of the settings are far below what a machine can address.
+pub(super) fn in_memory(bytes: u64) -> usize {
+    usize::try_from(bytes).unwrap_or(usize::MAX)
 }
 
 /// `0%` to `100%`, whole.
@@ -139,11 +116,9 @@ pub(super) fn rate(text: &str) -> Result<Rate, Fault> {
     let wrong = |what: &str| Fault::new(format!("{} {what}", quote(text)), help);
     let (count, per) = text.split_once('/').ok_or_else(|| wrong("has no `/s`"))?;
     let count: u32 = count.trim().parse().map_err(|_| wrong("is no rate"))?;
-    let unit = RATES.iter().find(|(name, _)| *name == per.trim());
+    let unit = RATE_UNITS.iter().find(|(name, _)| *name == per.trim());
     let (_, seconds) = unit.ok_or_else(|| wrong("has an unknown unit of time"))?;
-    if count == 0 {
-        return Err(wrong("lets nothing through"));
-    }
+    let count = NonZeroU32::new(count).ok_or_else(|| wrong("lets nothing through"))?;
     Ok(Rate { count, per: Duration::from_secs(*seconds) })
 }
 
@@ -243,13 +218,14 @@ mod tests {
         for (text, bytes) in cases {
             assert_eq!(size(text), Ok(bytes), "{text}");
         }
+        let of = |count: u32, per| Rate { count: count.try_into().unwrap(), per };
         for (text, count, seconds) in
             [("50/s", 50, 1), ("3000/m", 3000, 60), ("10/h", 10, 3600), ("1/d", 1, 86_400)]
         {
             let per = Duration::from_secs(seconds);
-            assert_eq!(rate(text), Ok(Rate { count, per }), "{text}");
+            assert_eq!(rate(text), Ok(of(count, per)), "{text}");
         }
-        assert!((Rate { count: 90, per: Duration::from_secs(60) }.per_second() - 1.5).abs() < 1e-9);
+        assert!((of(90, Duration::from_secs(60)).per_second() - 1.5).abs() < 1e-9);
     }
 
     #[test]
@@ -314,8 +290,8 @@ mod tests {
         }
 
         #[test]
-        fn rates_print_and_parse(count in 1u32.., unit in 0usize..4) {
-            let value = Rate { count, per: Duration::from_secs(RATES[unit].1) };
+        fn rates_print_and_parse(count in any::<NonZeroU32>(), unit in 0usize..4) {
+            let value = Rate { count, per: Duration::from_secs(RATE_UNITS[unit].1) };
             prop_assert_eq!(rate(&value.to_string()), Ok(value));
         }
 

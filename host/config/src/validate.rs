@@ -2,7 +2,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::kind::{Choice, File, HEADER, Kind, List, Text, mismatch};
+use super::kind::{Choice, File, HEADER, Kind, List, Text, contents, mismatch};
 use super::reader::{At, Section};
 use super::tree::Value;
 use super::unit::{Fault, quote};
@@ -74,9 +74,8 @@ impl Kind for SchemaFile {
     }
 
     fn read(&self, at: &At<'_, '_>) -> Option<Schema> {
-        let path = File { checked: true }.read(at)?;
-        // Read a moment ago, to see that it can be.
-        let bytes = (at.reader.sources.read)(&path).unwrap_or_default();
+        let path = File { checked: false }.read(at)?;
+        let bytes = contents(at, &path)?;
         match Schema::parse(&bytes) {
             Ok(schema) => Some(schema),
             Err(why) => {

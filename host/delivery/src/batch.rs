@@ -1,7 +1,6 @@
 //! Many deliveries in one request: what it holds, and what it is called.
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -13,27 +12,8 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use hookwright_model::{Delivery, Event, EventId, METHOD, QUERY};
+use hookwright_settings::Format;
 use hookwright_signing::hops;
-
-/// How deliveries are gathered.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Batch {
-    /// So many at the most, at least 1.
-    pub events: usize,
-    /// The first of them waits so long for others.
-    pub wait: Duration,
-    /// Of a request's body; a delivery that is larger by itself goes alone.
-    pub bytes: usize,
-    pub format: Format,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
-    /// A JSON array.
-    Array,
-    /// An object in each line.
-    Lines,
-}
 
 /// What one request carries.
 pub(super) enum Load {

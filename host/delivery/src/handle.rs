@@ -13,11 +13,12 @@ use super::lane::{Lane, Shared};
 use super::settings::{Maker, Settings};
 use super::status::Status;
 use super::window::Limits;
-use super::{DestinationOptions, Options, SettingsError, StartError, SwitchError};
+use super::{Options, SettingsError, StartError, SwitchError};
 use hookwright_egress::Egress;
 use hookwright_model::clock::Clock;
 use hookwright_model::tasks::Tasks;
 use hookwright_model::{Delivery, Name};
+use hookwright_settings::Destination;
 use hookwright_store::{Store, StoreError};
 
 /// Looks at the rows at the same time.
@@ -107,16 +108,13 @@ impl Handle {
     ///
     /// # Errors
     /// All that is wrong with them; the old ones stay in force then.
-    pub fn reconfigure(
-        &self,
-        destinations: HashMap<Name, DestinationOptions>,
-    ) -> Result<(), StartError> {
+    pub fn reconfigure(&self, destinations: HashMap<Name, Destination>) -> Result<(), StartError> {
         self.change(destinations, true)
     }
 
     fn change(
         &self,
-        destinations: HashMap<Name, DestinationOptions>,
+        destinations: HashMap<Name, Destination>,
         unflushed: bool,
     ) -> Result<(), StartError> {
         let _one = self.0.changing.lock();
@@ -162,7 +160,7 @@ impl Handle {
 
     fn make(
         &self,
-        destinations: HashMap<Name, DestinationOptions>,
+        destinations: HashMap<Name, Destination>,
         old: &Lanes,
     ) -> Result<HashMap<Name, Settings>, StartError> {
         let mut made = HashMap::with_capacity(destinations.len());

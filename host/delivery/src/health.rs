@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::signs::Sign;
 use super::tally::Tally;
+use hookwright_settings::Breaker;
 
 /// Probes in a row that must go well before the breaker closes.
 const PROBES: u32 = 3;
@@ -17,33 +18,6 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(3_600);
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// The longest of those.
 const LAST_PAUSE: Duration = Duration::from_secs(60);
-
-/// When a destination is left alone for a while.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Breaker {
-    /// It opens where so large a share of the attempts failed, 0 to 1. Default 0.8.
-    pub failures: f64,
-    /// And there were so many, at least 1. Default 20.
-    pub attempts: u32,
-    /// Within this time. Default 60 s.
-    pub window: Duration,
-    /// From its opening to the first probe; doubled by each probe that fails. Default 10 s.
-    pub wait: Duration,
-    /// The longest wait. Default 5 min.
-    pub cap: Duration,
-}
-
-impl Default for Breaker {
-    fn default() -> Self {
-        Self {
-            failures: 0.8,
-            attempts: 20,
-            window: Duration::from_secs(60),
-            wait: Duration::from_secs(10),
-            cap: Duration::from_secs(300),
-        }
-    }
-}
 
 /// What the health of a destination is judged by.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,9 +1,9 @@
 //! What a lane has learned of its destination's limits on batches, in memory: forgotten, it costs requests and nothing else.
 use std::collections::HashSet;
 
-use super::batch::Batch;
 use super::lane::Lane;
 use hookwright_model::{EventId, Outcome};
+use hookwright_settings::Batch;
 
 /// More deliveries that were refused by themselves are not remembered.
 const MOST_ALONE: usize = 4_096;

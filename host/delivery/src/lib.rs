@@ -32,29 +32,23 @@ mod tests;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
-use http::{HeaderValue, Uri};
+use http::HeaderValue;
 
-pub use batch::{Batch, Format};
-pub use file::{FILE_MODE, FileOptions, LinesOptions};
 pub use handle::{Handle, start};
-pub use health::Breaker;
-pub use post::{Auth, Fill, OAuth2, PostOptions};
-pub use rate::Rate;
 pub use status::{Last, State, Status};
 pub use trial::Trial;
 
 use hookwright_egress::{Resolver, SetupError, SystemResolver};
 use hookwright_model::Name;
-use hookwright_model::retry::Policy;
+use hookwright_settings::Destination;
 use hookwright_signing::hops::Hops;
 use hookwright_store::StoreError;
 use hookwright_telemetry::traces::Spans;
 
 /// Everything that delivery needs to know.
 pub struct Options {
-    pub destinations: HashMap<Name, DestinationOptions>,
+    pub destinations: HashMap<Name, Destination>,
     /// How many bytes of an answer's body are kept with the attempt. Default 4 KiB.
     pub excerpt: usize,
     /// How many bytes of due bodies are held in memory, shared out among the
@@ -80,57 +74,6 @@ impl Default for Options {
             resolver: Arc::new(SystemResolver),
             hops: None,
             traces: None,
-        }
-    }
-}
-
-/// What kind of destination it is.
-#[derive(Clone)]
-pub enum To {
-    Post(Box<PostOptions>),
-    Lines(LinesOptions),
-}
-
-/// One destination as the settings have it.
-#[derive(Clone)]
-pub struct DestinationOptions {
-    pub to: To,
-    /// `first` is for whoever makes the delivery, see [`Policy::first_due_ms`].
-    pub policy: Policy,
-    /// Default: as fast as `in_flight` allows.
-    pub rate: Option<Rate>,
-    /// Attempts at once, at least 1. Default 8.
-    pub in_flight: usize,
-    /// Many deliveries in one request; none: each in a request of its own.
-    pub batch: Option<Batch>,
-    /// Fewer at once, and a pause, where the destination has too much. Default true.
-    pub adaptive: bool,
-    /// Leaves the destination alone for a while where it fails; none: never.
-    pub breaker: Option<Breaker>,
-    /// Disables it after nothing but failures for so long; none: never. Default 5 days.
-    pub disable_after: Option<Duration>,
-    /// Keeps all deliveries waiting. Default false.
-    pub disabled: bool,
-}
-
-impl DestinationOptions {
-    /// The defaults for a URL; nothing is signed.
-    pub fn new(url: Uri) -> Self {
-        Self::to(To::Post(Box::new(PostOptions::new(url))))
-    }
-
-    /// The defaults for any kind.
-    pub fn to(to: To) -> Self {
-        Self {
-            to,
-            policy: Policy::default(),
-            rate: None,
-            in_flight: 8,
-            batch: None,
-            adaptive: true,
-            breaker: Some(Breaker::default()),
-            disable_after: Some(Duration::from_secs(5 * 24 * 3_600)),
-            disabled: false,
         }
     }
 }

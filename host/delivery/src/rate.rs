@@ -1,21 +1,15 @@
 //! At most so many attempts in so long.
-use std::num::NonZeroU32;
 use std::time::Duration;
 
 use tokio::time::Instant;
+
+use hookwright_model::Rate;
 
 /// Timers wake to the millisecond; what a pause of this length held up may
 /// leave together.
 const SLACK: Duration = Duration::from_millis(10);
 /// Rarer than this is not kept up: it would be no rate but a stop.
 const LONGEST: Duration = Duration::from_secs(24 * 3_600);
-
-/// `50/s` is 50 in 1 s. Attempts are spread evenly, not sent in bursts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rate {
-    pub count: NonZeroU32,
-    pub per: Duration,
-}
 
 /// Meters attempts (the generic cell rate algorithm, ITU-T I.371): no stretch
 /// of time sees more than its share and 10 ms' worth.
@@ -44,6 +38,8 @@ impl Bucket {
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroU32;
+
     use super::*;
     use proptest::prelude::*;
 

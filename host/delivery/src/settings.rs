@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use http::HeaderValue;
 
-use super::batch::Batch;
+use super::Problem;
 use super::file::{Lines, Places};
 use super::health::Care;
 use super::kind::Kind;
 use super::post::{Post, Shared};
-use super::{DestinationOptions, Problem, Rate, To};
 use hookwright_egress::Egress;
-use hookwright_model::Name;
 use hookwright_model::retry::Policy;
+use hookwright_model::{Name, Rate};
+use hookwright_settings::{Batch, Destination, To};
 use hookwright_signing::hops::Hops;
 use hookwright_telemetry::traces::Spans;
 
@@ -45,7 +45,7 @@ impl Maker {
     pub(super) fn make(
         &self,
         name: &Name,
-        options: DestinationOptions,
+        options: Destination,
         before: Option<&Settings>,
     ) -> Result<Settings, Problem> {
         let in_flight = options.in_flight.max(1);

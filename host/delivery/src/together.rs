@@ -4,13 +4,14 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::attempt::{self, Made};
-use super::batch::{Batch, Entries, Load};
+use super::batch::{Entries, Load};
 use super::lane::{Lane, STORE_PAUSE_MS};
 use super::settings::Settings;
 use super::slot::Slot;
 use super::split::{Split, is_about_content, may_be_one_of_them};
 use hookwright_model::Outcome;
 use hookwright_model::retry::After;
+use hookwright_settings::Batch;
 
 /// Whether one more request may leave from the same place in flight.
 enum Leave {

@@ -2,9 +2,10 @@
 use std::sync::Arc;
 
 use super::post::{Post, Shared};
-use super::{DestinationOptions, Options, Problem, To};
+use super::{Options, Problem};
 use hookwright_egress::Egress;
 use hookwright_model::Name;
+use hookwright_settings::{Destination, To};
 
 /// Makes clients as delivery does, and lets them go.
 pub struct Trial {
@@ -22,7 +23,7 @@ impl Default for Trial {
 impl Trial {
     /// # Errors
     /// What is wrong with the settings.
-    pub fn make(&self, name: &Name, options: &DestinationOptions) -> Result<(), Problem> {
+    pub fn make(&self, name: &Name, options: &Destination) -> Result<(), Problem> {
         let To::Post(post) = &options.to else { return Ok(()) };
         let shared = Shared {
             egress: &self.egress,

@@ -5,47 +5,38 @@ use ipnet::IpNet;
 
 use super::guard::Guard;
 use super::shut;
+use hookwright_settings::NetworkPolicy;
 
-/// What a destination may lead to. Nothing is ever sent to an address that
-/// answers only this machine about its credentials, unless it is named by itself.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum Reach {
-    /// Addresses that are for everybody.
-    #[default]
-    Public,
-    /// Those, and these networks.
-    Networks(Vec<IpNet>),
-    /// Private and loopback ones too.
-    Any,
+/// Names what makes the address one that the destination must not have.
+///
+/// `table` is for those that the policy does not allow.
+pub(super) fn refusal(
+    policy: &NetworkPolicy,
+    address: IpAddr,
+    table: Guard,
+) -> Option<&'static str> {
+    match policy {
+        NetworkPolicy::Public => table(address),
+        NetworkPolicy::Networks(networks) => {
+            let plain = address.to_canonical();
+            let by_itself = |network: &&IpNet| network.prefix_len() == network.max_prefix_len();
+            let mut named = networks.iter().filter(|network| network.contains(&plain));
+            match shut::address(plain) {
+                None if named.next().is_some() => None,
+                Some(_) if named.any(|network| by_itself(&network)) => None,
+                shut => shut.or_else(|| table(address)),
+            }
+        }
+        NetworkPolicy::Any => shut::address(address),
+    }
 }
 
-impl Reach {
-    /// Names what makes the address one that the destination must not have.
-    /// `table` is for those that have no leave.
-    pub(super) fn refusal(&self, address: IpAddr, table: Guard) -> Option<&'static str> {
-        match self {
-            Self::Public => table(address),
-            Self::Networks(networks) => {
-                let plain = address.to_canonical();
-                let by_itself = |network: &&IpNet| network.prefix_len() == network.max_prefix_len();
-                let mut named = networks.iter().filter(|network| network.contains(&plain));
-                match shut::address(plain) {
-                    None if named.next().is_some() => None,
-                    Some(_) if named.any(|network| by_itself(&network)) => None,
-                    shut => shut.or_else(|| table(address)),
-                }
-            }
-            Self::Any => shut::address(address),
-        }
-    }
-
-    /// What to do where that is not meant.
-    pub(super) fn cure(&self) -> &'static str {
-        match self {
-            Self::Public => "set `allow_private` for this destination if that is meant",
-            Self::Networks(_) | Self::Any => {
-                "name its network, or where it is a cloud's or link-local the address by itself, in the list `allow_private` of this destination if that is meant"
-            }
+/// What to do where a refusal is not meant.
+pub(super) fn cure(policy: &NetworkPolicy) -> &'static str {
+    match policy {
+        NetworkPolicy::Public => "set `allow_private` for this destination if that is meant",
+        NetworkPolicy::Networks(_) | NetworkPolicy::Any => {
+            "name its network, or where it is a cloud's or link-local the address by itself, in the list `allow_private` of this destination if that is meant"
         }
     }
 }
@@ -55,20 +46,21 @@ mod tests {
     use super::*;
     use crate::guard;
 
-    fn judge(reach: &Reach, text: &str) -> Option<&'static str> {
-        reach.refusal(text.parse().expect(text), guard::refusal)
+    fn judge(policy: &NetworkPolicy, text: &str) -> Option<&'static str> {
+        refusal(policy, text.parse().expect(text), guard::refusal)
     }
 
     #[test]
     fn a_named_network_passes_and_no_other() {
-        let reach = Reach::Networks(vec!["10.20.0.0/16".parse().expect("a network")]);
+        let policy = NetworkPolicy::Networks(vec!["10.20.0.0/16".parse().expect("a network")]);
         for text in ["10.20.3.4", "::ffff:10.20.3.4", "8.8.8.8"] {
-            assert_eq!(judge(&reach, text), None, "{text}");
+            assert_eq!(judge(&policy, text), None, "{text}");
         }
         for text in ["10.21.0.1", "127.0.0.1", "169.254.169.254", "64:ff9b::10.20.3.4"] {
-            assert!(judge(&reach, text).is_some(), "{text}");
+            assert!(judge(&policy, text).is_some(), "{text}");
         }
-        let metadata = Reach::Networks(vec!["169.254.169.254/32".parse().expect("a network")]);
+        let metadata =
+            NetworkPolicy::Networks(vec!["169.254.169.254/32".parse().expect("a network")]);
         assert_eq!(judge(&metadata, "169.254.169.254"), None);
         assert_eq!(judge(&metadata, "::ffff:169.254.169.254"), None);
         assert!(judge(&metadata, "169.254.169.253").is_some());
@@ -79,9 +71,10 @@ mod tests {
     fn regression_a_network_does_not_open_the_metadata_in_it() {
         let all =
             ["0.0.0.0/0", "::/0", "169.254.0.0/16", "100.64.0.0/10", "fd00::/8", "64:ff9b::/96"];
-        let reach = Reach::Networks(all.map(|text| text.parse().expect("a network")).to_vec());
+        let policy =
+            NetworkPolicy::Networks(all.map(|text| text.parse().expect("a network")).to_vec());
         for text in ["10.0.0.1", "127.0.0.1", "100.64.0.1", "fd12::1", "64:ff9b::10.0.0.1"] {
-            assert_eq!(judge(&reach, text), None, "{text}");
+            assert_eq!(judge(&policy, text), None, "{text}");
         }
         for text in [
             "169.254.169.254",
@@ -94,16 +87,16 @@ mod tests {
             "fe80::1",
             "224.0.0.1",
         ] {
-            assert!(judge(&reach, text).is_some(), "{text}");
+            assert!(judge(&policy, text).is_some(), "{text}");
         }
-        let one = Reach::Networks(vec!["fd00:ec2::254/128".parse().expect("a network")]);
+        let one = NetworkPolicy::Networks(vec!["fd00:ec2::254/128".parse().expect("a network")]);
         assert_eq!(judge(&one, "fd00:ec2::254"), None);
     }
 
     #[test]
     fn metadata_is_refused_even_where_private_addresses_are_allowed() {
         for text in ["127.0.0.1", "10.0.0.1", "192.168.1.1", "100.64.0.1", "::1", "fd12::1"] {
-            assert_eq!(judge(&Reach::Any, text), None, "{text}");
+            assert_eq!(judge(&NetworkPolicy::Any, text), None, "{text}");
         }
         for text in [
             "169.254.169.254",
@@ -122,7 +115,7 @@ mod tests {
             "ff02::1",
             "255.255.255.255",
         ] {
-            assert!(judge(&Reach::Any, text).is_some(), "{text}");
+            assert!(judge(&NetworkPolicy::Any, text).is_some(), "{text}");
         }
     }
 }

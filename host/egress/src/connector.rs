@@ -26,7 +26,8 @@ use super::shut;
 use super::spelt::{Spelt, spelt};
 use super::stream::{Bounds, Stream};
 use super::tls::Tls;
-use super::{Options, Phases, Proxy, Reach, SetupError, Transport};
+use super::{Options, SetupError, addresses, proxy};
+use hookwright_settings::{NetworkPolicy, Phases, Proxy, Transport};
 
 /// A connection that nobody waits for any more is still finished for the pool; not for ever.
 const LONGEST: Duration = Duration::from_secs(30);
@@ -61,8 +62,8 @@ pub(super) struct Connector(Arc<Settings>);
 
 struct Settings {
     look_up: LookUp,
-    reach: Reach,
-    /// For addresses that have no leave by `reach`.
+    network: NetworkPolicy,
+    /// For addresses that `network` does not allow.
     guard: Guard,
     tls: Arc<ClientConfig>,
     proxy: Option<Proxy>,
@@ -83,14 +84,14 @@ impl Connector {
         connects: Counter,
     ) -> Result<Self, SetupError> {
         check(&options.url)?;
-        let Transport { reach, tls: trust, proxy, http2, phases } = &options.transport;
-        if proxy.as_ref().is_some_and(|proxy| proxy.place().is_none()) {
+        let Transport { network, tls: trust, proxy, http2, phases } = &options.transport;
+        if proxy.as_ref().is_some_and(|proxy| proxy::place(proxy).is_none()) {
             return Err(SetupError::Proxy);
         }
         let read = 2 * HEAD_BYTES + options.excerpt.saturating_add(DRAIN_BYTES);
         Ok(Self(Arc::new(Settings {
             look_up: LookUp::new(resolver),
-            reach: reach.clone(),
+            network: network.clone(),
             guard,
             tls: tls.settings(trust, *http2)?,
             proxy: proxy.clone(),
@@ -140,13 +141,13 @@ impl Settings {
     /// TCP to the destination, or through the proxy.
     async fn reach(&self, host: &str, port: u16) -> Result<TcpStream, ConnectError> {
         let Some((proxy, place)) =
-            self.proxy.as_ref().and_then(|proxy| Some((proxy, proxy.place()?)))
+            self.proxy.as_ref().and_then(|proxy| Some((proxy, proxy::place(proxy)?)))
         else {
             return self.tcp(host, port, |address| self.refusal(address)).await;
         };
         self.judge_unresolved(host)?;
         let mut stream = self.tcp(place.0, place.1, |_| None).await?;
-        proxy.tunnel(&mut stream, host, port).await?;
+        proxy::tunnel(proxy, &mut stream, host, port).await?;
         Ok(stream)
     }
 
@@ -163,7 +164,7 @@ impl Settings {
     }
 
     fn refusal(&self, address: IpAddr) -> Option<&'static str> {
-        self.reach.refusal(address, self.guard)
+        addresses::refusal(&self.network, address, self.guard)
     }
 
     async fn tcp(
@@ -202,7 +203,7 @@ impl Settings {
         }
         match refused {
             Some((address, kind)) if passed.is_empty() => {
-                let (host, cure) = (host.to_owned(), self.reach.cure());
+                let (host, cure) = (host.to_owned(), addresses::cure(&self.network));
                 Err(ConnectError::Refused { host, address, kind, cure })
             }
             _ => Ok(by_turns(passed)),

@@ -11,8 +11,9 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use super::client::HEAD_BYTES;
 use super::connector::Connector;
 use super::failure::classify;
-use super::{Egress, Options, Reach, SetupError, Transport};
+use super::{Egress, Options, SetupError};
 use hookwright_model::Outcome;
+use hookwright_settings::{NetworkPolicy, Transport};
 
 /// Idle connections live so long.
 const IDLE: Duration = Duration::from_secs(50);
@@ -57,12 +58,12 @@ pub struct Fetcher {
 impl Fetcher {
     pub(super) fn new(
         name: &'static str,
-        reach: Reach,
+        network: NetworkPolicy,
         most: usize,
         egress: &Egress,
     ) -> Result<Self, SetupError> {
         // HTTP/1.1 only: its bounds are those of the connection.
-        let transport = Transport { reach, http2: false, ..Transport::default() };
+        let transport = Transport { network, http2: false, ..Transport::default() };
         // The connector goes where each request says; this URL is never asked.
         let url = Uri::from_static("http://any.invalid/");
         let options = Options { transport, excerpt: most, ..Options::new(name, url) };
@@ -123,12 +124,12 @@ mod tests {
     use hookwright_testkit::receiver::{Receiver, Reply, Seen, answer};
 
     async fn fetched(
-        reach: Reach,
+        network: NetworkPolicy,
         timeout: Duration,
         script: impl Fn(&Seen) -> Reply + Send + Sync + 'static,
     ) -> (Result<Fetched, FetchError>, Receiver) {
         let receiver = Receiver::start(script).await;
-        let fetcher = Egress::default().fetcher("test", reach, 1_000).expect("a client");
+        let fetcher = Egress::default().fetcher("test", network, 1_000).expect("a client");
         let request = Fetch {
             method: Method::GET,
             url: receiver.url(),
@@ -144,7 +145,7 @@ mod tests {
     #[tokio::test]
     async fn an_answer_comes_whole_and_a_redirect_is_one() {
         let script = |_: &Seen| answer(302, "location: http://127.0.0.1:1/\r\nx-a: b\r\n", "hi");
-        let (answer, receiver) = fetched(Reach::Any, AMPLE, script).await;
+        let (answer, receiver) = fetched(NetworkPolicy::Any, AMPLE, script).await;
         let answer = answer.expect("an answer");
         assert_eq!((answer.status.as_u16(), &answer.body[..]), (302, &b"hi"[..]));
         assert_eq!(answer.headers["x-a"], "b");
@@ -154,12 +155,15 @@ mod tests {
 
     #[tokio::test]
     async fn a_large_answer_a_slow_one_and_a_private_address_are_refused() {
-        let (large, _) = fetched(Reach::Any, AMPLE, |_| answer(200, "", &"x".repeat(1_001))).await;
+        let (large, _) =
+            fetched(NetworkPolicy::Any, AMPLE, |_| answer(200, "", &"x".repeat(1_001))).await;
         assert_eq!(large.unwrap_err(), FetchError::TooLarge);
         let (slow, _) =
-            fetched(Reach::Any, Duration::from_millis(50), |_| Reply::Hang(Vec::new())).await;
+            fetched(NetworkPolicy::Any, Duration::from_millis(50), |_| Reply::Hang(Vec::new()))
+                .await;
         assert_eq!(slow.unwrap_err(), FetchError::Timeout);
-        let (private, receiver) = fetched(Reach::default(), AMPLE, |_| answer(200, "", "")).await;
+        let (private, receiver) =
+            fetched(NetworkPolicy::default(), AMPLE, |_| answer(200, "", "")).await;
         let why = private.unwrap_err().to_string();
         assert!(why.contains("loopback") && receiver.connections() == 0, "{why}");
     }

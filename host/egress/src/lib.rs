@@ -23,19 +23,17 @@ mod unsent;
 mod tests;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use http::Uri;
 
-pub use addresses::Reach;
+use hookwright_settings::{NetworkPolicy, Transport};
+
 pub use client::{Client, Request};
 pub use fetch::{Fetch, FetchError, Fetched, Fetcher};
 pub use frames::Frames;
-pub use proxy::Proxy;
 pub use reach::{ReachError, Reached};
 pub use resolver::{Resolver, Resolving, SystemResolver};
 pub use status_line::StatusLine;
-pub use tls::{Identity, TlsOptions, TlsVersion};
 
 /// What one destination's client needs to know.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,51 +61,6 @@ impl Options {
             excerpt: 4 * 1024,
         }
     }
-}
-
-/// How a destination is connected to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Transport {
-    /// Default: public addresses only.
-    pub reach: Reach,
-    pub tls: TlsOptions,
-    /// Every connection goes through it. Default: none.
-    pub proxy: Option<Proxy>,
-    /// Offers HTTP/2 where the connection is encrypted. Default true.
-    pub http2: bool,
-    pub phases: Phases,
-}
-
-impl Default for Transport {
-    fn default() -> Self {
-        Self {
-            reach: Reach::default(),
-            tls: TlsOptions::default(),
-            proxy: None,
-            http2: true,
-            phases: Phases::default(),
-        }
-    }
-}
-
-impl Transport {
-    /// The defaults, and private addresses too.
-    pub fn to_any_address() -> Self {
-        Self { reach: Reach::Any, ..Self::default() }
-    }
-}
-
-/// Time-outs for single phases, under the one over everything.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Phases {
-    /// Name look-up and TCP, to the proxy where there is one, and what it takes
-    /// to answer. Default: 30 s.
-    pub connect: Option<Duration>,
-    /// The TLS handshake. Default: what is left of the 30 s.
-    pub tls: Option<Duration>,
-    /// From the last byte of the request that was written to the first of the
-    /// answer, over HTTP/2 to its head. Default: as long as the deadline lets it.
-    pub first_byte: Option<Duration>,
 }
 
 /// Why no client can be made of a destination's settings.
@@ -165,10 +118,10 @@ impl Egress {
     pub fn fetcher(
         &self,
         name: &'static str,
-        reach: Reach,
+        network: NetworkPolicy,
         most: usize,
     ) -> Result<Fetcher, SetupError> {
-        Fetcher::new(name, reach, most, self)
+        Fetcher::new(name, network, most, self)
     }
 
     /// So that tests can tell loopback addresses apart.

@@ -1,58 +1,46 @@
 //! Tunnels through an HTTP proxy (RFC 9110, 9.3.6).
-use http::{HeaderValue, Uri};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::connector::ConnectError;
+use hookwright_settings::Proxy;
 
 /// The most of a proxy's answer that is read.
 const ANSWER_BYTES: usize = 8 * 1024;
 
-/// Where tunnels begin. Names of destinations are resolved by the proxy, so the
-/// check of resolved addresses is its business; addresses in URLs are still checked here.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Proxy {
-    /// `http://HOST:PORT`. It may have a private address.
-    pub url: Uri,
-    /// The value of `proxy-authorization`.
-    pub authorization: Option<HeaderValue>,
+/// Host and port of a proxy; none where its URL is not `http://HOST:PORT`.
+pub(super) fn place(proxy: &Proxy) -> Option<(&str, u16)> {
+    let plain = proxy.url.scheme_str() == Some("http") && proxy.url.path() == "/";
+    let host = proxy.url.host().filter(|host| plain && !host.is_empty())?;
+    Some((host, proxy.url.port_u16().unwrap_or(80)))
 }
 
-impl Proxy {
-    /// Host and port.
-    pub(super) fn place(&self) -> Option<(&str, u16)> {
-        let plain = self.url.scheme_str() == Some("http") && self.url.path() == "/";
-        let host = self.url.host().filter(|host| plain && !host.is_empty())?;
-        Some((host, self.url.port_u16().unwrap_or(80)))
-    }
-
-    /// Asks for a tunnel over a fresh connection.
-    ///
-    /// # Errors
-    /// The proxy refuses, or speaks no HTTP.
-    pub(super) async fn tunnel(
-        &self,
-        stream: &mut TcpStream,
-        host: &str,
-        port: u16,
-    ) -> Result<(), ConnectError> {
-        let text = format!("CONNECT {host}:{port} HTTP/1.1\r\nhost: {host}:{port}\r\n");
-        let mut request = text.into_bytes();
-        if let Some(value) = &self.authorization {
-            request.extend_from_slice(b"proxy-authorization: ");
-            request.extend_from_slice(value.as_bytes());
-            request.extend_from_slice(b"\r\n");
-        }
+/// Asks the proxy for a tunnel over a fresh connection.
+///
+/// # Errors
+/// The proxy refuses, or does not speak HTTP.
+pub(super) async fn tunnel(
+    proxy: &Proxy,
+    stream: &mut TcpStream,
+    host: &str,
+    port: u16,
+) -> Result<(), ConnectError> {
+    let text = format!("CONNECT {host}:{port} HTTP/1.1\r\nhost: {host}:{port}\r\n");
+    let mut request = text.into_bytes();
+    if let Some(value) = &proxy.authorization {
+        request.extend_from_slice(b"proxy-authorization: ");
+        request.extend_from_slice(value.as_bytes());
         request.extend_from_slice(b"\r\n");
-        let broken = |error: std::io::Error| ConnectError::Proxy(error.to_string());
-        stream.write_all(&request).await.map_err(broken)?;
-        let head = head(stream).await.map_err(broken)?;
-        let line = head.split(|byte| matches!(byte, b'\r' | b'\n')).next().unwrap_or_default();
-        match status(line) {
-            Some(200..=299) => Ok(()),
-            Some(code) => Err(ConnectError::Proxy(format!("it answered {code}"))),
-            None => Err(ConnectError::Proxy("it answered something else than HTTP".to_owned())),
-        }
+    }
+    request.extend_from_slice(b"\r\n");
+    let broken = |error: std::io::Error| ConnectError::Proxy(error.to_string());
+    stream.write_all(&request).await.map_err(broken)?;
+    let head = head(stream).await.map_err(broken)?;
+    let line = head.split(|byte| matches!(byte, b'\r' | b'\n')).next().unwrap_or_default();
+    match status(line) {
+        Some(200..=299) => Ok(()),
+        Some(code) => Err(ConnectError::Proxy(format!("it answered {code}"))),
+        None => Err(ConnectError::Proxy("it answered something else than HTTP".to_owned())),
     }
 }
 
@@ -100,7 +88,7 @@ mod tests {
     fn a_proxy_is_a_host_and_a_port() {
         let place = |url: &str| {
             let proxy = Proxy { url: url.parse().expect(url), authorization: None };
-            proxy.place().map(|(host, port)| (host.to_owned(), port))
+            super::place(&proxy).map(|(host, port)| (host.to_owned(), port))
         };
         assert_eq!(place("http://proxy:3128"), Some(("proxy".to_owned(), 3128)));
         assert_eq!(place("http://[::1]/"), Some(("[::1]".to_owned(), 80)));

@@ -2,7 +2,6 @@
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock, Weak};
 
-use bytes::Bytes;
 use parking_lot::Mutex;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{
@@ -18,38 +17,7 @@ use rustls::{
 use sha2::{Digest, Sha256};
 
 use super::SetupError;
-use hookwright_signing::Secret;
-
-/// How a destination proves who it is, and we to it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct TlsOptions {
-    /// Certificates in PEM that are trusted besides the machine's.
-    pub ca: Option<Bytes>,
-    /// SHA-256 of certificates in DER. Where there are some, the destination
-    /// must show one of them, and nothing else about it is asked: neither who
-    /// signed it nor names and dates.
-    pub pins: Vec<[u8; 32]>,
-    /// What we show to those who ask.
-    pub identity: Option<Identity>,
-    /// Default: TLS 1.2.
-    pub min: TlsVersion,
-}
-
-/// A client certificate.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Identity {
-    /// In PEM, our own first.
-    pub chain: Bytes,
-    /// In PEM.
-    pub key: Secret,
-}
-
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum TlsVersion {
-    #[default]
-    V12,
-    V13,
-}
+use hookwright_settings::{Identity, TlsOptions, TlsVersion};
 
 /// In a PEM file, of PKCS #8 and of the older form.
 const ENCRYPTED: &[u8] = b"ENCRYPTED";
@@ -92,7 +60,7 @@ impl Tls {
         let builder = if options.pins.is_empty() {
             let mut roots = self.machine.get_or_init(machine_roots).clone();
             if let Some(pem) = &options.ca {
-                add(&mut roots, pem)?;
+                add(&mut roots, &pem.text)?;
             }
             builder.with_root_certificates(roots)
         } else {
@@ -102,7 +70,7 @@ impl Tls {
         let mut config = match &options.identity {
             None => builder.with_no_client_auth(),
             Some(identity) => {
-                let (chain, key) = identity.read()?;
+                let (chain, key) = read(identity)?;
                 let made = builder.with_client_auth_cert(chain, key);
                 made.map_err(|error| SetupError::Identity(error.to_string()))?
             }
@@ -123,36 +91,37 @@ fn digest(options: &TlsOptions, http2: bool) -> [u8; 32] {
         hash.update(bytes);
     };
     put(&[u8::from(http2), u8::from(options.min == TlsVersion::V13)]);
-    put(options.ca.as_deref().unwrap_or_default());
+    put(options.ca.as_ref().map_or(&[][..], |ca| &ca.text));
     put(options.pins.as_flattened());
     if let Some(Identity { chain, key }) = &options.identity {
-        put(chain);
+        put(&chain.text);
         put(key.expose());
     }
     hash.finalize().into()
 }
 
-impl Identity {
-    fn read(&self) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), SetupError> {
-        let bad = |what: &str, error: &dyn std::fmt::Display| {
-            SetupError::Identity(format!("{what}: {error}"))
-        };
-        let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&self.chain).collect();
-        let chain = chain.map_err(|error| bad("the certificate", &error))?;
-        if chain.is_empty() {
-            return Err(bad("the certificate", &"the file holds none"));
-        }
-        // What a PEM reader says of a key never quotes it.
-        let key = PrivateKeyDer::from_pem_slice(self.key.expose());
-        let key = key.map_err(|error| {
-            let text = self.key.expose();
-            match text.windows(ENCRYPTED.len()).any(|part| part == ENCRYPTED) {
-                true => bad("the key", &"it is encrypted; write it without a passphrase"),
-                false => bad("the key", &error),
-            }
-        });
-        Ok((chain, key?))
+/// The chain and the key of a client certificate.
+fn read(
+    identity: &Identity,
+) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), SetupError> {
+    let bad = |what: &str, error: &dyn std::fmt::Display| {
+        SetupError::Identity(format!("{what}: {error}"))
+    };
+    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&identity.chain.text).collect();
+    let chain = chain.map_err(|error| bad("the certificate", &error))?;
+    if chain.is_empty() {
+        return Err(bad("the certificate", &"the file holds none"));
     }
+    // What a PEM reader says of a key never quotes it.
+    let key = PrivateKeyDer::from_pem_slice(identity.key.expose());
+    let key = key.map_err(|error| {
+        let text = identity.key.expose();
+        match text.windows(ENCRYPTED.len()).any(|part| part == ENCRYPTED) {
+            true => bad("the key", &"it is encrypted; write it without a passphrase"),
+            false => bad("the key", &error),
+        }
+    });
+    Ok((chain, key?))
 }
 
 /// Takes the certificates that the settings name, and no others.
@@ -241,10 +210,16 @@ fn add(roots: &mut RootCertStore, pem: &[u8]) -> Result<(), SetupError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use hookwright_settings::Pem;
+    use hookwright_signing::Secret;
     use hookwright_testkit::receiver::TEST_CA;
 
+    fn pem(text: &str) -> Pem {
+        Pem { file: "test.pem".into(), text: text.to_owned().into() }
+    }
+
     fn trusting(ca: Option<&str>) -> TlsOptions {
-        TlsOptions { ca: ca.map(|pem| Bytes::from(pem.to_owned())), ..TlsOptions::default() }
+        TlsOptions { ca: ca.map(pem), ..TlsOptions::default() }
     }
 
     #[test]
@@ -272,13 +247,13 @@ mod tests {
     #[test]
     fn what_is_no_certificate_is_refused() {
         let bad = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
-        for pem in ["", "hello", bad] {
-            let refused = Tls::default().settings(&trusting(Some(pem)), false).map(|_| ());
-            assert!(matches!(refused, Err(SetupError::Ca(_))), "{pem}");
-            let identity = Some(Identity { chain: pem.into(), key: Secret::new("no key") });
+        for text in ["", "hello", bad] {
+            let refused = Tls::default().settings(&trusting(Some(text)), false).map(|_| ());
+            assert!(matches!(refused, Err(SetupError::Ca(_))), "{text}");
+            let identity = Some(Identity { chain: pem(text), key: Secret::new("no key") });
             let options = TlsOptions { identity, ..TlsOptions::default() };
             let refused = Tls::default().settings(&options, false).map(|_| ());
-            assert!(matches!(refused, Err(SetupError::Identity(_))), "{pem}");
+            assert!(matches!(refused, Err(SetupError::Identity(_))), "{text}");
         }
     }
 }

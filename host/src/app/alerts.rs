@@ -11,10 +11,11 @@ use http::header::{CONTENT_TYPE, HeaderValue};
 use super::Parts;
 use hookwright_admin::alerts::{self, Change, Rule, Shape, Sign, Told, Watch};
 use hookwright_config::{AlertsConfig, Config, OWN_SOURCES};
-use hookwright_delivery::{Fill, State};
+use hookwright_delivery::State;
 use hookwright_model::Name;
 use hookwright_model::clock::{Clock, millis};
 use hookwright_routing::{FirstWaits, Pipeline, Pipelines};
+use hookwright_settings::Fill;
 use hookwright_store::{NewEvent, Note};
 
 /// What was told, beside the store.

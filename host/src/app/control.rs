@@ -8,11 +8,12 @@ use hookwright_admin::{
     PreviewFuture, PreviewRefused, QuarantineStatus, ReloadFuture, ReloadRefused, Reloaded,
     SettingsMistake, SourceStatus, Switch,
 };
-use hookwright_config::{Mistakes, ToConfig};
+use hookwright_config::Mistakes;
 use hookwright_delivery as delivery;
 use hookwright_model::clock::{Clock, millis};
 use hookwright_model::{Event, Outcome, Rejected};
 use hookwright_routing as routing;
+use hookwright_settings::To;
 use hookwright_signing as signing;
 
 impl Control for Parts {
@@ -71,12 +72,12 @@ impl Control for Parts {
     fn destinations(&self) -> Vec<DestinationStatus> {
         let config = self.config.read();
         let url = |name: &str| {
-            let uri = match &config.destinations.get(name)?.to {
-                ToConfig::Url(uri) => uri,
-                ToConfig::File(file) => return Some(format!("file:{}", file.path.display())),
-                ToConfig::Stdout => return Some("stdout".to_owned()),
+            let lines = match &config.destinations.get(name)?.to {
+                To::Post(post) => return Some(hookwright_egress::shown(&post.url)),
+                To::Lines(lines) => lines,
             };
-            Some(hookwright_egress::shown(uri))
+            let path = lines.file.as_ref().map(|file| format!("file:{}", file.path.display()));
+            Some(path.unwrap_or_else(|| "stdout".to_owned()))
         };
         let status = self.delivery.status().into_iter().map(|status| DestinationStatus {
             url: url(&status.destination).unwrap_or_default(),

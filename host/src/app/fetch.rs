@@ -4,8 +4,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, Method};
 
-use hookwright_egress::{Egress, Reach, SetupError};
+use hookwright_egress::{Egress, SetupError};
 use hookwright_intake::http::{Fetch, Fetching};
+use hookwright_settings::NetworkPolicy;
 
 /// Over look-up, connection, TLS and the whole answer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -17,7 +18,7 @@ pub(super) struct Keys(hookwright_egress::Fetcher);
 
 impl Keys {
     pub(super) fn new() -> Result<Self, SetupError> {
-        Egress::default().fetcher("keys", Reach::default(), MOST).map(Self)
+        Egress::default().fetcher("keys", NetworkPolicy::default(), MOST).map(Self)
     }
 }
 

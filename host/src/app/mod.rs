@@ -32,7 +32,6 @@ use hookwright_admin as admin;
 use hookwright_admin::retention;
 use hookwright_config::{Config, Seen};
 use hookwright_delivery as delivery;
-use hookwright_delivery::DestinationOptions;
 use hookwright_intake::{self as intake, Intake};
 use hookwright_model::Name;
 use hookwright_model::clock::Clock;
@@ -42,6 +41,7 @@ use hookwright_plugins::{Compiler, GateError, Hands, LoadError, Plugins, State};
 use hookwright_routing::Router;
 use hookwright_server as server;
 use hookwright_server::{Listener, Tower};
+use hookwright_settings::Destination;
 use hookwright_signing::hops::Hops;
 use hookwright_store as store;
 use hookwright_store::{Handoff, Store};
@@ -199,7 +199,7 @@ impl App {
         clock: &Clock,
         store: Arc<dyn Store>,
         handoffs: &Handoffs,
-        (plugins, destinations): (Plugins, HashMap<Name, DestinationOptions>),
+        (plugins, destinations): (Plugins, HashMap<Name, Destination>),
     ) -> anyhow::Result<Parts> {
         let reports = plugins.load_all().await;
         let failed = reports.iter().filter_map(|report| {

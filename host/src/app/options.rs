@@ -1,11 +1,8 @@
 //! Turns the settings into each part's options.
 use std::collections::HashMap;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::HeaderMap;
 use sha2::{Digest as _, Sha256};
 
 use super::sources;
@@ -13,14 +10,13 @@ use hookwright_admin as admin;
 use hookwright_config as config;
 use hookwright_config::Config;
 use hookwright_delivery as delivery;
-use hookwright_delivery::{DestinationOptions, FileOptions, LinesOptions, PostOptions, To};
-use hookwright_egress as egress;
 use hookwright_model::Name;
 use hookwright_model::clock::Clock;
 use hookwright_plugins as plugins;
 use hookwright_plugins::Compiler;
 use hookwright_routing::{FirstWaits, Known, OnFailure, Order, Orders, Pipeline, Pipelines, Step};
 use hookwright_server as server;
+use hookwright_settings::{Destination, To};
 use hookwright_signing::hops::Hops;
 use hookwright_store_embedded as embedded;
 
@@ -146,13 +142,15 @@ fn spec(name: Name, plugin: &config::PluginConfig) -> plugins::Spec {
 }
 
 pub(super) fn pipelines(config: &Config) -> Pipelines {
-    let waits = config.destinations.iter().filter(|(_, to)| !to.retry.first.is_zero());
+    let waits = config.destinations.iter().filter(|(_, to)| !to.policy.first.is_zero());
     let waits: Arc<FirstWaits> =
-        Arc::new(waits.map(|(name, to)| (name.clone(), to.retry.first)).collect());
-    let orders = config.destinations.iter().filter_map(|(name, to)| match to.lane.order {
-        config::Order::None => None,
-        config::Order::Source => Some((name.clone(), Order::Source)),
-        config::Order::Key => Some((name.clone(), Order::Key)),
+        Arc::new(waits.map(|(name, to)| (name.clone(), to.policy.first)).collect());
+    let orders = config.destinations.iter().filter_map(|(name, to)| {
+        let order = match to.order? {
+            hookwright_settings::Order::Source => Order::Source,
+            hookwright_settings::Order::Key => Order::Key,
+        };
+        Some((name.clone(), order))
     });
     let orders: Arc<Orders> = Arc::new(orders.collect());
     let known: Arc<Known> = Arc::new(config.destinations.keys().cloned().collect());
@@ -182,7 +180,7 @@ pub(super) fn pipelines(config: &Config) -> Pipelines {
 
 pub(super) fn delivery(
     config: &Config,
-    destinations: HashMap<Name, DestinationOptions>,
+    destinations: HashMap<Name, Destination>,
     hops: Arc<Hops>,
 ) -> delivery::Options {
     delivery::Options {
@@ -194,125 +192,16 @@ pub(super) fn delivery(
     }
 }
 
-/// A destination with what is filled in for it when it is sent.
-pub(super) fn filled(
-    config: &Config,
-    name: &Name,
-    to: &config::DestinationConfig,
-) -> Result<DestinationOptions, Unread> {
-    let mut options = destination(to)?;
-    if let To::Post(post) = &mut options.to {
-        post.fill = super::alerts::fill(config, name);
-    }
-    Ok(options)
-}
-
-/// A file that a destination's settings name can't be read.
-#[derive(Debug, thiserror::Error)]
-#[error("{key} can't be read: {cause}")]
-pub(super) struct Unread {
-    /// Below `destinations.NAME`.
-    pub(super) key: &'static str,
-    pub(super) cause: std::io::Error,
-}
-
-pub(super) fn destination(to: &config::DestinationConfig) -> Result<DestinationOptions, Unread> {
-    let mut headers = HeaderMap::new();
-    for (name, value) in &to.headers {
-        headers.append(name.clone(), value.clone());
-    }
-    let lines = |file| To::Lines(LinesOptions { file, timeout: to.timeout });
-    let kind = match &to.to {
-        config::ToConfig::Url(url) => To::Post(Box::new(PostOptions {
-            sign: to.sign.clone(),
-            auth: to.auth.as_ref().map(auth),
-            timeout: to.timeout,
-            transport: transport(&to.transport)?,
-            headers,
-            ..PostOptions::new(url.clone())
-        })),
-        config::ToConfig::Stdout => lines(None),
-        config::ToConfig::File(file) => lines(Some(FileOptions {
-            path: file.path.clone(),
-            max_size: file.max_size,
-            max_age: file.max_age,
-            keep: file.keep,
-            mode: file.mode,
-        })),
-    };
-    Ok(DestinationOptions {
-        to: kind,
-        policy: to.retry.clone(),
-        rate: to.rate.and_then(|rate| {
-            let count = std::num::NonZeroU32::new(rate.count)?;
-            Some(delivery::Rate { count, per: rate.per })
-        }),
-        in_flight: to.in_flight,
-        batch: to.lane.batch.as_ref().map(|batch| delivery::Batch {
-            events: batch.events,
-            wait: batch.wait,
-            bytes: usize_of(batch.size),
-            format: match batch.format {
-                config::BatchFormat::Array => delivery::Format::Array,
-                config::BatchFormat::Lines => delivery::Format::Lines,
-            },
-        }),
-        adaptive: to.lane.adaptive,
-        breaker: to.lane.breaker.as_ref().map(|breaker| delivery::Breaker {
-            failures: f64::from(breaker.failures) / 100.0,
-            attempts: breaker.attempts,
-            window: breaker.window,
-            wait: breaker.wait,
-            cap: breaker.cap,
-        }),
-        disable_after: to.lane.disable_after,
-        disabled: to.disabled,
-    })
-}
-
-fn auth(auth: &config::AuthConfig) -> delivery::Auth {
-    match auth.clone() {
-        config::AuthConfig::Header(name, value) => delivery::Auth::Header(name, value),
-        config::AuthConfig::OAuth2 { token_url, grant } => {
-            delivery::Auth::OAuth2(delivery::OAuth2 { token_url, grant })
+/// The destinations, each with the secret that is filled in when it is sent.
+pub(super) fn destinations(config: &Config) -> HashMap<Name, Destination> {
+    let filled = |(name, destination): (&Name, &Destination)| {
+        let mut destination = destination.clone();
+        if let To::Post(post) = &mut destination.to {
+            post.fill = super::alerts::fill(config, name);
         }
-        config::AuthConfig::Aws(aws) => delivery::Auth::Aws(aws),
-    }
-}
-
-fn transport(to: &config::TransportConfig) -> Result<egress::Transport, Unread> {
-    let read = |key: &'static str, path: &Path| {
-        std::fs::read(path).map(Bytes::from).map_err(|cause| Unread { key, cause })
+        (name.clone(), destination)
     };
-    let identity = match (&to.tls.cert, &to.tls.key) {
-        (Some(cert), Some(key)) => {
-            Some(egress::Identity { chain: read("tls.cert", cert)?, key: key.clone() })
-        }
-        _ => None,
-    };
-    Ok(egress::Transport {
-        reach: match &to.allow_private {
-            config::AllowPrivate::None => egress::Reach::Public,
-            config::AllowPrivate::Networks(networks) => egress::Reach::Networks(networks.clone()),
-            config::AllowPrivate::All => egress::Reach::Any,
-        },
-        tls: egress::TlsOptions {
-            ca: to.ca.as_deref().map(|path| read("ca", path)).transpose()?,
-            pins: to.tls.pin.clone(),
-            identity,
-            min: if to.tls.min_13 { egress::TlsVersion::V13 } else { egress::TlsVersion::V12 },
-        },
-        proxy: to.proxy.as_ref().map(|proxy| egress::Proxy {
-            url: proxy.url.clone(),
-            authorization: proxy.authorization.clone(),
-        }),
-        http2: to.http2,
-        phases: egress::Phases {
-            connect: to.timeouts.connect,
-            tls: to.timeouts.tls,
-            first_byte: to.timeouts.first_byte,
-        },
-    })
+    config.destinations.iter().map(filled).collect()
 }
 
 /// Sizes of the settings are far below what a machine can address.

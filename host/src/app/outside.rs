@@ -1,7 +1,8 @@
 //! Sends what plugins with a grant `http:HOST` ask for, through the egress and its guard.
 use tokio::runtime::Handle;
 
-use hookwright_egress::{Egress, Fetch, FetchError, Fetcher, Reach, SetupError};
+use hookwright_egress::{Egress, Fetch, FetchError, Fetcher, SetupError};
+use hookwright_settings::NetworkPolicy;
 
 /// The two ways out: to names of the world, and to addresses that a grant spells out.
 pub(super) struct Outside {
@@ -16,8 +17,16 @@ impl Outside {
     pub(super) fn new() -> Result<Self, SetupError> {
         let egress = Egress::default();
         Ok(Self {
-            guarded: egress.fetcher("plugins", Reach::default(), hookwright_plugins::HTTP_BODY)?,
-            spelt_out: egress.fetcher("plugins", Reach::Any, hookwright_plugins::HTTP_BODY)?,
+            guarded: egress.fetcher(
+                "plugins",
+                NetworkPolicy::default(),
+                hookwright_plugins::HTTP_BODY,
+            )?,
+            spelt_out: egress.fetcher(
+                "plugins",
+                NetworkPolicy::Any,
+                hookwright_plugins::HTTP_BODY,
+            )?,
             runtime: Handle::current(),
         })
     }

@@ -3,15 +3,16 @@ use std::collections::HashMap;
 
 use super::{host_key, options, traces};
 use hookwright_config::{Config, Mistake, Mistakes};
-use hookwright_delivery::{DestinationOptions, Problem};
+use hookwright_delivery::Problem;
 use hookwright_egress::SetupError;
 use hookwright_model::Name;
+use hookwright_settings::Destination;
 
 /// All of it that can't be used, in one go, is what [`prepare`] answers otherwise.
 pub(super) struct Prepared {
     /// Of the ingress.
     pub(super) tls: Option<hookwright_server::Tls>,
-    pub(super) destinations: HashMap<Name, DestinationOptions>,
+    pub(super) destinations: HashMap<Name, Destination>,
 }
 
 /// Mistakes that only show where the settings are put to use: in certificates,
@@ -31,8 +32,8 @@ pub(super) fn prepare(config: &Config) -> Result<Prepared, Mistakes> {
         None
     });
     let egress = hookwright_delivery::Trial::default();
-    let mut destinations = HashMap::new();
-    for (name, to) in &config.destinations {
+    let destinations = options::destinations(config);
+    for (name, destination) in &destinations {
         let wrong = |key: &str, message: String, help: &str| {
             let key = match key {
                 "" => format!("destinations.{name}"),
@@ -40,29 +41,20 @@ pub(super) fn prepare(config: &Config) -> Result<Prepared, Mistakes> {
             };
             config.written.mistake_at(&key, message, help.to_owned())
         };
-        match options::filled(config, name, to) {
-            Err(error) => {
-                let help = "check the path and its permissions";
-                mistakes.push(wrong(error.key, format!("can't be read: {}", error.cause), help));
-            }
-            Ok(options) => {
-                match egress.make(name, &options) {
-                    Err(Problem::Client(SetupError::Ca(why))) => mistakes.push(wrong(
-                        "ca",
-                        format!("can't be used: {why}"),
-                        "it is a PEM file with the certificates that are trusted",
-                    )),
-                    Err(Problem::Client(SetupError::Identity(why))) => mistakes.push(wrong(
-                        "tls.cert",
-                        format!("can't be used: {why}"),
-                        "`tls.cert` is a PEM file with the chain, own certificate first, and \
-                         `tls.key` its key in PEM, without a passphrase",
-                    )),
-                    Err(problem) => mistakes.push(wrong("", problem.to_string(), "mend it")),
-                    Ok(()) => {}
-                }
-                destinations.insert(name.clone(), options);
-            }
+        match egress.make(name, destination) {
+            Err(Problem::Client(SetupError::Ca(why))) => mistakes.push(wrong(
+                "ca",
+                format!("can't be used: {why}"),
+                "it is a PEM file with the certificates that are trusted",
+            )),
+            Err(Problem::Client(SetupError::Identity(why))) => mistakes.push(wrong(
+                "tls.cert",
+                format!("can't be used: {why}"),
+                "`tls.cert` is a PEM file with the chain, own certificate first, and \
+                 `tls.key` its key in PEM, without a passphrase",
+            )),
+            Err(problem) => mistakes.push(wrong("", problem.to_string(), "mend it")),
+            Ok(()) => {}
         }
     }
     if let Some(Err(error)) = config.traces.as_ref().map(traces::client) {

@@ -5,9 +5,9 @@ use anyhow::{Context as _, bail};
 
 use super::options;
 use hookwright_config::Config;
-use hookwright_delivery::To;
 use hookwright_egress::{Egress, Reached};
 use hookwright_model::Name;
+use hookwright_settings::To;
 
 /// Connects to a destination as its deliveries would, and closes again.
 ///
@@ -15,11 +15,10 @@ use hookwright_model::Name;
 /// Where no connection stands within `patience`.
 pub async fn reach(config: &Config, name: &Name, patience: Duration) -> anyhow::Result<Reached> {
     let to = config.destinations.get(name).context("is not in the settings")?;
-    let to = options::destination(to)?;
-    let To::Post(post) = to.to else { bail!("is no URL that could be connected to") };
+    let To::Post(post) = &to.to else { bail!("is no URL that could be connected to") };
     let options = hookwright_egress::Options {
-        transport: post.transport,
-        ..hookwright_egress::Options::new(name.to_string(), post.url)
+        transport: post.transport.clone(),
+        ..hookwright_egress::Options::new(name.to_string(), post.url.clone())
     };
     Ok(Egress::default().reach(&options, patience.min(post.timeout)).await?)
 }

@@ -118,6 +118,6 @@ fn key(key: &config::DedupeKey) -> KeyFrom {
     }
 }
 
-fn rate(rate: config::Rate) -> intake::Rate {
-    intake::Rate { per_s: rate.per_second(), burst: rate.count }
+fn rate(rate: hookwright_model::Rate) -> intake::Rate {
+    intake::Rate { per_s: rate.per_second(), burst: rate.count.get() }
 }

@@ -10,11 +10,12 @@ use metrics::counter;
 use tokio::sync::mpsc::Receiver;
 
 use hookwright_config::TracesConfig;
-use hookwright_egress::{Client, Egress, SetupError, Transport};
+use hookwright_egress::{Client, Egress, SetupError};
 use hookwright_model::Outcome;
 use hookwright_model::clock::random_u64;
 use hookwright_model::metrics::TRACE_SPANS;
 use hookwright_model::tasks::Tasks;
+use hookwright_settings::Transport;
 use hookwright_telemetry::traces::{
     ANSWER_BYTES, Complaint, Resource, Span, Spans, complaint, document,
 };

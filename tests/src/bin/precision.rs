@@ -12,12 +12,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use bytes::Bytes;
-use hookwright_delivery::{DestinationOptions, PostOptions, To};
-use hookwright_egress::Transport;
 use hookwright_model::clock::Clock;
 use hookwright_model::retry::Policy;
 use hookwright_model::tasks::Tasks;
 use hookwright_model::{Delivery, Event, EventId, EventState, Name};
+use hookwright_settings::{Destination, PostOptions, To, Transport};
 use hookwright_store::{Appended, Handoff, NewEvent, Routed, Store};
 use hookwright_tests::{Answer, Receiver, eventually};
 use tokio::sync::{Mutex, mpsc};
@@ -115,12 +114,12 @@ impl Bench {
         let destination: Name = "busy".parse()?;
         let url = receiver.url().parse()?;
         let transport = Transport::to_any_address();
-        let to = DestinationOptions {
+        let to = Destination {
             to: To::Post(Box::new(PostOptions { transport, ..PostOptions::new(url) })),
             in_flight: 64,
             breaker: None,
             policy: Policy { base: WAIT, factor: 1.0, jitter: 0.0, ..Policy::default() },
-            ..DestinationOptions::new(receiver.url().parse()?)
+            ..Destination::new(receiver.url().parse()?)
         };
         let options = hookwright_delivery::Options {
             destinations: HashMap::from([(destination.clone(), to)]),

@@ -1,6 +1,6 @@
 //! `auth` of a destination: who we are to it, beside the signature.
 use http::header::AUTHORIZATION;
-use http::{HeaderName, HeaderValue, Uri};
+use http::{HeaderName, HeaderValue};
 
 use super::super::kind::{Choice, HEADER, Kind, Text};
 use super::super::reader::{At, Section};
@@ -8,31 +8,8 @@ use super::super::secret::{self, is_owned};
 use super::super::unit::{Fault, quote};
 use super::transport::USER_PASSWORD;
 use super::url::{self, Url};
+use hookwright_settings::{Auth, OAuth2};
 use hookwright_signing::{Aws, Grant, Secret, basic, bearer, plain};
-
-/// As the scheme needs it.
-#[derive(Debug, Clone)]
-pub enum AuthConfig {
-    /// The same with every delivery; the value is marked as sensitive.
-    Header(HeaderName, HeaderValue),
-    OAuth2 {
-        /// `http` or `https`, with a host, without user, password or fragment.
-        token_url: Uri,
-        grant: Grant,
-    },
-    Aws(Aws),
-}
-
-impl AuthConfig {
-    /// The headers that it sets.
-    pub(super) fn headers(&self) -> Vec<HeaderName> {
-        match self {
-            Self::Header(name, _) => vec![name.clone()],
-            Self::OAuth2 { .. } => vec![AUTHORIZATION],
-            Self::Aws(_) => Aws::HEADERS.to_vec(),
-        }
-    }
-}
 
 #[derive(Clone, Copy, PartialEq)]
 enum Scheme {
@@ -99,7 +76,7 @@ impl Scheme {
     }
 }
 
-pub(super) fn read(s: &Section<'_, '_>) -> Option<AuthConfig> {
+pub(super) fn read(s: &Section<'_, '_>) -> Option<Auth> {
     let doc = "`basic` and `bearer` send the secret in `authorization`, `header` in a header of your choice. `oauth2` gets tokens by client credentials, `aws` signs requests by Signature Version 4.";
     let scheme = s.key("scheme", SCHEMES, doc).required();
     let doc = "For `basic`, `user:password`; for `bearer`, the token; for `header`, its value; for `oauth2`, the client's secret; for `aws`, the secret access key.";
@@ -125,7 +102,7 @@ pub(super) fn read(s: &Section<'_, '_>) -> Option<AuthConfig> {
     let scheme = scheme?;
     s.only(scheme.keys(), &format!("scheme `{}`", name(scheme)));
     match scheme {
-        Scheme::Basic => Some(AuthConfig::Header(AUTHORIZATION, basic(&secret?))),
+        Scheme::Basic => Some(Auth::Header(AUTHORIZATION, basic(&secret?))),
         Scheme::Bearer => fixed(s, AUTHORIZATION, bearer(secret?.expose())),
         Scheme::Header => {
             s.missing("header", "add `header = \"x-api-key\"`");
@@ -142,7 +119,7 @@ pub(super) fn read(s: &Section<'_, '_>) -> Option<AuthConfig> {
             url::warn_about_clear_text(s, "token_url", &token_url);
             let (client_id, secret) = (client_id?, secret?);
             let grant = Grant { client_id, secret, scope, audience, in_body };
-            Some(AuthConfig::OAuth2 { token_url, grant })
+            Some(Auth::OAuth2(OAuth2 { token_url, grant }))
         }
         Scheme::Aws => {
             for key in ["access_key", "region", "service"] {
@@ -150,7 +127,7 @@ pub(super) fn read(s: &Section<'_, '_>) -> Option<AuthConfig> {
             }
             let (access_key, region, service) = (access_key?, region?, service?);
             let secret = secret?;
-            Some(AuthConfig::Aws(Aws { access_key, secret, session_token, region, service }))
+            Some(Auth::Aws(Aws { access_key, secret, session_token, region, service }))
         }
     }
 }
@@ -163,8 +140,8 @@ fn fixed(
     s: &Section<'_, '_>,
     name: HeaderName,
     value: Result<HeaderValue, http::header::InvalidHeaderValue>,
-) -> Option<AuthConfig> {
+) -> Option<Auth> {
     let help = "a header value is one line without control characters";
     let wrong = |_| s.wrong("secret", Fault::new("can't stand in a header", help));
-    Some(AuthConfig::Header(name, value.map_err(wrong).ok()?))
+    Some(Auth::Header(name, value.map_err(wrong).ok()?))
 }

@@ -3,95 +3,32 @@ use std::time::Duration;
 
 use super::super::kind::{Choice, DURATION, Flag, PERCENT, SIZE, whole};
 use super::super::reader::Section;
-use super::super::unit::Fault;
+use super::super::unit::{Fault, in_memory};
+use hookwright_settings::{Batch, Breaker, Format, Order};
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LaneConfig {
-    pub order: Order,
-    /// None: each delivery in a request of its own.
-    pub batch: Option<BatchConfig>,
-    /// Send less at once where the destination has too much.
-    pub adaptive: bool,
-    /// None: never left alone.
-    pub breaker: Option<BreakerConfig>,
-    /// After nothing but failures for so long; none: never.
-    pub disable_after: Option<Duration>,
+const ORDER: Choice<Option<Order>> =
+    Choice(&[("none", None), ("source", Some(Order::Source)), ("key", Some(Order::Key))]);
+
+const FORMAT: Choice<Format> = Choice(&[("array", Format::Array), ("lines", Format::Lines)]);
+
+pub(super) fn order(s: &Section<'_, '_>) -> Option<Order> {
+    let doc = "Which deliveries are made one after the other, in the order in which their events were accepted: `source`, all of one source; `key`, those of one source to which a plugin gave the same order key. One that is tried again holds up those behind it, others go on; a dead one lets the next go.";
+    s.key("order", ORDER, doc).default("none")
 }
 
-/// Which deliveries are made one after the other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Order {
-    None,
-    /// Those of one source.
-    Source,
-    /// Those of one source with the same order key.
-    Key,
-}
-
-const ORDER: Choice<Order> =
-    Choice(&[("none", Order::None), ("source", Order::Source), ("key", Order::Key)]);
-
-/// Many deliveries in one request.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BatchConfig {
-    pub events: usize,
-    pub wait: Duration,
-    /// Bytes of the request's body.
-    pub size: u64,
-    pub format: BatchFormat,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BatchFormat {
-    Array,
-    Lines,
-}
-
-const FORMAT: Choice<BatchFormat> =
-    Choice(&[("array", BatchFormat::Array), ("lines", BatchFormat::Lines)]);
-
-/// When a destination is left alone for a while.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BreakerConfig {
-    /// Per cent of the attempts that failed.
-    pub failures: u32,
-    /// So many attempts, at least.
-    pub attempts: u32,
-    pub window: Duration,
-    /// Until the first probe.
-    pub wait: Duration,
-    pub cap: Duration,
-}
-
-impl LaneConfig {
-    pub(super) fn read(s: &Section<'_, '_>) -> Self {
-        let doc = "Which deliveries are made one after the other, in the order in which their events were accepted: `source`, all of one source; `key`, those of one source to which a plugin gave the same order key. One that is tried again holds up those behind it, others go on; a dead one lets the next go.";
-        let order = s.key("order", ORDER, doc).default("none");
-        let doc = "Gathers deliveries of one source into one request, signed as one. Each on its own by default.";
-        let batch = s.optional_section("batch", doc, |s| Some(batch(s)));
-        if batch.is_some() && order == Order::Source {
-            let message =
-                "of one source only one delivery is due at a time, so none would have company";
-            let help = "use `order = \"key\"` or `\"none\"`, or remove `batch`";
-            s.wrong("batch", Fault::new(message, help));
-        }
-        let doc = "Whether fewer requests are sent at the same time, down to 1, and none for a moment, where the destination answers 429, 502 or 504, asks for it by `retry-after`, or times out. Successes lead back to `in_flight`.";
-        let adaptive = s.key("adaptive", Flag, doc).default("true");
-        let doc = "When a failing destination is left alone for a while: deliveries wait, and their attempts are not used up.";
-        let breaker = s.section("breaker", doc, breaker);
-        let doc = "Nothing but failures for so long disables the destination, as a 410 does; `0s`: never.";
-        let disable_after = s.key("disable_after", DURATION, doc).range("0s", "365d").default("5d");
-        Self {
-            order,
-            batch,
-            adaptive,
-            breaker,
-            disable_after: Some(disable_after).filter(|t| !t.is_zero()),
-        }
+pub(super) fn batch(s: &Section<'_, '_>, order: Option<Order>) -> Option<Batch> {
+    let doc = "Gathers deliveries of one source into one request, signed as one. Each on its own by default.";
+    let batch = s.optional_section("batch", doc, |s| Some(batch_of(s)));
+    if batch.is_some() && order == Some(Order::Source) {
+        let message =
+            "of one source only one delivery is due at a time, so none would have company";
+        let help = "use `order = \"key\"` or `\"none\"`, or remove `batch`";
+        s.wrong("batch", Fault::new(message, help));
     }
+    batch
 }
 
-fn batch(s: &Section<'_, '_>) -> BatchConfig {
+fn batch_of(s: &Section<'_, '_>) -> Batch {
     let doc = "So many in one request, at the most.";
     let events = s.key("events", whole(), doc).range("1", "1000").default("100");
     let doc = "How long the first waits for others.";
@@ -100,10 +37,27 @@ fn batch(s: &Section<'_, '_>) -> BatchConfig {
     let size = s.key("size", SIZE, doc).range("1KiB", "64MiB").default("1MiB");
     let doc = "`array`: one JSON array. `lines`: a JSON object in each line.";
     let format = s.key("format", FORMAT, doc).default("array");
-    BatchConfig { events, wait, size, format }
+    Batch { events, wait, bytes: in_memory(size), format }
 }
 
-fn breaker(s: &Section<'_, '_>) -> Option<BreakerConfig> {
+pub(super) fn adaptive(s: &Section<'_, '_>) -> bool {
+    let doc = "Whether fewer requests are sent at the same time, down to 1, and none for a moment, where the destination answers 429, 502 or 504, asks for it by `retry-after`, or times out. Successes lead back to `in_flight`.";
+    s.key("adaptive", Flag, doc).default("true")
+}
+
+pub(super) fn breaker(s: &Section<'_, '_>) -> Option<Breaker> {
+    let doc = "When a failing destination is left alone for a while: deliveries wait, and their attempts are not used up.";
+    s.section("breaker", doc, breaker_of)
+}
+
+pub(super) fn disable_after(s: &Section<'_, '_>) -> Option<Duration> {
+    let doc =
+        "Nothing but failures for so long disables the destination, as a 410 does; `0s`: never.";
+    let after = s.key("disable_after", DURATION, doc).range("0s", "365d").default("5d");
+    Some(after).filter(|after| !after.is_zero())
+}
+
+fn breaker_of(s: &Section<'_, '_>) -> Option<Breaker> {
     let doc = "It opens where at least so many of the attempts failed: no answer, 401, 408, 5xx or 3xx. Another 4xx is no failure of the destination. Credentials that don't work (no token, no key that counts) open it at once.";
     let failures = s.key("failures", PERCENT, doc).range("1%", "100%").default("80%");
     let doc = "And there were at least so many of them; 0: it never opens.";
@@ -117,5 +71,6 @@ fn breaker(s: &Section<'_, '_>) -> Option<BreakerConfig> {
         let help = "make `cap` at least as long as `wait`";
         s.wrong("cap", Fault::new("the longest wait is shorter than the first", help));
     }
-    (attempts > 0).then_some(BreakerConfig { failures, attempts, window, wait, cap })
+    let failures = f64::from(failures) / 100.0;
+    (attempts > 0).then_some(Breaker { failures, attempts, window, wait, cap })
 }

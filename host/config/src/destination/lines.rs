@@ -1,23 +1,8 @@
 //! `file` and `stdout` of a destination: a line of JSON for each delivery.
-use std::path::PathBuf;
-use std::time::Duration;
-
 use super::super::kind::{DURATION, File, SIZE, Text, whole};
 use super::super::reader::Section;
 use super::super::unit::{Fault, quote};
-
-/// A file that lines are appended to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FileConfig {
-    pub path: PathBuf,
-    /// Bytes; none never begins a new one.
-    pub max_size: Option<u64>,
-    pub max_age: Option<Duration>,
-    /// Full files; none keeps all.
-    pub keep: Option<usize>,
-    /// Permissions of a new file.
-    pub mode: u32,
-}
+use hookwright_settings::FileOptions;
 
 /// Permissions in octal digits, as `chmod` takes them. Whoever makes the file
 /// may read and write it; nobody may run it, and not everybody may write to it.
@@ -36,7 +21,7 @@ fn mode(text: &str) -> Result<u32, Fault> {
     Ok(bits)
 }
 
-pub(super) fn read(s: &Section<'_, '_>) -> Option<FileConfig> {
+pub(super) fn read(s: &Section<'_, '_>) -> Option<FileOptions> {
     let doc = "Where lines are appended to. Its folder is made where it is missing.";
     let path = s.key("path", File { checked: false }, doc).required();
     let doc = "A new file is begun where this one would become larger; the full one gets the time into its name.";
@@ -47,5 +32,5 @@ pub(super) fn read(s: &Section<'_, '_>) -> Option<FileConfig> {
     let keep = s.key("keep", whole(), doc).range("0", "100000").optional("all");
     let doc = "Permissions of a new file, whatever the umask: `\"0640\"` lets its group read it. A file that is there already keeps its own.";
     let mode = s.key("mode", MODE, doc).default("\"0600\"");
-    Some(FileConfig { path: path?, max_size, max_age, keep, mode })
+    Some(FileOptions { path: path?, max_size, max_age, keep, mode })
 }

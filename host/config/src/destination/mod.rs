@@ -7,30 +7,15 @@ mod sign;
 mod transport;
 mod url;
 
-use std::time::Duration;
-
 use http::{HeaderName, HeaderValue, Uri};
 
 use super::kind::{DURATION, Flag, RATE, whole};
 use super::reader::Section;
 use super::secret::Headers;
-use super::unit::{Fault, Rate};
-pub use auth::AuthConfig;
-use hookwright_model::retry::Policy;
+use super::unit::Fault;
+use hookwright_settings::{Auth, Destination, FileOptions, LinesOptions, PostOptions, To};
 use hookwright_signing::Sign;
-pub use lane::{BatchConfig, BatchFormat, BreakerConfig, LaneConfig, Order};
-pub use lines::FileConfig;
-pub use transport::{AllowPrivate, ClientTlsConfig, ProxyConfig, TimeoutsConfig, TransportConfig};
 pub(super) use url::Url;
-
-/// Where deliveries go.
-#[derive(Debug, Clone)]
-pub enum ToConfig {
-    /// `http` or `https`, with a host, without user, password or fragment.
-    Url(Uri),
-    File(FileConfig),
-    Stdout,
-}
 
 /// What means something with a `url` only.
 const HTTP_ONLY: [&str; 10] = [
@@ -46,83 +31,70 @@ const HTTP_ONLY: [&str; 10] = [
     "timeouts",
 ];
 
-#[derive(Debug, Clone)]
-pub struct DestinationConfig {
-    pub to: ToConfig,
-    /// None: not at all.
-    pub sign: Option<Sign>,
-    /// None: nothing but the signature.
-    pub auth: Option<AuthConfig>,
-    /// Over DNS, connect, TLS, headers and body together.
-    pub timeout: Duration,
-    pub retry: Policy,
-    pub rate: Option<Rate>,
-    /// Requests at the same time, at least 1.
-    pub in_flight: usize,
-    pub lane: LaneConfig,
-    pub transport: TransportConfig,
-    /// Keep events, send none.
-    pub disabled: bool,
-    /// Sent with every delivery; those that came from a secret are marked as sensitive.
-    pub headers: Vec<(HeaderName, HeaderValue)>,
-}
-
-impl DestinationConfig {
-    pub(super) fn read(s: &Section<'_, '_>) -> Option<Self> {
-        let doc = "Where to post, `https://…` or `http://…`. One whose path is a secret may be a reference, `env:NAME` or `file:PATH`; nothing shows more of a URL than its host.";
-        let url = s.key("url", Url, doc).optional("required, or `file`, or `stdout`");
-        let doc = "Append deliveries to a file instead: a line of JSON each, on the disk before it counts as delivered.";
-        let file = s.optional_section("file", doc, lines::read);
-        let doc = "Write the same lines to standard output instead.";
-        let stdout = s.key("stdout", Flag, doc).default("false");
-        let doc = "How deliveries are signed. Not at all by default.";
-        let sign = s.optional_section("sign", doc, sign::read);
-        let doc = "Who we are to it, beside the signature. Nobody by default.";
-        let auth = s.optional_section("auth", doc, auth::read);
-        let doc = "DNS, connect, TLS, headers and body together.";
-        let timeout = s.key("timeout", DURATION, doc).range("10ms", "10m").default("30s");
-        let doc = "When a failed delivery is tried again: `base · factorⁿ` after the n-th failure, at most `cap`, spread by `± jitter`.";
-        let retry = s.section("retry", doc, retry::read);
-        let rate = s.key("rate", RATE, "More wait for their turn.").optional("no limit");
-        let doc = "Requests at the same time.";
-        let in_flight = s.key("in_flight", whole(), doc).range("1", "10000").default("8");
-        let lane = LaneConfig::read(s);
-        let transport = TransportConfig::read(s);
-        let doc = "Keep what is routed here, send nothing.";
-        let disabled = s.key("disabled", Flag, doc).default("false");
-        let doc = "Sent with every delivery. A value may be a secret, `env:NAME` or `file:PATH`; `authorization` and `cookie` must be.";
-        let headers = s.key("headers", Headers, doc).default("{}");
-        written_once(s, sign.as_ref(), auth.as_ref(), &headers);
-        let to = to(s, url, file, stdout)?;
-        if let ToConfig::Url(url) = &to {
-            url::warn_about(s, url, &transport.allow_private);
+pub(super) fn read(s: &Section<'_, '_>) -> Option<Destination> {
+    let doc = "Where to post, `https://…` or `http://…`. One whose path is a secret may be a reference, `env:NAME` or `file:PATH`; nothing shows more of a URL than its host.";
+    let url = s.key("url", Url, doc).optional("required, or `file`, or `stdout`");
+    let doc = "Append deliveries to a file instead: a line of JSON each, on the disk before it counts as delivered.";
+    let file = s.optional_section("file", doc, lines::read);
+    let doc = "Write the same lines to standard output instead.";
+    let stdout = s.key("stdout", Flag, doc).default("false");
+    let doc = "How deliveries are signed. Not at all by default.";
+    let sign = s.optional_section("sign", doc, sign::read);
+    let doc = "Who we are to it, beside the signature. Nobody by default.";
+    let auth = s.optional_section("auth", doc, auth::read);
+    let doc = "DNS, connect, TLS, headers and body together.";
+    let timeout = s.key("timeout", DURATION, doc).range("10ms", "10m").default("30s");
+    let doc = "When a failed delivery is tried again: `base · factorⁿ` after the n-th failure, at most `cap`, spread by `± jitter`.";
+    let policy = s.section("retry", doc, retry::read);
+    let rate = s.key("rate", RATE, "More wait for their turn.").optional("no limit");
+    let doc = "Requests at the same time.";
+    let in_flight = s.key("in_flight", whole(), doc).range("1", "10000").default("8");
+    let order = lane::order(s);
+    let batch = lane::batch(s, order);
+    let adaptive = lane::adaptive(s);
+    let breaker = lane::breaker(s);
+    let disable_after = lane::disable_after(s);
+    let transport = transport::read(s);
+    let doc = "Keep what is routed here, send nothing.";
+    let disabled = s.key("disabled", Flag, doc).default("false");
+    let doc = "Sent with every delivery. A value may be a secret, `env:NAME` or `file:PATH`; `authorization` and `cookie` must be.";
+    let headers = s.key("headers", Headers, doc).default("{}");
+    written_once(s, sign.as_ref(), auth.as_ref(), &headers);
+    let to = match place(s, url, file, stdout)? {
+        Place::Url(url) => {
+            url::warn_about(s, &url, &transport.network);
+            let headers = headers.into_iter().collect();
+            let fill = None;
+            let post = PostOptions { url, sign, auth, timeout, transport, headers, fill };
+            To::Post(Box::new(post))
         }
-        Some(Self {
-            to,
-            sign,
-            auth,
-            timeout,
-            retry,
-            rate,
-            in_flight,
-            lane,
-            transport,
-            disabled,
-            headers,
-        })
-    }
+        Place::File(file) => To::Lines(LinesOptions { file: Some(file), timeout }),
+        Place::Stdout => To::Lines(LinesOptions { file: None, timeout }),
+    };
+    Some(Destination {
+        to,
+        policy,
+        rate,
+        in_flight,
+        order,
+        batch,
+        adaptive,
+        breaker,
+        disable_after,
+        disabled,
+    })
 }
 
 /// No header has two who write it.
 fn written_once(
     s: &Section<'_, '_>,
     sign: Option<&Sign>,
-    auth: Option<&AuthConfig>,
+    auth: Option<&Auth>,
     headers: &[(HeaderName, HeaderValue)],
 ) {
     let sign = sign.into_iter().flat_map(|sign| sign.format.headers());
     let signed: Vec<HeaderName> = sign.cloned().collect();
-    let known = auth.map(AuthConfig::headers).unwrap_or_default();
+    let known = auth.map(Auth::headers).unwrap_or_default();
     let fixed = |name: &HeaderName| headers.iter().any(|(fixed, _)| fixed == name);
     for (section, names) in [("sign", &signed), ("auth", &known)] {
         if let Some(name) = names.iter().find(|name| fixed(name)) {
@@ -136,22 +108,20 @@ fn written_once(
     }
 }
 
-impl ToConfig {
-    pub fn url(&self) -> Option<&Uri> {
-        match self {
-            Self::Url(url) => Some(url),
-            Self::File(_) | Self::Stdout => None,
-        }
-    }
+/// What a destination's target is written as.
+enum Place {
+    Url(Uri),
+    File(FileOptions),
+    Stdout,
 }
 
 /// The one place that is written.
-fn to(
+fn place(
     s: &Section<'_, '_>,
     url: Option<Uri>,
-    file: Option<FileConfig>,
+    file: Option<FileOptions>,
     stdout: bool,
-) -> Option<ToConfig> {
+) -> Option<Place> {
     let written = |key: &&str| match *key {
         "stdout" => stdout,
         key => s.entry(key).is_some(),
@@ -173,8 +143,8 @@ fn to(
         }
     }
     match (url, file) {
-        (Some(url), _) => Some(ToConfig::Url(url)),
-        (None, Some(file)) => Some(ToConfig::File(file)),
-        (None, None) => stdout.then_some(ToConfig::Stdout),
+        (Some(url), _) => Some(Place::Url(url)),
+        (None, Some(file)) => Some(Place::File(file)),
+        (None, None) => stdout.then_some(Place::Stdout),
     }
 }

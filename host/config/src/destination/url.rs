@@ -8,25 +8,25 @@ use super::super::kind::{Kind, mismatch};
 use super::super::reader::{At, Section};
 use super::super::secret;
 use super::super::unit::Fault;
-use super::transport::AllowPrivate;
+use hookwright_settings::NetworkPolicy;
 
-pub(super) fn warn_about(s: &Section<'_, '_>, url: &Uri, allow_private: &AllowPrivate) {
+pub(super) fn warn_about(s: &Section<'_, '_>, url: &Uri, network: &NetworkPolicy) {
     let (address, loopback) = host(url);
     let (private, link_local) = match address {
         Some(IpAddr::V4(v4)) => (v4.is_private(), v4.is_link_local()),
         Some(IpAddr::V6(v6)) => (v6.is_unique_local(), v6.is_unicast_link_local()),
         None => (false, false),
     };
-    let allowed = match (allow_private, address) {
-        (AllowPrivate::None, _) => false,
-        (AllowPrivate::Networks(list), Some(address)) => {
-            list.iter().any(|network| network.contains(&address))
+    let allowed = match (network, address) {
+        (NetworkPolicy::Public, _) => false,
+        (NetworkPolicy::Networks(list), Some(address)) => {
+            list.iter().any(|one| one.contains(&address))
         }
-        (AllowPrivate::Networks(_), None) | (AllowPrivate::All, _) => true,
+        (NetworkPolicy::Networks(_), None) | (NetworkPolicy::Any, _) => true,
     };
-    let by_itself = |address: IpAddr| match allow_private {
-        AllowPrivate::Networks(list) => list.contains(&address.into()),
-        AllowPrivate::None | AllowPrivate::All => false,
+    let by_itself = |address: IpAddr| match network {
+        NetworkPolicy::Networks(list) => list.contains(&address.into()),
+        NetworkPolicy::Public | NetworkPolicy::Any => false,
     };
     if let Some(address) = address.filter(|address| link_local && !by_itself(*address)) {
         let message = "leads to a link-local address, so every delivery would be refused";

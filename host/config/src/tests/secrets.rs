@@ -110,9 +110,9 @@ fn no_secret_is_printed_with_the_settings() {
     let shown = format!("{config:?}");
     assert!(!shown.contains(HIDDEN) && shown.contains("seen"), "{shown}");
     assert!(!shown.contains("0123456789"), "{shown}");
-    let destination = &config.destinations["d"];
-    assert_eq!(destination.headers[0].1, HIDDEN);
-    assert_eq!(destination.sign.as_ref().map(|sign| sign.keys.len()), Some(1));
+    let post = config.destinations["d"].to.post().expect("a URL");
+    assert_eq!(post.headers["authorization"], HIDDEN);
+    assert_eq!(post.sign.as_ref().map(|sign| sign.keys.len()), Some(1));
 }
 
 #[test]
@@ -130,7 +130,10 @@ fn no_credential_of_a_destination_is_printed() {
         let user = format!("user:{HIDDEN}");
         let sources = sources(&[("S", HIDDEN), ("U", &user)], &[]);
         let config = parse_with(&text, &sources).unwrap_or_else(|mistakes| panic!("{mistakes}"));
-        assert!(config.destinations["d"].auth.is_some(), "{auth}");
+        assert!(
+            config.destinations["d"].to.post().is_some_and(|post| post.auth.is_some()),
+            "{auth}"
+        );
         let shown = format!("{config:?}");
         assert!(!shown.contains(HIDDEN) && !shown.contains("Basic"), "{shown}");
     }
@@ -245,7 +248,12 @@ fn a_destination_signs_with_shared_secrets_and_private_keys_and_each_may_have_it
     for key in [both, seed] {
         let entries = r#""env:S", { secret = "env:K", from = "2026-12-01" }"#;
         let config = read(entries, key).unwrap_or_else(|mistakes| panic!("{mistakes}"));
-        let keys = &config.destinations["d"].sign.as_ref().expect("signed").keys;
+        let keys = &config.destinations["d"]
+            .to
+            .post()
+            .and_then(|post| post.sign.as_ref())
+            .expect("signed")
+            .keys;
         assert!(matches!(keys[0].key, SigningKey::Shared(_)));
         assert!(matches!(keys[1].key, SigningKey::Ed25519(_)));
         assert_eq!((keys[1].from_s, keys[1].until_s), (1_796_083_200, u64::MAX));

@@ -5,12 +5,12 @@ use std::time::Duration;
 use http::HeaderName;
 
 use super::super::{
-    AllowPrivate, ClientHeader, DedupeConfig, DedupeKey, FileConfig, LogFormat, LogLevel,
-    OnFailure, Rate, Selector, ToConfig, TransportConfig,
+    ClientHeader, DedupeConfig, DedupeKey, LogFormat, LogLevel, OnFailure, Selector,
 };
 use super::{STANDARD, good, parse_with, sources};
 use hookwright_model::retry::{End, Never, Policy};
-use hookwright_model::{Cause, Share};
+use hookwright_model::{Cause, Rate, Share};
+use hookwright_settings::{FileOptions, NetworkPolicy, TlsVersion, To, Transport};
 use hookwright_signing::{Algorithm, Encoding, Key, Verify};
 
 #[test]
@@ -42,8 +42,9 @@ headers = { x-b = "2", x-a = "1" }
 "#;
     let config = good(text);
     let ci = &config.destinations["ci"];
-    assert_eq!(ci.to.url().expect("a URL").to_string(), "https://ci.example.com/hooks");
-    assert_eq!(ci.timeout, Duration::from_millis(250));
+    let post = ci.to.post().expect("a URL");
+    assert_eq!(post.url.to_string(), "https://ci.example.com/hooks");
+    assert_eq!(post.timeout, Duration::from_millis(250));
     let policy = Policy {
         base: Duration::from_secs(1),
         factor: 1.5,
@@ -53,18 +54,18 @@ headers = { x-b = "2", x-a = "1" }
         first: Duration::from_secs(2),
         ..Policy::default()
     };
-    assert_eq!(ci.retry, policy);
-    assert_eq!(ci.rate, Some(Rate { count: 50, per: Duration::from_secs(1) }));
+    assert_eq!(ci.policy, policy);
+    assert_eq!(ci.rate, Some(Rate { count: 50.try_into().unwrap(), per: Duration::from_secs(1) }));
     assert_eq!(ci.in_flight, 2);
-    assert_eq!(ci.transport.allow_private, AllowPrivate::All);
-    assert!(ci.disabled && ci.sign.is_none());
-    assert_eq!(ci.headers.len(), 2);
+    assert_eq!(post.transport.network, NetworkPolicy::Any);
+    assert!(ci.disabled && post.sign.is_none());
+    assert_eq!(post.headers.len(), 2);
 }
 
 #[test]
 fn retries_default_to_the_policy_itself() {
     let config = good("[destinations.d]\nurl = \"https://a.example\"");
-    assert_eq!(config.destinations["d"].retry, Policy::default());
+    assert_eq!(config.destinations["d"].policy, Policy::default());
 }
 
 #[test]
@@ -73,14 +74,14 @@ fn a_schedule_stands_for_the_formula() {
         "[destinations.d]\nurl = \"https://a.example\"\nretry = { schedule = [\"0s\", \"5s\", \"5s\", \"2h\"], max_age = \"3d\", never = [\"400-407\", \"tls\"] }",
     );
     let seconds = |list: &[u64]| list.iter().map(|s| Duration::from_secs(*s)).collect::<Vec<_>>();
-    let retry = &config.destinations["d"].retry;
+    let retry = &config.destinations["d"].policy;
     assert_eq!((retry.first, retry.attempts), (Duration::ZERO, 4));
     assert_eq!(retry.schedule, seconds(&[5, 5, 7_200]));
     assert_eq!(retry.max_age, Some(Duration::from_secs(3 * 86_400)));
     let never = Never(vec![End::Status(400..=407), End::Cause(Cause::Tls)]);
     assert_eq!(retry.never, never);
     let once = good("[destinations.d]\nurl = \"https://a.example\"\nretry.schedule = [\"1s\"]");
-    let retry = &once.destinations["d"].retry;
+    let retry = &once.destinations["d"].policy;
     assert_eq!((retry.first, retry.most_attempts()), (Duration::from_secs(1), 1));
 }
 
@@ -94,15 +95,15 @@ retry = { attempts = 3 }
 stdout = true
 "#;
     let config = good(text);
-    let expected = FileConfig {
+    let expected = FileOptions {
         path: "/etc/hw/out/a.jsonl".into(),
         max_size: Some(1 << 20),
         max_age: Some(Duration::from_secs(86_400)),
         keep: Some(3),
         mode: 0o600,
     };
-    assert!(matches!(&config.destinations["a"].to, ToConfig::File(file) if *file == expected));
-    assert!(matches!(&config.destinations["b"].to, ToConfig::Stdout));
+    assert_eq!(config.destinations["a"].to.file(), Some(&expected));
+    assert!(matches!(&config.destinations["b"].to, To::Lines(lines) if lines.file.is_none()));
 }
 
 #[test]
@@ -120,17 +121,18 @@ ports = [443]
 "#;
     let sources = sources(&[("S", "u:p")], &[("/etc/hw/c.pem", "x"), ("/etc/hw/c.key", "k")]);
     let config = parse_with(text, &sources).unwrap_or_else(|mistakes| panic!("{mistakes}"));
-    let TransportConfig { allow_private, tls, proxy, http2, timeouts, .. } =
-        &config.destinations["d"].transport;
+    let Transport { network, tls, proxy, http2, phases } =
+        &config.destinations["d"].to.post().expect("a URL").transport;
     let networks = vec!["10.0.0.0/8".parse().expect("a network")];
-    assert_eq!(*allow_private, AllowPrivate::Networks(networks));
-    assert!(tls.min_13 && !http2 && tls.pin[0][31] == 1);
-    assert_eq!(tls.key.as_ref().expect("a key").expose(), b"k");
+    assert_eq!(*network, NetworkPolicy::Networks(networks));
+    assert!(tls.min == TlsVersion::V13 && !http2 && tls.pins[0][31] == 1);
+    let identity = tls.identity.as_ref().expect("a client certificate");
+    assert_eq!((identity.key.expose(), &identity.chain.text[..]), (&b"k"[..], &b"x"[..]));
     let proxy = proxy.as_ref().expect("a proxy");
     assert_eq!(proxy.authorization.as_ref().expect("one"), "Basic dTpw");
     let seconds = |s| Some(Duration::from_secs(s));
     assert_eq!(
-        (timeouts.connect, timeouts.tls, timeouts.first_byte),
+        (phases.connect, phases.tls, phases.first_byte),
         (seconds(2), seconds(3), seconds(4))
     );
     assert_eq!(config.delivery.ports, Some(vec![443]));
@@ -241,7 +243,7 @@ answer = {{ status = 201, content_type = "text/xml", body = "<Response/>" }}
     let tokens: Vec<&[u8]> = source.access.tokens.iter().map(|token| token.expose()).collect();
     assert_eq!(tokens, [first.as_bytes(), second.as_bytes()]);
     assert!(source.access.require_tls);
-    assert_eq!(source.access.rate_per_address.map(|rate| rate.count), Some(10));
+    assert_eq!(source.access.rate_per_address.map(|rate| rate.count.get()), Some(10));
     let client = source.access.client.as_ref().expect("client");
     assert_eq!((client.san.len(), client.sha256[0][..2].to_vec()), (2, vec![0xa0, 0x4e]));
     let answer = source.answer.as_ref().expect("answer");

@@ -2,10 +2,11 @@
 use std::io;
 use std::path::Path;
 
-use super::FileOptions;
 use super::open::Open;
 use super::places::{FileId, Files};
 use super::rotation::rotate;
+
+use hookwright_settings::FileOptions;
 
 /// How often a file is opened again because it was moved or removed meanwhile, by other writers of
 /// this process too: with several names for one small file, each of them moves it aside in turn.

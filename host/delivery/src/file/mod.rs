@@ -10,48 +10,14 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::kind::{Closing, Kind, Sending};
 use hookwright_model::{Cause, Delivery, Outcome};
+use hookwright_settings::{FileOptions, LinesOptions};
 pub(super) use places::Places;
 use writer::Writer;
-
-/// The permissions that a new file gets where the settings say nothing: events
-/// may hold what nobody but the host's own user is to read.
-pub const FILE_MODE: u32 = 0o600;
-
-/// A file that lines are appended to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FileOptions {
-    pub path: PathBuf,
-    /// A new file is begun where this one would become larger, in bytes. Default: never.
-    pub max_size: Option<u64>,
-    /// A new file is begun when this one was begun so long ago. Default: never.
-    pub max_age: Option<Duration>,
-    /// So many files that are full are kept. Default: all.
-    pub keep: Option<usize>,
-    /// Permissions of a new file, whatever the process's umask. Default [`FILE_MODE`].
-    pub mode: u32,
-}
-
-impl FileOptions {
-    /// The defaults for a path.
-    pub fn new(path: PathBuf) -> Self {
-        Self { path, max_size: None, max_age: None, keep: None, mode: FILE_MODE }
-    }
-}
-
-/// A destination that lines are written to, as the settings have it.
-#[derive(Debug, Clone)]
-pub struct LinesOptions {
-    /// None: standard output.
-    pub file: Option<FileOptions>,
-    /// For one line to be on the disk. Default 10 s.
-    pub timeout: Duration,
-}
 
 /// One of them, at work. Two with the same place, as before and after a reload,
 /// share its writer.

@@ -10,8 +10,9 @@ use std::time::Duration;
 use futures_util::future::join_all;
 
 use super::places::Places;
+use super::writer;
 use super::writer::Writer;
-use super::{FileOptions, writer};
+use hookwright_settings::FileOptions;
 
 /// A file's writer with its settings.
 #[derive(Clone)]

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, oneshot};
 
-use super::FileOptions;
 use super::append::Appender;
 use super::places::Files;
 use super::stdout::Output;
 
 pub(super) type Written = Result<(), Arc<str>>;
+
+use hookwright_settings::FileOptions;
 
 /// Cheap to clone; clones share the place.
 #[derive(Clone)]

@@ -7,36 +7,9 @@ use tokio::time::Instant;
 
 use super::Unmade;
 use super::tokens::Tokens;
-use hookwright_egress::{Egress, SetupError, Transport};
-use hookwright_signing::{Aws, Grant};
-
-/// How a destination knows us, beside the signature.
-#[derive(Debug, Clone)]
-pub enum Auth {
-    /// The same with every delivery; the value is marked as sensitive.
-    Header(HeaderName, HeaderValue),
-    OAuth2(OAuth2),
-    Aws(Aws),
-}
-
-/// Tokens by client credentials (RFC 6749, 4.4).
-#[derive(Debug, Clone)]
-pub struct OAuth2 {
-    /// Reached in the same way as the destination.
-    pub token_url: Uri,
-    pub grant: Grant,
-}
-
-impl Auth {
-    /// The headers that it sets: nobody else may.
-    pub(super) fn headers(&self) -> Vec<HeaderName> {
-        match self {
-            Self::Header(name, _) => vec![name.clone()],
-            Self::OAuth2(_) => vec![AUTHORIZATION],
-            Self::Aws(_) => Aws::HEADERS.to_vec(),
-        }
-    }
-}
+use hookwright_egress::{Egress, SetupError};
+use hookwright_settings::{Auth, Transport};
+use hookwright_signing::Aws;
 
 /// The same, at work.
 pub(super) enum Authorizer {

@@ -2,7 +2,8 @@
 use bytes::Bytes;
 use http::{HeaderValue, Uri};
 
-use hookwright_model::{Delivery, Name, Outcome};
+use hookwright_model::{Delivery, Outcome};
+use hookwright_settings::Fill;
 use hookwright_signing::Secret;
 
 /// What is shorter is no secret, and stands in answers by chance.
@@ -10,28 +11,15 @@ const SHORTEST: usize = 8;
 /// What stands for a secret that an answer repeats.
 const MASK: &[u8] = "…".as_bytes();
 
-/// A place in bodies that a secret is filled into when they leave. What is
-/// stored, listed and backed up has the place alone.
-#[derive(Debug, Clone)]
-pub struct Fill {
-    /// Only events of this source have the place.
-    pub source: Name,
-    /// As it stands in the body, within a string of JSON.
-    pub place: &'static str,
-    pub secret: Secret,
-}
-
-impl Fill {
-    /// The body with the secret in its place; none where it has no place.
-    pub(super) fn body(&self, delivery: &Delivery) -> Option<Bytes> {
-        if delivery.event.source != self.source {
-            return None;
-        }
-        let text = String::from_utf8_lossy(self.secret.expose());
-        let quoted = serde_json::Value::from(text).to_string();
-        let inner = quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'))?;
-        replaced(delivery.body(), self.place.as_bytes(), inner.as_bytes())
+/// The body with the secret in its place; none where it has no place.
+pub(super) fn filled(fill: &Fill, delivery: &Delivery) -> Option<Bytes> {
+    if delivery.event.source != fill.source {
+        return None;
     }
+    let text = String::from_utf8_lossy(fill.secret.expose());
+    let quoted = serde_json::Value::from(text).to_string();
+    let inner = quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'))?;
+    replaced(delivery.body(), fill.place.as_bytes(), inner.as_bytes())
 }
 
 /// What one destination is sent and nobody else may read: attempts are read by
@@ -110,10 +98,10 @@ mod tests {
     fn a_secret_is_filled_into_the_bodies_of_its_source_alone() {
         let body = "{\"a\":\"{key}\",\"b\":[\"{key}\"]}";
         let delivery = delivery(1, "a", body);
-        let filled = fill("shop", "k\"1").body(&delivery).expect("a place");
+        let filled = super::filled(&fill("shop", "k\"1"), &delivery).expect("a place");
         assert_eq!(&filled[..], br#"{"a":"k\"1","b":["k\"1"]}"#);
-        assert_eq!(fill("other", "k").body(&delivery), None);
-        assert_eq!(fill("shop", "k").body(&crate::tests::delivery(1, "a", "{}")), None);
+        assert_eq!(super::filled(&fill("other", "k"), &delivery), None);
+        assert_eq!(super::filled(&fill("shop", "k"), &crate::tests::delivery(1, "a", "{}")), None);
     }
 
     #[test]

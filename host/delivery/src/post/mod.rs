@@ -11,53 +11,17 @@ use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use tokio::time::Instant;
 
-pub use auth::{Auth, OAuth2};
-pub use hidden::Fill;
-
 use self::auth::Authorizer;
 use self::headers::{is_credential, is_ours};
 use self::hidden::Hidden;
 use super::Problem;
 use super::kind::{Kind, Sending};
-use hookwright_egress::{Client, Egress, Request, Transport};
+use hookwright_egress::{Client, Egress, Request};
 use hookwright_model::{Cause, Delivery, Outcome};
+use hookwright_settings::{Auth, Fill, PostOptions};
+use hookwright_signing::Signer;
 use hookwright_signing::hops::Hops;
-use hookwright_signing::{Sign, Signer};
 use hookwright_telemetry::traces::{Server, Spans};
-
-/// A destination that is posted to, as the settings have it.
-#[derive(Debug, Clone)]
-pub struct PostOptions {
-    /// `http` or `https`.
-    pub url: Uri,
-    /// None: not at all.
-    pub sign: Option<Sign>,
-    /// None: nothing but the signature.
-    pub auth: Option<Auth>,
-    /// Over the token, name look-up, connection, TLS, headers and body together.
-    /// Default 10 s.
-    pub timeout: Duration,
-    pub transport: Transport,
-    /// Sent with every delivery. Names that Hookwright owns are refused.
-    pub headers: HeaderMap,
-    /// A secret that bodies hold a place for. None: bodies leave as they are.
-    pub fill: Option<Fill>,
-}
-
-impl PostOptions {
-    /// The defaults for a URL; nothing is signed.
-    pub fn new(url: Uri) -> Self {
-        Self {
-            url,
-            sign: None,
-            auth: None,
-            timeout: Duration::from_secs(10),
-            transport: Transport::default(),
-            headers: HeaderMap::new(),
-            fill: None,
-        }
-    }
-}
 
 /// One destination's client, and what every delivery carries.
 pub(super) struct Post {
@@ -174,7 +138,7 @@ impl Post {
 
     async fn post(&self, delivery: &Delivery, at_ms: u64) -> Result<Outcome, Unmade> {
         let began = Instant::now();
-        let body = self.fill.as_ref().and_then(|fill| fill.body(delivery));
+        let body = self.fill.as_ref().and_then(|fill| hidden::filled(fill, delivery));
         let body = body.unwrap_or_else(|| delivery.body().clone());
         let mut headers = headers::build(self, delivery, &body, at_ms)?;
         let request = (&self.url, &mut headers, &body[..]);

@@ -10,9 +10,9 @@ use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, 
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use super::auth::OAuth2;
-use hookwright_egress::{Client, Egress, Request, SetupError, Transport};
+use hookwright_egress::{Client, Egress, Request, SetupError};
 use hookwright_model::Outcome;
+use hookwright_settings::{OAuth2, Transport};
 use hookwright_signing::{Token, token_refusal};
 
 /// For one request to the authorization server.

@@ -6,13 +6,14 @@ use http::header::AUTHORIZATION;
 use http::{HeaderName, Method, Uri};
 
 use super::*;
-use crate::{Auth, Batch, Breaker, Format, OAuth2, State};
+use crate::State;
 use hookwright_model::retry::Never;
 use hookwright_model::{Cause, DeliveryState, HeaderEdit, Outcome, Payload};
+use hookwright_settings::{Auth, Batch, Breaker, Format, OAuth2};
 use hookwright_signing::{Aws, Grant, Secret, basic};
 use hookwright_testkit::receiver::{Reply, Seen, answer, status};
 
-fn with(auth: Auth, receiver: &Receiver) -> DestinationOptions {
+fn with(auth: Auth, receiver: &Receiver) -> Destination {
     posting(to(receiver), |post| post.auth = Some(auth))
 }
 
@@ -84,7 +85,7 @@ async fn new_settings_keep_the_token_where_they_ask_for_the_same_one() {
     let bench = Bench::start(one(settings.clone()));
     bench.store.add(deliveries(0..1, "a"));
     bench.all_delivered("a").await;
-    let faster = DestinationOptions { in_flight: 16, ..settings.clone() };
+    let faster = Destination { in_flight: 16, ..settings.clone() };
     bench.handle.reconfigure(one(faster)).expect("good settings");
     bench.store.add(deliveries(1..2, "a"));
     bench.all_delivered("a").await;
@@ -152,9 +153,9 @@ async fn without_a_token_nothing_is_sent_and_it_is_tried_again() {
 }
 
 /// With a breaker that is back soon.
-fn guarded(options: DestinationOptions) -> DestinationOptions {
+fn guarded(options: Destination) -> Destination {
     let (wait, cap) = (Duration::from_millis(200), Duration::from_millis(400));
-    DestinationOptions { breaker: Some(Breaker { wait, cap, ..Breaker::default() }), ..options }
+    Destination { breaker: Some(Breaker { wait, cap, ..Breaker::default() }), ..options }
 }
 
 /// Until the lane is left alone; then nothing of its deliveries is used up.
@@ -279,7 +280,7 @@ async fn regression_no_kind_of_missing_token_uses_up_attempts() {
             options.batch = Some(Batch { events: 5, wait, bytes, format: Format::Array });
         }
         if number == 0 {
-            let bench = Bench::start(one(DestinationOptions { breaker: None, ..options.clone() }));
+            let bench = Bench::start(one(Destination { breaker: None, ..options.clone() }));
             bench.store.add(deliveries(0..10, "a"));
             eventually(|| bench.handle.status()[0].last.is_some()).await;
             bench.store.read(|rows| assert!(rows.of("a").all(|row| row.attempts.is_empty())));
@@ -350,7 +351,7 @@ async fn new_credentials_end_the_wait_for_the_old_ones() {
     .await;
     let receiver = Receiver::start(|_| status(200)).await;
     let breaker = Some(Breaker { wait: Duration::from_secs(3_600), ..Breaker::default() });
-    let options = DestinationOptions { breaker, ..with(oauth2(&server), &receiver) };
+    let options = Destination { breaker, ..with(oauth2(&server), &receiver) };
     let bench = Bench::start(one(options.clone()));
     bench.store.add(deliveries(0..10, "a"));
     until_left_alone(&bench, 10).await;
@@ -392,7 +393,7 @@ async fn a_request_is_signed_for_aws_as_it_is_sent() {
 fn a_header_that_the_credentials_stand_in_is_not_set_by_hand() {
     let auth = Auth::Header(AUTHORIZATION, HeaderValue::from_static("Bearer x"));
     let url = "http://a.test/".parse().expect("a URL");
-    let options = posting(DestinationOptions::new(url), |post| {
+    let options = posting(Destination::new(url), |post| {
         post.auth = Some(auth);
         post.headers.insert(AUTHORIZATION, HeaderValue::from_static("Bearer y"));
     });

@@ -4,8 +4,9 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::*;
-use crate::{Batch, Breaker, Format, Rate};
+use hookwright_model::Rate;
 use hookwright_model::{DeliveryState, Event};
+use hookwright_settings::{Batch, Breaker, Format};
 use hookwright_signing::{Secret, Sign, Signer};
 use hookwright_testkit::receiver::{Receiver, status};
 
@@ -28,7 +29,7 @@ async fn a_full_batch_leaves_at_once_and_the_rest_when_its_time_is_up() {
     let receiver = Receiver::start(|_| status(200)).await;
     let sign = Sign::standard([Secret::new(*b"a key of four and twenty bytes")]);
     let signed = posting(to(&receiver), |post| post.sign = Some(sign.clone()));
-    let options = DestinationOptions { batch: batch(10, 5_000), ..signed };
+    let options = Destination { batch: batch(10, 5_000), ..signed };
     let bench = Bench::start(one(options));
     bench.store.add(deliveries(0..25, "a"));
     bench.all_delivered("a").await;
@@ -58,7 +59,7 @@ async fn a_full_batch_leaves_at_once_and_the_rest_when_its_time_is_up() {
 #[tokio::test(start_paused = true)]
 async fn a_refused_batch_is_tried_again_and_each_delivery_keeps_its_own_count() {
     let receiver = Receiver::start(|seen| status(if seen.number == 0 { 503 } else { 200 })).await;
-    let options = DestinationOptions { batch: batch(4, 100), in_flight: 1, ..to(&receiver) };
+    let options = Destination { batch: batch(4, 100), in_flight: 1, ..to(&receiver) };
     let bench = Bench::start(one(options));
     let other = |number| {
         let mut own = delivery(number, "a", "{}");
@@ -85,7 +86,7 @@ async fn a_refused_batch_is_tried_again_and_each_delivery_keeps_its_own_count() 
 #[tokio::test(start_paused = true)]
 async fn a_batch_that_is_cut_off_still_waits_whole() {
     let receiver = Receiver::start(|_| hookwright_testkit::receiver::Reply::Hang(vec![])).await;
-    let options = DestinationOptions { batch: batch(5, 100), ..to(&receiver) };
+    let options = Destination { batch: batch(5, 100), ..to(&receiver) };
     let bench = Bench::start(one(options));
     bench.store.add(deliveries(0..5, "a"));
     while receiver.seen().is_empty() {
@@ -97,8 +98,8 @@ async fn a_batch_that_is_cut_off_still_waits_whole() {
 }
 
 /// A destination with batches of ten, whose deliveries have so many attempts.
-fn tens(receiver: &Receiver, attempts: u32) -> DestinationOptions {
-    let mut options = DestinationOptions { batch: batch(10, 100), in_flight: 1, ..to(receiver) };
+fn tens(receiver: &Receiver, attempts: u32) -> Destination {
+    let mut options = Destination { batch: batch(10, 100), in_flight: 1, ..to(receiver) };
     options.policy.attempts = attempts;
     options
 }
@@ -198,7 +199,7 @@ async fn a_delivery_that_was_refused_alone_has_no_company_the_next_time() {
 async fn a_split_batch_keeps_to_the_rate_and_ends_with_the_breaker() {
     let receiver = Receiver::start(|_| status(422)).await;
     let rate = Some(Rate { count: 1.try_into().unwrap(), per: Duration::from_secs(10) });
-    let bench = Bench::start(one(DestinationOptions { rate, ..tens(&receiver, 1) }));
+    let bench = Bench::start(one(Destination { rate, ..tens(&receiver, 1) }));
     let began = tokio::time::Instant::now();
     bench.store.add(deliveries(0..4, "a"));
     bench.store.until(|rows| rows.count("a", DeliveryState::Dead) == 4).await;
@@ -207,7 +208,7 @@ async fn a_split_batch_keeps_to_the_rate_and_ends_with_the_breaker() {
 
     let receiver = Receiver::start(|_| status(500)).await;
     let breaker = Some(Breaker { attempts: 3, ..Breaker::default() });
-    let bench = Bench::start(one(DestinationOptions { breaker, ..tens(&receiver, 1) }));
+    let bench = Bench::start(one(Destination { breaker, ..tens(&receiver, 1) }));
     bench.store.add(deliveries(0..10, "a"));
     bench.store.until(|rows| rows.count("a", DeliveryState::Dead) == 10).await;
     assert_eq!(receiver.seen().len(), 3, "the destination as a whole fails");
@@ -220,7 +221,7 @@ async fn regression_no_request_is_larger_than_the_size_of_the_settings() {
     let wait = Duration::from_millis(100);
     let bytes = 4_096;
     let own = Batch { events: 100, wait, bytes, format: Format::Array };
-    let bench = Bench::start(one(DestinationOptions { batch: Some(own), ..to(&receiver) }));
+    let bench = Bench::start(one(Destination { batch: Some(own), ..to(&receiver) }));
     bench.store.add((0..40).map(|number| delivery(number, "a", vec![0xff; 500])).collect());
     bench.store.add(vec![delivery(40, "a", vec![0xff; 5_000])]);
     bench.all_delivered("a").await;
@@ -233,7 +234,7 @@ async fn regression_no_request_is_larger_than_the_size_of_the_settings() {
 #[tokio::test(start_paused = true)]
 async fn regression_an_entry_tells_the_method_and_the_query() {
     let receiver = Receiver::start(|_| status(200)).await;
-    let options = DestinationOptions { batch: batch(2, 100), ..to(&receiver) };
+    let options = Destination { batch: batch(2, 100), ..to(&receiver) };
     let bench = Bench::start(one(options));
     let mut asked = delivery(0, "a", "{}");
     let mut event = Event::clone(&asked.event);

@@ -8,8 +8,8 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
 
 use super::*;
-use crate::Rate;
 use hookwright_egress::{Resolver, Resolving};
+use hookwright_model::Rate;
 use hookwright_model::{Cause, DeliveryState, Event, HeaderEdit, Outcome, Payload};
 use hookwright_signing::{Credential, Format, Secret, Sign, Signer, Verifier, Verify, presets};
 use hookwright_testkit::receiver::{Receiver, Reply, answer, status};
@@ -275,7 +275,7 @@ async fn attempts_that_are_used_up_leave_it_dead_with_its_cause() {
 async fn no_more_attempts_are_in_flight_than_allowed() {
     let slow = |_: &_| Reply::After(Duration::from_millis(10), Box::new(status(200)));
     let receiver = Receiver::start(slow).await;
-    let bench = Bench::start(one(DestinationOptions { in_flight: 3, ..to(&receiver) }));
+    let bench = Bench::start(one(Destination { in_flight: 3, ..to(&receiver) }));
     bench.store.add(deliveries(0..60, "a"));
     bench.all_delivered("a").await;
     assert_eq!(receiver.peak(), 3);
@@ -298,7 +298,7 @@ async fn a_healthy_destination_sees_few_connections() {
 async fn the_rate_is_kept() {
     let receiver = Receiver::start(|_| status(200)).await;
     let rate = Rate { count: NonZeroU32::new(100).expect("not zero"), per: Duration::from_secs(1) };
-    let bench = Bench::start(one(DestinationOptions { rate: Some(rate), ..to(&receiver) }));
+    let bench = Bench::start(one(Destination { rate: Some(rate), ..to(&receiver) }));
     let start = Instant::now();
     bench.store.add(deliveries(0..40, "a"));
     bench.all_delivered("a").await;

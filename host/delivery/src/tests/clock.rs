@@ -5,8 +5,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::*;
-use crate::{Batch, Breaker, Format, Rate, State};
+use crate::State;
 use hookwright_model::DeliveryState;
+use hookwright_model::Rate;
+use hookwright_settings::{Batch, Breaker, Format};
 use hookwright_store::{Condition, Conditions};
 use hookwright_testkit::receiver::{Receiver, Reply, status};
 
@@ -15,7 +17,7 @@ const DAY_MS: u64 = 24 * 3_600_000;
 const YEAR_MS: u64 = 365 * DAY_MS;
 
 /// Three seconds old at the most.
-fn fresh(receiver: &Receiver) -> DestinationOptions {
+fn fresh(receiver: &Receiver) -> Destination {
     let mut options = to(receiver);
     options.policy.max_age = Some(3 * SECOND);
     options
@@ -53,14 +55,14 @@ async fn regression_no_attempt_is_begun_after_max_age_whatever_the_delivery_wait
     tokio::time::sleep(8 * SECOND).await;
     bench.handle.enable("a").await.expect("enabled");
     given_up(&bench, 5, 0).await;
-    let bench = Bench::start(one(DestinationOptions { disabled: true, ..fresh(&receiver) }));
+    let bench = Bench::start(one(Destination { disabled: true, ..fresh(&receiver) }));
     bench.store.add(deliveries(0..5, "a"));
     tokio::time::sleep(8 * SECOND).await;
     bench.handle.reconfigure(one(fresh(&receiver))).expect("good settings");
     given_up(&bench, 5, 0).await;
     // A batch that gathers.
     let batch = Batch { events: 10, wait: 8 * SECOND, bytes: 1 << 20, format: Format::Array };
-    let bench = Bench::start(one(DestinationOptions { batch: Some(batch), ..fresh(&receiver) }));
+    let bench = Bench::start(one(Destination { batch: Some(batch), ..fresh(&receiver) }));
     bench.store.add(deliveries(0..5, "a"));
     given_up(&bench, 5, 0).await;
     // A host that was down.
@@ -76,14 +78,14 @@ async fn regression_no_attempt_is_begun_after_max_age_whatever_the_delivery_wait
     assert_eq!(receiver.seen().len(), 0, "nothing was sent");
     // A rate: the first goes at once.
     let rate = Rate { count: NonZeroU32::MIN, per: 8 * SECOND };
-    let bench = Bench::start(one(DestinationOptions { rate: Some(rate), ..fresh(&receiver) }));
+    let bench = Bench::start(one(Destination { rate: Some(rate), ..fresh(&receiver) }));
     bench.store.add(deliveries(0..5, "a"));
     given_up(&bench, 4, 0).await;
     assert_eq!(receiver.seen().len(), 1);
     // The breaker: the first attempt opens it, and its own delivery is too old too.
     let bad = failing().await;
     let breaker = Breaker { attempts: 1, wait: 8 * SECOND, ..Breaker::default() };
-    let options = DestinationOptions { breaker: Some(breaker), in_flight: 1, ..fresh(&bad) };
+    let options = Destination { breaker: Some(breaker), in_flight: 1, ..fresh(&bad) };
     let bench = Bench::start(one(options));
     bench.store.add(deliveries(0..1, "a"));
     given_up(&bench, 1, 1).await;
@@ -92,7 +94,7 @@ async fn regression_no_attempt_is_begun_after_max_age_whatever_the_delivery_wait
     assert_eq!(bad.seen().len(), 1);
     // Places in flight.
     let slow = Receiver::start(|_| Reply::After(8 * SECOND, Box::new(status(200)))).await;
-    let bench = Bench::start(one(DestinationOptions { in_flight: 1, ..fresh(&slow) }));
+    let bench = Bench::start(one(Destination { in_flight: 1, ..fresh(&slow) }));
     bench.store.add(deliveries(0..5, "a"));
     given_up(&bench, 4, 0).await;
     assert_eq!(slow.seen().len(), 1);
@@ -116,7 +118,7 @@ async fn a_replay_has_no_age() {
 }
 
 /// A bench whose clock can be set.
-fn with_clock(store: Arc<FakeStore>, options: DestinationOptions, at_ms: u64) -> (Bench, Clock) {
+fn with_clock(store: Arc<FakeStore>, options: Destination, at_ms: u64) -> (Bench, Clock) {
     let (tasks, clock) = (Tasks::new(), Clock::tokio(START_MS));
     clock.set(at_ms);
     let options = Options { destinations: one(options), ..Options::default() };

@@ -6,6 +6,7 @@ use http::{HeaderMap, HeaderValue};
 use super::*;
 use crate::{StartError, State, SwitchError};
 use hookwright_model::DeliveryState;
+use hookwright_settings::Pem;
 use hookwright_store::{Condition, Conditions};
 use hookwright_testkit::receiver::{Receiver, Reply, status};
 
@@ -17,7 +18,7 @@ fn state(bench: &Bench) -> (State, Option<String>) {
 #[tokio::test]
 async fn a_410_disables_the_destination_and_keeps_what_waits() {
     let receiver = Receiver::start(|seen| status(if seen.number < 1 { 410 } else { 200 })).await;
-    let options = DestinationOptions { in_flight: 1, ..to(&receiver) };
+    let options = Destination { in_flight: 1, ..to(&receiver) };
     let bench = Bench::start(one(options.clone()));
     bench.store.add(deliveries(0..50, "a"));
     bench.store.until(|rows| rows.condition("a").disabled.is_some()).await;
@@ -64,7 +65,7 @@ async fn a_person_disables_and_enables() {
 #[tokio::test]
 async fn settings_disable_too_and_only_settings_enable_then() {
     let receiver = Receiver::start(|_| status(200)).await;
-    let bench = Bench::start(one(DestinationOptions { disabled: true, ..to(&receiver) }));
+    let bench = Bench::start(one(Destination { disabled: true, ..to(&receiver) }));
     bench.store.add(deliveries(0..10, "a"));
     assert!(matches!(bench.handle.enable("a").await, Err(SwitchError::BySettings { .. })));
     assert_eq!(state(&bench).0, State::Disabled);
@@ -93,13 +94,12 @@ async fn new_settings_drop_nothing() {
 #[tokio::test]
 async fn the_same_place_keeps_its_connections_over_new_settings() {
     let receiver = Receiver::start(|_| status(200)).await;
-    let bench = Bench::start(one(DestinationOptions { in_flight: 1, ..to(&receiver) }));
+    let bench = Bench::start(one(Destination { in_flight: 1, ..to(&receiver) }));
     bench.store.add(deliveries(0..1, "a"));
     bench.all_delivered("a").await;
     let timeout = Duration::from_secs(3);
-    let changed = posting(DestinationOptions { in_flight: 1, ..to(&receiver) }, |post| {
-        post.timeout = timeout
-    });
+    let changed =
+        posting(Destination { in_flight: 1, ..to(&receiver) }, |post| post.timeout = timeout);
     bench.handle.reconfigure(one(changed)).expect("good settings");
     bench.store.add(deliveries(1..2, "a"));
     bench.all_delivered("a").await;
@@ -129,11 +129,11 @@ async fn a_removed_destination_stops_and_may_come_back() {
 async fn bad_settings_are_all_reported_and_change_nothing() {
     let receiver = Receiver::start(|_| status(200)).await;
     let bench = Bench::start(one(to(&receiver)));
-    let url = |text: &str| DestinationOptions::new(text.parse().expect("a URL"));
+    let url = |text: &str| Destination::new(text.parse().expect("a URL"));
     let mut headers = HeaderMap::new();
     headers.insert("webhook-id", HeaderValue::from_static("mine"));
     let mut transport = Transport::default();
-    transport.tls.ca = Some("no PEM".into());
+    transport.tls.ca = Some(Pem { file: "ca.pem".into(), text: "no PEM".into() });
     let bad = HashMap::from([
         (name("a"), url("ftp://x/")),
         (name("b"), posting(url("http://x/"), |post| post.headers = headers)),

@@ -6,10 +6,11 @@ use proptest::prelude::*;
 use tokio::time::Instant;
 
 use super::*;
+use crate::State;
 use crate::health::{Care, Change, Health, State as Position};
 use crate::signs::Sign;
-use crate::{Breaker, State};
 use hookwright_model::{Cause, DeliveryState, Outcome};
+use hookwright_settings::Breaker;
 use hookwright_store::{Condition, Conditions};
 use hookwright_testkit::receiver::{Receiver, Reply, answer, status};
 
@@ -222,8 +223,8 @@ proptest! {
 }
 
 /// With the defaults of the settings.
-fn cared_for(receiver: &Receiver) -> DestinationOptions {
-    DestinationOptions {
+fn cared_for(receiver: &Receiver) -> Destination {
+    Destination {
         adaptive: true,
         breaker: Some(Breaker::default()),
         policy: Policy { jitter: 0.0, ..Policy::default() },
@@ -269,7 +270,7 @@ async fn a_person_closes_the_breaker() {
     static WELL: AtomicBool = AtomicBool::new(false);
     let receiver =
         Receiver::start(|_| status(if WELL.load(Ordering::SeqCst) { 200 } else { 500 })).await;
-    let options = DestinationOptions {
+    let options = Destination {
         breaker: Some(Breaker { wait: 3_600 * SECOND, cap: 3_600 * SECOND, ..Breaker::default() }),
         ..cared_for(&receiver)
     };
@@ -294,7 +295,7 @@ async fn a_retry_after_holds_the_whole_lane_up() {
         _ => status(200),
     })
     .await;
-    let bench = Bench::start(one(DestinationOptions { in_flight: 1, ..cared_for(&receiver) }));
+    let bench = Bench::start(one(Destination { in_flight: 1, ..cared_for(&receiver) }));
     bench.store.add(deliveries(0..10, "a"));
     bench.store.until(|rows| rows.of("a").any(|row| !row.attempts.is_empty())).await;
     assert_eq!(state(&bench), State::Slowed);
@@ -317,7 +318,7 @@ async fn regression_a_pause_ends_on_time_where_no_delivery_is_to_be_tried_again(
     })
     .await;
     let policy = Policy { attempts: 1, ..Policy::default() };
-    let options = DestinationOptions { in_flight: 1, policy, ..cared_for(&receiver) };
+    let options = Destination { in_flight: 1, policy, ..cared_for(&receiver) };
     let bench = Bench::start(one(options));
     bench.store.add(deliveries(0..10, "a"));
     bench.store.until(|rows| rows.count("a", DeliveryState::Delivered) == 9).await;
@@ -345,7 +346,7 @@ async fn the_limit_finds_what_the_destination_can_take() {
         Reply::After(Duration::from_millis(100), Box::new(status(200)))
     })
     .await;
-    let bench = Bench::start(one(DestinationOptions { in_flight: 64, ..cared_for(&receiver) }));
+    let bench = Bench::start(one(Destination { in_flight: 64, ..cared_for(&receiver) }));
     bench.store.add(deliveries(0..1_000, "a"));
     bench.all_delivered("a").await;
     let refused = REFUSED.load(Ordering::SeqCst);

@@ -5,10 +5,10 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::*;
-use crate::{FileOptions, LinesOptions};
 use hookwright_model::{Cause, DeliveryState, HeaderEdit, Outcome, Payload};
+use hookwright_settings::{FileOptions, LinesOptions};
 
-fn to_file(path: &Path) -> DestinationOptions {
+fn to_file(path: &Path) -> Destination {
     let file = FileOptions::new(path.to_owned());
     let lines = LinesOptions { file: Some(file), timeout: Duration::from_secs(10) };
     let policy = Policy {
@@ -18,7 +18,7 @@ fn to_file(path: &Path) -> DestinationOptions {
         attempts: 3,
         ..Policy::default()
     };
-    DestinationOptions { policy, ..DestinationOptions::to(To::Lines(lines)) }
+    Destination { policy, ..Destination::to(To::Lines(lines)) }
 }
 
 fn lines(path: &Path) -> Vec<Value> {

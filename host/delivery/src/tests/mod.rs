@@ -20,12 +20,12 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
 
 use self::fake_store::FakeStore;
-use super::{DestinationOptions, Handle, Options, PostOptions, To, start};
-use hookwright_egress::Transport;
+use super::{Handle, Options, start};
 use hookwright_model::clock::Clock;
 use hookwright_model::retry::Policy;
 use hookwright_model::tasks::Tasks;
 use hookwright_model::{Delivery, Event, EventId, Name};
+use hookwright_settings::{Destination, PostOptions, To, Transport};
 use hookwright_testkit::receiver::Receiver;
 
 /// What tests call the time at their start.
@@ -65,8 +65,8 @@ fn deliveries(range: std::ops::Range<u64>, destination: &str) -> Vec<Delivery> {
 }
 
 /// Retries after 10 ms, so that a test in real time is short, and is never left alone.
-fn to(receiver: &Receiver) -> DestinationOptions {
-    DestinationOptions {
+fn to(receiver: &Receiver) -> Destination {
+    Destination {
         adaptive: false,
         breaker: None,
         to: To::Post(Box::new(PostOptions {
@@ -79,15 +79,12 @@ fn to(receiver: &Receiver) -> DestinationOptions {
             jitter: 0.0,
             ..Policy::default()
         },
-        ..DestinationOptions::new(receiver.url())
+        ..Destination::new(receiver.url())
     }
 }
 
 /// With its request set up otherwise.
-fn posting(
-    mut options: DestinationOptions,
-    change: impl FnOnce(&mut PostOptions),
-) -> DestinationOptions {
+fn posting(mut options: Destination, change: impl FnOnce(&mut PostOptions)) -> Destination {
     match &mut options.to {
         To::Post(post) => change(post),
         To::Lines(_) => panic!("it is posted to"),
@@ -105,9 +102,9 @@ async fn eventually(mut done: impl FnMut() -> bool) {
     tokio::time::timeout(Duration::from_secs(60), waiting).await.expect("it comes to pass");
 }
 
-type Destinations = HashMap<Name, DestinationOptions>;
+type Destinations = HashMap<Name, Destination>;
 
-fn one(options: DestinationOptions) -> Destinations {
+fn one(options: Destination) -> Destinations {
     HashMap::from([(name("a"), options)])
 }
 

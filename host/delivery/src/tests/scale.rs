@@ -3,8 +3,9 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::*;
-use crate::{Breaker, State};
+use crate::State;
 use hookwright_model::DeliveryState;
+use hookwright_settings::Breaker;
 use hookwright_testkit::receiver::{Receiver, status};
 
 /// "Memory is bounded by in-flight work": a lane whose breaker is open holds nothing, and looks at
@@ -16,7 +17,7 @@ async fn dead_destinations_cost_a_probe_now_and_then_and_no_memory() {
     let down = Receiver::start(|_| status(500)).await;
     let mut destinations = one(to(&well));
     for number in 0..DEAD {
-        let options = DestinationOptions {
+        let options = Destination {
             breaker: Some(Breaker::default()),
             policy: Policy::default(),
             ..to(&down)
@@ -58,7 +59,7 @@ async fn a_retry_begins_on_time_beside_a_large_backlog() {
     .await;
     let wait = Duration::from_millis(WAIT_MS);
     let policy = Policy { base: wait, factor: 1.0, jitter: 0.0, ..Policy::default() };
-    let bench = Bench::start(one(DestinationOptions { policy, ..to(&receiver) }));
+    let bench = Bench::start(one(Destination { policy, ..to(&receiver) }));
     let tomorrow = START_MS + 24 * 3_600_000;
     let backlog = deliveries(1_000..6_000, "a").into_iter();
     bench.store.add(backlog.map(|one| Delivery { due_ms: tomorrow, ..one }).collect());
@@ -92,10 +93,7 @@ async fn regression_lanes_that_fail_together_share_their_flushes() {
         ..Policy::default()
     };
     let lane = |number: usize| {
-        (
-            name(&format!("lane-{number}")),
-            DestinationOptions { policy: policy.clone(), ..to(&down) },
-        )
+        (name(&format!("lane-{number}")), Destination { policy: policy.clone(), ..to(&down) })
     };
     let bench = Bench::start((0..LANES).map(lane).collect());
     for number in 0..LANES {

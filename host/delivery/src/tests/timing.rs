@@ -24,9 +24,9 @@ fn assert_times(bench: &Bench, expected: &[u64]) {
     );
 }
 
-fn steady(receiver: &Receiver) -> DestinationOptions {
+fn steady(receiver: &Receiver) -> Destination {
     let policy = Policy { jitter: 0.0, ..Policy::default() };
-    DestinationOptions { policy, ..to(receiver) }
+    Destination { policy, ..to(receiver) }
 }
 
 #[tokio::test(start_paused = true)]

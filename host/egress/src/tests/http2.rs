@@ -13,7 +13,7 @@ use tokio::sync::Semaphore;
 use tokio_rustls::server::TlsStream;
 
 use super::*;
-use crate::TlsOptions;
+use hookwright_settings::TlsOptions;
 use hookwright_testkit::receiver::{TEST_CA, tls_settings};
 
 /// Speaks HTTP/2 until it falls silent: then it reads and says nothing more, and
@@ -78,7 +78,7 @@ impl Server {
 
     fn client(&self) -> Client {
         let mut options = options(&format!("https://{}/", self.address));
-        let ca = Some(Bytes::from_static(TEST_CA.as_bytes()));
+        let ca = Some(pem(TEST_CA));
         options.transport.tls = TlsOptions { ca, ..TlsOptions::default() };
         Egress::default().client(options).expect("good settings")
     }
@@ -165,7 +165,7 @@ async fn regression_a_silent_connection_gets_no_second_attempt() {
 async fn regression_a_connection_without_a_first_byte_gets_no_second_attempt() {
     let server = Server::start(None).await;
     let mut options = options(&format!("https://{}/", server.address));
-    let ca = Some(Bytes::from_static(TEST_CA.as_bytes()));
+    let ca = Some(pem(TEST_CA));
     options.transport.tls = TlsOptions { ca, ..TlsOptions::default() };
     // Ample for the answers before, on a machine that is busy.
     options.transport.phases.first_byte = Some(Duration::from_secs(5));

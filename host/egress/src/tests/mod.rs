@@ -15,9 +15,15 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
 
-use super::{Client, Egress, Options, Request, Resolver, Resolving, SetupError, Transport};
+use super::{Client, Egress, Options, Request, Resolver, Resolving, SetupError};
 use hookwright_model::{Cause, Outcome};
+use hookwright_settings::{Pem, Transport};
 use hookwright_testkit::receiver::{Receiver, Reply, Seen, answer, status};
+
+/// As if it had been read from a file.
+fn pem(text: &str) -> Pem {
+    Pem { file: "test.pem".into(), text: text.to_owned().into() }
+}
 
 fn options(url: &str) -> Options {
     let transport = Transport::to_any_address();

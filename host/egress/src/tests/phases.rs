@@ -2,7 +2,7 @@
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::Phases;
+use hookwright_settings::Phases;
 
 const BRIEF: Duration = Duration::from_millis(80);
 

@@ -6,7 +6,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{Mutex, Semaphore};
 
 use super::*;
-use crate::TlsOptions;
+use hookwright_settings::TlsOptions;
 use hookwright_testkit::receiver::{TEST_CA, tls_settings};
 
 const NO_ERROR: u32 = 0;
@@ -96,7 +96,7 @@ impl Scripted {
 
     fn client(&self) -> Client {
         let mut options = options(&format!("https://{}/", self.address));
-        let ca = Some(Bytes::from_static(TEST_CA.as_bytes()));
+        let ca = Some(pem(TEST_CA));
         options.transport.tls = TlsOptions { ca, ..TlsOptions::default() };
         Egress::default().client(options).expect("good settings")
     }

@@ -11,14 +11,14 @@ use sha2::{Digest, Sha256};
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::{Identity, TlsOptions, TlsVersion};
+use hookwright_settings::{Identity, TlsOptions, TlsVersion};
 use hookwright_signing::Secret;
 use hookwright_testkit::receiver::{
     CLIENT, LEAF, TEST_CA, tls_settings, tls_settings_for_clients, tls_settings_of,
 };
 
 fn trusting() -> TlsOptions {
-    TlsOptions { ca: Some(Bytes::from_static(TEST_CA.as_bytes())), ..TlsOptions::default() }
+    TlsOptions { ca: Some(pem(TEST_CA)), ..TlsOptions::default() }
 }
 
 fn https(address: SocketAddr, tls: TlsOptions) -> Client {
@@ -68,10 +68,7 @@ async fn a_pin_takes_one_certificate_whoever_signed_it_and_no_other() {
 async fn a_client_certificate_is_shown_to_who_asks() {
     let receiver =
         Receiver::start_with(|_| answer(200, "", "known"), tls_settings_for_clients()).await;
-    let identity = Some(Identity {
-        chain: Bytes::from_static(CLIENT.0.as_bytes()),
-        key: Secret::new(CLIENT.1),
-    });
+    let identity = Some(Identity { chain: pem(CLIENT.0), key: Secret::new(CLIENT.1) });
     let known = https(receiver.address, TlsOptions { identity, ..trusting() });
     assert_eq!(known.send(request(AMPLE)).await, answered(200, "known"));
     let unknown = https(receiver.address, trusting()).send(request(AMPLE)).await;
@@ -80,8 +77,7 @@ async fn a_client_certificate_is_shown_to_who_asks() {
 
 #[test]
 fn a_key_that_does_not_belong_to_the_certificate_is_refused() {
-    let identity =
-        Identity { chain: Bytes::from_static(LEAF.as_bytes()), key: Secret::new(CLIENT.1) };
+    let identity = Identity { chain: pem(LEAF), key: Secret::new(CLIENT.1) };
     let mut options = options("https://a.test/");
     options.transport.tls.identity = Some(identity);
     let refused = Egress::default().client(options).err();

@@ -5,7 +5,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
-use crate::{Proxy, Reach, TlsOptions};
+use hookwright_settings::{NetworkPolicy, Proxy, TlsOptions};
 use hookwright_testkit::receiver::TEST_CA;
 
 /// What a proxy was asked.
@@ -40,8 +40,7 @@ fn through(proxy: &Proxy, url: &str) -> Client {
     let (_, egress) = turning(&[&[]]);
     let mut options = guarded(url);
     options.transport.proxy = Some(proxy.clone());
-    options.transport.tls =
-        TlsOptions { ca: Some(Bytes::from_static(TEST_CA.as_bytes())), ..TlsOptions::default() };
+    options.transport.tls = TlsOptions { ca: Some(pem(TEST_CA)), ..TlsOptions::default() };
     egress.client(options).expect("good settings")
 }
 
@@ -100,7 +99,7 @@ async fn a_private_address_in_the_url_is_refused_before_the_proxy_is_asked() {
 #[tokio::test]
 async fn metadata_is_refused_where_private_addresses_are_allowed() {
     let mut options = options("http://169.254.169.254/latest/meta-data");
-    options.transport.reach = Reach::Any;
+    options.transport.network = NetworkPolicy::Any;
     let client = Egress::default().client(options).expect("good settings");
     let outcome = client.send(request(AMPLE)).await;
     assert_eq!(cause(&outcome), Cause::Refused);

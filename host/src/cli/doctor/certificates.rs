@@ -23,9 +23,11 @@ pub(super) fn examine(found: &mut Findings, config: &Config) {
         }
     }
     for (name, to) in &config.destinations {
-        let both = [("ca", &to.transport.ca), ("tls.cert", &to.transport.tls.cert)];
-        for (key, path) in both {
-            files.extend(path.as_deref().map(|path| (format!("destinations.{name}.{key}"), path)));
+        let Some(tls) = to.to.post().map(|post| &post.transport.tls) else { continue };
+        let chain = tls.identity.as_ref().map(|identity| &identity.chain);
+        for (key, pem) in [("ca", tls.ca.as_ref()), ("tls.cert", chain)] {
+            let key = format!("destinations.{name}.{key}");
+            files.extend(pem.map(|pem| (key, pem.file.as_path())));
         }
     }
     let now = SystemTime::now();
