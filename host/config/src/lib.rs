@@ -43,9 +43,7 @@ pub use host::{
     RetentionConfig, StoreConfig, TlsConfig,
 };
 pub use mistake::{Excerpt, Mistake, Mistakes, Place};
-pub use plugin::{
-    CandidateConfig, OnFailure, PluginConfig, PluginLimits, QuarantineConfig, parse_grant,
-};
+pub use plugin::{PluginConfig, parse_grant};
 pub use settings::{Config, reference, sample};
 pub use source::{DedupeConfig, DedupeKey, Selector, SourceConfig};
 pub use sources::{Prints, ReadFile, Seen, Sources, print_of};

@@ -1,82 +1,19 @@
 //! `[plugins.NAME]`: which component, with which settings, within which limits.
-use std::time::Duration;
-
-use http::HeaderName;
-
 use super::kind::{
     Choice, DURATION, Flag, HEADER, Kind, List, PERCENT, SIZE, Text, mismatch, whole,
 };
 use super::reader::{At, Section};
 use super::tree::{Node, Value};
 use super::unit::{Fault, quote};
+use hookwright_model::plugin::{Candidate, Limits, Mode, OnFailure, Quarantine, Spec, Warm};
 
+/// One plugin: what the engine takes, and what routing does where it fails.
 #[derive(Debug, Clone)]
 pub struct PluginConfig {
-    /// A file in `plugins_dir`, by its plain name.
-    pub file: String,
-    /// A JSON object, as text, for the plugin's `init`.
-    pub config: String,
-    /// The request headers that the plugin sees.
-    pub headers: Vec<HeaderName>,
-    /// Interfaces beyond the contract's own.
-    pub grants: Vec<String>,
-    pub limits: PluginLimits,
+    /// How the engine runs it.
+    pub spec: Spec,
+    /// What becomes of an event that it fails on.
     pub on_failure: OnFailure,
-    pub candidate: Option<CandidateConfig>,
-    pub quarantine: QuarantineConfig,
-    pub instances: Option<InstancesConfig>,
-}
-
-/// Instances that are kept from event to event.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct InstancesConfig {
-    /// So many wait for an event, at most.
-    pub warm: u32,
-    /// So many events each handles, at most.
-    pub calls: u32,
-}
-
-/// A version that is tried beside the one in force.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CandidateConfig {
-    /// A file in `plugins_dir`, by its plain name.
-    pub file: String,
-    /// So many of a hundred events are its to decide; none: it decides nothing.
-    pub canary: Option<u32>,
-}
-
-/// When the plugin is left alone for a while.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct QuarantineConfig {
-    /// So many of the last calls are looked at; 0 is never.
-    pub calls: u32,
-    /// Per cent of them that failed.
-    pub failures: u32,
-    /// Until the first probe.
-    pub wait: Duration,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PluginLimits {
-    /// Of one call.
-    pub time: Duration,
-    /// Bytes of one instance.
-    pub memory: u64,
-    /// Bytes of one verdict.
-    pub output: u64,
-    /// Bytes of log lines of one call.
-    pub log: u64,
-}
-
-/// What becomes of an event that the plugin fails on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OnFailure {
-    /// It waits for a replay.
-    Park,
-    /// It goes on as if the plugin were not there.
-    Skip,
-    /// It is dead.
-    DeadLetter,
 }
 
 const FILE: Text<String> =
@@ -134,23 +71,24 @@ impl PluginConfig {
         let doc = "When the plugin fails for most events: it is left alone for a while, its events follow `on_failure`, and single probes find out when it works again.";
         let quarantine = s.section("quarantine", doc, quarantine);
         let doc = "Keeps instances from event to event, for plugins that start slowly (JavaScript, Python). Without it each event has a fresh one, and nothing that an event leaves is seen by another.";
-        let instances = s.optional_section("instances", doc, instances);
-        Some(Self {
-            file: file?,
-            config,
-            headers,
+        let warm = s.optional_section("instances", doc, instances);
+        let spec = Spec {
+            name: s.name().parse().ok()?,
+            file: file?.into(),
+            config_json: config,
+            headers: headers.iter().map(ToString::to_string).collect(),
             grants,
             limits,
-            on_failure,
             candidate,
             quarantine,
-            instances,
-        })
+            warm,
+        };
+        Some(Self { spec, on_failure })
     }
 }
 
-fn limits(s: &Section<'_, '_>) -> PluginLimits {
-    PluginLimits {
+fn limits(s: &Section<'_, '_>) -> Limits {
+    Limits {
         time: s
             .key("time", DURATION, "Until the call is stopped.")
             .range("1ms", "10s")
@@ -167,7 +105,7 @@ fn limits(s: &Section<'_, '_>) -> PluginLimits {
     }
 }
 
-fn candidate(s: &Section<'_, '_>) -> Option<CandidateConfig> {
+fn candidate(s: &Section<'_, '_>) -> Option<Candidate> {
     let doc = "The component, a file in `plugins_dir`.";
     let file = s.key("file", FILE, doc).required();
     let doc = "It sees each event too; its verdicts are only counted and compared.";
@@ -178,19 +116,20 @@ fn candidate(s: &Section<'_, '_>) -> Option<CandidateConfig> {
         let help = "write either `shadow = true` or `canary = \"5%\"`";
         s.wrong("file", Fault::new("a candidate is either a shadow or a canary", help));
     }
-    Some(CandidateConfig { file: file?, canary })
+    let mode = canary.map_or(Mode::Shadow, Mode::Canary);
+    Some(Candidate { file: file?.into(), mode })
 }
 
-fn instances(s: &Section<'_, '_>) -> Option<InstancesConfig> {
+fn instances(s: &Section<'_, '_>) -> Option<Warm> {
     let doc = "So many wait for an event; each holds its memory meanwhile. 32 over all plugins.";
-    let warm = s.key("warm", whole(), doc).range("1", "32").required();
+    let keep = s.key("warm", whole(), doc).range("1", "32").required();
     let doc = "An instance goes after so many events, and after any failure.";
     let calls = s.key("calls", whole(), doc).range("1", "1000000").default("1000");
-    Some(InstancesConfig { warm: warm?, calls })
+    Some(Warm { keep: keep?, calls })
 }
 
-fn quarantine(s: &Section<'_, '_>) -> QuarantineConfig {
-    QuarantineConfig {
+fn quarantine(s: &Section<'_, '_>) -> Quarantine {
+    Quarantine {
         calls: s
             .key("calls", whole(), "So many of the last calls are looked at; 0 turns it off.")
             .range("0", "64")

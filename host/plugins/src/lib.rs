@@ -14,7 +14,8 @@ pub use build::cache::CacheError;
 pub use build::compile::{Compiler, compile_child_main};
 pub use gate::inspect::{GateError, inspect};
 pub use gate::report::{About, ConfigIssue, Report, Shape, Sketch};
-pub use limits::{HTTP_BODY, Limits};
+pub use hookwright_model::plugin::{Candidate, Limits, Mode, Quarantine, Spec, Warm};
+pub use limits::HTTP_BODY;
 pub use registry::entry::{CandidateStatus, Status};
 pub use registry::loader::LoadError;
 pub use registry::pinned::Pinned;
@@ -24,11 +25,10 @@ pub use run::fault::Fault;
 pub use run::http::{Fetch, FetchError, Fetching, Incoming, Outgoing, check_grant, check_url};
 pub use run::kv::{Changes, State};
 pub use run::verdict::{Amendment, Target, Verdict};
-pub use run::warm::Warm;
-pub use spec::{Candidate, Options, Spec};
+pub use spec::Options;
 pub use version::hands::{Hands, HandsError, Suspect};
-pub use version::health::{Quarantine, Quarantined};
-pub use version::trial::{Mode, Tally};
+pub use version::health::Quarantined;
+pub use version::trial::Tally;
 
 /// Takes a component through the whole gate without putting it in force.
 ///

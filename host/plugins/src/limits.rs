@@ -1,31 +1,10 @@
 //! What one call may use, and the meter that holds a guest to its memory.
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
 use wasmtime::ResourceLimiterAsync;
 use wasmtime_wasi::async_trait;
 
 use crate::run::slow::give_way;
-
-/// What one call of a plugin may use. Each is a hard limit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Limits {
-    /// CPU time of one call, default 50 ms. On a crowded machine a call may
-    /// also take [`WALL_FACTOR`] times as long by the clock, no longer.
-    pub time: Duration,
-    /// Bytes of linear memory and tables, default 64 MiB.
-    pub memory: u64,
-    /// Bytes that the answer, or the arguments of one host call, may hold, default 4 MiB.
-    pub output: u64,
-    /// Bytes of log lines that are kept, default 16 KiB; what follows is dropped.
-    pub log: u64,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { time: Duration::from_millis(50), memory: 64 << 20, output: 4 << 20, log: 16 << 10 }
-    }
-}
 
 /// Wall-clock time against CPU time: a starved guest ends too.
 pub const WALL_FACTOR: u32 = 20;

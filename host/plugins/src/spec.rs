@@ -1,17 +1,12 @@
-//! What the settings say of plugins, in this module's own terms.
+//! What the engine needs for all plugins together.
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::build::compile::Compiler;
-use crate::limits::Limits;
 use crate::run::http::Fetch;
 use crate::run::kv::State;
-use crate::run::warm::Warm;
 use crate::version::hands::Hands;
-use crate::version::health::Quarantine;
-use crate::version::trial::Mode;
-use hookwright_model::Name;
 use hookwright_model::clock::Clock;
 
 /// For all plugins together.
@@ -54,52 +49,6 @@ impl Options {
             state: State::new(Clock::system(), Vec::new()),
             fetch: None,
             hands: None,
-        }
-    }
-}
-
-/// One plugin.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Spec {
-    pub name: Name,
-    /// Relative to the plugins directory.
-    pub file: PathBuf,
-    /// The settings, as JSON; `null` or `{}` where there are none.
-    pub config_json: String,
-    /// Headers that the plugin may see, lower case.
-    pub headers: Vec<String>,
-    /// What it may import beyond the contract's own: `kv`, `http:HOST`, `responder`.
-    pub grants: Vec<String>,
-    pub limits: Limits,
-    /// A version that is tried beside the one in force.
-    pub candidate: Option<Candidate>,
-    pub quarantine: Quarantine,
-    /// Keeps instances from event to event; none: each event has a fresh one.
-    pub warm: Option<Warm>,
-}
-
-/// A version on trial; it shares all settings with the one in force.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Candidate {
-    /// Relative to the plugins directory.
-    pub file: PathBuf,
-    pub mode: Mode,
-}
-
-impl Spec {
-    /// A plugin of the file `<name>.wasm` with nothing set and nothing granted.
-    pub fn new(name: Name) -> Self {
-        let file = format!("{name}.wasm").into();
-        Self {
-            name,
-            file,
-            config_json: "{}".into(),
-            headers: Vec::new(),
-            grants: Vec::new(),
-            limits: Limits::default(),
-            candidate: None,
-            quarantine: Quarantine::default(),
-            warm: None,
         }
     }
 }

@@ -19,25 +19,15 @@ use arc_swap::ArcSwap;
 use tokio::sync::Semaphore;
 
 use hookwright_model::clock::{Clock, millis};
+use hookwright_model::plugin::OnFailure;
 use hookwright_model::replies::Replies;
 use hookwright_model::tasks::Tasks;
-use hookwright_model::{Event, Name, Rules};
+use hookwright_model::{Event, Name, Order, Rules};
 use hookwright_plugins::{Aim, Plugins, Suspect, Target};
 use hookwright_store::{Routed, WorkQueue};
 use hookwright_telemetry::traces::Spans;
 
 use lane::Lane;
-
-/// What to do with an event that a plugin could not handle.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum OnFailure {
-    /// Keep it for a replay. The default.
-    #[default]
-    Park,
-    /// Go on as if the plugin had passed it.
-    Skip,
-    DeadLetter,
-}
 
 /// One plugin in a source's list.
 #[derive(Debug, Clone)]
@@ -63,16 +53,6 @@ pub struct Pipeline {
     in_turn: bool,
     /// The source waits for what its plugins answer.
     answers: bool,
-}
-
-/// Which deliveries to a destination are made one after the other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Order {
-    /// Those of the same source.
-    Source,
-    /// Those of the same source to which a plugin gave the same order key;
-    /// those without one are in no order.
-    Key,
 }
 
 /// The destinations that want an order.

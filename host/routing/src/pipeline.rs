@@ -3,8 +3,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::lane::Place;
-use super::{OnFailure, Parts, Pipeline};
+use super::{Parts, Pipeline};
 use hookwright_model::clock::millis;
+use hookwright_model::plugin::OnFailure;
 use hookwright_model::{Delivery, Event, EventState, Name, Payload, Reply, Ruling};
 use hookwright_plugins::{Aim, Answer, Call, Changes, Fault, Target, Verdict};
 use hookwright_store::Routed;

@@ -4,9 +4,9 @@ use std::time::Duration;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 
-use super::{Batch, Breaker, FileOptions, Order, Transport};
+use super::{Batch, Breaker, FileOptions, Transport};
 use hookwright_model::retry::Policy;
-use hookwright_model::{Name, Rate};
+use hookwright_model::{Name, Order, Rate};
 use hookwright_signing::{Aws, Grant, Secret, Sign};
 
 /// One destination, `[destinations.NAME]`.

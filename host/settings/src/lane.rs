@@ -1,14 +1,5 @@
-//! How a destination's lane treats its deliveries: order, batches, and the breaker.
+//! How a destination's lane treats its deliveries: batches, and the breaker.
 use std::time::Duration;
-
-/// Which deliveries are made one after the other, in the order in which their events were accepted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Order {
-    /// All deliveries of one source.
-    Source,
-    /// The deliveries of one source that have the same order key.
-    Key,
-}
 
 /// How deliveries of one source are gathered into one request.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 //! `config` reads the settings file into these types, and the parts take them as they are: `delivery` and `egress` a
 //! [`Destination`]. So a new key is a field here, its line in the reader, and its use. What holds no secret
 //! and is used below this crate lives in `model`: [`hookwright_model::retry::Policy`],
-//! [`hookwright_model::Rate`].
+//! [`hookwright_model::Rate`], and [`hookwright_model::plugin`], since the engine may hold no secret.
 #![deny(missing_docs)]
 mod destination;
 mod file;
@@ -12,7 +12,7 @@ mod transport;
 
 pub use destination::{Auth, Destination, Fill, LinesOptions, OAuth2, PostOptions, To};
 pub use file::{FILE_MODE, FileOptions};
-pub use lane::{Batch, Breaker, Format, Order};
+pub use lane::{Batch, Breaker, Format};
 pub use transport::{
     Identity, NetworkPolicy, Pem, Phases, Proxy, TlsOptions, TlsVersion, Transport,
 };

@@ -14,7 +14,7 @@ use hookwright_model::Name;
 use hookwright_model::clock::Clock;
 use hookwright_plugins as plugins;
 use hookwright_plugins::Compiler;
-use hookwright_routing::{FirstWaits, Known, OnFailure, Order, Orders, Pipeline, Pipelines, Step};
+use hookwright_routing::{FirstWaits, Known, Orders, Pipeline, Pipelines, Step};
 use hookwright_server as server;
 use hookwright_settings::{Destination, To};
 use hookwright_signing::hops::Hops;
@@ -109,59 +109,25 @@ pub(super) fn engine(
 }
 
 pub(super) fn specs(config: &Config) -> Vec<plugins::Spec> {
-    config.plugins.iter().map(|(name, plugin)| spec(name.clone(), plugin)).collect()
-}
-
-fn spec(name: Name, plugin: &config::PluginConfig) -> plugins::Spec {
-    plugins::Spec {
-        name,
-        file: plugin.file.clone().into(),
-        config_json: plugin.config.clone(),
-        headers: plugin.headers.iter().map(ToString::to_string).collect(),
-        grants: plugin.grants.clone(),
-        limits: plugins::Limits {
-            time: plugin.limits.time,
-            memory: plugin.limits.memory,
-            output: plugin.limits.output,
-            log: plugin.limits.log,
-        },
-        candidate: plugin.candidate.as_ref().map(|candidate| plugins::Candidate {
-            file: candidate.file.clone().into(),
-            mode: candidate.canary.map_or(plugins::Mode::Shadow, plugins::Mode::Canary),
-        }),
-        quarantine: plugins::Quarantine {
-            calls: plugin.quarantine.calls,
-            failures: plugin.quarantine.failures,
-            wait: plugin.quarantine.wait,
-        },
-        warm: plugin.instances.as_ref().map(|instances| plugins::Warm {
-            keep: usize_of(instances.warm.into()),
-            calls: instances.calls,
-        }),
-    }
+    config.plugins.values().map(|plugin| plugin.spec.clone()).collect()
 }
 
 pub(super) fn pipelines(config: &Config) -> Pipelines {
     let waits = config.destinations.iter().filter(|(_, to)| !to.policy.first.is_zero());
     let waits: Arc<FirstWaits> =
         Arc::new(waits.map(|(name, to)| (name.clone(), to.policy.first)).collect());
-    let orders = config.destinations.iter().filter_map(|(name, to)| {
-        let order = match to.order? {
-            hookwright_settings::Order::Source => Order::Source,
-            hookwright_settings::Order::Key => Order::Key,
-        };
-        Some((name.clone(), order))
-    });
+    let orders =
+        config.destinations.iter().filter_map(|(name, to)| Some((name.clone(), to.order?)));
     let orders: Arc<Orders> = Arc::new(orders.collect());
     let known: Arc<Known> = Arc::new(config.destinations.keys().cloned().collect());
     let pipeline = |source: &config::SourceConfig| {
         let steps = source.plugins.iter().map(|plugin| Step {
             plugin: plugin.clone(),
-            on_failure: match config.plugins.get(plugin).map(|plugin| plugin.on_failure) {
-                Some(config::OnFailure::Skip) => OnFailure::Skip,
-                Some(config::OnFailure::DeadLetter) => OnFailure::DeadLetter,
-                Some(config::OnFailure::Park) | None => OnFailure::Park,
-            },
+            on_failure: config
+                .plugins
+                .get(plugin)
+                .map(|plugin| plugin.on_failure)
+                .unwrap_or_default(),
         });
         let pipeline = Pipeline::new(steps.collect(), source.destinations.clone(), waits.clone())
             .ordered(orders.clone())

@@ -80,7 +80,7 @@ fn events(config: &Config, source: &config::SourceConfig) -> intake::SourceOptio
 /// Whether one of the source's plugins may answer its requests.
 pub(super) fn answers(config: &Config, source: &config::SourceConfig) -> bool {
     let granted =
-        |plugin: &config::PluginConfig| plugin.grants.iter().any(|grant| grant == "responder");
+        |plugin: &config::PluginConfig| plugin.spec.grants.iter().any(|grant| grant == "responder");
     source.plugins.iter().filter_map(|name| config.plugins.get(name)).any(granted)
 }
 

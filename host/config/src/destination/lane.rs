@@ -4,7 +4,8 @@ use std::time::Duration;
 use super::super::kind::{Choice, DURATION, Flag, PERCENT, SIZE, whole};
 use super::super::reader::Section;
 use super::super::unit::{Fault, in_memory};
-use hookwright_settings::{Batch, Breaker, Format, Order};
+use hookwright_model::Order;
+use hookwright_settings::{Batch, Breaker, Format};
 
 const ORDER: Choice<Option<Order>> =
     Choice(&[("none", None), ("source", Some(Order::Source)), ("key", Some(Order::Key))]);

@@ -4,10 +4,9 @@ use std::time::Duration;
 
 use http::HeaderName;
 
-use super::super::{
-    ClientHeader, DedupeConfig, DedupeKey, LogFormat, LogLevel, OnFailure, Selector,
-};
+use super::super::{ClientHeader, DedupeConfig, DedupeKey, LogFormat, LogLevel, Selector};
 use super::{STANDARD, good, parse_with, sources};
+use hookwright_model::plugin::OnFailure;
 use hookwright_model::retry::{End, Never, Policy};
 use hookwright_model::{Cause, Rate, Share};
 use hookwright_settings::{FileOptions, NetworkPolicy, TlsVersion, To, Transport};
@@ -264,16 +263,21 @@ file = "other.wasm"
 "#;
     let config = good(text);
     let slim = &config.plugins["slim"];
-    assert_eq!(slim.file, "slim.wasm");
-    let json: serde_json::Value = serde_json::from_str(&slim.config).expect("JSON");
+    let on_failure = slim.on_failure;
+    let slim = &slim.spec;
+    assert_eq!(slim.file, Path::new("slim.wasm"));
+    let json: serde_json::Value = serde_json::from_str(&slim.config_json).expect("JSON");
     let deep = serde_json::json!({ "n": 1, "x": 2.5, "on": true, "day": "1979-05-27" });
     assert_eq!(json, serde_json::json!({ "keep": ["ref"], "deep": deep }));
     assert_eq!(slim.headers, ["x-github-event"]);
     assert_eq!((slim.limits.time, slim.limits.memory), (Duration::from_millis(1), 512 << 20));
     assert_eq!((slim.limits.output, slim.limits.log), (4 << 20, 16 << 10));
-    assert_eq!(slim.on_failure, OnFailure::DeadLetter);
+    assert_eq!(on_failure, OnFailure::DeadLetter);
     let plain = &config.plugins["plain"];
-    assert_eq!((plain.file.as_str(), plain.config.as_str()), ("other.wasm", "{}"));
+    assert_eq!(
+        (plain.spec.file.as_path(), plain.spec.config_json.as_str()),
+        (Path::new("other.wasm"), "{}")
+    );
     assert_eq!(plain.on_failure, OnFailure::Park);
 }
 
@@ -294,7 +298,7 @@ fn variables_stand_in_for_keys_and_make_new_ones() {
     let config = parse_with(text, &sources(&env, &[])).unwrap_or_else(|all| panic!("{all}"));
     assert_eq!((config.ingress.listen.port(), config.ingress.max_headers), (2, 50));
     assert_eq!(config.store.linger, Duration::from_micros(300));
-    assert_eq!(config.plugins["only-pushes"].file, "b.wasm");
+    assert_eq!(config.plugins["only-pushes"].spec.file, Path::new("b.wasm"));
     assert_eq!(config.sources["s"].plugins.len(), 1);
     assert_eq!(config.admin.token.expect("token").expose(), b"12345");
     assert_eq!(config.data_dir, Path::new("/etc/hw/2025"));

@@ -12,7 +12,7 @@ use crate::build::snapshot::{Draft, Prepared};
 use crate::gate::inspect::{self, GateError};
 use crate::gate::report::{About, Report, Shape, Sketch};
 use crate::gate::schema;
-use crate::limits::{INIT_TIME, Limits};
+use crate::limits::INIT_TIME;
 use crate::run::call;
 use crate::run::call::{Call, Means, Setup};
 use crate::run::code::{Code, Linkers};
@@ -23,8 +23,8 @@ use crate::run::http::Reach;
 use crate::run::kv::Space;
 use crate::run::slow::{Lane, Pace};
 use crate::run::verdict::Verdict;
-use crate::spec::Spec;
 use hookwright_model::clock::Clock;
+use hookwright_model::plugin::{Limits, Spec};
 use hookwright_model::{Event, EventId, Name};
 
 /// What `build` needs besides the component.

@@ -11,7 +11,6 @@ use crate::build::pipeline::Job;
 use crate::gate::inspect::GateError;
 use crate::gate::report::{About, ConfigIssue};
 use crate::gate::schema::ISSUES;
-use crate::limits::Limits;
 use crate::run::bindings::{PluginAll as Plugin, PluginAllPre as PluginPre};
 use crate::run::code::{self, Linkers};
 use crate::run::engine::{self, Purpose};
@@ -21,6 +20,7 @@ use crate::run::log::{Log, escape};
 use crate::run::slow::{self, Overrun};
 use crate::run::ticks::Ticker;
 use crate::run::wasi::Wasi;
+use hookwright_model::plugin::Limits;
 
 /// Bytes of a schema, and of each text of a description.
 const SCHEMA: usize = 256 << 10;

@@ -8,11 +8,11 @@ use tokio::sync::Semaphore;
 use crate::gate::report::{About, Report};
 use crate::registry::loader::LoadError;
 use crate::registry::watch::Mark;
-use crate::spec::{Candidate, Spec};
 use crate::version::health::Quarantined;
 use crate::version::serving::Version;
-use crate::version::trial::{Mode, Tally, Trial};
+use crate::version::trial::{Tally, Trial};
 use hookwright_model::metrics::{CANDIDATE_STOPS, PLUGIN_LOADS};
+use hookwright_model::plugin::{Candidate, Mode, Spec};
 use hookwright_model::{Digest, Name};
 
 /// A plugin as it stands.

@@ -25,10 +25,10 @@ use crate::run::http::{Fetch, Reach};
 use crate::run::kv::{Space, State};
 use crate::run::ticks::Ticker;
 use crate::run::warm::{self, Pool};
-use crate::spec::Spec;
 use crate::version::serving::{Floor, Version};
 use hookwright_model::Digest;
 use hookwright_model::clock::Clock;
+use hookwright_model::plugin::Spec;
 
 /// Why a plugin's file gave no version.
 #[derive(Debug, Clone, thiserror::Error)]

@@ -6,8 +6,9 @@ use crate::registry::plugins::Inner;
 use crate::run::call::{Aim, Answer, Call};
 use crate::run::fault::Fault;
 use crate::version::serving::Version;
-use crate::version::trial::{Mode, Trial};
+use crate::version::trial::{self, Trial};
 use hookwright_model::Digest;
+use hookwright_model::plugin::Mode;
 
 /// Plugin versions of one moment: what one event goes through.
 #[derive(Clone)]
@@ -76,7 +77,7 @@ impl Pinned {
         }
         let counts = asked.aim != Aim::Preview;
         let plugin = &entry.spec.name;
-        if trial.mode.picks(asked.event.id) {
+        if trial::picks(trial.mode, asked.event.id) {
             let answer = self.ask(entry, new, asked).await;
             if counts {
                 trial.canary(plugin, new.digest(), &answer.result);

@@ -16,10 +16,10 @@ use crate::run::engine::{self, Purpose};
 use crate::run::kv::State;
 use crate::run::slow::Lane;
 use crate::run::warm::PLACES;
-use crate::spec::{Options, Spec};
+use crate::spec::Options;
 use crate::version::hands::Suspect;
 use crate::version::serving::{ASIDE, Floor};
-use crate::version::trial::Mode;
+use hookwright_model::plugin::{Mode, Spec};
 use hookwright_model::{EventId, Name};
 
 /// Component instances of the pool beyond those of calls that decide: probes, what

@@ -7,7 +7,6 @@ use bytes::Bytes;
 use http::HeaderName;
 use wasmtime::Store;
 
-use crate::Limits;
 use crate::run::bindings::exports::hookwright::plugin::handler;
 use crate::run::bindings::hookwright::plugin::types;
 use crate::run::code::{self, Code, Ended};
@@ -21,6 +20,7 @@ use crate::run::verdict::{self, Verdict};
 use crate::run::warm::Pool;
 use crate::run::wasi::Wasi;
 use crate::version::serving::Seat;
+use hookwright_model::plugin::Limits;
 use hookwright_model::{Decision, Digest, Event, EventId, Name, Payload, Reply};
 
 /// What comes of a call.

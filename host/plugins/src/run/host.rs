@@ -5,7 +5,7 @@ use bytes::Bytes;
 use wasmtime::component::{HasData, Resource};
 use wasmtime::{Result, bail};
 
-use crate::limits::{HOST_CALLS, Limits, Meter, POINTERS, STATE_VALUE};
+use crate::limits::{HOST_CALLS, Meter, POINTERS, STATE_VALUE};
 use crate::run::bindings::hookwright::plugin::types::{Body, HostBody};
 use crate::run::bindings::hookwright::plugin::{kv, log, types};
 use crate::run::http::Reach;
@@ -14,6 +14,7 @@ use crate::run::log::{Level, Log};
 use crate::run::slow::give_way;
 use crate::run::wasi::Wasi;
 use hookwright_model::Reply;
+use hookwright_model::plugin::Limits;
 use hookwright_model::pointer::{self, Search, Unfit, Wanted};
 
 /// Bytes that the host walks or copies for a guest before it gives way, so that the

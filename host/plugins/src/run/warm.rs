@@ -8,18 +8,10 @@ use crate::run::bindings::exports::hookwright::plugin::handler;
 use crate::run::call::Begin;
 use crate::run::code::{Ended, Instance, ended};
 use crate::run::log::Level;
+use hookwright_model::plugin::Warm;
 
 /// Instances that wait for an event, over all plugins.
 pub(crate) const PLACES: u32 = 32;
-
-/// How many instances of a plugin are kept, and for how long.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Warm {
-    /// Instances that wait for an event, at most.
-    pub keep: usize,
-    /// Events that one instance handles, at most.
-    pub calls: u32,
-}
 
 /// A version's instances that wait for an event.
 pub(crate) struct Pool {

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use crate::run::fault::Fault;
 use crate::run::verdict::Verdict;
+use hookwright_model::plugin::Quarantine;
 
 /// Calls that are remembered, at most.
 const WINDOW: u32 = 64;
@@ -14,23 +15,6 @@ const WINDOW: u32 = 64;
 const PROBES: u32 = 3;
 /// A failed probe doubles the wait, up to this, or to `wait` where that is longer.
 const LONGEST: Duration = Duration::from_secs(300);
-
-/// When a version is quarantined: its events follow `on_failure` then.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Quarantine {
-    /// So many of the last calls are looked at, at most 64, default 20; 0 is never.
-    pub calls: u32,
-    /// Per cent of them that failed, default 50.
-    pub failures: u32,
-    /// Until the first probe, default 10 s.
-    pub wait: Duration,
-}
-
-impl Default for Quarantine {
-    fn default() -> Self {
-        Self { calls: 20, failures: 50, wait: Duration::from_secs(10) }
-    }
-}
 
 /// A quarantine as it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -12,13 +12,13 @@ use crate::run::call::{self, Aim, Answer, Call, Means, Setup};
 use crate::run::code::Code;
 use crate::run::fault::Fault;
 use crate::run::slow::{Lane, Pace};
-use crate::spec::Spec;
 use crate::version::hands::{Hand, Hands};
 use crate::version::health::{Change, Health, Quarantined};
 use hookwright_model::Digest;
 use hookwright_model::metrics::{
     INSTANCES, PLUGIN_LIMITS, PLUGIN_QUARANTINED, PLUGIN_QUARANTINES, PLUGIN_SECONDS, VERDICTS,
 };
+use hookwright_model::plugin::Spec;
 
 /// A version in force. Calls in flight keep it alive after a swap.
 pub(crate) struct Version {

@@ -9,6 +9,7 @@ use tokio::sync::Semaphore;
 use crate::run::fault::Fault;
 use crate::run::verdict::Verdict;
 use hookwright_model::metrics::{CANDIDATE_CALLS, CANDIDATE_STOPS};
+use hookwright_model::plugin::Mode;
 use hookwright_model::{Digest, EventId, Name};
 
 /// Shadow calls of one candidate at a time; events beyond them are left out.
@@ -20,32 +21,12 @@ const MARGIN: u64 = 5;
 /// After so many calls the older ones count half.
 const AGE: u64 = 1_000;
 
-/// How a candidate is tried.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
-    /// It sees each event beside the version in force, and decides nothing.
-    Shadow,
-    /// It decides for so many of a hundred events, chosen by their ids.
-    Canary(u32),
-}
-
-impl Mode {
-    /// Whether the event is the candidate's to decide: the same for each replay.
-    pub(crate) fn picks(self, event: EventId) -> bool {
-        let Self::Canary(percent) = self else { return false };
-        let sha = Sha256::digest(event.to_string());
-        let start: [u8; 8] = sha.first_chunk().copied().unwrap_or_default();
-        u64::from_le_bytes(start) % 100 < u64::from(percent)
-    }
-}
-
-impl std::fmt::Display for Mode {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Shadow => f.write_str("shadow"),
-            Self::Canary(percent) => write!(f, "canary {percent}%"),
-        }
-    }
+/// Whether the event is the candidate's to decide: the same for each replay.
+pub(crate) fn picks(mode: Mode, event: EventId) -> bool {
+    let Mode::Canary(percent) = mode else { return false };
+    let sha = Sha256::digest(event.to_string());
+    let start: [u8; 8] = sha.first_chunk().copied().unwrap_or_default();
+    u64::from_le_bytes(start) % 100 < u64::from(percent)
 }
 
 /// What a candidate's calls came to.
@@ -280,7 +261,7 @@ mod tests {
         ) {
             let picked = |percent| {
                 let ids = (0..2_000).map(|number| EventId::new(start + number, node));
-                ids.filter(|id| Mode::Canary(percent).picks(*id)).collect::<Vec<_>>()
+                ids.filter(|id| picks(Mode::Canary(percent), *id)).collect::<Vec<_>>()
             };
             let (few, many) = (picked(5), picked(50));
             prop_assert!((40..180).contains(&few.len()), "{}", few.len());

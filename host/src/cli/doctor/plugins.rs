@@ -16,9 +16,9 @@ pub(super) async fn examine(found: &mut Findings, config: &Config) -> anyhow::Re
         found.push(Finding::bad(ABOUT, named(one), one.help.clone()));
     }
     if trouble == 0 && !config.plugins.is_empty() {
-        let granted = config.plugins.iter().filter(|(_, plugin)| !plugin.grants.is_empty());
+        let granted = config.plugins.iter().filter(|(_, plugin)| !plugin.spec.grants.is_empty());
         let granted: Vec<String> = granted
-            .map(|(name, plugin)| format!("{name} ({})", plugin.grants.join(", ")))
+            .map(|(name, plugin)| format!("{name} ({})", plugin.spec.grants.join(", ")))
             .collect();
         let grants = match granted.as_slice() {
             [] => "none has a grant".to_owned(),

@@ -13,8 +13,9 @@ use crate::app::plugins as settings;
 use hookwright_author::Engine;
 use hookwright_author::Outcome;
 use hookwright_author::find;
-use hookwright_config::{Config, OnFailure, parse_duration};
+use hookwright_config::{Config, parse_duration};
 use hookwright_model::clock::millis;
+use hookwright_model::plugin::OnFailure;
 use hookwright_model::{Name, Payload};
 use hookwright_plugins::{Call, Fault, Spec, Verdict};
 
