@@ -52,14 +52,12 @@ pub(super) async fn make(
         return Err(Problem::conflict(format!("there is a backup `{name}` already")));
     }
     let path = to.display().to_string();
-    let made =
-        super::events::blocking(move || {
-            std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&dir).map_err(
-                |error| StoreError::Failed(format!("{}: {error}", dir.display()).into()),
-            )?;
-            store.backup(&to)
-        });
-    let made = made.await?;
+    let dir_made = super::events::blocking(move || {
+        let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&dir);
+        made.map_err(|error| StoreError::Failed(format!("{}: {error}", dir.display()).into()))
+    });
+    dir_made.await?;
+    let made = store.backup(&to).await?;
     tracing::info!(path, bytes = made.bytes, events = made.events, "a backup is made");
     Ok(Json(Made { path, bytes: made.bytes, events: made.events }))
 }

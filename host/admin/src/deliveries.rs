@@ -5,7 +5,6 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::Options;
-use super::events::blocking;
 use super::params::{Asked, Limit, Millis};
 use super::problem::Problem;
 use hookwright_model::{DeliveryState, EventId};
@@ -79,8 +78,8 @@ pub(super) async fn list(
         limit: wanted.limit.unwrap_or_default().0,
         ..EventQuery::default()
     };
-    let (store, limit) = (options.store.clone(), query.limit);
-    let events = blocking(move || store.events(&query)).await?;
+    let limit = query.limit;
+    let events = options.store.events(&query).await?;
     let next = (events.len() == limit).then(|| events.last().map(|row| row.id)).flatten();
     let fits = |row: &DeliveryRow| {
         destination.as_ref().is_none_or(|name| *name == row.destination)

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use super::Options;
 use super::control::{DestinationStatus, LastAttempt, Switch};
-use super::events::blocking;
+use super::events::{blocking, to_its_end};
 use super::params::{Asked, Names, by_name, document};
 use super::problem::Problem;
 use super::recent::DestinationRecent;
@@ -71,8 +71,7 @@ pub(super) async fn list(
     State(options): State<Options>,
     Asked(page): Asked<Names>,
 ) -> Result<Json<Page>, Problem> {
-    let store = options.store.clone();
-    let backlog = blocking(move || store.backlog()).await?;
+    let backlog = options.store.backlog().await?;
     let mut all: HashMap<String, Destination> = HashMap::new();
     for status in options.control.destinations() {
         let destination = Destination {
@@ -210,26 +209,26 @@ pub(super) async fn discard(
         return Err(Problem::conflict(why));
     }
     let store = options.store.clone();
-    let ended = blocking(move || {
-        if !store.backlog()?.iter().any(|row| row.destination == name) {
-            return Ok(Err(name));
-        }
-        let mut all = 0;
+    if !store.backlog().await?.iter().any(|row| row.destination == name) {
+        return Err(Problem::missing(format!("no event was ever for a destination `{name}`")));
+    }
+    let discarding = to_its_end(async move {
+        let mut discarded = 0;
         loop {
-            let ended = store.discard(&name, &cause, DISCARD_STEP)?;
-            all += ended;
+            let ended = store.discard(&name, &cause, DISCARD_STEP).await?;
+            discarded += ended;
             if ended < DISCARD_STEP as u64 {
-                return Ok(Ok((name, all)));
+                let destination = name;
+                tracing::warn!(
+                    destination,
+                    discarded,
+                    "what waited for a destination is discarded"
+                );
+                return Ok(discarded);
             }
         }
     });
-    match ended.await? {
-        Ok((destination, discarded)) => {
-            tracing::warn!(destination, discarded, "what waited for a destination is discarded");
-            Ok(Json(Discarded { discarded }))
-        }
-        Err(name) => Err(Problem::missing(format!("no event was ever for a destination `{name}`"))),
-    }
+    Ok(Json(Discarded { discarded: discarding.await? }))
 }
 
 /// Answers the destination as it is then. One that the settings do not have is

@@ -16,7 +16,17 @@ use hookwright_store::{
     DeliveryDetail, DeliveryRow, EventDetail, EventQuery, EventRow, StoreError,
 };
 
-/// The store's reads block for a few look-ups.
+/// Does a change to its end in a task of its own, also where the client hangs up meanwhile.
+pub(super) async fn to_its_end<T: Send + 'static>(
+    work: impl Future<Output = Result<T, StoreError>> + Send + 'static,
+) -> Result<T, Problem> {
+    match tokio::spawn(work).await {
+        Ok(done) => done.map_err(Problem::from),
+        Err(panic) => Err(StoreError::Failed(panic.to_string().into()).into()),
+    }
+}
+
+/// Does it on a thread for blocking work: folders, and what waits for other parts of the host.
 pub(super) async fn blocking<T, F>(work: F) -> Result<T, Problem>
 where
     T: Send + 'static,
@@ -92,7 +102,6 @@ pub(super) async fn list(
     State(options): State<Options>,
     Asked(wanted): Asked<Wanted>,
 ) -> Result<Json<Page>, Problem> {
-    let store = options.store.clone();
     let query = EventQuery {
         source: wanted.source,
         kind: wanted.kind,
@@ -106,13 +115,13 @@ pub(super) async fn list(
         ..EventQuery::default()
     };
     if let Some(Needle(text)) = wanted.text {
-        let found = blocking(move || store.search(&query, &text)).await?;
+        let found = options.store.search(&query, &text).await?;
         let complete = found.stopped_at.is_none();
         let searched = Some(Searched { events: found.looked_at, complete });
         return Ok(Json(Page { events: found.rows, next: found.stopped_at, searched }));
     }
     let limit = query.limit;
-    let events = blocking(move || store.events(&query)).await?;
+    let events = options.store.events(&query).await?;
     let next = (events.len() == limit).then(|| events.last().map(|row| row.id)).flatten();
     Ok(Json(Page { events, next, searched: None }))
 }
@@ -246,8 +255,7 @@ pub(super) async fn body(
 
 pub(super) async fn find(options: &Options, id: &str) -> Result<EventDetail, Problem> {
     let id: EventId = id.parse().map_err(|error| Problem::invalid(format!("{id}: {error}")))?;
-    let store = options.store.clone();
-    let found = blocking(move || store.event(id)).await?;
+    let found = options.store.event(id).await?;
     found.ok_or_else(|| Problem::missing(format!("no event {id}: never accepted here, or purged")))
 }
 

@@ -8,7 +8,6 @@ use tokio::time::Instant;
 use utoipa::{IntoParams, ToSchema};
 
 use super::Options;
-use super::events::blocking;
 use super::params::{Asked, Limit};
 use super::problem::Problem;
 use hookwright_model::EventId;
@@ -86,8 +85,7 @@ pub(super) async fn feed(
         ..EventQuery::default()
     };
     loop {
-        let (store, query) = (options.store.clone(), query.clone());
-        let page = blocking(move || store.feed(&query, wanted.after)).await?;
+        let page = options.store.feed(&query, wanted.after).await?;
         let Some(page) = page else {
             return Err(Problem::missing("no such position: `after` is of another store"));
         };

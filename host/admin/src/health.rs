@@ -7,7 +7,6 @@ use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 
 use super::Options;
-use super::events::blocking;
 use super::problem::Problem;
 use hookwright_model::metrics as names;
 use hookwright_store::Backlog;
@@ -22,7 +21,7 @@ pub(super) async fn healthz() -> &'static str {
 pub(super) async fn readyz(State(options): State<Options>) -> Response {
     match options.store.healthy() && options.control.ready() {
         true => {
-            let faults = options.store.faults();
+            let faults = options.store.faults().await.unwrap_or_default();
             let lines = faults.into_iter().map(|fault| format!("but: {}\n", fault.what));
             let text = std::iter::once("ready\n".to_owned()).chain(lines).collect::<String>();
             (StatusCode::OK, text).into_response()
@@ -33,8 +32,8 @@ pub(super) async fn readyz(State(options): State<Options>) -> Response {
 
 /// Prometheus text. What is cheap to read and dear to follow is read here.
 pub(super) async fn metrics(State(options): State<Options>) -> Result<Response, Problem> {
-    let store = options.store.clone();
-    let (backlog, usage) = blocking(move || Ok((store.backlog()?, store.usage()?))).await?;
+    let backlog = options.store.backlog().await?;
+    let usage = options.store.usage().await?;
     let now_ms = options.clock.now_ms();
     let known = options.control.destinations().into_iter().map(|one| one.name).collect();
     for row in by_series(backlog, &known) {

@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use super::Options;
 use super::control::{Preview, PreviewRefused};
-use super::events::{Changed, blocking, find};
+use super::events::{Changed, find};
 use super::params::document;
 use super::problem::Problem;
 use hookwright_model::{EventId, EventState, Ruling};
@@ -41,8 +41,7 @@ pub(super) async fn replay(
     let id: EventId = id.parse().map_err(|error| Problem::invalid(format!("{id}: {error}")))?;
     let wanted: Replay = document(&body)?;
     let destination = wanted.destination.clone();
-    let store = options.store.clone();
-    let found = blocking(move || store.replay(id, wanted.destination.as_deref())).await?;
+    let found = options.store.replay(id, wanted.destination.as_deref()).await?;
     match (found, destination) {
         (true, _) => Ok(Json(Replayed { replayed: 1 })),
         (false, None) => Err(Problem::missing(format!("no event {id}"))),

@@ -5,7 +5,6 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::Options;
-use super::events::blocking;
 use super::params::{Asked, Millis};
 use super::problem::Problem;
 use super::recent::{Point, STEP_MS};
@@ -33,9 +32,9 @@ pub(super) struct Stats {
 #[utoipa::path(get, path = "/stats", tag = "host", operation_id = "show_stats",
     responses((status = 200, body = Stats)))]
 pub(super) async fn show(State(options): State<Options>) -> Result<Json<Stats>, Problem> {
-    let store = options.store.clone();
     // In this order: what is routed in between is in the backlog.
-    let (usage, backlog) = blocking(move || Ok((store.usage()?, store.backlog()?))).await?;
+    let usage = options.store.usage().await?;
+    let backlog = options.store.backlog().await?;
     Ok(Json(Stats {
         events: usage.events,
         bytes: usage.bytes,

@@ -15,7 +15,6 @@ use utoipa::IntoParams;
 use super::Options;
 use super::access::Caller;
 use super::bounds::Seat;
-use super::events::blocking;
 use super::params::{Asked, Millis};
 use super::problem::Problem;
 use hookwright_model::EventId;
@@ -93,9 +92,8 @@ pub(super) async fn stream(
 
 /// The event that came last.
 async fn newest(options: &Options) -> Option<EventId> {
-    let store = options.store.clone();
     let query = EventQuery { limit: 1, ..EventQuery::default() };
-    let rows = blocking(move || store.events(&query)).await.ok()?;
+    let rows = options.store.events(&query).await.ok()?;
     rows.first().map(|row| row.id)
 }
 
@@ -117,8 +115,7 @@ impl Follower {
         };
         let bounds = self.options.bounds.clone();
         let _look = bounds.look().await;
-        let store = self.options.store.clone();
-        let Ok(rows) = blocking(move || store.events(&query)).await else {
+        let Ok(rows) = self.options.store.events(&query).await else {
             return Bytes::from_static(b": the store can't be read\n\n");
         };
         let mut out = String::new();

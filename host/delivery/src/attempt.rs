@@ -24,8 +24,8 @@ const UNSENT_PAUSE_MS: u64 = 1_000;
 
 /// Runs in a task of its own. The slot frees the place in the lane, however this ends.
 pub(super) async fn run(lane: Arc<Lane>, settings: Arc<Settings>, load: Load, mut slot: Slot) {
-    // Before the slot is freed everything is settled: whoever looks at the rows
-    // afterwards flushes this first.
+    // Before the slot is freed everything is settled: a claim that comes
+    // afterwards has it.
     match &settings.batch {
         Some(batch) => {
             if !together::run(&lane, &settings, batch, &load, &mut slot).await {
@@ -145,7 +145,11 @@ pub(super) fn settle(
         traces.attempted(delivery, &attempt, server, matches!(next, Next::Delivered));
     }
     let ordered = delivery.order_key.is_some();
-    lane.shared.store.settled(Settled { key: delivery.key(), attempt, next, ordered });
+    let settled = Settled { key: delivery.key(), attempt, next, ordered };
+    if let Err(error) = lane.shared.queue.settled(settled) {
+        let event = delivery.event.id;
+        tracing::debug!(%event, %error, "an attempt ended after the close; it is made again");
+    }
     again
 }
 

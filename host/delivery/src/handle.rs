@@ -4,11 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use parking_lot::Mutex;
-use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
-use super::flushes::Flushes;
 use super::lane::{Lane, Shared};
 use super::settings::{Maker, Settings};
 use super::status::Status;
@@ -19,10 +16,8 @@ use hookwright_model::clock::Clock;
 use hookwright_model::tasks::Tasks;
 use hookwright_model::{Delivery, Name};
 use hookwright_settings::Destination;
-use hookwright_store::{Store, StoreError};
+use hookwright_store::{Conditions, WorkQueue};
 
-/// Looks at the rows at the same time.
-const LOOKS: usize = 4;
 /// For destinations to close at the host's end.
 const CLOSE: Duration = Duration::from_secs(1);
 
@@ -38,20 +33,21 @@ struct Parts {
     window: usize,
     lanes: ArcSwap<Lanes>,
     /// One change of the settings at a time.
-    changing: Mutex<()>,
+    changing: tokio::sync::Mutex<()>,
 }
 
 /// Starts a lane for each destination; each begins with what waits in the
-/// rows. Reads the store and the machine's certificates, so it blocks shortly.
-/// To be called within a tokio runtime, and to be wired to the store's
-/// hand-offs before anything makes new deliveries: what is committed in
+/// rows. Reads the store and the machine's certificates; the latter blocks
+/// shortly. To be wired to the
+/// store's hand-offs before anything makes new deliveries: what is committed in
 /// between is found a minute later only.
 ///
 /// # Errors
 /// All that is wrong with the settings, or a store that can't be read. Nothing runs then.
-pub fn start(
+pub async fn start(
     options: Options,
-    store: Arc<dyn Store>,
+    queue: Arc<dyn WorkQueue>,
+    conditions: Arc<dyn Conditions>,
     clock: Clock,
     tasks: Tasks,
 ) -> Result<Handle, StartError> {
@@ -59,12 +55,11 @@ pub fn start(
     let shared = Shared {
         attempts: TaskTracker::new(),
         runtime: tokio::runtime::Handle::current(),
-        flushes: Flushes::new(store.clone(), tasks.clone()),
-        looks: Semaphore::new(LOOKS),
         stop,
         cut: Default::default(),
         traces: options.traces.clone(),
-        store,
+        queue,
+        conditions,
         clock,
         tasks,
     };
@@ -81,10 +76,10 @@ pub fn start(
         maker,
         window: options.window,
         lanes: ArcSwap::default(),
-        changing: Mutex::default(),
+        changing: Default::default(),
     };
     let handle = Handle(Arc::new(parts));
-    handle.change(options.destinations, false)?;
+    handle.reconfigure(options.destinations).await?;
     Ok(handle)
 }
 
@@ -108,19 +103,15 @@ impl Handle {
     ///
     /// # Errors
     /// All that is wrong with them; the old ones stay in force then.
-    pub fn reconfigure(&self, destinations: HashMap<Name, Destination>) -> Result<(), StartError> {
-        self.change(destinations, true)
-    }
-
-    fn change(
+    pub async fn reconfigure(
         &self,
         destinations: HashMap<Name, Destination>,
-        unflushed: bool,
     ) -> Result<(), StartError> {
-        let _one = self.0.changing.lock();
+        let _one = self.0.changing.lock().await;
         let old = self.0.lanes.load_full();
         let made = self.make(destinations, &old)?;
-        let mut known: HashMap<_, _> = self.0.shared.store.conditions()?.into_iter().collect();
+        let known = self.0.shared.conditions.conditions().await?;
+        let mut known: HashMap<_, _> = known.into_iter().collect();
         let limits = Limits::share(self.0.window, made.len());
         // Removed lanes stay until nothing is in flight, so that a destination
         // that comes back does not meet itself.
@@ -142,8 +133,7 @@ impl Handle {
                 None => {
                     let condition = known.remove(name.as_str()).unwrap_or_default();
                     let shared = Arc::clone(&self.0.shared);
-                    let window = (limits, unflushed);
-                    let lane = Lane::new(name.clone(), shared, settings, condition, window);
+                    let lane = Lane::new(name.clone(), shared, settings, condition, limits);
                     new.push(Arc::clone(&lane));
                     lanes.insert(name, lane);
                 }
@@ -188,7 +178,7 @@ impl Handle {
             return Err(SwitchError::BySettings { destination: lane.name.clone() });
         }
         lane.enable();
-        write_down(lane).await
+        Ok(lane.write_down().await?)
     }
 
     /// Keeps a destination's deliveries waiting; what is in flight ends by itself.
@@ -198,7 +188,7 @@ impl Handle {
     pub async fn disable(&self, destination: &str, reason: &str) -> Result<(), SwitchError> {
         let lane = self.lane(destination)?;
         lane.disable(reason.to_owned());
-        write_down(lane).await
+        Ok(lane.write_down().await?)
     }
 
     /// Keeps a destination's deliveries waiting for so long, over a restart too.
@@ -208,7 +198,7 @@ impl Handle {
     pub async fn pause(&self, destination: &str, lasts: Duration) -> Result<(), SwitchError> {
         let lane = self.lane(destination)?;
         lane.pause(lasts);
-        write_down(lane).await
+        Ok(lane.write_down().await?)
     }
 
     /// Closes the breaker and forgets what the destination was slowed down by.
@@ -259,10 +249,4 @@ impl Handle {
         let closed = tokio::time::timeout(CLOSE, futures_util::future::join_all(closing)).await;
         in_time && closed.is_ok()
     }
-}
-
-async fn write_down(lane: Arc<Lane>) -> Result<(), SwitchError> {
-    let written = tokio::task::spawn_blocking(move || lane.write_down()).await;
-    let failed = |error: tokio::task::JoinError| StoreError::Failed(error.to_string().into());
-    Ok(written.map_err(failed).flatten()?)
 }

@@ -3,13 +3,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::attempt;
-use super::flushes::Flushes;
 use super::health::{Change, Health, Ticket};
 use super::inner::Inner;
 use super::meter::{Meter, Shown};
@@ -22,7 +21,7 @@ use super::window::{Limits, Look, Offered, Rein, SWEEP_MS, Window};
 use hookwright_model::clock::{Clock, millis};
 use hookwright_model::tasks::Tasks;
 use hookwright_model::{Delivery, Name, Outcome};
-use hookwright_store::{Condition, GivenUp, Store};
+use hookwright_store::{Claim, Condition, Conditions, DuePage, GivenUp, StoreError, WorkQueue};
 use hookwright_telemetry::traces::Spans;
 
 /// Of those that a person asks for.
@@ -33,15 +32,12 @@ pub(super) const STORE_PAUSE_MS: u64 = 1_000;
 
 /// What all lanes share.
 pub(super) struct Shared {
-    pub(super) store: Arc<dyn Store>,
+    pub(super) queue: Arc<dyn WorkQueue>,
+    pub(super) conditions: Arc<dyn Conditions>,
     pub(super) clock: Clock,
     pub(super) tasks: Tasks,
     pub(super) attempts: TaskTracker,
     pub(super) runtime: tokio::runtime::Handle,
-    /// Looks at the rows at the same time, over all lanes: ten thousand of them
-    /// must not take every thread for blocking work.
-    pub(super) looks: Semaphore,
-    pub(super) flushes: Flushes,
     /// No new attempts.
     pub(super) stop: CancellationToken,
     /// No attempts at all.
@@ -57,7 +53,7 @@ pub(super) struct Lane {
     pub(super) wake: Notify,
     pub(super) inner: Mutex<Inner>,
     /// One write of the condition to the store at a time, the latest last.
-    pub(super) writing: Mutex<()>,
+    pub(super) writing: tokio::sync::Mutex<()>,
 }
 
 impl Lane {
@@ -66,7 +62,7 @@ impl Lane {
         shared: Arc<Shared>,
         settings: Arc<Settings>,
         condition: Condition,
-        (limits, unflushed): (Limits, bool),
+        limits: Limits,
     ) -> Arc<Self> {
         let rate = settings.rate.map(|rate| Bucket::new(rate, Instant::now()));
         let meter = Meter::new(&name);
@@ -80,7 +76,7 @@ impl Lane {
             .failing_since_ms
             .map(|since_ms| (now, Duration::from_millis(now_ms.saturating_sub(since_ms))));
         let inner = Inner {
-            window: Window::new(limits, unflushed),
+            window: Window::new(limits),
             limits,
             health: Health::new(settings.care.clone()),
             settings,
@@ -107,7 +103,7 @@ impl Lane {
             shared,
             wake: Notify::new(),
             inner: Mutex::new(inner),
-            writing: Mutex::new(()),
+            writing: tokio::sync::Mutex::default(),
         });
         lane.show(&mut lane.inner.lock());
         lane
@@ -184,15 +180,18 @@ impl Lane {
         }
     }
 
-    /// Ends deliveries without an attempt. The store is told first: whoever looks
-    /// at the rows afterwards flushes this before.
+    /// Ends deliveries without an attempt. The store is told first: a claim that
+    /// comes afterwards has it.
     fn give_up(&self, over: Vec<(Delivery, String)>) {
         for (delivery, cause) in over {
             let (event, destination) = (delivery.event.id, &self.name);
             tracing::warn!(%event, %destination, cause, "not delivered; given up");
             self.meter.dead();
             let ordered = delivery.order_key.is_some();
-            self.shared.store.given_up(GivenUp { key: delivery.key(), cause, ordered });
+            let given_up = GivenUp { key: delivery.key(), cause, ordered };
+            if let Err(error) = self.shared.queue.given_up(given_up) {
+                tracing::debug!(%event, %error, "a delivery was given up after the close; it is claimed again");
+            }
             self.inner.lock().window.ended(event, None);
         }
         // There may be room to look at the rows again.
@@ -230,33 +229,14 @@ impl Lane {
 
     /// Waits of more than `longest` are none that the policy has made.
     async fn look(self: Arc<Self>, look: Look, longest: Duration) {
-        let lane = Arc::clone(&self);
-        let flushed = if look.flush { self.shared.flushes.flush().await } else { Ok(()) };
-        let Ok(_permit) = self.shared.looks.acquire().await else { return };
-        let read = tokio::task::spawn_blocking(move || {
-            flushed?;
-            let Shared { store, clock, .. } = &*lane.shared;
-            let now_ms = clock.now_ms();
-            if look.rein.is_some() {
-                let reined = store.rein_in(Some(&lane.name), now_ms, longest)?;
-                if reined > 0 {
-                    tracing::warn!(destination = %lane.name, reined, "deliveries waited for a time that a wrong clock gave them; they are due now");
-                }
-            }
-            store.due(&lane.name, now_ms, None, look.limit).map(|page| (page, now_ms))
-        });
-        let read = read.await;
+        let read = self.claim(look, longest).await;
         {
             let mut inner = self.inner.lock();
-            let again_ms = self.shared.clock.now_ms().saturating_add(STORE_PAUSE_MS);
             match read {
-                Ok(Ok((page, now_ms))) => inner.window.done(page, look.limit, now_ms),
-                Ok(Err(error)) => {
-                    tracing::warn!(destination = %self.name, %error, "waiting deliveries can't be read; will be tried again");
-                    inner.window.failed(look, again_ms);
-                }
+                Ok((page, now_ms)) => inner.window.done(page, look.limit, now_ms),
                 Err(error) => {
-                    tracing::error!(destination = %self.name, %error, "waiting deliveries can't be read; will be tried again");
+                    let again_ms = self.shared.clock.now_ms().saturating_add(STORE_PAUSE_MS);
+                    tracing::warn!(destination = %self.name, %error, "waiting deliveries can't be read; will be tried again");
                     inner.window.failed(look, again_ms);
                 }
             }
@@ -265,6 +245,20 @@ impl Lane {
             }
         }
         self.wake.notify_one();
+    }
+
+    /// The deliveries that are due, and by which time.
+    async fn claim(&self, look: Look, longest: Duration) -> Result<(DuePage, u64), StoreError> {
+        let Shared { queue, clock, .. } = &*self.shared;
+        let now_ms = clock.now_ms();
+        if look.rein.is_some() {
+            let reined = queue.rein_in(Some(&self.name), now_ms, longest).await?;
+            if reined > 0 {
+                tracing::warn!(destination = %self.name, reined, "deliveries waited for a time that a wrong clock gave them; they are due now");
+            }
+        }
+        let claim = Claim { of: &self.name, now_ms, after: None, limit: look.limit };
+        Ok((queue.claim_deliveries(claim).await?, now_ms))
     }
 
     /// An attempt that began at `at_ms` with the ticket ended at `now`.

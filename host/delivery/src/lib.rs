@@ -6,7 +6,6 @@
 mod attempt;
 mod batch;
 mod file;
-mod flushes;
 mod handle;
 mod health;
 mod inner;

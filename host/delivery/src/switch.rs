@@ -103,25 +103,21 @@ impl Lane {
         self.change(Inner::recover);
     }
 
-    /// Writes to the store what is to be remembered. Blocks.
-    pub(super) fn write_down(&self) -> Result<(), StoreError> {
-        let _one = self.writing.lock();
+    /// Writes to the store what is to be remembered.
+    pub(super) async fn write_down(&self) -> Result<(), StoreError> {
+        let _one = self.writing.lock().await;
         let condition = {
             let mut inner = self.inner.lock();
             inner.failing_is_known = inner.condition.failing_since_ms.is_some();
             inner.condition.clone()
         };
-        self.shared.store.set_condition(&self.name, &condition)
+        self.shared.conditions.set_condition(&self.name, &condition).await
     }
 
     fn remember(self: &Arc<Self>) {
         let lane = Arc::clone(self);
         self.shared.tasks.spawn_piece(async move {
-            let written = tokio::task::spawn_blocking({
-                let lane = Arc::clone(&lane);
-                move || lane.write_down()
-            });
-            if let Ok(Err(error)) = written.await {
+            if let Err(error) = lane.write_down().await {
                 tracing::error!(destination = %lane.name, %error, "the destination's condition was not written down");
             }
         });

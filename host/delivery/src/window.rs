@@ -9,12 +9,12 @@
 //! - While behind, hand-offs are let go too: else a steady stream would keep
 //!   the window full and the rows waiting for ever.
 //! - `held` names what is in the window or in flight; a row read again is skipped.
-//! - An attempt's outcome reaches its row later than memory. So the store is
-//!   flushed before rows are read, and `settling` names what ended after that
-//!   flush was asked for: its row, as read, may be out of date.
-//! - A hand-off may come later than the same row was read, sent and settled.
-//!   So what came from a row stays in `settling` until the next flush is done:
-//!   a flush waits for the hand-offs under way.
+//! - A claim answers rows with all that the store was told before the claim.
+//!   `settling` names what ended after that: its row, as claimed, may be out of
+//!   date.
+//! - A hand-off may come later than the same row was claimed, sent and settled.
+//!   So what came from a row stays in `settling` until the next claim is
+//!   answered, which waits for the hand-offs in flight.
 use std::collections::{HashMap, HashSet, VecDeque};
 
 use super::batch::AROUND;
@@ -50,10 +50,9 @@ impl Limits {
     }
 }
 
-/// A look at the rows, to be carried out: flush first where asked, then read.
+/// A look at the rows, to be carried out: a claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Look {
-    pub(super) flush: bool,
     pub(super) limit: usize,
     /// Whether times in the rows may lie too far ahead, to be brought back first.
     pub(super) rein: Option<Rein>,
@@ -92,8 +91,7 @@ pub(super) struct Window {
     held: HashMap<EventId, Held>,
     settling: HashSet<EventId>,
     /// `settling` as it was when the present look began.
-    flushing: HashSet<EventId>,
-    unflushed: bool,
+    told: HashSet<EventId>,
     behind: bool,
     /// When the rows hold something that is not due yet, milliseconds since 1970.
     look_at: Option<u64>,
@@ -103,9 +101,8 @@ pub(super) struct Window {
 }
 
 impl Window {
-    /// Behind from the start: nobody has looked at the rows yet. `unflushed`
-    /// where somebody before may have settled deliveries of this destination.
-    pub(super) fn new(limits: Limits, unflushed: bool) -> Self {
+    /// Behind from the start: nothing has been claimed yet.
+    pub(super) fn new(limits: Limits) -> Self {
         Self {
             limits,
             queue: VecDeque::new(),
@@ -113,8 +110,7 @@ impl Window {
             mean: 64 * 1024,
             held: HashMap::new(),
             settling: HashSet::new(),
-            flushing: HashSet::new(),
-            unflushed,
+            told: HashSet::new(),
             behind: true,
             look_at: None,
             looking: false,
@@ -127,13 +123,12 @@ impl Window {
         self.limits = limits;
     }
 
-    /// Takes a hand-off, or lets it go where its row will do. That row may
-    /// still be on its way, so the store is flushed before the next look.
+    /// Takes a hand-off, or lets it go where its row will do.
     pub(super) fn offer(&mut self, delivery: Delivery, now_ms: u64) -> Offered {
         let event = delivery.event.id;
         if let Some(held) = self.held.get_mut(&event) {
             held.again = true;
-        } else if self.settling.contains(&event) || self.flushing.contains(&event) {
+        } else if self.settling.contains(&event) || self.told.contains(&event) {
             self.behind = true;
         } else if delivery.due_ms > now_ms {
             self.note(delivery.due_ms);
@@ -143,7 +138,6 @@ impl Window {
             self.push(delivery, false);
             return Offered::Taken;
         }
-        self.unflushed = true;
         Offered::LeftToRow
     }
 
@@ -213,7 +207,6 @@ impl Window {
         if self.looking || held.is_some_and(|held| held.from_row) {
             self.settling.insert(event);
         }
-        self.unflushed = true;
         self.behind |= held.is_some_and(|held| held.again);
         if let Some(due_ms) = due_ms {
             self.note(due_ms);
@@ -248,10 +241,9 @@ impl Window {
         self.looked_ms = now_ms;
         self.behind = false;
         self.look_at = None;
-        self.flushing = std::mem::take(&mut self.settling);
-        let flush = std::mem::take(&mut self.unflushed);
+        self.told = std::mem::take(&mut self.settling);
         // Rows that are held are read too and skipped.
-        Some(Look { flush, limit: self.room_for_rows() + self.held.len(), rein: self.rein.take() })
+        Some(Look { limit: self.room_for_rows() + self.held.len(), rein: self.rein.take() })
     }
 
     pub(super) fn wants_look(&self) -> bool {
@@ -273,7 +265,7 @@ impl Window {
     /// The rows due by `now_ms` that a look with that limit found.
     pub(super) fn done(&mut self, page: DuePage, limit: usize, now_ms: u64) {
         self.looking = false;
-        self.flushing.clear();
+        self.told.clear();
         let full = page.deliveries.len() >= limit;
         let mut taken = false;
         for delivery in page.deliveries {
@@ -301,8 +293,7 @@ impl Window {
     pub(super) fn failed(&mut self, look: Look, again_ms: u64) {
         self.looking = false;
         self.rein = self.rein.or(look.rein);
-        self.unflushed = true;
-        self.settling.extend(self.flushing.drain());
+        self.settling.extend(self.told.drain());
         self.note(again_ms);
     }
 

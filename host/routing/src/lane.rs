@@ -22,7 +22,7 @@ use super::{Parts, Pipeline};
 use hookwright_model::tasks::Tasks;
 use hookwright_model::{Event, EventState, Name};
 use hookwright_plugins::{Changes, Suspect};
-use hookwright_store::{DueCursor, Routed, StoreError, UnroutedPage};
+use hookwright_store::{Claim, Routed, StoreError};
 
 /// Events that one spawned task takes: fewer wake-ups than one task an event.
 const CHUNK: usize = 8;
@@ -283,12 +283,19 @@ impl Lane {
             counter.increment(1);
         }
         if changes.is_empty() {
-            self.parts.store.routed(routed);
+            self.record(routed);
         } else {
             self.parts.plugins.state().commit(changes, |rows| {
                 routed.state_rows = rows;
-                self.parts.store.routed(routed);
+                self.record(routed);
             });
+        }
+    }
+
+    fn record(&self, routed: Routed) {
+        let event = routed.event.id;
+        if let Err(error) = self.parts.store.routed(routed) {
+            tracing::debug!(%event, %error, "an event was routed after the close; it is routed again");
         }
     }
 
@@ -309,7 +316,7 @@ impl Lane {
             }
             let now_ms = self.parts.clock.now_ms();
             if now_ms < looked_ms {
-                self.clone().rein_in(now_ms).await;
+                self.rein_in(now_ms).await;
             }
             looked_ms = now_ms;
             if let Some(wait) = self.catch_up().await {
@@ -337,18 +344,15 @@ impl Lane {
                 work.left = Some(HashSet::new());
                 work.reading = true;
             }
-            let lane = self.clone();
             let now_ms = self.parts.clock.now_ms();
-            let read = tokio::task::spawn_blocking(move || lane.page(now_ms, after)).await;
-            let page = match read {
-                Ok(Ok(page)) => page,
-                Ok(Err(StoreError::Closed)) => return Some(IDLE),
-                Ok(Err(error)) => return Some(self.unread(&error)),
-                Err(panic) => return Some(self.unread(&panic)),
+            let claim = Claim { of: &self.source, now_ms, after: after.as_ref(), limit: PAGE };
+            let page = match self.parts.store.claim_events(claim).await {
+                Ok(page) => page,
+                Err(StoreError::Closed) => return Some(IDLE),
+                Err(error) => return Some(self.unread(&error)),
             };
             let more = page.next_due_ms.is_some_and(|due| due <= now_ms);
-            let last = page.events.last();
-            after = last.map(|last| DueCursor { due_ms: last.due_ms, row: last.event.id.row() });
+            after = page.next;
             let in_turn = self.pipeline.load().in_turn;
             let jobs: Vec<_> = {
                 let mut work = self.work.lock();
@@ -383,7 +387,7 @@ impl Lane {
         }
     }
 
-    fn unread(&self, error: &dyn std::fmt::Display) -> Duration {
+    fn unread(&self, error: &StoreError) -> Duration {
         tracing::warn!(source = %self.source, %error, "can't read the events to be routed");
         let mut work = self.work.lock();
         work.left = None;
@@ -391,11 +395,5 @@ impl Lane {
         // Else a later event could go first.
         work.behind |= self.pipeline.load().in_turn;
         READ_AGAIN
-    }
-
-    fn page(&self, now_ms: u64, after: Option<DueCursor>) -> Result<UnroutedPage, StoreError> {
-        // What left before has its row committed after this.
-        self.parts.store.flush()?;
-        self.parts.store.unrouted(&self.source, now_ms, after, PAGE)
     }
 }

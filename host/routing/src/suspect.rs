@@ -4,16 +4,14 @@ use std::sync::Arc;
 use hookwright_plugins::Suspect;
 use hookwright_store::WorkQueue;
 
-/// To be called after the store was told. Where it can't be flushed, the event stays a suspect.
+/// To be called after the outcome was handed in. Where that can't be recorded, the event stays a suspect.
 pub(super) async fn clear(suspect: Option<Suspect>, store: &Arc<dyn WorkQueue>) {
     let Some(suspect) = suspect else { return };
-    let store = store.clone();
-    let cleared = tokio::task::spawn_blocking(move || {
-        if store.flush().is_ok() {
-            suspect.clear();
-        }
-    });
-    if let Err(panic) = cleared.await {
+    if store.recorded().await.is_err() {
+        return;
+    }
+    // Writes a file.
+    if let Err(panic) = tokio::task::spawn_blocking(move || suspect.clear()).await {
         tracing::error!(%panic, "an event stays under suspicion");
     }
 }

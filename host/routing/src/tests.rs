@@ -8,7 +8,7 @@ use http::HeaderMap;
 use super::*;
 use hookwright_model::{Decision, Delivery, EventId, EventState};
 use hookwright_plugins::{Compiler, Options, Spec, State};
-use hookwright_store::{Appended, EventDetail, Handoff, NewEvent, Store};
+use hookwright_store::{Appended, Claim, EventDetail, Handoff, NewEvent, Store};
 
 const START: u64 = 1_700_000_000_000;
 
@@ -62,7 +62,7 @@ impl Bench {
         let store = hookwright_store_embedded::open(stored, handoff.clone()).unwrap();
         let mut options =
             Options::new(dir.path().into(), dir.path().join("cache"), Compiler::InProcess);
-        options.state = State::new(Clock::manual(START), store.state().unwrap());
+        options.state = State::new(Clock::manual(START), store.state().await.unwrap());
         let spec = Spec { grants: vec!["kv".into()], ..Spec::new(name.clone()) };
         let plugins = Plugins::open(options, vec![spec]).unwrap();
         plugins.load_all().await.remove(0).result.unwrap();
@@ -102,9 +102,7 @@ impl Bench {
     }
 
     async fn find(&self, id: EventId) -> EventDetail {
-        let store = self.store.clone();
-        let found = tokio::task::spawn_blocking(move || store.event(id)).await.unwrap();
-        found.unwrap().expect("an event that was accepted")
+        self.store.event(id).await.unwrap().expect("an event that was accepted")
     }
 
     async fn accept(&self, kind: &str) -> EventId {
@@ -125,7 +123,7 @@ impl Bench {
     /// Leaves what a start on the same folder finds.
     async fn stop(self) -> tempfile::TempDir {
         self.tasks.drain(Duration::from_secs(5)).await;
-        self.store.close();
+        self.store.close().await.unwrap();
         self.dir
     }
 }
@@ -178,9 +176,10 @@ async fn where_a_destination_wants_an_order_events_are_routed_one_after_the_othe
             assert_eq!(bench.find(*later).await.row.state, EventState::Accepted);
         }
     }
-    let sink = bench.store.backlog().unwrap().remove(0);
+    let sink = bench.store.backlog().await.unwrap().remove(0);
     assert_eq!((sink.destination.as_str(), sink.waiting), ("sink", 3));
-    let due = bench.store.due("sink", u64::MAX >> 1, None, 10).unwrap().deliveries;
+    let claim = Claim { of: "sink", now_ms: u64::MAX >> 1, after: None, limit: 10 };
+    let due = bench.store.claim_deliveries(claim).await.unwrap().deliveries;
     assert_eq!(due.iter().map(|one| one.event.id).collect::<Vec<_>>(), ids[..1]);
     assert_eq!(due[0].order_key.as_deref(), Some("shop"));
     bench.stop().await;

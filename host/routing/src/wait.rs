@@ -11,7 +11,7 @@ use hookwright_store::WorkQueue;
 /// Waits until the store takes what plugins may make of an event. False where
 /// the host stops before that; the event is in its row.
 pub(super) async fn for_room(store: &Arc<dyn WorkQueue>, stopping: &CancellationToken) -> bool {
-    let Some(room) = store.clone().room() else { return true };
+    let Some(room) = store.room() else { return true };
     tokio::select! {
         () = stopping.cancelled() => false,
         () = room => true,

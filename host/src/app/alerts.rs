@@ -16,7 +16,7 @@ use hookwright_model::Name;
 use hookwright_model::clock::{Clock, millis};
 use hookwright_routing::{FirstWaits, Pipeline, Pipelines};
 use hookwright_settings::Fill;
-use hookwright_store::{NewEvent, Note};
+use hookwright_store::{Fault, NewEvent, Note};
 
 /// What was told, beside the store.
 const TOLD: &str = "alerts.json";
@@ -129,8 +129,7 @@ impl Lookout {
     }
 
     async fn count_dead(&mut self, parts: &Arc<Parts>) {
-        let store = parts.store.clone();
-        let Ok(Ok(backlogs)) = tokio::task::spawn_blocking(move || store.backlog()).await else {
+        let Ok(backlogs) = parts.store.backlog().await else {
             return;
         };
         for backlog in backlogs {
@@ -163,7 +162,9 @@ impl Lookout {
         };
         sources(parts, &mut signs);
         plugins(parts, &mut signs);
-        unjudged.disk = !host(parts, config, &mut signs);
+        // Nothing is known of them where it can't be told; the next look tells.
+        let faults = parts.store.faults().await.unwrap_or_default();
+        unjudged.disk = !host(parts, config, faults, &mut signs);
         let changes = self.watch.look(now_ms, signs, |rule, subject| unjudged.has(rule, subject));
         for change in changes {
             let (key, state, what) = (change.key(), change.state.as_str(), change.what);
@@ -204,8 +205,7 @@ impl Lookout {
         now_ms: u64,
         signs: &mut Vec<Sign>,
     ) -> bool {
-        let store = parts.store.clone();
-        let Ok(Ok(backlogs)) = tokio::task::spawn_blocking(move || store.backlog()).await else {
+        let Ok(backlogs) = parts.store.backlog().await else {
             return false;
         };
         let known = parts.delivery.names();
@@ -290,11 +290,11 @@ fn plugins(parts: &Parts, signs: &mut Vec<Sign>) {
 }
 
 /// False where the disk did not say what is free.
-fn host(parts: &Parts, config: &AlertsConfig, signs: &mut Vec<Sign>) -> bool {
+fn host(parts: &Parts, config: &AlertsConfig, faults: Vec<Fault>, signs: &mut Vec<Sign>) -> bool {
     if !parts.store.healthy() {
         signs.push(sign(Rule::StoreFailing, "", "the store can't be written".to_owned()));
     }
-    for fault in parts.store.faults() {
+    for fault in faults {
         signs.push(sign(Rule::StoreDamaged, &fault.subject, fault.what));
     }
     let settings = parts.config.read();

@@ -26,6 +26,7 @@ use std::time::Duration;
 use anyhow::Context;
 use metrics_exporter_prometheus::PrometheusHandle;
 use parking_lot::RwLock;
+use tokio::runtime::Handle;
 use tokio::time::MissedTickBehavior;
 
 use hookwright_admin as admin;
@@ -154,7 +155,7 @@ impl App {
             Ok(parts) => Arc::new(parts),
             Err(error) => {
                 work.drain(Duration::from_secs(5)).await;
-                let _ = tokio::task::spawn_blocking(move || store.close()).await;
+                let _ = store.close().await;
                 return Err(error);
             }
         };
@@ -233,9 +234,10 @@ impl App {
             ..options::delivery(config, destinations, hops.clone())
         };
         let tasks = work.clone();
-        let (rows, time) = (store.clone(), clock.clone());
-        let started = tokio::task::block_in_place(|| delivery::start(sent, rows, time, tasks));
-        let delivery = started.context("[destinations]")?;
+        let started = delivery::start(sent, store.clone(), store.clone(), clock.clone(), tasks);
+        // It reads the machine's certificates.
+        let delivery = tokio::task::block_in_place(|| Handle::current().block_on(started));
+        let delivery = delivery.context("[destinations]")?;
         handoffs.delivery(delivery.clone());
         let replies = Replies::default();
         let router = Router::start(
@@ -249,7 +251,7 @@ impl App {
         );
         handoffs.router(router.clone());
         let (rows, time, tasks) = (store.clone(), clock.clone(), work.clone());
-        let replays = tokio::task::block_in_place(|| admin::Replays::start(rows, time, tasks));
+        let replays = admin::Replays::start(rows, time, tasks).await;
         let replays = replays.context("the bulk replays")?;
         let (died, stop, all) = (store.died(), work.stopping(), work.clone());
         work.spawn("store", async move {
@@ -337,9 +339,7 @@ impl App {
                     () = stop.cancelled() => return,
                     _ = ticks.tick() => {}
                 }
-                let store = store.clone();
-                let backlog = tokio::task::spawn_blocking(move || store.backlog()).await;
-                let rows = backlog.ok().and_then(Result::ok).unwrap_or_default();
+                let rows = store.backlog().await.unwrap_or_default();
                 let waiting = rows.iter().map(|row| row.waiting).sum();
                 recent.look(&metrics.render(), waiting, clock.now_ms());
             }
@@ -376,15 +376,12 @@ async fn open_plugins(
     store: Arc<dyn Store>,
     clock: &Clock,
 ) -> anyhow::Result<Plugins> {
-    let folder = config.data_dir.clone();
-    let read = tokio::task::spawn_blocking(move || {
-        let kept = store.state().context("the plugins' state")?;
-        let newest = store::EventQuery { limit: 1, ..store::EventQuery::default() };
-        let newest = store.events(&newest).context("the newest event")?;
-        let hands = Hands::open(&folder, newest.first().map_or(0, |event| event.id.row()));
-        anyhow::Ok((kept, Arc::new(hands.context("events in hand")?)))
-    });
-    let (kept, hands) = read.await.context("reading what plugins left panicked")??;
+    let kept = store.state().await.context("the plugins' state")?;
+    let newest = store::EventQuery { limit: 1, ..store::EventQuery::default() };
+    let newest = store.events(&newest).await.context("the newest event")?;
+    let newest = newest.first().map_or(0, |event| event.id.row());
+    let hands = tokio::task::block_in_place(|| Hands::open(&config.data_dir, newest));
+    let hands = Arc::new(hands.context("events in hand")?);
     let opened = outside::Outside::new().context("requests of plugins").and_then(|fetch| {
         let mut options = options::engine(config, compiler, State::new(clock.clone(), kept));
         options.hands = Some(hands.clone());

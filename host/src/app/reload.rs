@@ -166,7 +166,9 @@ async fn try_reload(path: &Path, sources: &Sources, parts: &Parts) -> Answer {
         let help = "the log of the host tells more".to_owned();
         Mistakes::from(new.written.mistake_at(key, error.to_string(), help))
     };
-    tokio::task::block_in_place(|| parts.delivery.reconfigure(destinations))
+    // It reads the machine's certificates.
+    let changed = parts.delivery.reconfigure(destinations);
+    tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(changed))
         .map_err(|error| refused("destinations", &error))?;
     plugins.take_over();
     parts.router.reconfigure(options::pipelines(&new));

@@ -38,8 +38,7 @@ impl App {
             tokio::join!(self.servers.drain(deadline + GRACE), parts.delivery.drain(deadline));
         let worked = parts.work.drain(GRACE).await;
         parts.plugins.close();
-        let store = parts.store.clone();
-        let closed = tokio::task::spawn_blocking(move || store.close()).await.is_ok();
+        let closed = parts.store.close().await.is_ok();
         self.admin_servers.drain(GRACE).await;
         let clean = served && worked && closed;
         tracing::info!(clean, delivered, "stopped");

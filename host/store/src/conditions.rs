@@ -1,5 +1,5 @@
 //! What is remembered of a destination beside its deliveries.
-use crate::StoreError;
+use crate::Answer;
 
 /// The destinations' conditions, which delivery restores at the start and keeps up to date.
 pub trait Conditions: Send + Sync + 'static {
@@ -7,13 +7,17 @@ pub trait Conditions: Send + Sync + 'static {
     ///
     /// # Errors
     /// Where they can't be read.
-    fn conditions(&self) -> Result<Vec<(String, Condition)>, StoreError>;
+    fn conditions(&self) -> Answer<'_, Vec<(String, Condition)>>;
 
     /// Remembers the condition in place of the one before.
     ///
     /// # Errors
     /// Where it can't be written; the one before may stand then.
-    fn set_condition(&self, destination: &str, condition: &Condition) -> Result<(), StoreError>;
+    fn set_condition<'a>(
+        &'a self,
+        destination: &'a str,
+        condition: &'a Condition,
+    ) -> Answer<'a, ()>;
 }
 
 /// A destination's condition. The default: nothing to remember.

@@ -1,7 +1,7 @@
 //! How far long work that a person asked for has come.
 use hookwright_model::ReplayJob;
 
-use crate::StoreError;
+use crate::Answer;
 
 /// The bulk replays, so that one which a stop interrupted is resumed.
 ///
@@ -11,11 +11,11 @@ pub trait Jobs: Send + Sync + 'static {
     ///
     /// # Errors
     /// Where it can't be written.
-    fn put_replay(&self, job: &ReplayJob) -> Result<(), StoreError>;
+    fn put_replay<'a>(&'a self, job: &'a ReplayJob) -> Answer<'a, ()>;
 
     /// Bulk replays, the latest first. Done ones are kept to a thousand.
     ///
     /// # Errors
     /// Where they can't be read.
-    fn replays(&self) -> Result<Vec<ReplayJob>, StoreError>;
+    fn replays(&self) -> Answer<'_, Vec<ReplayJob>>;
 }

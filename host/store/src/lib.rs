@@ -19,6 +19,9 @@ mod plugin_state;
 mod queries;
 mod work_queue;
 
+use std::future::Future;
+use std::pin::Pin;
+
 pub use audit::{AuditEntry, AuditLog, AuditPage, AuditQuery, Change};
 pub use conditions::{Condition, Conditions};
 pub use error::StoreError;
@@ -32,9 +35,12 @@ pub use queries::{
     Queries,
 };
 pub use work_queue::{
-    DueCursor, DuePage, GivenUp, Handoff, Next, RoomFuture, Routed, Settled, Unrouted,
+    Claim, Cursor, DuePage, GivenUp, Handoff, Next, RoomFuture, Routed, Settled, Unrouted,
     UnroutedPage, WorkQueue,
 };
+
+/// What a store's call resolves to. No call blocks a thread.
+pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
 
 /// A whole store: every part of the face in one object.
 ///

@@ -3,7 +3,7 @@ use std::future::Future;
 use std::path::Path;
 use std::pin::Pin;
 
-use crate::StoreError;
+use crate::Answer;
 
 /// What retention, the backup command, the health checks and the shutdown do to the store.
 pub trait Maintenance: Send + Sync + 'static {
@@ -11,34 +11,31 @@ pub trait Maintenance: Send + Sync + 'static {
     ///
     /// # Errors
     /// Where it can't be read.
-    fn usage(&self) -> Result<Usage, StoreError>;
+    fn usage(&self) -> Answer<'_, Usage>;
 
     /// Drops finished events accepted before `before_ms`, milliseconds since
     /// 1970. Costs the size of what is dropped. Unfinished ones are kept.
     ///
     /// # Errors
     /// Where it can't be done; what was dropped until then stays dropped.
-    fn purge(&self, before_ms: u64) -> Result<Purged, StoreError>;
+    fn purge(&self, before_ms: u64) -> Answer<'_, Purged>;
 
     /// Copies all into a new folder while work continues; the copy opens as a
     /// store. No purge runs meanwhile.
     ///
     /// # Errors
     /// Where the folder exists or can't be written; nothing is left of it then.
-    fn backup(&self, to: &Path) -> Result<Backup, StoreError> {
-        let what = format!("this store can't be copied to {}", to.display());
-        Err(StoreError::Failed(what.into()))
-    }
+    fn backup<'a>(&'a self, to: &'a Path) -> Answer<'a, Backup>;
 
     /// False once a write failed in a way that does not pass by itself. Costs no
     /// read of the disk.
     fn healthy(&self) -> bool;
 
     /// What of its files is damaged or lost, until a person has looked at it.
-    /// Reads a small folder.
-    fn faults(&self) -> Vec<Fault> {
-        Vec::new()
-    }
+    ///
+    /// # Errors
+    /// Where that can't be told.
+    fn faults(&self) -> Answer<'_, Vec<Fault>>;
 
     /// Resolves with the reason once the store can't continue without a
     /// restart, and never where it is closed in order.
@@ -46,9 +43,12 @@ pub trait Maintenance: Send + Sync + 'static {
         Box::pin(std::future::pending())
     }
 
-    /// Commits all that was handed in, then stops. Later calls answer
-    /// [`StoreError::Closed`].
-    fn close(&self);
+    /// Records all that was handed in, then stops. Later calls answer
+    /// [`StoreError::Closed`](crate::StoreError::Closed).
+    ///
+    /// # Errors
+    /// Where it did not end in order; the next start recovers then.
+    fn close(&self) -> Answer<'_, ()>;
 }
 
 /// How much the store holds.

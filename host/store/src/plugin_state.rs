@@ -1,7 +1,7 @@
 //! What plugins keep between events.
 use hookwright_model::StateRow;
 
-use crate::StoreError;
+use crate::Answer;
 
 /// The keys and values that plugins keep, as the plugin engine loads them at the start.
 ///
@@ -12,5 +12,5 @@ pub trait PluginState: Send + Sync + 'static {
     ///
     /// # Errors
     /// Where it can't be read.
-    fn state(&self) -> Result<Vec<StateRow>, StoreError>;
+    fn state(&self) -> Answer<'_, Vec<StateRow>>;
 }

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use hookwright_model::{Attempt, DeliveryState, Event, EventId, EventState, Payload, Ruling};
 
-use crate::StoreError;
+use crate::Answer;
 
 /// Reads for the API, the console, the alerts and the metrics.
 ///
@@ -14,7 +14,7 @@ pub trait Queries: Send + Sync + 'static {
     ///
     /// # Errors
     /// Where they can't be read.
-    fn events(&self, query: &EventQuery) -> Result<Vec<EventRow>, StoreError>;
+    fn events<'a>(&'a self, query: &'a EventQuery) -> Answer<'a, Vec<EventRow>>;
 
     /// As [`events`](Self::events), of those whose body as it came holds the
     /// text, byte for byte. Reads a bounded number of events and bytes, for a
@@ -22,7 +22,7 @@ pub trait Queries: Send + Sync + 'static {
     ///
     /// # Errors
     /// Where they can't be read.
-    fn search(&self, query: &EventQuery, text: &str) -> Result<Found, StoreError>;
+    fn search<'a>(&'a self, query: &'a EventQuery, text: &'a str) -> Answer<'a, Found>;
 
     /// The events that the query's filters leave, oldest first, after a
     /// position; without one only the present position. The query's own cursors
@@ -31,23 +31,23 @@ pub trait Queries: Send + Sync + 'static {
     ///
     /// # Errors
     /// Where they can't be read.
-    fn feed(
-        &self,
-        query: &EventQuery,
+    fn feed<'a>(
+        &'a self,
+        query: &'a EventQuery,
         after: Option<EventId>,
-    ) -> Result<Option<FeedPage>, StoreError>;
+    ) -> Answer<'a, Option<FeedPage>>;
 
     /// Everything about one event; none where there is no such event.
     ///
     /// # Errors
     /// Where it can't be read.
-    fn event(&self, id: EventId) -> Result<Option<EventDetail>, StoreError>;
+    fn event(&self, id: EventId) -> Answer<'_, Option<EventDetail>>;
 
     /// The backlog of every destination that has or had deliveries.
     ///
     /// # Errors
     /// Where it can't be read.
-    fn backlog(&self) -> Result<Vec<Backlog>, StoreError>;
+    fn backlog(&self) -> Answer<'_, Vec<Backlog>>;
 }
 
 /// Which events to list. Newest first, unless it says otherwise.

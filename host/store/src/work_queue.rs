@@ -8,39 +8,83 @@ use hookwright_model::{
     Attempt, Delivery, DeliveryKey, Event, EventId, EventState, Ruling, StateRow,
 };
 
-use crate::StoreError;
+use crate::{Answer, StoreError};
 
 /// The durable queue of events to be routed and deliveries to be made.
 ///
 /// Routing records what became of each event, delivery what became of each
-/// attempt; both read here what they could not take when it was handed on, and
-/// the API changes what waits. What an attempt or a routing has come to is
-/// written soon, not at once: a crash in between repeats work and loses none.
+/// attempt; both claim here what they could not take when it was handed on, and
+/// the API changes what waits.
+///
+/// What is handed in is written soon, not at once, and a crash in between
+/// repeats work and loses none. No caller has to wait for it: a claim answers
+/// what is to be done *including* all that was handed in before it.
 pub trait WorkQueue: Send + Sync + 'static {
     /// Resolves once there is room for the outcome of one more event, whose bodies
     /// plugins may have made large; none where there is some now, which costs no
     /// lock. Routing waits for it before each event: [`routed`](Self::routed)
     /// itself never refuses.
-    fn room(self: Arc<Self>) -> Option<RoomFuture> {
+    fn room(&self) -> Option<RoomFuture> {
         None
     }
 
-    /// Records the outcome of routing and hands the deliveries on: at once,
-    /// still within this call, in an event's first round where they leave as
-    /// the event came; else once the rows are committed. Never blocks.
+    /// Hands in the outcome of routing, to be recorded, and hands its deliveries
+    /// on: at once, still within this call, in an event's first round where they
+    /// leave as the event came; else once their rows are committed. Never blocks.
     ///
     /// Of deliveries to one destination with the same order key only one at a
-    /// time is handed on or read as due: while one waits, those that are
-    /// recorded later stay behind it, and once it has ended, delivered or dead,
-    /// that of the earliest event follows. So a caller that records events in
-    /// the order of their ids has them delivered in that order.
-    fn routed(&self, routed: Routed);
+    /// time is handed on or claimed: while one waits, those that are recorded
+    /// later stay behind it, and once it has ended, delivered or dead, that of
+    /// the earliest event follows. So a caller that hands events in in the order
+    /// of their ids has them delivered in that order.
+    ///
+    /// # Errors
+    /// [`StoreError::Closed`]: the outcome is not recorded, and the event is
+    /// routed again after the next start.
+    fn routed(&self, routed: Routed) -> Result<(), StoreError>;
 
-    /// Records an attempt and what follows from it. Never blocks.
-    fn settled(&self, settled: Settled);
+    /// Hands in an attempt and what follows from it, to be recorded. Never blocks.
+    ///
+    /// # Errors
+    /// [`StoreError::Closed`]: it is not recorded, and the attempt is made again
+    /// after the next start.
+    fn settled(&self, settled: Settled) -> Result<(), StoreError>;
 
-    /// Ends a delivery as dead without an attempt. Never blocks.
-    fn given_up(&self, given_up: GivenUp);
+    /// Hands in a delivery that ends as dead without an attempt. Never blocks.
+    ///
+    /// # Errors
+    /// [`StoreError::Closed`]: it is not recorded, and the delivery is claimed
+    /// again after the next start.
+    fn given_up(&self, given_up: GivenUp) -> Result<(), StoreError>;
+
+    /// Resolves once everything handed in before this call is recorded and handed on.
+    ///
+    /// For callers for whom the record itself counts: routing keeps an event that
+    /// may have killed the host under suspicion until then. Claims and queries
+    /// need no such wait.
+    ///
+    /// # Errors
+    /// Where it could not be recorded.
+    fn recorded(&self) -> Answer<'_, ()>;
+
+    /// Events of a source to be routed and due, in order of (due, event). Costs
+    /// the size of the page and of the pages before it that are due at the same
+    /// time.
+    ///
+    /// A claim takes nothing out: an event is answered until its outcome is
+    /// handed in, so a caller skips those that it holds.
+    ///
+    /// # Errors
+    /// Where they can't be read, or what was handed in before can't be recorded.
+    fn claim_events<'a>(&'a self, claim: Claim<'a>) -> Answer<'a, UnroutedPage>;
+
+    /// Deliveries waiting for a destination and due, in order of (due, event).
+    /// Costs the size of the page. As [`claim_events`](Self::claim_events), it
+    /// takes nothing out.
+    ///
+    /// # Errors
+    /// As those of [`claim_events`](Self::claim_events).
+    fn claim_deliveries<'a>(&'a self, claim: Claim<'a>) -> Answer<'a, DuePage>;
 
     /// Corrects times that a clock which was ahead has given out: deliveries to
     /// the destination that wait for another attempt and are due later than
@@ -49,12 +93,12 @@ pub trait WorkQueue: Send + Sync + 'static {
     ///
     /// # Errors
     /// Where the store can't.
-    fn rein_in(
-        &self,
-        destination: Option<&str>,
+    fn rein_in<'a>(
+        &'a self,
+        destination: Option<&'a str>,
         now_ms: u64,
         longest: Duration,
-    ) -> Result<u64, StoreError>;
+    ) -> Answer<'a, u64>;
 
     /// Starts a new round: through the plugins again where `destination` is
     /// none, else the delivery to that destination as it was recorded (dead or
@@ -63,7 +107,7 @@ pub trait WorkQueue: Send + Sync + 'static {
     ///
     /// # Errors
     /// Where the store can't.
-    fn replay(&self, event: EventId, destination: Option<&str>) -> Result<bool, StoreError>;
+    fn replay<'a>(&'a self, event: EventId, destination: Option<&'a str>) -> Answer<'a, bool>;
 
     /// Gives up deliveries that wait for the destination, `most` at the most,
     /// for the cause; answers how many. One whose attempt is in flight may
@@ -71,43 +115,40 @@ pub trait WorkQueue: Send + Sync + 'static {
     ///
     /// # Errors
     /// Where the store can't.
-    fn discard(&self, destination: &str, cause: &str, most: usize) -> Result<u64, StoreError> {
-        let what = format!("this store keeps what waits for {destination} ({cause}, {most})");
-        Err(StoreError::Failed(what.into()))
+    fn discard<'a>(&'a self, destination: &'a str, cause: &'a str, most: usize) -> Answer<'a, u64>;
+}
+
+/// Which of what waits a caller claims.
+#[derive(Debug, Clone, Copy)]
+pub struct Claim<'a> {
+    /// The source or the destination.
+    pub of: &'a str,
+    /// What is due by then, milliseconds since 1970.
+    pub now_ms: u64,
+    /// Only what comes after that place: [`UnroutedPage::next`] or
+    /// [`DuePage::next`] of the page before. None: from the front.
+    pub after: Option<&'a Cursor>,
+    /// At most so many.
+    pub limit: usize,
+}
+
+/// A place in the order in which a store reads out what waits.
+///
+/// A caller gets one with a page and gives it back for the next one. What is in
+/// it, only the engine knows that made it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cursor(Box<[u8]>);
+
+impl Cursor {
+    /// For engines: a cursor of these bytes.
+    pub fn new(bytes: impl Into<Box<[u8]>>) -> Self {
+        Self(bytes.into())
     }
 
-    /// Returns once everything handed in before is committed and handed on.
-    ///
-    /// # Errors
-    /// Where it could not be committed.
-    fn flush(&self) -> Result<(), StoreError>;
-
-    /// Events of the source to be routed and due by `now_ms`, in order of (due,
-    /// event), after the cursor. Costs the size of the page and of the pages
-    /// before it that are due at the same time.
-    ///
-    /// # Errors
-    /// Where they can't be read.
-    fn unrouted(
-        &self,
-        source: &str,
-        now_ms: u64,
-        after: Option<DueCursor>,
-        limit: usize,
-    ) -> Result<UnroutedPage, StoreError>;
-
-    /// Deliveries waiting for the destination and due by `now_ms`, in order of
-    /// (due, event), after the cursor. Costs the size of the page.
-    ///
-    /// # Errors
-    /// Where they can't be read.
-    fn due(
-        &self,
-        destination: &str,
-        now_ms: u64,
-        after: Option<DueCursor>,
-        limit: usize,
-    ) -> Result<DuePage, StoreError>;
+    /// For engines: the bytes that it was made of.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
 }
 
 /// Where the store hands on what is durable, so that nobody has to poll.
@@ -123,7 +164,7 @@ pub trait Handoff: Send + Sync + 'static {
     /// outcome that is handed in later finds them.
     fn ready(&self, deliveries: Vec<Delivery>);
     /// Events are to be routed again (a replay): look for them with
-    /// [`WorkQueue::unrouted`].
+    /// [`WorkQueue::claim_events`].
     fn stir(&self) {}
 }
 
@@ -230,6 +271,8 @@ pub struct Unrouted {
 pub struct UnroutedPage {
     /// Those that are due.
     pub events: Vec<Unrouted>,
+    /// Where the next page begins; none where this one is empty.
+    pub next: Option<Cursor>,
     /// When the first one after this page is due; none where there is no more.
     pub next_due_ms: Option<u64>,
 }
@@ -239,18 +282,10 @@ pub struct UnroutedPage {
 pub struct DuePage {
     /// Those that are due.
     pub deliveries: Vec<Delivery>,
+    /// Where the next page begins; none where this one is empty.
+    pub next: Option<Cursor>,
     /// When the first one after this page is due; none where there is no more.
     pub next_due_ms: Option<u64>,
-}
-
-/// A position in the order of (due, event) of one source's events to be routed
-/// or one destination's waiting deliveries.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct DueCursor {
-    /// When the last one before the position was due, milliseconds since 1970.
-    pub due_ms: u64,
-    /// Its event's place.
-    pub row: i64,
 }
 
 /// Resolves once there is room.

@@ -43,8 +43,7 @@ async fn main() -> anyhow::Result<()> {
     let bench = Bench::start().await?;
     let began = Instant::now();
     bench.add(waiting, DAY_MS).await?;
-    let store = bench.store.clone();
-    tokio::task::spawn_blocking(move || store.flush()).await??;
+    bench.store.recorded().await?;
     println!("{waiting} deliveries wait after {:.0} s", began.elapsed().as_secs_f64());
 
     let mut ids = Vec::new();
@@ -57,7 +56,7 @@ async fn main() -> anyhow::Result<()> {
         (bench.receiver.count() >= 2 * ids.len()).then_some(())
     })
     .await;
-    let mut late = tokio::task::block_in_place(|| bench.lateness(&ids))?;
+    let mut late = bench.lateness(&ids).await?;
     late.sort_unstable();
     let at = |share: f64| late[((late.len() - 1) as f64 * share) as usize];
     println!(
@@ -125,11 +124,9 @@ impl Bench {
             destinations: HashMap::from([(destination.clone(), to)]),
             ..hookwright_delivery::Options::default()
         };
-        let (rows, time) = (store.clone(), clock.clone());
-        let lanes = tokio::task::block_in_place(|| {
-            hookwright_delivery::start(options, rows, time, Tasks::new())
-        });
-        let _ = hand.delivery.set(lanes?);
+        let (queue, conditions, time) = (store.clone(), store.clone(), clock.clone());
+        let lanes = hookwright_delivery::start(options, queue, conditions, time, Tasks::new());
+        let _ = hand.delivery.set(lanes.await?);
         Ok(Self { store, accepted: Mutex::new(accepted), receiver, clock, destination, _dir: dir })
     }
 
@@ -141,8 +138,7 @@ impl Bench {
             let some = (count - ids.len()).min(AT_ONCE);
             // The rows are written more slowly than events are taken.
             while self.store.fullness() > 0.5 {
-                let store = self.store.clone();
-                tokio::task::spawn_blocking(move || store.flush()).await??;
+                self.store.recorded().await?;
             }
             let appends: Vec<_> = (0..some).map(|_| self.store.append(event())).collect();
             for append in appends {
@@ -153,13 +149,13 @@ impl Bench {
             }
             for _ in 0..some {
                 let event = accepted.recv().await.context("every event is handed on")?;
-                self.route(event, delay_ms);
+                self.route(event, delay_ms)?;
             }
         }
         Ok(ids)
     }
 
-    fn route(&self, event: Arc<Event>, delay_ms: u64) {
+    fn route(&self, event: Arc<Event>, delay_ms: u64) -> anyhow::Result<()> {
         let delivery = Delivery {
             event: event.clone(),
             destination: self.destination.clone(),
@@ -170,7 +166,7 @@ impl Bench {
             attempts: 0,
             replayed: false,
         };
-        self.store.routed(Routed {
+        let routed = Routed {
             event,
             state: EventState::Routed,
             reason: None,
@@ -180,20 +176,22 @@ impl Bench {
             state_rows: Vec::new(),
             retry_ms: 0,
             tries: 0,
-        });
+        };
+        Ok(self.store.routed(routed)?)
     }
 
     /// By how many milliseconds each retry began too late.
-    fn lateness(&self, ids: &[EventId]) -> anyhow::Result<Vec<u64>> {
+    async fn lateness(&self, ids: &[EventId]) -> anyhow::Result<Vec<u64>> {
         let wait_ms = u64::try_from(WAIT.as_millis())?;
-        let late = |id: &EventId| {
-            let found = self.store.event(*id)?.context("the event is there")?;
+        let mut late = Vec::with_capacity(ids.len());
+        for id in ids {
+            let found = self.store.event(*id).await?.context("the event is there")?;
             let attempts = &found.deliveries[0].attempts;
             ensure!(attempts.len() == 2, "two attempts were made, not {}", attempts.len());
             let due_ms = attempts[0].at_ms + attempts[0].took_us / 1_000 + wait_ms;
-            Ok(attempts[1].at_ms.saturating_sub(due_ms))
-        };
-        ids.iter().map(late).collect()
+            late.push(attempts[1].at_ms.saturating_sub(due_ms));
+        }
+        Ok(late)
     }
 }
 

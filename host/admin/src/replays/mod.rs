@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use utoipa::{IntoParams, ToSchema};
 
 use super::Options;
-use super::events::blocking;
+use super::events::to_its_end;
 use super::params::{Asked, Limit, Number, document};
 use super::problem::Problem;
 use hookwright_model::clock::Clock;
@@ -43,7 +43,7 @@ struct Parts {
     tasks: Tasks,
     jobs: Mutex<BTreeMap<u64, Entry>>,
     /// One change of a job's state at a time.
-    changing: Mutex<()>,
+    changing: tokio::sync::Mutex<()>,
 }
 
 struct Entry {
@@ -67,15 +67,18 @@ impl From<StoreError> for Refused {
 }
 
 impl Replays {
-    /// Goes on with what an earlier run left. Reads the store, so it blocks
-    /// shortly. To be called within a tokio runtime.
+    /// Resumes what an earlier run left.
     ///
     /// # Errors
     /// A store that can't be read.
-    pub fn start(store: Arc<dyn Store>, clock: Clock, tasks: Tasks) -> Result<Self, StoreError> {
-        let kept = store.replays()?;
+    pub async fn start(
+        store: Arc<dyn Store>,
+        clock: Clock,
+        tasks: Tasks,
+    ) -> Result<Self, StoreError> {
+        let kept = store.replays().await?;
         let parts =
-            Parts { store, clock, tasks, jobs: Mutex::default(), changing: Mutex::default() };
+            Parts { store, clock, tasks, jobs: Mutex::default(), changing: Default::default() };
         let replays = Self(Arc::new(parts));
         for job in kept {
             let Ok(wanted) = serde_json::from_str::<Wanted>(&job.wanted) else {
@@ -100,18 +103,12 @@ impl Replays {
     async fn work(self, id: u64, stop: CancellationToken) {
         let mut pace = Pace::new(Instant::now());
         while !stop.is_cancelled() {
-            let replays = self.clone();
-            let step = tokio::task::spawn_blocking(move || replays.step(id)).await;
-            let wait = match step {
-                Ok(Ok(Some((count, rate)))) => pace.after(Instant::now(), count, rate),
-                Ok(Ok(None)) => return,
-                Ok(Err(error)) => {
+            let wait = match self.step(id).await {
+                Ok(Some((count, rate))) => pace.after(Instant::now(), count, rate),
+                Ok(None) => return,
+                Err(error) => {
                     tracing::warn!(replay = id, %error, "a bulk replay waits for the store");
                     AGAIN
-                }
-                Err(error) => {
-                    tracing::error!(replay = id, %error, "a bulk replay failed; it goes on after a restart");
-                    return;
                 }
             };
             tokio::select! {
@@ -123,10 +120,10 @@ impl Replays {
 
     /// How many events it looked at, and how many it may look at in a second;
     /// none once there is nothing more to do.
-    fn step(&self, id: u64) -> Result<Option<(usize, Option<u32>)>, StoreError> {
-        let _one = self.0.changing.lock();
+    async fn step(&self, id: u64) -> Result<Option<(usize, Option<u32>)>, StoreError> {
+        let _one = self.0.changing.lock().await;
         let Some((job, wanted)) = self.0.running(id) else { return Ok(None) };
-        let stepped = wanted.step(self.0.store.as_ref(), job)?;
+        let stepped = wanted.step(self.0.store.as_ref(), job).await?;
         let done = stepped.job.state == ReplayState::Done;
         if done {
             let (looked, replayed) = (stepped.job.looked, stepped.job.replayed);
@@ -136,10 +133,10 @@ impl Replays {
         Ok((!done).then_some((stepped.looked, wanted.rate)))
     }
 
-    fn create(&self, mut wanted: Wanted) -> Result<Job, StoreError> {
+    async fn create(&self, mut wanted: Wanted) -> Result<Job, StoreError> {
         let newest = EventQuery { limit: 1, ..EventQuery::default() };
-        wanted.newest = self.0.store.events(&newest)?.first().map(|row| row.id);
-        let _one = self.0.changing.lock();
+        wanted.newest = self.0.store.events(&newest).await?.first().map(|row| row.id);
+        let _one = self.0.changing.lock().await;
         let last = self.0.jobs.lock().last_key_value().map_or(0, |(id, _)| *id);
         let job = ReplayJob {
             id: last + 1,
@@ -150,15 +147,15 @@ impl Replays {
             looked: 0,
             replayed: 0,
         };
-        self.0.store.put_replay(&job)?;
+        self.0.store.put_replay(&job).await?;
         let shown = show(&job, &wanted);
         self.begin(job, wanted);
         Ok(shown)
     }
 
     /// From the one state to the other, written down first.
-    fn change(&self, id: u64, from: ReplayState, to: ReplayState) -> Result<Job, Refused> {
-        let _one = self.0.changing.lock();
+    async fn change(&self, id: u64, from: ReplayState, to: ReplayState) -> Result<Job, Refused> {
+        let _one = self.0.changing.lock().await;
         let (job, wanted) = {
             let jobs = self.0.jobs.lock();
             let entry = jobs.get(&id).ok_or(Refused::Unknown)?;
@@ -167,7 +164,7 @@ impl Replays {
             }
             (ReplayJob { state: to, ..entry.job.clone() }, entry.wanted.clone())
         };
-        self.0.store.put_replay(&job)?;
+        self.0.store.put_replay(&job).await?;
         if let Some(entry) = self.0.jobs.lock().get(&id) {
             entry.stop.cancel();
         }
@@ -245,10 +242,9 @@ pub(super) async fn create(
     body: bytes::Bytes,
 ) -> Result<(StatusCode, Json<Job>), Problem> {
     let request: Request = document(&body)?;
-    let store = options.store.clone();
-    let oldest_ms = blocking(move || Ok(store.usage()?.oldest_ms)).await?;
+    let oldest_ms = options.store.usage().await?.oldest_ms;
     let wanted = request.wanted(options.clock.now_ms(), oldest_ms)?;
-    let shown = blocking(move || options.replays.create(wanted)).await?;
+    let shown = to_its_end(async move { options.replays.create(wanted).await }).await?;
     Ok((StatusCode::ACCEPTED, Json(shown)))
 }
 
@@ -335,9 +331,11 @@ async fn change(
     to: ReplayState,
 ) -> Result<Json<Job>, Problem> {
     let number = number(&id).ok_or_else(|| missing(&id))?;
-    let changed = blocking(move || match options.replays.change(number, from, to) {
-        Err(Refused::Store(error)) => Err(error),
-        other => Ok(other),
+    let changed = to_its_end(async move {
+        match options.replays.change(number, from, to).await {
+            Err(Refused::Store(error)) => Err(error),
+            other => Ok(other),
+        }
     });
     match changed.await? {
         Ok(shown) => Ok(Json(shown)),

@@ -119,7 +119,7 @@ pub(super) struct Stepped {
 
 impl Wanted {
     /// Looks at the next few events, the oldest first, and keeps how far it has come.
-    pub(super) fn step(
+    pub(super) async fn step(
         &self,
         store: &dyn Store,
         mut job: ReplayJob,
@@ -131,27 +131,27 @@ impl Wanted {
         let limit = STEP.min(a_second.div_ceil(STEPS_A_SECOND)).min(left);
         let query =
             EventQuery { after: job.after, oldest_first: true, limit, ..self.filter.query() };
-        let mut page = if limit == 0 { Vec::new() } else { store.events(&query)? };
+        let mut page = if limit == 0 { Vec::new() } else { store.events(&query).await? };
         if let Some(newest) = self.newest {
             page.retain(|row| row.id <= newest);
         }
         for row in &page {
-            job.replayed += self.replay(store, row)?;
+            job.replayed += self.replay(store, row).await?;
             job.looked += 1;
             job.after = Some(row.id);
         }
         if page.len() < limit || limit == left {
             job.state = ReplayState::Done;
         }
-        store.put_replay(&job)?;
+        store.put_replay(&job).await?;
         Ok(Stepped { job, looked: page.len() })
     }
 
-    fn replay(&self, store: &dyn Store, row: &EventRow) -> Result<u64, StoreError> {
-        let again = |to: Option<&str>| Ok(u64::from(store.replay(row.id, to)?));
+    async fn replay(&self, store: &dyn Store, row: &EventRow) -> Result<u64, StoreError> {
+        let again = async |to: Option<&str>| store.replay(row.id, to).await.map(u64::from);
         match &self.way {
-            Way::Plugins => again(None),
-            Way::To(name) => again(Some(name)),
+            Way::Plugins => again(None).await,
+            Way::To(name) => again(Some(name)).await,
             Way::Original => {
                 let (destination, state) = self.filter.of_delivery();
                 let chosen = row.deliveries.iter().filter(|one| {
@@ -160,7 +160,11 @@ impl Wanted {
                         // One that waits is on its way.
                         && one.state != DeliveryState::Waiting
                 });
-                chosen.map(|one| again(Some(&one.destination))).sum()
+                let mut replayed = 0;
+                for one in chosen {
+                    replayed += again(Some(&one.destination)).await?;
+                }
+                Ok(replayed)
             }
         }
     }

@@ -69,40 +69,38 @@ impl Purges {
             sure_ms = sure_ms.min(newest_ms.saturating_add(millis(since.elapsed())));
         }
         let before_ms = sure_ms.saturating_sub(millis(self.options.keep));
-        let store = self.store.clone();
-        let purged = tokio::task::spawn_blocking(move || {
-            match newest_if_all_go(store.as_ref(), before_ms)? {
-                Some(newest_ms) if !was_held => Ok(Err(newest_ms)),
-                _ => store.purge(before_ms).map(Ok),
-            }
-        });
-        match purged.await {
-            Ok(Ok(Err(newest_ms))) => {
+        let store = self.store.as_ref();
+        let purged = match newest_if_all_go(store, before_ms).await {
+            Ok(Some(newest_ms)) if !was_held => Ok(Err(newest_ms)),
+            Ok(_) => store.purge(before_ms).await.map(Ok),
+            Err(error) => Err(error),
+        };
+        match purged {
+            Ok(Err(newest_ms)) => {
                 tracing::warn!(
                     "every event is older than the retention by a day or more; a purge would \
                      leave none, so it waits for a day in case the clock is wrong"
                 );
                 self.held = Some((Instant::now(), newest_ms));
             }
-            Ok(Ok(Ok(purged))) => {
+            Ok(Ok(purged)) => {
                 let (events, bytes, kept) = (purged.events, purged.bytes, purged.kept);
                 if events > 0 {
                     tracing::info!(events, bytes, kept, "purged events older than the retention");
                 }
             }
-            Ok(Err(StoreError::Closed)) => {}
+            Err(StoreError::Closed) => {}
             // The store tells of it, once and not at each interval.
-            Ok(Err(error)) => {
+            Err(error) => {
                 tracing::debug!(%error, "purge failed; next try at the next interval")
             }
-            Err(error) => tracing::error!(%error, "purge panicked"),
         }
     }
 }
 
 /// The newest event's time, where even that event would go, and by far.
-fn newest_if_all_go(store: &dyn Store, before_ms: u64) -> Result<Option<u64>, StoreError> {
-    let newest = store.events(&EventQuery { limit: 1, ..EventQuery::default() })?;
+async fn newest_if_all_go(store: &dyn Store, before_ms: u64) -> Result<Option<u64>, StoreError> {
+    let newest = store.events(&EventQuery { limit: 1, ..EventQuery::default() }).await?;
     let newest_ms = newest.first().map(|one| one.received_ms);
     Ok(newest_ms.filter(|newest_ms| newest_ms.saturating_add(NEWEST_MS) < before_ms))
 }

@@ -45,8 +45,8 @@ impl Bench {
         let (source, kind, body) = ("shop".parse().unwrap(), "".into(), Bytes::new());
         let new = NewEvent { source, kind, headers, body, dedupe: None };
         let Appended::New(id) = self.store.append(new).await.unwrap() else { panic!("it is new") };
-        let event = self.store.event(id).unwrap().unwrap().event;
-        self.store.routed(Routed {
+        let event = self.store.event(id).await.unwrap().unwrap().event;
+        let routed = Routed {
             event,
             state: EventState::Dropped,
             reason: None,
@@ -56,15 +56,17 @@ impl Bench {
             state_rows: Vec::new(),
             retry_ms: 0,
             tries: 1,
-        });
-        self.store.flush().unwrap();
+        };
+        self.store.routed(routed).unwrap();
+        self.store.recorded().await.unwrap();
         id
     }
 
     async fn kept(&mut self) -> Vec<EventId> {
         self.store_clock.set(self.purges.clock.now_ms());
         self.purges.purge().await;
-        let rows = self.store.events(&EventQuery { limit: 9, ..EventQuery::default() }).unwrap();
+        let nine = EventQuery { limit: 9, ..EventQuery::default() };
+        let rows = self.store.events(&nine).await.unwrap();
         rows.iter().map(|row| row.id).collect()
     }
 }

@@ -86,13 +86,17 @@ async fn new_settings_keep_the_token_where_they_ask_for_the_same_one() {
     bench.store.add(deliveries(0..1, "a"));
     bench.all_delivered("a").await;
     let faster = Destination { in_flight: 16, ..settings.clone() };
-    bench.handle.reconfigure(one(faster)).expect("good settings");
+    bench.handle.reconfigure(one(faster)).await.expect("good settings");
     bench.store.add(deliveries(1..2, "a"));
     bench.all_delivered("a").await;
     assert_eq!(server.seen().len(), 1, "the first token is still good");
     let Auth::OAuth2(mut other) = oauth2(&server) else { unreachable!("it is OAuth2") };
     other.grant.secret = Secret::new("rotated");
-    bench.handle.reconfigure(one(with(Auth::OAuth2(other), &receiver))).expect("good settings");
+    bench
+        .handle
+        .reconfigure(one(with(Auth::OAuth2(other), &receiver)))
+        .await
+        .expect("good settings");
     bench.store.add(deliveries(2..3, "a"));
     bench.all_delivered("a").await;
     assert_eq!(shown(&receiver.seen()), ["Bearer t0", "Bearer t0", "Bearer t1"]);
@@ -358,7 +362,7 @@ async fn new_credentials_end_the_wait_for_the_old_ones() {
     let Auth::OAuth2(mut other) = oauth2(&server) else { unreachable!("it is OAuth2") };
     other.grant.secret = Secret::new("rotated");
     let options = posting(options, |post| post.auth = Some(Auth::OAuth2(other)));
-    bench.handle.reconfigure(one(options)).expect("good settings");
+    bench.handle.reconfigure(one(options)).await.expect("good settings");
     bench.all_delivered("a").await;
 }
 
@@ -400,6 +404,6 @@ fn a_header_that_the_credentials_stand_in_is_not_set_by_hand() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let _entered = runtime.as_ref().expect("a runtime").enter();
     let options = Options { destinations: one(options), ..Options::default() };
-    let refused = start(options, FakeStore::prompt(), Clock::tokio(START_MS), Tasks::new());
+    let refused = begin(options, &FakeStore::prompt(), Clock::tokio(START_MS), &Tasks::new());
     assert!(refused.is_err_and(|error| error.to_string().contains("authorization")));
 }

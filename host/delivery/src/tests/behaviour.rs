@@ -219,7 +219,7 @@ async fn without_a_key_that_counts_nothing_is_sent_and_no_attempt_is_used_up() {
     .await;
     assert_eq!(receiver.connections(), 0);
     let options = posting(options, |post| post.sign = Some(secret()));
-    bench.handle.reconfigure(one(options)).expect("good settings");
+    bench.handle.reconfigure(one(options)).await.expect("good settings");
     bench.all_delivered("a").await;
     bench.store.read(|rows| assert!(rows.of("a").all(|row| row.attempts.len() == 1)));
 }

@@ -9,7 +9,7 @@ use crate::State;
 use hookwright_model::DeliveryState;
 use hookwright_model::Rate;
 use hookwright_settings::{Batch, Breaker, Format};
-use hookwright_store::{Condition, Conditions};
+use hookwright_store::Condition;
 use hookwright_testkit::receiver::{Receiver, Reply, status};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -58,7 +58,7 @@ async fn regression_no_attempt_is_begun_after_max_age_whatever_the_delivery_wait
     let bench = Bench::start(one(Destination { disabled: true, ..fresh(&receiver) }));
     bench.store.add(deliveries(0..5, "a"));
     tokio::time::sleep(8 * SECOND).await;
-    bench.handle.reconfigure(one(fresh(&receiver))).expect("good settings");
+    bench.handle.reconfigure(one(fresh(&receiver))).await.expect("good settings");
     given_up(&bench, 5, 0).await;
     // A batch that gathers.
     let batch = Batch { events: 10, wait: 8 * SECOND, bytes: 1 << 20, format: Format::Array };
@@ -122,7 +122,7 @@ fn with_clock(store: Arc<FakeStore>, options: Destination, at_ms: u64) -> (Bench
     let (tasks, clock) = (Tasks::new(), Clock::tokio(START_MS));
     clock.set(at_ms);
     let options = Options { destinations: one(options), ..Options::default() };
-    let handle = start(options, store.clone(), clock.clone(), tasks.clone()).expect("good");
+    let handle = begin(options, &store, clock.clone(), &tasks).expect("good");
     store.hand_to(handle.clone());
     (Bench { store, handle, tasks }, clock)
 }
@@ -184,7 +184,7 @@ async fn regression_a_clock_that_is_set_forward_disables_nothing() {
     // Nor is one after a restart with what was written down before.
     let store = FakeStore::prompt();
     let known = Condition { failing_since_ms: Some(START_MS), ..Condition::default() };
-    store.set_condition("a", &known).expect("written");
+    store.remember("a", &known);
     let (bench, _) = with_clock(store, options, START_MS + 20 * YEAR_MS);
     bench.store.add(deliveries(0..40, "a"));
     bench.store.until(|rows| rows.of("a").all(|row| row.delivery.tries >= 1)).await;

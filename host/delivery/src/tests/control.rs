@@ -7,7 +7,7 @@ use super::*;
 use crate::{StartError, State, SwitchError};
 use hookwright_model::DeliveryState;
 use hookwright_settings::Pem;
-use hookwright_store::{Condition, Conditions};
+use hookwright_store::Condition;
 use hookwright_testkit::receiver::{Receiver, Reply, status};
 
 fn state(bench: &Bench) -> (State, Option<String>) {
@@ -34,7 +34,7 @@ async fn a_410_disables_the_destination_and_keeps_what_waits() {
     let store = FakeStore::prompt();
     store.add(deliveries(0..50, "a"));
     let gone = Condition { disabled: Some("gone".to_owned()), ..Condition::default() };
-    store.set_condition("a", &gone).expect("written");
+    store.remember("a", &gone);
     let bench = Bench::start_on(store, one(options));
     assert_eq!(state(&bench), (State::Disabled, Some("gone".to_owned())));
     bench.store.add(deliveries(50..60, "a"));
@@ -69,7 +69,7 @@ async fn settings_disable_too_and_only_settings_enable_then() {
     bench.store.add(deliveries(0..10, "a"));
     assert!(matches!(bench.handle.enable("a").await, Err(SwitchError::BySettings { .. })));
     assert_eq!(state(&bench).0, State::Disabled);
-    bench.handle.reconfigure(one(to(&receiver))).expect("good settings");
+    bench.handle.reconfigure(one(to(&receiver))).await.expect("good settings");
     bench.all_delivered("a").await;
     assert_eq!(receiver.seen().len(), 10);
 }
@@ -82,7 +82,7 @@ async fn new_settings_drop_nothing() {
     bench.store.add(deliveries(0..300, "a"));
     bench.store.until(|rows| rows.count("a", DeliveryState::Delivered) >= 20).await;
     let both = HashMap::from([(name("a"), to(&new)), (name("b"), to(&new))]);
-    bench.handle.reconfigure(both).expect("good settings");
+    bench.handle.reconfigure(both).await.expect("good settings");
     bench.store.add(deliveries(300..400, "a"));
     bench.store.add(deliveries(0..100, "b"));
     bench.all_delivered("a").await;
@@ -100,7 +100,7 @@ async fn the_same_place_keeps_its_connections_over_new_settings() {
     let timeout = Duration::from_secs(3);
     let changed =
         posting(Destination { in_flight: 1, ..to(&receiver) }, |post| post.timeout = timeout);
-    bench.handle.reconfigure(one(changed)).expect("good settings");
+    bench.handle.reconfigure(one(changed)).await.expect("good settings");
     bench.store.add(deliveries(1..2, "a"));
     bench.all_delivered("a").await;
     assert_eq!(receiver.connections(), 1);
@@ -113,13 +113,13 @@ async fn a_removed_destination_stops_and_may_come_back() {
     let bench = Bench::start_on(FakeStore::late(), one(to(&receiver)));
     bench.store.add(deliveries(0..40, "a"));
     bench.store.until(|rows| rows.count("a", DeliveryState::Delivered) > 0).await;
-    bench.handle.reconfigure(HashMap::new()).expect("good settings");
+    bench.handle.reconfigure(HashMap::new()).await.expect("good settings");
     assert!(bench.handle.status().is_empty());
     bench.store.add(deliveries(40..50, "a"));
     bench.store.until(|rows| rows.of("a").count() == 50).await;
     assert!(bench.store.read(|rows| rows.count("a", DeliveryState::Waiting)) >= 10);
     // At once, while its last attempts are still under way.
-    bench.handle.reconfigure(one(to(&receiver))).expect("good settings");
+    bench.handle.reconfigure(one(to(&receiver))).await.expect("good settings");
     bench.all_delivered("a").await;
     assert_eq!(receiver.seen().len(), 50, "each once");
     assert!(receiver.peak() <= 8);
@@ -140,7 +140,7 @@ async fn bad_settings_are_all_reported_and_change_nothing() {
         (name("c"), posting(url("https://x/"), |post| post.transport = transport)),
         (name("d"), url("http://x/")),
     ]);
-    let Err(StartError::Settings(wrong)) = bench.handle.reconfigure(bad) else {
+    let Err(StartError::Settings(wrong)) = bench.handle.reconfigure(bad).await else {
         panic!("bad settings are refused")
     };
     let names: Vec<_> = wrong.iter().map(|error| error.destination.as_str()).collect();

@@ -1,5 +1,5 @@
 //! A store in memory that behaves as its face promises: hands on after the
-//! commit, settles later than it was told, commits what came before a flush.
+//! commit, settles later than it was told, commits what came before a claim.
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, mpsc};
@@ -67,7 +67,6 @@ pub(super) struct FakeStore {
     /// Reads that fail before they work again.
     pub(super) failures: AtomicUsize,
     pub(super) looks: AtomicUsize,
-    pub(super) flushes: AtomicUsize,
 }
 
 impl FakeStore {
@@ -109,7 +108,6 @@ impl FakeStore {
             writer,
             failures: AtomicUsize::new(0),
             looks: AtomicUsize::new(0),
-            flushes: AtomicUsize::new(0),
         }
     }
 
@@ -227,31 +225,39 @@ fn settle(rows: &mut Rows, settled: Settled) {
     }
 }
 
-impl EventLog for FakeStore {
-    fn append(&self, _: NewEvent) -> AppendFuture {
-        panic!("delivery appends nothing")
-    }
-}
-
-impl WorkQueue for FakeStore {
-    fn routed(&self, _: Routed) {
-        panic!("delivery routes nothing")
-    }
-
-    fn settled(&self, settled: Settled) {
-        self.command(Command::Settled(settled));
+impl FakeStore {
+    /// Waits until all that was handed in before is committed.
+    fn flush(&self) {
+        if self.writer.is_some() {
+            let (done, waiting) = mpsc::channel();
+            self.command(Command::Flush(done));
+            waiting.recv().expect("the writer lives as long as the store");
+        }
     }
 
-    fn given_up(&self, given_up: GivenUp) {
-        self.command(Command::GivenUp(given_up));
+    fn page(&self, claim: Claim<'_>) -> Result<DuePage, StoreError> {
+        self.looks.fetch_add(1, Ordering::SeqCst);
+        let left =
+            self.failures.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1));
+        if left.is_ok() {
+            return Err(StoreError::Failed("as the test wants".into()));
+        }
+        self.flush();
+        let rows = self.rows.lock();
+        let mut waiting: Vec<_> = rows
+            .of(claim.of)
+            .filter(|row| row.state == DeliveryState::Waiting)
+            .map(|row| (row.delivery.due_ms, row.delivery.event.id.row(), &row.delivery))
+            .collect();
+        waiting.sort_by_key(|(due_ms, row, _)| (*due_ms, *row));
+        let due = waiting.iter().take(claim.limit);
+        let due = due.take_while(|(due_ms, ..)| *due_ms <= claim.now_ms).count();
+        let deliveries = waiting[..due].iter().map(|(.., delivery)| (*delivery).clone()).collect();
+        let next_due_ms = waiting.get(due).map(|(due_ms, ..)| *due_ms);
+        Ok(DuePage { deliveries, next: None, next_due_ms })
     }
 
-    fn rein_in(
-        &self,
-        destination: Option<&str>,
-        now_ms: u64,
-        longest: Duration,
-    ) -> Result<u64, StoreError> {
+    fn rein(&self, destination: Option<&str>, now_ms: u64, longest: Duration) -> u64 {
         let limit_ms = now_ms + hookwright_model::clock::millis(longest);
         let mut rows = self.rows.lock();
         let mut reined = 0;
@@ -265,122 +271,74 @@ impl WorkQueue for FakeStore {
                 reined += 1;
             }
         }
-        Ok(reined)
+        reined
     }
 
-    fn replay(&self, _: EventId, _: Option<&str>) -> Result<bool, StoreError> {
-        panic!("delivery replays nothing")
+    pub(super) fn remember(&self, destination: &str, condition: &Condition) {
+        self.rows.lock().conditions.insert(destination.to_owned(), condition.clone());
+        self.changed.notify_waiters();
     }
+}
 
-    fn flush(&self) -> Result<(), StoreError> {
-        self.flushes.fetch_add(1, Ordering::SeqCst);
-        if self.writer.is_some() {
-            let (done, waiting) = mpsc::channel();
-            self.command(Command::Flush(done));
-            waiting.recv().map_err(|_| StoreError::Closed)?;
-        }
-        Ok(())
-    }
-
-    fn unrouted(
-        &self,
-        _: &str,
-        _: u64,
-        _: Option<DueCursor>,
-        _: usize,
-    ) -> Result<UnroutedPage, StoreError> {
+impl WorkQueue for FakeStore {
+    fn routed(&self, _: Routed) -> Result<(), StoreError> {
         panic!("delivery routes nothing")
     }
 
-    fn due(
-        &self,
-        destination: &str,
+    fn settled(&self, settled: Settled) -> Result<(), StoreError> {
+        self.command(Command::Settled(settled));
+        Ok(())
+    }
+
+    fn given_up(&self, given_up: GivenUp) -> Result<(), StoreError> {
+        self.command(Command::GivenUp(given_up));
+        Ok(())
+    }
+
+    fn recorded(&self) -> Answer<'_, ()> {
+        self.flush();
+        Box::pin(async { Ok(()) })
+    }
+
+    fn claim_events<'a>(&'a self, _: Claim<'a>) -> Answer<'a, UnroutedPage> {
+        panic!("delivery routes nothing")
+    }
+
+    fn claim_deliveries<'a>(&'a self, claim: Claim<'a>) -> Answer<'a, DuePage> {
+        Box::pin(async move { self.page(claim) })
+    }
+
+    fn rein_in<'a>(
+        &'a self,
+        destination: Option<&'a str>,
         now_ms: u64,
-        after: Option<DueCursor>,
-        limit: usize,
-    ) -> Result<DuePage, StoreError> {
-        self.looks.fetch_add(1, Ordering::SeqCst);
-        let left =
-            self.failures.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1));
-        if left.is_ok() {
-            return Err(StoreError::Failed("as the test wants".into()));
-        }
-        let rows = self.rows.lock();
-        let mut waiting: Vec<_> = rows
-            .of(destination)
-            .filter(|row| row.state == DeliveryState::Waiting)
-            .map(|row| (row.delivery.due_ms, row.delivery.event.id.row(), &row.delivery))
-            .filter(|(due_ms, row, _)| after.is_none_or(|at| (*due_ms, *row) > (at.due_ms, at.row)))
-            .collect();
-        waiting.sort_by_key(|(due_ms, row, _)| (*due_ms, *row));
-        let due = waiting.iter().take(limit).take_while(|(due_ms, ..)| *due_ms <= now_ms).count();
-        let deliveries = waiting[..due].iter().map(|(.., delivery)| (*delivery).clone()).collect();
-        Ok(DuePage { deliveries, next_due_ms: waiting.get(due).map(|(due_ms, ..)| *due_ms) })
-    }
-}
-
-impl Queries for FakeStore {
-    fn events(&self, _: &EventQuery) -> Result<Vec<EventRow>, StoreError> {
-        panic!("delivery lists nothing")
+        longest: Duration,
+    ) -> Answer<'a, u64> {
+        Box::pin(async move { Ok(self.rein(destination, now_ms, longest)) })
     }
 
-    fn search(&self, _: &EventQuery, _: &str) -> Result<Found, StoreError> {
-        panic!("delivery searches nothing")
+    fn replay<'a>(&'a self, _: EventId, _: Option<&'a str>) -> Answer<'a, bool> {
+        panic!("delivery replays nothing")
     }
 
-    fn feed(&self, _: &EventQuery, _: Option<EventId>) -> Result<Option<FeedPage>, StoreError> {
-        panic!("delivery lists nothing")
+    fn discard<'a>(&'a self, _: &'a str, _: &'a str, _: usize) -> Answer<'a, u64> {
+        panic!("delivery discards nothing")
     }
-
-    fn event(&self, _: EventId) -> Result<Option<EventDetail>, StoreError> {
-        panic!("delivery shows nothing")
-    }
-
-    fn backlog(&self) -> Result<Vec<Backlog>, StoreError> {
-        panic!("delivery counts nothing")
-    }
-}
-
-impl PluginState for FakeStore {
-    fn state(&self) -> Result<Vec<hookwright_model::StateRow>, StoreError> {
-        Ok(Vec::new())
-    }
-}
-
-impl Maintenance for FakeStore {
-    fn usage(&self) -> Result<Usage, StoreError> {
-        panic!("delivery counts nothing")
-    }
-
-    fn purge(&self, _: u64) -> Result<Purged, StoreError> {
-        panic!("delivery purges nothing")
-    }
-
-    fn healthy(&self) -> bool {
-        true
-    }
-
-    fn close(&self) {}
 }
 
 impl Conditions for FakeStore {
-    fn conditions(&self) -> Result<Vec<(String, Condition)>, StoreError> {
-        Ok(self.rows.lock().conditions.clone().into_iter().collect())
+    fn conditions(&self) -> Answer<'_, Vec<(String, Condition)>> {
+        Box::pin(async { Ok(self.rows.lock().conditions.clone().into_iter().collect()) })
     }
 
-    fn set_condition(&self, destination: &str, condition: &Condition) -> Result<(), StoreError> {
-        self.rows.lock().conditions.insert(destination.to_owned(), condition.clone());
-        self.changed.notify_waiters();
-        Ok(())
-    }
-}
-
-impl Jobs for FakeStore {
-    fn put_replay(&self, _: &hookwright_model::ReplayJob) -> Result<(), StoreError> {
-        panic!("delivery replays nothing")
-    }
-
-    fn replays(&self) -> Result<Vec<hookwright_model::ReplayJob>, StoreError> {
-        panic!("delivery replays nothing")
+    fn set_condition<'a>(
+        &'a self,
+        destination: &'a str,
+        condition: &'a Condition,
+    ) -> Answer<'a, ()> {
+        Box::pin(async move {
+            self.remember(destination, condition);
+            Ok(())
+        })
     }
 }

@@ -11,7 +11,7 @@ use crate::health::{Care, Change, Health, State as Position};
 use crate::signs::Sign;
 use hookwright_model::{Cause, DeliveryState, Outcome};
 use hookwright_settings::Breaker;
-use hookwright_store::{Condition, Conditions};
+use hookwright_store::Condition;
 use hookwright_testkit::receiver::{Receiver, Reply, answer, status};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -396,7 +396,7 @@ async fn a_pause_ends_by_itself_and_survives_a_restart() {
     let store = FakeStore::prompt();
     let until_ms = Some(START_MS + 600_000);
     let paused = Condition { paused_until_ms: until_ms, ..Condition::default() };
-    store.set_condition("a", &paused).expect("written");
+    store.remember("a", &paused);
     store.add(deliveries(10..20, "a"));
     let bench = Bench::start_on(store, one(cared_for(&receiver)));
     assert_eq!(bench.handle.status()[0].until_ms, until_ms);

@@ -17,10 +17,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::FutureExt as _;
 use http::{HeaderMap, HeaderValue};
 
 use self::fake_store::FakeStore;
-use super::{Handle, Options, start};
+use super::{Handle, Options, StartError, start};
 use hookwright_model::clock::Clock;
 use hookwright_model::retry::Policy;
 use hookwright_model::tasks::Tasks;
@@ -108,6 +109,18 @@ fn one(options: Destination) -> Destinations {
     HashMap::from([(name("a"), options)])
 }
 
+/// A store in memory answers at once.
+fn begin(
+    options: Options,
+    store: &Arc<FakeStore>,
+    clock: Clock,
+    tasks: &Tasks,
+) -> Result<Handle, StartError> {
+    start(options, store.clone(), store.clone(), clock, tasks.clone())
+        .now_or_never()
+        .expect("nothing is waited for")
+}
+
 struct Bench {
     store: Arc<FakeStore>,
     handle: Handle,
@@ -126,7 +139,7 @@ impl Bench {
     fn start_with(store: Arc<FakeStore>, options: Options) -> Self {
         let tasks = Tasks::new();
         let clock = Clock::tokio(START_MS);
-        let handle = start(options, store.clone(), clock, tasks.clone()).expect("good settings");
+        let handle = begin(options, &store, clock, &tasks).expect("good settings");
         store.hand_to(handle.clone());
         Self { store, handle, tasks }
     }

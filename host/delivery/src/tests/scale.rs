@@ -76,36 +76,3 @@ async fn a_retry_begins_on_time_beside_a_large_backlog() {
         }
     });
 }
-
-/// "The healthy ones keep 95 % of their throughput and their p99": what many lanes
-/// want of the store is done once for all of them.
-#[tokio::test(start_paused = true)]
-async fn regression_lanes_that_fail_together_share_their_flushes() {
-    const LANES: usize = 100;
-    const ROUNDS: usize = 5;
-    let down = Receiver::start(|_| status(503)).await;
-    let wait = Duration::from_secs(2);
-    let policy = Policy {
-        base: wait,
-        factor: 1.0,
-        jitter: 0.0,
-        attempts: ROUNDS as u32,
-        ..Policy::default()
-    };
-    let lane = |number: usize| {
-        (name(&format!("lane-{number}")), Destination { policy: policy.clone(), ..to(&down) })
-    };
-    let bench = Bench::start((0..LANES).map(lane).collect());
-    for number in 0..LANES {
-        let own = format!("lane-{number}");
-        bench.store.add(deliveries(number as u64..number as u64 + 1, &own));
-    }
-    for number in 0..LANES {
-        let own = format!("lane-{number}");
-        bench.store.until(|rows| rows.count(&own, DeliveryState::Dead) == 1).await;
-    }
-    let looks = bench.store.looks.load(Ordering::SeqCst);
-    let flushes = bench.store.flushes.load(Ordering::SeqCst);
-    assert!(looks >= LANES * (ROUNDS - 1), "each lane looks for each retry: {looks}");
-    assert!(flushes * 4 < looks, "{flushes} flushes for {looks} looks");
-}

@@ -22,7 +22,7 @@ enum Step {
     End(u8, Option<u8>),
     /// The window is told of all that ended.
     Free,
-    /// The next part of a look: begin, flush, read, or bring the page home.
+    /// The next part of a look: begin, record what was told before, read, or bring the page home.
     Look,
     /// A person wants the finished delivery at this place once more.
     Replay(u8),
@@ -80,7 +80,7 @@ struct World {
 impl World {
     fn new(count: usize) -> Self {
         Self {
-            window: Window::new(Limits { count, bytes: 1_000 * count }, false),
+            window: Window::new(Limits { count, bytes: 1_000 * count }),
             now_ms: START_MS,
             next: 0,
             told: Vec::new(),
@@ -183,9 +183,7 @@ impl World {
                 None => Looking::No,
             },
             Looking::Begun(look) => {
-                if look.flush {
-                    self.commit();
-                }
+                self.commit();
                 Looking::Flushed(look)
             }
             Looking::Flushed(look) => Looking::Read(look, self.page(look.limit), self.now_ms),
@@ -203,6 +201,7 @@ impl World {
             waiting.iter().take(limit).take_while(|(_, row)| row.due_ms <= self.now_ms).count();
         DuePage {
             deliveries: waiting[..due].iter().map(|(number, _)| self.delivery(**number)).collect(),
+            next: None,
             next_due_ms: waiting.get(due).map(|(_, row)| row.due_ms),
         }
     }
@@ -272,13 +271,13 @@ proptest! {
 
 #[test]
 fn a_destination_that_fails_all_the_time_is_looked_at_now_and_then() {
-    let mut window = Window::new(Limits::share(usize::MAX, 1), false);
+    let mut window = Window::new(Limits::share(usize::MAX, 1));
     let mut looks = 0;
     for ms in 0..1_000 {
         if let Some(look) = window.look(START_MS + ms) {
             looks += 1;
             let next_due_ms = Some(START_MS + ms + 1);
-            window.done(DuePage { deliveries: vec![], next_due_ms }, look.limit, START_MS + ms);
+            window.done(DuePage { next_due_ms, ..DuePage::default() }, look.limit, START_MS + ms);
         }
     }
     assert!((30..=50).contains(&looks), "{looks} looks in a second");

@@ -17,7 +17,7 @@ use crate::journal::segment::Segment;
 use hookwright_store::{Backup, StoreError};
 
 impl Embedded {
-    pub(super) fn copy_to(&self, to: &Path) -> Result<Backup, StoreError> {
+    pub(super) fn backup(&self, to: &Path) -> Result<Backup, StoreError> {
         let _no_purge = self.purging.lock();
         if to.exists() {
             let what = format!("{} exists: a backup goes into a new folder", to.display());
@@ -59,7 +59,7 @@ impl Embedded {
         sync_dir(part)?;
         let bytes = segments.iter().map(|segment| segment.bytes).sum::<u64>()
             + fs::metadata(schema::file(part)).map_err(failed(part))?.len();
-        let events = self.read_usage()?.events;
+        let events = self.usage()?.events;
         Ok(Backup { bytes, events })
     }
 

@@ -1,231 +1,252 @@
 //! What the engine answers to each part of the store's face.
+//!
+//! The engine's own calls read SQLite or wait for one of its threads, so they
+//! block; here each runs on a thread for blocking work.
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
+
 use super::Embedded;
-use crate::index::ops::{Op, Request, RoutedOp};
-use crate::index::queue::WriteHealth;
-use crate::writer::queue::Job;
-use hookwright_model::metrics::STORE_ERRORS;
+use super::cursor::DueCursor;
+use super::recorded::Recorded;
 use hookwright_model::{EventId, ReplayJob, StateRow};
 use hookwright_store::{
-    AppendError, AppendFuture, Backlog, Backup, Condition, Conditions, DiedFuture, DueCursor,
-    DuePage, EventDetail, EventLog, EventQuery, EventRow, Fault, FeedPage, Found, GivenUp, Jobs,
+    Answer, AppendFuture, Backlog, Backup, Claim, Condition, Conditions, DiedFuture, DuePage,
+    EventDetail, EventLog, EventQuery, EventRow, Fault, FeedPage, Found, GivenUp, Jobs,
     Maintenance, NewEvent, PluginState, Purged, Queries, RoomFuture, Routed, Settled, StoreError,
     UnroutedPage, Usage, WorkQueue,
 };
 
-/// What a purge that fails is told as.
-const PURGE: &str = "retention";
+/// Claims of deliveries that read rows at the same time: ten thousand lanes
+/// must not take every thread for blocking work.
+const CLAIMS: usize = 4;
 
-impl EventLog for Embedded {
-    fn append(&self, event: NewEvent) -> AppendFuture {
-        let appended = match self.refusal() {
-            Some(error) => Err(error),
-            None => self.queue.append(event),
-        };
-        Box::pin(async move { appended?.await.unwrap_or(Err(AppendError::Closed)) })
-    }
-
-    fn fullness(&self) -> f32 {
-        let behind = self.index.weight() as f32 / self.most_behind as f32;
-        behind.max(self.queue.fullness())
-    }
+/// The open store, as its callers have it. Its calls need a tokio runtime.
+pub(super) struct Face {
+    engine: Arc<Embedded>,
+    pub(super) recorded: Arc<Recorded>,
+    claims: Semaphore,
 }
 
-impl WorkQueue for Embedded {
-    fn room(self: Arc<Self>) -> Option<RoomFuture> {
-        let has_room = |store: &Self| {
-            store.fullness() < 1.0 || store.queue.is_closed() || store.vitals.dead().is_some()
-        };
-        if has_room(&self) {
-            return None;
-        }
-        Some(Box::pin(async move { self.room.until(|| has_room(&self)).await }))
+impl Face {
+    pub(super) fn new(engine: Embedded) -> Self {
+        Self { engine: Arc::new(engine), recorded: Arc::default(), claims: Semaphore::new(CLAIMS) }
     }
 
-    fn routed(&self, routed: Routed) {
-        let own = |payload: &Arc<_>| !hookwright_model::Payload::is_original(payload);
-        // State goes one way, so that it is recorded in the order in which it
-        // came; so does what is delivered in order.
-        let keyed = |delivery: &hookwright_model::Delivery| delivery.order_key.is_some();
-        let ordered = !routed.state_rows.is_empty() || routed.deliveries.iter().any(keyed);
-        let changed =
-            |delivery: &hookwright_model::Delivery| delivery.payload.as_ref().is_some_and(own);
-        let taken = if ordered || routed.deliveries.iter().any(changed) {
-            self.queue.push(Job::Payloads(routed))
-        } else if routed.first && !routed.deliveries.is_empty() {
-            self.hand_on(routed)
-        } else {
-            self.index.push(Op::Routed(RoutedOp::new(routed)))
-        };
-        if !taken {
-            tracing::debug!("an outcome of routing came after the close; it is found again");
-        }
-    }
-
-    fn settled(&self, settled: Settled) {
-        if !self.index.push(Op::Settled(settled)) {
-            tracing::debug!("an attempt came after the close; it is made once more");
-        }
-    }
-
-    fn given_up(&self, given_up: GivenUp) {
-        if !self.index.push(Op::GivenUp(given_up)) {
-            tracing::debug!("a delivery was given up after the close; it is looked at once more");
-        }
-    }
-
-    fn rein_in(
+    /// Does it on a thread for blocking work, to its end even where nobody waits any more.
+    fn blocking<T: Send + 'static>(
         &self,
-        destination: Option<&str>,
-        now_ms: u64,
-        longest: Duration,
-    ) -> Result<u64, StoreError> {
-        self.rein_in_rows(destination, now_ms, longest)
-    }
-
-    fn replay(&self, event: EventId, destination: Option<&str>) -> Result<bool, StoreError> {
-        if event.node() != self.segments.node {
-            return Ok(false);
-        }
-        let (row, destination) = (event.row(), destination.map(Into::into));
-        let now_ms = self.clock.now_ms();
-        self.index.ask(|reply| Request::Replay {
-            row,
-            destination,
-            now_ms,
-            found: false,
-            ready: None,
-            reply,
+        work: impl FnOnce(&Embedded) -> Result<T, StoreError> + Send + 'static,
+    ) -> Answer<'static, T> {
+        let engine = Arc::clone(&self.engine);
+        Box::pin(async move {
+            match tokio::task::spawn_blocking(move || work(&engine)).await {
+                Ok(done) => done,
+                Err(error) if error.is_cancelled() => Err(StoreError::Closed),
+                Err(panic) => Err(StoreError::Failed(panic.to_string().into())),
+            }
         })
     }
 
-    fn discard(&self, destination: &str, cause: &str, most: usize) -> Result<u64, StoreError> {
-        let (destination, cause) = (Box::from(destination), cause.to_owned());
-        self.index.ask(|reply| Request::Discard { destination, cause, most, ended: 0, reply })
-    }
-
-    fn flush(&self) -> Result<(), StoreError> {
-        // Hand-offs under way first: they hold the lock.
-        drop(self.handoff.write());
-        // Then through the journal, since payloads go that way.
-        self.ask_journal(|reply| Job::Rotate { before_ms: 0, reply })?;
-        self.index.ask(|reply| Request::Barrier { all: true, reply })
-    }
-
-    fn unrouted(
-        &self,
-        source: &str,
-        now_ms: u64,
-        after: Option<DueCursor>,
-        limit: usize,
-    ) -> Result<UnroutedPage, StoreError> {
-        self.read_unrouted(source, now_ms, after, limit)
-    }
-
-    fn due(
-        &self,
-        destination: &str,
-        now_ms: u64,
-        after: Option<DueCursor>,
-        limit: usize,
-    ) -> Result<DuePage, StoreError> {
-        self.read_due(destination, now_ms, after, limit)
-    }
-}
-
-impl Queries for Embedded {
-    fn events(&self, query: &EventQuery) -> Result<Vec<EventRow>, StoreError> {
-        self.read_events(query)
-    }
-
-    fn search(&self, query: &EventQuery, text: &str) -> Result<Found, StoreError> {
-        self.read_search(query, text)
-    }
-
-    fn feed(
-        &self,
-        query: &EventQuery,
-        after: Option<EventId>,
-    ) -> Result<Option<FeedPage>, StoreError> {
-        self.read_feed(query, after)
-    }
-
-    fn event(&self, id: EventId) -> Result<Option<EventDetail>, StoreError> {
-        self.read_event(id)
-    }
-
-    fn backlog(&self) -> Result<Vec<Backlog>, StoreError> {
-        self.read_backlog()
-    }
-}
-
-impl PluginState for Embedded {
-    fn state(&self) -> Result<Vec<StateRow>, StoreError> {
-        self.read_state()
-    }
-}
-
-impl Maintenance for Embedded {
-    fn usage(&self) -> Result<Usage, StoreError> {
-        self.read_usage()
-    }
-
-    fn purge(&self, before_ms: u64) -> Result<Purged, StoreError> {
-        let purged = self.purge_before(before_ms);
-        match &purged {
-            Ok(_) => self.damage.clear(PURGE),
-            Err(StoreError::Closed) => {}
-            Err(error) => {
-                metrics::counter!(STORE_ERRORS, "part" => "purge").increment(1);
-                let what = format!("old events can't be dropped: {error}; tried at each interval");
-                self.damage.raise(PURGE, &what);
-            }
+    fn take(&self, taken: bool) -> Result<(), StoreError> {
+        if !taken {
+            return Err(StoreError::Closed);
         }
-        purged
+        self.recorded.handed_in();
+        Ok(())
     }
 
-    fn backup(&self, to: &Path) -> Result<Backup, StoreError> {
-        self.copy_to(to)
+    async fn flush(&self) -> Result<(), StoreError> {
+        self.recorded.flush(&self.engine).await
+    }
+}
+
+impl EventLog for Face {
+    fn append(&self, event: NewEvent) -> AppendFuture {
+        self.engine.append(event)
+    }
+
+    fn fullness(&self) -> f32 {
+        self.engine.fullness()
+    }
+}
+
+impl WorkQueue for Face {
+    fn room(&self) -> Option<RoomFuture> {
+        self.engine.room()
+    }
+
+    fn routed(&self, routed: Routed) -> Result<(), StoreError> {
+        self.take(self.engine.routed(routed))
+    }
+
+    fn settled(&self, settled: Settled) -> Result<(), StoreError> {
+        self.take(self.engine.settled(settled))
+    }
+
+    fn given_up(&self, given_up: GivenUp) -> Result<(), StoreError> {
+        self.take(self.engine.given_up(given_up))
+    }
+
+    fn recorded(&self) -> Answer<'_, ()> {
+        Box::pin(self.flush())
+    }
+
+    fn claim_events<'a>(&'a self, claim: Claim<'a>) -> Answer<'a, UnroutedPage> {
+        Box::pin(async move {
+            // Events enter the queue by the journal's thread, which counts none of them here.
+            self.flush().await?;
+            let after = claim.after.map(DueCursor::try_from).transpose()?;
+            let (source, now_ms, limit) = (claim.of.to_owned(), claim.now_ms, claim.limit);
+            let mut page =
+                self.blocking(move |engine| engine.unrouted(&source, now_ms, after, limit)).await?;
+            page.next = page
+                .events
+                .last()
+                .map(|last| DueCursor { due_ms: last.due_ms, row: last.event.id.row() }.into());
+            Ok(page)
+        })
+    }
+
+    fn claim_deliveries<'a>(&'a self, claim: Claim<'a>) -> Answer<'a, DuePage> {
+        Box::pin(async move {
+            if !self.recorded.is_current() {
+                self.flush().await?;
+            }
+            let after = claim.after.map(DueCursor::try_from).transpose()?;
+            let _permit = self.claims.acquire().await.map_err(|_| StoreError::Closed)?;
+            let (destination, now_ms, limit) = (claim.of.to_owned(), claim.now_ms, claim.limit);
+            let mut page =
+                self.blocking(move |engine| engine.due(&destination, now_ms, after, limit)).await?;
+            page.next = page
+                .deliveries
+                .last()
+                .map(|last| DueCursor { due_ms: last.due_ms, row: last.event.id.row() }.into());
+            Ok(page)
+        })
+    }
+
+    fn rein_in<'a>(
+        &'a self,
+        destination: Option<&'a str>,
+        now_ms: u64,
+        longest: Duration,
+    ) -> Answer<'a, u64> {
+        Box::pin(async move {
+            if !self.recorded.is_current() {
+                self.flush().await?;
+            }
+            let destination = destination.map(str::to_owned);
+            let rein =
+                move |engine: &Embedded| engine.rein_in(destination.as_deref(), now_ms, longest);
+            self.blocking(rein).await
+        })
+    }
+
+    fn replay<'a>(&'a self, event: EventId, destination: Option<&'a str>) -> Answer<'a, bool> {
+        let destination = destination.map(str::to_owned);
+        self.blocking(move |engine| engine.replay(event, destination.as_deref()))
+    }
+
+    fn discard<'a>(&'a self, destination: &'a str, cause: &'a str, most: usize) -> Answer<'a, u64> {
+        let (destination, cause) = (destination.to_owned(), cause.to_owned());
+        self.blocking(move |engine| engine.discard(&destination, &cause, most))
+    }
+}
+
+impl Queries for Face {
+    fn events<'a>(&'a self, query: &'a EventQuery) -> Answer<'a, Vec<EventRow>> {
+        let query = query.clone();
+        self.blocking(move |engine| engine.events(&query))
+    }
+
+    fn search<'a>(&'a self, query: &'a EventQuery, text: &'a str) -> Answer<'a, Found> {
+        let (query, text) = (query.clone(), text.to_owned());
+        self.blocking(move |engine| engine.search(&query, &text))
+    }
+
+    fn feed<'a>(
+        &'a self,
+        query: &'a EventQuery,
+        after: Option<EventId>,
+    ) -> Answer<'a, Option<FeedPage>> {
+        let query = query.clone();
+        self.blocking(move |engine| engine.feed(&query, after))
+    }
+
+    fn event(&self, id: EventId) -> Answer<'_, Option<EventDetail>> {
+        self.blocking(move |engine| engine.event(id))
+    }
+
+    fn backlog(&self) -> Answer<'_, Vec<Backlog>> {
+        self.blocking(Embedded::backlog)
+    }
+}
+
+impl PluginState for Face {
+    fn state(&self) -> Answer<'_, Vec<StateRow>> {
+        self.blocking(Embedded::state)
+    }
+}
+
+impl Maintenance for Face {
+    fn usage(&self) -> Answer<'_, Usage> {
+        self.blocking(Embedded::usage)
+    }
+
+    fn purge(&self, before_ms: u64) -> Answer<'_, Purged> {
+        self.blocking(move |engine| engine.purge(before_ms))
+    }
+
+    fn backup<'a>(&'a self, to: &'a Path) -> Answer<'a, Backup> {
+        let to = to.to_owned();
+        self.blocking(move |engine| engine.backup(&to))
     }
 
     fn healthy(&self) -> bool {
-        let alive = self.vitals.dead().is_none();
-        alive && !self.queue.has_failed() && self.index.write_health() != WriteHealth::Failed
+        self.engine.healthy()
     }
 
-    fn faults(&self) -> Vec<Fault> {
-        self.damage.list()
+    fn faults(&self) -> Answer<'_, Vec<Fault>> {
+        self.blocking(|engine| Ok(engine.faults()))
     }
 
     fn died(&self) -> DiedFuture {
-        Box::pin(Arc::clone(&self.vitals).died())
+        self.engine.died()
     }
 
-    fn close(&self) {
-        self.shut();
-    }
-}
-
-impl Conditions for Embedded {
-    fn conditions(&self) -> Result<Vec<(String, Condition)>, StoreError> {
-        self.read_conditions()
-    }
-
-    fn set_condition(&self, destination: &str, condition: &Condition) -> Result<(), StoreError> {
-        let (destination, condition) = (destination.into(), condition.clone());
-        self.index.ask(|reply| Request::Condition { destination, condition, reply })
+    fn close(&self) -> Answer<'_, ()> {
+        self.blocking(|engine| {
+            engine.close();
+            Ok(())
+        })
     }
 }
 
-impl Jobs for Embedded {
-    fn put_replay(&self, job: &ReplayJob) -> Result<(), StoreError> {
-        self.index.ask(|reply| Request::KeepReplay { job: job.clone(), reply })
+impl Conditions for Face {
+    fn conditions(&self) -> Answer<'_, Vec<(String, Condition)>> {
+        self.blocking(Embedded::conditions)
     }
 
-    fn replays(&self) -> Result<Vec<ReplayJob>, StoreError> {
-        self.read_replays()
+    fn set_condition<'a>(
+        &'a self,
+        destination: &'a str,
+        condition: &'a Condition,
+    ) -> Answer<'a, ()> {
+        let (destination, condition) = (destination.to_owned(), condition.clone());
+        self.blocking(move |engine| engine.set_condition(&destination, &condition))
+    }
+}
+
+impl Jobs for Face {
+    fn put_replay<'a>(&'a self, job: &'a ReplayJob) -> Answer<'a, ()> {
+        let job = job.clone();
+        self.blocking(move |engine| engine.put_replay(&job))
+    }
+
+    fn replays(&self) -> Answer<'_, Vec<ReplayJob>> {
+        self.blocking(Embedded::replays)
     }
 }

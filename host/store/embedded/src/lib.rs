@@ -4,7 +4,9 @@
 //! one looks deduplication keys up for the journal's.
 //! Reads go to the index over connections of their own and fetch contents from
 //! the journal.
+
 mod backup;
+mod cursor;
 mod error;
 mod examine;
 mod face;
@@ -13,12 +15,14 @@ mod journal;
 mod open;
 mod queries;
 mod reads;
+mod recorded;
 mod recovery;
 mod retention;
 mod room;
 mod space;
 mod vitals;
 mod writer;
+mod writes;
 
 #[cfg(test)]
 mod tests;
@@ -115,6 +119,6 @@ impl Embedded {
 
 impl Drop for Embedded {
     fn drop(&mut self) {
-        self.shut();
+        self.close();
     }
 }

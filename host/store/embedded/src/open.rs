@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::Embedded;
 use super::error::OpenError;
+use super::face::Face;
 use super::room::Room;
 use super::space;
 use super::vitals::Vitals;
@@ -85,7 +86,7 @@ impl std::fmt::Debug for Options {
 /// # Errors
 /// Each with its cure; see [`OpenError`].
 pub fn open(options: Options, handoff: Arc<dyn Handoff>) -> Result<Arc<dyn Store>, OpenError> {
-    Ok(Arc::new(open_embedded(options, handoff)?))
+    Ok(Arc::new(Face::new(open_embedded(options, handoff)?)))
 }
 
 pub(super) fn open_embedded(
@@ -192,7 +193,7 @@ pub(super) struct Threads {
 impl Embedded {
     /// Each part has ended before the one that it feeds is closed. The last
     /// connection to close copies what is left of the index's log.
-    pub(super) fn shut(&self) {
+    pub(super) fn close(&self) {
         let threads = std::mem::take(&mut *self.threads.lock());
         *self.handoff.write() = None;
         drop(threads.looker);

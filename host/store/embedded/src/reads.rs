@@ -2,6 +2,7 @@
 use std::time::Instant;
 
 use super::Embedded;
+use crate::cursor::DueCursor;
 use crate::index::apply::aside;
 use crate::index::apply::replays;
 use crate::index::apply::state;
@@ -14,8 +15,8 @@ use crate::queries::search;
 use hookwright_model::metrics::STORE_BYTES;
 use hookwright_model::{EventId, Name, ReplayJob, StateRow};
 use hookwright_store::{
-    Backlog, Condition, DueCursor, DuePage, EventDetail, EventQuery, EventRow, FeedPage, Found,
-    StoreError, UnroutedPage, Usage,
+    Backlog, Condition, DuePage, EventDetail, EventQuery, EventRow, FeedPage, Found, StoreError,
+    UnroutedPage, Usage,
 };
 
 /// So many waiting rows are looked at for the oldest event.
@@ -94,7 +95,7 @@ impl Embedded {
         whole
     }
 
-    pub(super) fn read_unrouted(
+    pub(super) fn unrouted(
         &self,
         source: &str,
         now_ms: u64,
@@ -113,7 +114,7 @@ impl Embedded {
         }
     }
 
-    pub(super) fn read_due(
+    pub(super) fn due(
         &self,
         destination: &str,
         now_ms: u64,
@@ -145,19 +146,19 @@ impl Embedded {
         }
     }
 
-    pub(super) fn read_events(&self, query: &EventQuery) -> Result<Vec<EventRow>, StoreError> {
+    pub(super) fn events(&self, query: &EventQuery) -> Result<Vec<EventRow>, StoreError> {
         self.settle_reads(true)?;
         self.readers.with(|conn| listing::events(conn, &self.counts, &self.segments, query))
     }
 
-    pub(super) fn read_search(&self, query: &EventQuery, text: &str) -> Result<Found, StoreError> {
+    pub(super) fn search(&self, query: &EventQuery, text: &str) -> Result<Found, StoreError> {
         self.settle_reads(true)?;
         self.readers.with(|conn| search::bodies(conn, &self.counts, &self.segments, query, text))
     }
 
     /// Rows may be committed out of their order, so only those are told before
     /// which nothing is missing.
-    pub(super) fn read_feed(
+    pub(super) fn feed(
         &self,
         query: &EventQuery,
         after: Option<EventId>,
@@ -185,7 +186,7 @@ impl Embedded {
         Ok(Some(FeedPage { position: last.unwrap_or(up_to), rows }))
     }
 
-    pub(super) fn read_event(&self, id: EventId) -> Result<Option<EventDetail>, StoreError> {
+    pub(super) fn event(&self, id: EventId) -> Result<Option<EventDetail>, StoreError> {
         self.settle_reads(true)?;
         if id.node() != self.segments.node {
             return Ok(None);
@@ -202,7 +203,7 @@ impl Embedded {
 
     /// The oldest event is exact up to 20,000 waiting ones; beyond, it is the
     /// oldest of the 20,000 that are due first.
-    pub(super) fn read_backlog(&self) -> Result<Vec<Backlog>, StoreError> {
+    pub(super) fn backlog(&self) -> Result<Vec<Backlog>, StoreError> {
         self.settle_reads(false)?;
         let counts = self.counts.all();
         self.readers.with(|conn| {
@@ -224,17 +225,17 @@ impl Embedded {
         })
     }
 
-    pub(super) fn read_state(&self) -> Result<Vec<StateRow>, StoreError> {
+    pub(super) fn state(&self) -> Result<Vec<StateRow>, StoreError> {
         self.settle_reads(false)?;
         self.readers.with(|conn| state::all(conn, self.clock.sure_ms()))
     }
 
-    pub(super) fn read_replays(&self) -> Result<Vec<ReplayJob>, StoreError> {
+    pub(super) fn replays(&self) -> Result<Vec<ReplayJob>, StoreError> {
         self.settle_reads(false)?;
         self.readers.with(|conn| Ok(replays::all(conn, self.segments.node)?))
     }
 
-    pub(super) fn read_usage(&self) -> Result<Usage, StoreError> {
+    pub(super) fn usage(&self) -> Result<Usage, StoreError> {
         self.settle_reads(true)?;
         let bytes = self.usage_gauge();
         self.readers.with(|conn| {
@@ -250,7 +251,7 @@ impl Embedded {
         })
     }
 
-    pub(super) fn read_conditions(&self) -> Result<Vec<(String, Condition)>, StoreError> {
+    pub(super) fn conditions(&self) -> Result<Vec<(String, Condition)>, StoreError> {
         self.settle_reads(false)?;
         self.readers.with(|conn| {
             let mut statement = conn.prepare(

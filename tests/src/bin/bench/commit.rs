@@ -82,6 +82,6 @@ fn append(body: &Bytes) -> anyhow::Result<Duration> {
         anyhow::Ok(())
     })?;
     let took = begin.elapsed();
-    store.close();
+    runtime.block_on(store.close())?;
     Ok(took)
 }

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use parking_lot::{Condvar, Mutex};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use crate::cursor::DueCursor;
 use crate::error::Failure;
 use crate::error::ReadError;
 use crate::index::apply::applier::payload_at;
 use crate::index::schema;
 use crate::journal::segment::{Locator, Segments};
 use hookwright_model::{Delivery, Name};
-use hookwright_store::{DueCursor, DuePage, StoreError, Unrouted, UnroutedPage};
+use hookwright_store::{DuePage, StoreError, Unrouted, UnroutedPage};
 
 const CONNECTIONS: usize = 4;
 /// A page ends early once its bodies take this much memory.

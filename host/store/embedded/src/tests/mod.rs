@@ -1,6 +1,7 @@
 //! Tests of the engine: helpers here, the tests by topic beside.
 mod backup;
 mod basics;
+mod claims;
 mod clock;
 mod damage;
 mod dedupe;
@@ -34,8 +35,7 @@ use hookwright_model::{
     Attempt, Delivery, DeliveryKey, Event, EventId, EventState, Name, Outcome, Payload,
 };
 use hookwright_store::{
-    AppendError, Appended, Conditions, Dedupe, EventLog, Handoff, Jobs, Maintenance, NewEvent,
-    Next, PluginState, Queries, Routed, Settled, UnroutedPage, WorkQueue,
+    AppendError, Appended, Dedupe, Handoff, NewEvent, Next, Routed, Settled, UnroutedPage,
 };
 
 pub(super) const START: u64 = 1_700_000_000_000;

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
+use crate::cursor::DueCursor;
 use hookwright_model::DeliveryState;
-use hookwright_store::{DueCursor, EventQuery};
+use hookwright_store::EventQuery;
 
 const DESTINATIONS: [&str; 3] = ["a", "b", "c"];
 

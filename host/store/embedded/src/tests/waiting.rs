@@ -1,11 +1,12 @@
 //! What waits: order, pages and cursors, and that a page costs its size at any backlog.
 use super::*;
+use crate::cursor::DueCursor;
 use crate::index::apply::order;
 use crate::index::schema;
 use crate::queries::listing;
 use crate::queries::query;
 use hookwright_model::DeliveryState;
-use hookwright_store::{DueCursor, EventQuery};
+use hookwright_store::EventQuery;
 
 fn plan(dir: &Path, sql: &str) -> String {
     let conn = schema::open_reader(dir).unwrap();

@@ -24,11 +24,11 @@ fn regression_bodies_that_plugins_made_count_against_the_budget() {
     let opened = Opened::with(|options| options.queue_bytes = BUDGET);
     let events: Vec<_> = (0..40).map(|number| opened.accept(&number.to_string())).collect();
     opened.store.flush().unwrap();
-    assert!(opened.store.clone().room().is_none());
+    assert!(opened.store.room().is_none());
     let held = hold(&opened);
     let mut routed = 0;
     for event in &events {
-        if opened.store.clone().room().is_some() {
+        if opened.store.room().is_some() {
             break;
         }
         opened.store.routed(large(event, 512 << 10));
@@ -42,11 +42,11 @@ fn regression_bodies_that_plugins_made_count_against_the_budget() {
     assert!((4..=9).contains(&routed), "{routed} of 512 KiB fit into {BUDGET} bytes");
     assert!(opened.store.fullness() >= 1.0);
     assert!(matches!(opened.append(event("more")), Err(AppendError::Busy)));
-    let room = opened.store.clone().room().expect("no room");
+    let room = opened.store.room().expect("no room");
     held.execute_batch("ROLLBACK").unwrap();
     wait(room);
     for event in &events[routed..] {
-        if let Some(room) = opened.store.clone().room() {
+        if let Some(room) = opened.store.room() {
             wait(room);
         }
         opened.store.routed(large(event, 512 << 10));
@@ -59,7 +59,7 @@ fn regression_bodies_that_plugins_made_count_against_the_budget() {
         found += page.deliveries.len();
         let Some(last) = page.deliveries.last() else { break };
         let row = last.event.id.row();
-        cursor = Some(hookwright_store::DueCursor { due_ms: last.due_ms, row });
+        cursor = Some(crate::cursor::DueCursor { due_ms: last.due_ms, row });
     }
     assert_eq!(found, 40);
     assert_eq!(opened.store.index.weight(), 0);
@@ -124,7 +124,7 @@ fn nobody_waits_for_room_in_a_store_that_is_closed() {
     for _ in 0..9 {
         opened.store.routed(Routed { first: true, ..large(&event, 1 << 20) });
     }
-    let room = opened.store.clone().room();
+    let room = opened.store.room();
     let store = opened.store.clone();
     let closing = std::thread::spawn(move || store.close());
     room.map(wait);

@@ -31,7 +31,7 @@ pub(crate) struct TooLate {
 }
 
 impl Embedded {
-    pub(crate) fn rein_in_rows(
+    pub(crate) fn rein_in(
         &self,
         destination: Option<&str>,
         now_ms: u64,
