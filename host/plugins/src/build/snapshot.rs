@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use wasmtime::component::{Component, Linker};
 use wasmtime::{Engine, Store};
-use wasmtime_wizer::{ComponentContext, WasmtimeWizerComponent, Wizer};
+use wasmtime_wizer::{ComponentContext, Wizer};
 
+use crate::build::exported::ExportedState;
 use crate::build::pipeline::Job;
 use crate::gate::inspect::GateError;
 use crate::gate::report::{About, ConfigIssue};
@@ -150,8 +151,12 @@ impl<'w> Draft<'w> {
         };
         // What takes the snapshot runs inside and needs as much memory again.
         store.data_mut().meter.lift();
-        let mut state = WasmtimeWizerComponent { store, instance };
-        let (snapshot, reason) = match self.wizer.snapshot_component(context, &mut state).await {
+        let (mut state, failure) = ExportedState::new(store, instance);
+        let taken = tokio::select! {
+            taken = self.wizer.snapshot_component(context, &mut state) => taken,
+            Ok(error) = failure => Err(error),
+        };
+        let (snapshot, reason) = match taken {
             Ok(snapshot) => (Some(snapshot), String::new()),
             Err(error) => (None, format!("{error:#}")),
         };
