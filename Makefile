@@ -9,8 +9,8 @@ SCHEMATHESIS_VERSION := 4.32.5
 help: ## Show what there is.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
-run: setup $(HOST) plugins ## Build all, start a demo host, send a real event through, leave it running.
-	$(HOST) demo --dir target/demo --plugins target/plugins/built
+run: setup ## Build what the demo needs, send a real event through a host, leave it running.
+	@CARGO='$(CARGO)' ./.ci/first-event
 
 test: setup-tests $(HOST) plugins ## Run every test.
 	@./.ci/schemathesis $(SCHEMATHESIS_VERSION)

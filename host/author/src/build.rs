@@ -1,4 +1,5 @@
 //! `hookwright plugin build`: from a project to a component in the plugins folder.
+use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -35,6 +36,11 @@ pub struct BuildArgs {
     /// look for them
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
+
+    /// Compile plugins in Rust for a first look, in a fraction of the time: they are larger and
+    /// slower, and their digests are not those of a build without this
+    #[arg(long)]
+    pub quick: bool,
 }
 
 /// What was built.
@@ -83,7 +89,7 @@ fn build(args: &BuildArgs) -> Result<Built> {
         None => cargo.chunks(1).collect(),
     };
     for paths in groups {
-        tools.push(build_rust(paths, &out_of(&paths[0]), &mut components)?);
+        tools.push(build_rust(paths, &out_of(&paths[0]), args.quick, &mut components)?);
     }
     components.sort_by(|one, other| one.name.cmp(&other.name));
     tools.dedup();
@@ -91,14 +97,25 @@ fn build(args: &BuildArgs) -> Result<Built> {
 }
 
 /// Answers which toolchain it was.
-fn build_rust(paths: &[PathBuf], out: &Path, components: &mut Vec<Component>) -> Result<String> {
+fn build_rust(
+    paths: &[PathBuf],
+    out: &Path,
+    quick: bool,
+    components: &mut Vec<Component>,
+) -> Result<String> {
     let first = paths.first().map_or(Path::new("."), PathBuf::as_path);
     let folder = if first.is_dir() { first } else { Path::new(".") };
     let toolchain = Toolchain::find(folder)?;
     for workspace in group(&toolchain.cargo, paths)? {
-        for plugin in &workspace.plugins {
-            let file = compile(&toolchain, &workspace, plugin)?;
-            components.push(Component::write(&plugin.name, &file, out)?);
+        // Not several at once but for a first look: cargo would give all of them the features that
+        // one of them asks of a dependency, and a component, with its digest and its speed, would
+        // depend on what it was built beside.
+        let at_once = if quick { workspace.plugins.len().max(1) } else { 1 };
+        for plugins in workspace.plugins.chunks(at_once) {
+            let files = compile(&toolchain, &workspace, plugins, quick)?;
+            for (plugin, file) in plugins.iter().zip(files) {
+                components.push(Component::write(&plugin.name, &file, out)?);
+            }
         }
     }
     Ok(toolchain.describe())
@@ -114,37 +131,64 @@ struct Report {
     filenames: Vec<PathBuf>,
 }
 
-/// Runs cargo for one plugin; answers the linked file. Not for several at once: cargo would give
-/// all of them the features that one of them asks of a dependency, and a component, with its
-/// digest and its speed, would depend on what it was built beside.
-fn compile(toolchain: &Toolchain, workspace: &Workspace, plugin: &Plugin) -> Result<PathBuf> {
+/// The profile of a first look, as `--config` defines it: half the compiler's work for code that
+/// is run a few times.
+const QUICK: &[&str] = &[
+    "profile.hookwright-quick.inherits=\"release\"",
+    "profile.hookwright-quick.opt-level=1",
+    "profile.hookwright-quick.lto=\"off\"",
+    "profile.hookwright-quick.codegen-units=16",
+    "profile.hookwright-quick.panic=\"abort\"",
+    "profile.hookwright-quick.strip=\"debuginfo\"",
+    "profile.hookwright-quick.debug=false",
+];
+/// The settings of a workspace that has no profile `plugin` of its own.
+const RELEASE: &[&str] = &["profile.release.panic=\"abort\"", "profile.release.lto=\"fat\""];
+
+/// Runs cargo once for these plugins; answers the linked files in their order.
+///
+/// # Errors
+/// When cargo does not start, when a plugin does not compile, or when one makes no file.
+fn compile(
+    toolchain: &Toolchain,
+    workspace: &Workspace,
+    plugins: &[Plugin],
+    quick: bool,
+) -> Result<Vec<PathBuf>> {
     let mut command = toolchain.cargo(&workspace.root);
     command.arg("build").args(toolchain.arguments());
     command.arg("--message-format=json-render-diagnostics");
     command.arg("--target-dir").arg(&workspace.target);
-    if workspace.has_profile {
-        command.args(["--profile", "plugin"]);
-    } else {
-        command.args(["--release", "--config", "profile.release.panic=\"abort\""]);
-        command.args(["--config", "profile.release.lto=\"fat\""]);
-    }
-    command.args(["--package", &plugin.name]);
+    let (profile, settings): (_, &[&str]) = match (quick, workspace.has_profile) {
+        (true, _) => ("hookwright-quick", QUICK),
+        (false, true) => ("plugin", &[]),
+        (false, false) => ("release", RELEASE),
+    };
+    command.args(["--profile", profile]);
+    command.args(settings.iter().flat_map(|setting| ["--config", setting]));
+    command.args(plugins.iter().flat_map(|plugin| ["--package", &plugin.name]));
     // Also keeps out flags that a project's cargo settings meant for other targets.
     command.env("CARGO_ENCODED_RUSTFLAGS", FLAGS).stdout(Stdio::piped());
     let mut child =
         command.spawn().with_context(|| format!("can't run `{}`", toolchain.cargo.display()))?;
     let output = child.stdout.take().context("cargo's output is a pipe")?;
-    let mut linked = None;
+    let mut linked = BTreeMap::new();
     for line in BufReader::new(output).lines() {
         let Ok(report) = serde_json::from_str::<Report>(&line?) else { continue };
         if report.reason == "compiler-artifact" {
             let wasm = |file: &PathBuf| file.extension().is_some_and(|kind| kind == "wasm");
-            let own = report.manifest_path == plugin.manifest;
-            linked = report.filenames.into_iter().find(wasm).filter(|_| own).or(linked);
+            if let Some(file) = report.filenames.into_iter().find(wasm) {
+                linked.insert(report.manifest_path, file);
+            }
         }
     }
+    let names = || plugins.iter().map(|plugin| plugin.name.as_str()).collect::<Vec<_>>().join(", ");
     if !child.wait()?.success() {
-        bail!("{} does not compile; see above", plugin.name);
+        bail!("{} does not compile; see above", names());
     }
-    linked.with_context(|| format!("{} made no .wasm file", plugin.name))
+    let file = |plugin: &Plugin| {
+        let made = linked.remove(&plugin.manifest);
+        made.with_context(|| format!("{} made no .wasm file", plugin.name))
+    };
+    plugins.iter().map(file).collect()
 }

@@ -2,7 +2,7 @@
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, bail};
 use base64::Engine;
@@ -33,6 +33,10 @@ pub(super) struct Args {
     /// End once the event has arrived.
     #[arg(long)]
     once: bool,
+    /// When the person began to wait, in seconds since 1970: `make run` has the time until the
+    /// event was delivered told from its own start.
+    #[arg(long, hide = true, value_name = "SECONDS")]
+    since: Option<u64>,
 }
 
 pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
@@ -60,6 +64,11 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
         if let Err(error) = tell(&config, &mut receiver).await {
             app.stop().await;
             return Err(error);
+        }
+        if let Some(since) = args.since {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+            let waited = now.saturating_sub(since);
+            super::print(&format!("\nFrom `make run` to the delivered event: {waited} s\n"));
         }
         if args.once {
             let clean = app.stop().await;

@@ -121,6 +121,13 @@ enum Command {
     #[cfg(feature = "author")]
     #[command(subcommand)]
     Plugin(plugin::Command),
+    /// The tools of plugin authors, which this build is without.
+    #[cfg(not(feature = "author"))]
+    #[command(hide = true, disable_help_flag = true)]
+    Plugin {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        _arguments: Vec<std::ffi::OsString>,
+    },
     /// Print completions for a shell.
     Completions(pages::Completions),
     /// Print the manual page, or write the pages of all commands.
@@ -175,6 +182,10 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Demo(args) => demo::run(args),
         #[cfg(feature = "author")]
         Command::Plugin(command) => plugin::run(&config, command, json),
+        #[cfg(not(feature = "author"))]
+        Command::Plugin { .. } => anyhow::bail!(
+            "this build is without the tools of plugin authors: build one with them by `cargo build -p hookwright`"
+        ),
         Command::Completions(args) => pages::completions(&args),
         Command::Man(args) => pages::man(&args),
         Command::CompilePlugin => {
