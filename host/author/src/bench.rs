@@ -105,14 +105,14 @@ async fn measure(
     }
     let mut first = None;
     for _ in 0..WARM_UP {
-        let answer = engine.call(&names[0], case).await;
+        let answer = engine.ask(&names[0], &case.call()).await;
         if let Err(fault) = &answer.result
             && !matches!(Outcome::of(&answer.result).failure(), "retry" | "reject" | "other")
         {
             bail!("the plugin breaks on this event: {fault}");
         }
         first = Some(answer);
-        engine.call(&names[1], case).await;
+        engine.ask(&names[1], &case.call()).await;
     }
     let first = first.context("the warm-up makes a call")?;
     let (mut turns, mut calls) = ([Vec::new(), Vec::new()], [Vec::new(), Vec::new()]);
@@ -122,7 +122,7 @@ async fn measure(
         for (at, name) in names.iter().enumerate() {
             let (turn, mut count) = (Instant::now(), 0_u32);
             while turn.elapsed() < TURN {
-                let answer = engine.call(name, case).await;
+                let answer = engine.ask(name, &case.call()).await;
                 calls[at].push(answer.took.as_secs_f64() * 1e6);
                 memory[at] = memory[at].max(answer.memory);
                 count += 1;

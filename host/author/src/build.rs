@@ -57,7 +57,7 @@ pub(super) struct Built {
 ///
 /// # Errors
 /// When there is no toolchain for Wasm (the text says which commands install
-/// one), when a plugin does not compile, or when a result is no plugin.
+/// one), when a plugin does not compile, or when a result is not a plugin.
 pub(super) fn run(args: &BuildArgs) -> Result<Built> {
     let built = build(args)?;
     for component in &built.components {

@@ -6,8 +6,7 @@ use std::process::Command;
 use anyhow::{Context as _, Result, bail};
 use wit_bindgen_core::{Files, wit_parser};
 
-use super::language::on_path;
-use super::toolchain::{clean, output};
+use super::program::{clean, on_path, output};
 
 /// The compiler that is taken.
 const CLANG: &str = "HOOKWRIGHT_CLANG";
@@ -125,7 +124,7 @@ fn advice(major: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::language::CONTRACT;
+    use crate::contract::CONTRACT;
 
     #[test]
     fn bindings_have_the_same_names_in_each_world() {

@@ -28,7 +28,7 @@ pub(super) fn run(args: &CheckArgs, as_json: bool) -> anyhow::Result<ExitCode> {
     let wasm = std::fs::read(&args.file).with_context(|| format!("can't read {shown}"))?;
     let stem = args.file.file_stem().unwrap_or_default().to_string_lossy().to_lowercase();
     let name: Name = stem.parse().with_context(|| format!("{shown}: the file's name"))?;
-    // Whether it may have them, the settings of a host say; what is no plugin is told by the gate.
+    // A host's settings decide whether it may have them; the gate reports what is not a plugin.
     let grants =
         hookwright_plugins::inspect(&wasm).map(|shape| inspect::wants(&shape)).unwrap_or_default();
     let spec = Spec { config_json: args.settings.clone(), grants, ..Spec::new(name) };

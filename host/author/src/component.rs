@@ -73,7 +73,7 @@ impl Component {
         let bytes = fs::read(linked).with_context(|| format!("can't read {}", linked.display()))?;
         let bytes = componentize(bytes).with_context(|| format!("{name} makes no component"))?;
         let (imports, contract) =
-            inspect(&bytes).with_context(|| format!("{name} is no plugin"))?;
+            inspect(&bytes).with_context(|| format!("{name} is not a plugin"))?;
         let file = out.join(format!("{name}.wasm"));
         replace(&file, &bytes).with_context(|| format!("can't write {}", file.display()))?;
         Ok(Self { name: name.into(), file, size: bytes.len() as u64, imports, contract })

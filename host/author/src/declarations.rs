@@ -280,7 +280,7 @@ fn camel(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::language::CONTRACT;
+    use crate::contract::CONTRACT;
 
     fn declared(contract: &str, world: &str) -> Result<String> {
         let folder = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! The engine that serves, for one component on an author's machine.
+//! The plugin engine of a host, for components on an author's machine: `test`, `bench` and `replay` call it.
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -6,26 +6,25 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result};
 use tempfile::TempDir;
 
-use super::cases::Case;
 use super::inspect::wants;
 use hookwright_model::clock::Clock;
 use hookwright_model::{Digest, Name, StateRow};
 use hookwright_plugins::{Answer, Call, Fetch, LoadError, Options, Plugins, Spec, State, inspect};
 
-/// Plugins made of one component, loaded as a host loads them.
+/// Plugins loaded as a host loads them, for calls outside of a host.
 pub struct Engine {
     plugins: Plugins,
     trouble: BTreeMap<Name, LoadError>,
-    /// Where native code is kept if this user has no place for it.
+    /// Where native code is kept if this user has no cache folder.
     _cache: Option<TempDir>,
 }
 
 impl Engine {
-    /// Loads the component once for each spec; what a spec says of its file does not count.
-    /// One without grants gets what the component asks for.
+    /// Loads the component once for each spec, whatever file the spec names. A spec without grants
+    /// gets those that the component asks for.
     ///
     /// # Errors
-    /// When the engine does not start. A plugin that does not load is told by [`Engine::trouble`].
+    /// When the engine does not start. [`Engine::trouble`] has the error of a plugin that does not load.
     pub(crate) async fn open(
         component: &Path,
         mut specs: Vec<Spec>,
@@ -33,7 +32,7 @@ impl Engine {
         fetch: Arc<dyn Fetch>,
     ) -> Result<Self> {
         let shown = component.display();
-        let file = component.file_name().with_context(|| format!("{shown} is no file"))?;
+        let file = component.file_name().with_context(|| format!("{shown} is not a file"))?;
         let grants = granted(component)?;
         for spec in &mut specs {
             spec.file = file.into();
@@ -56,9 +55,9 @@ impl Engine {
         fetch: Option<Arc<dyn Fetch>>,
     ) -> Result<Self> {
         for spec in &mut specs {
-            // Each event counts here, however many failed before it.
+            // Each event is called here, however many failed before it: no quarantine.
             spec.quarantine.calls = 0;
-            // One version answers, not now this one and now that.
+            // All calls go to one version.
             spec.candidate = None;
         }
         let (folder, temporary) = match cache() {
@@ -88,24 +87,19 @@ impl Engine {
         self.trouble.get(plugin)
     }
 
-    /// The version in force; none where none loaded.
+    /// The digest of the active version; none where the plugin did not load.
     pub fn digest(&self, plugin: &Name) -> Option<Digest> {
         self.plugins.pin(std::slice::from_ref(plugin)).digests().next().flatten()
     }
 
-    pub(crate) async fn call(&self, plugin: &Name, case: &Case) -> Answer {
-        let came = Call::about(&case.event);
-        let asked = Call { attributes: &case.attributes, replay: case.replay, ..came };
-        self.ask(plugin, &asked).await
-    }
-
+    /// The plugin's answer to one call, as in a host. It has failed where no version is active.
     pub async fn ask(&self, plugin: &Name, asked: &Call<'_>) -> Answer {
         self.plugins.pin(std::slice::from_ref(plugin)).call(0, asked).await
     }
 }
 
-/// What the component asks for: on an author's machine is nothing that a grant
-/// would give away. What is no plugin is told when it loads.
+/// The grants that the component asks for: an author's machine has nothing that a grant would
+/// give away. A file that is not a plugin has none, and says why when it is loaded.
 ///
 /// # Errors
 /// When the file can't be read.

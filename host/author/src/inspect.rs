@@ -1,4 +1,4 @@
-//! `hookwright plugin inspect`: what a component is and which settings it knows, before anybody trusts it.
+//! `hookwright plugin inspect`: what a component is and which settings it knows, before it is trusted.
 use std::path::PathBuf;
 use std::process::ExitCode;
 

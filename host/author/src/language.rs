@@ -5,17 +5,14 @@ use std::process::Command;
 use anyhow::{Context as _, Result, bail};
 use serde::Deserialize;
 
-use super::toolchain::clean;
+use super::contract::WORLD;
+use super::program::{clean, node_is_there, on_path};
 use super::{c, typescript};
 
 /// The versions that this Hookwright is tested with; a project may pin another.
 pub(super) const COMPONENTIZE_PY: &str = "0.25.1";
 pub(super) const COMPONENTIZE_JS: &str = "0.23.0";
 
-/// The contract, as it is written into a project's `wit/`.
-pub(super) const CONTRACT: &str = include_str!("../../../wit/v0.1/types.wit");
-/// The contract's world that a project is built for where it names none.
-pub(super) const WORLD: &str = "plugin";
 /// Asks componentize-js for a component without WASI.
 const BUILD_JS: &str = include_str!("../templates/js/build.mjs");
 
@@ -115,10 +112,10 @@ fn read(tool: Tool, text: &str) -> Result<(String, Option<String>)> {
 }
 
 impl Project {
-    /// None where the folder holds a cargo project, or none at all.
+    /// The project in the folder; none where the folder holds a cargo project, or no project.
     ///
     /// # Errors
-    /// Where the project's file does not tell its name.
+    /// Where the project's file has no name, or one that a plugin can't have.
     pub(super) fn find(folder: &Path) -> Result<Option<Self>> {
         if folder.join("Cargo.toml").is_file() {
             return Ok(None);
@@ -190,23 +187,6 @@ impl Project {
         command.args(arguments).arg(out);
         Ok((command, "componentize-js".to_owned()))
     }
-}
-
-/// What the tools of JavaScript and TypeScript run on.
-///
-/// # Errors
-/// Where it is missing, with the command that installs it.
-pub(super) fn node_is_there() -> Result<()> {
-    if on_path("node").is_none() {
-        bail!("node is missing: install Node.js 20 or newer (Debian: apt-get install nodejs npm)");
-    }
-    Ok(())
-}
-
-/// The program of that name on the path.
-pub(super) fn on_path(name: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path).map(|folder| folder.join(name)).find(|file| file.is_file())
 }
 
 #[cfg(test)]

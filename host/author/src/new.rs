@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 
-use super::language::{COMPONENTIZE_JS, COMPONENTIZE_PY, CONTRACT, Language, WORLD};
+use super::contract::{CONTRACT, WORLD};
+use super::language::{COMPONENTIZE_JS, COMPONENTIZE_PY, Language};
 use super::{c, sdk, typescript};
 use hookwright_model::Name;
 

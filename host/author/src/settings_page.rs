@@ -17,7 +17,7 @@ const STEPS: u32 = 200;
 pub(super) fn render(schema: Option<&str>) -> String {
     let Some(text) = schema else { return "  settings   none\n".to_owned() };
     let Ok(schema) = serde_json::from_str::<Value>(text) else {
-        return "  settings   its schema is no JSON\n".to_owned();
+        return "  settings   its schema is not JSON\n".to_owned();
     };
     let mut out = "  settings\n".to_owned();
     let mut page =

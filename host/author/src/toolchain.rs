@@ -5,7 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
+
+use super::program::clean;
 
 /// `wasip2`, `unknown` or `source` settles which way is taken.
 const WAY: &str = "HOOKWRIGHT_BUILD_WITH";
@@ -114,41 +116,6 @@ impl Toolchain {
     }
 }
 
-/// The command without the variables by which cargo and rustup speak to their children.
-pub(super) fn clean(program: &Path, directory: &Path) -> Command {
-    let mut command = Command::new(program);
-    command.current_dir(directory);
-    for (name, _) in env::vars_os().filter(|(name, _)| leaks(&name.to_string_lossy())) {
-        command.env_remove(name);
-    }
-    if env::var_os("CARGO_MANIFEST_DIR").is_some() {
-        // Cargo put the outer compiler's libraries there.
-        command.env_remove("LD_LIBRARY_PATH").env_remove("DYLD_FALLBACK_LIBRARY_PATH");
-    }
-    command
-}
-
-fn leaks(name: &str) -> bool {
-    let kept = [
-        "CARGO_HOME",
-        "CARGO_HTTP_",
-        "CARGO_NET_",
-        "CARGO_REGISTR",
-        "CARGO_TERM_",
-        "CARGO_SOURCE_",
-    ];
-    let ours = ["RUSTUP_HOME", "RUSTUP_DIST_SERVER", "RUSTUP_UPDATE_ROOT", "RUSTUP_AUTO_INSTALL"];
-    let cargo =
-        name == "CARGO" || name.starts_with("CARGO_") || name == "OUT_DIR" || name == "TARGET";
-    let rust = name.starts_with("RUSTUP_")
-        || name.starts_with("RUSTC")
-        || name.starts_with("RUSTFLAGS")
-        || name.starts_with("RUSTDOC")
-        || name == "RUST_RECURSION_COUNT";
-    (cargo && !kept.iter().any(|prefix| name.starts_with(prefix)))
-        || (rust && !ours.contains(&name))
-}
-
 /// Pairs of cargo and rustc to try.
 fn compilers() -> Vec<(PathBuf, PathBuf)> {
     let chosen =
@@ -211,38 +178,9 @@ fn advice(missing: &[String]) -> String {
     )
 }
 
-/// Runs a command for its output.
-pub(super) fn output(command: &mut Command) -> Result<String> {
-    let program = command.get_program().to_string_lossy().into_owned();
-    let output = command.output().with_context(|| format!("can't run `{program}`"))?;
-    if !output.status.success() {
-        bail!("`{program}` failed: {}", String::from_utf8_lossy(&output.stderr).trim());
-    }
-    String::from_utf8(output.stdout).with_context(|| format!("`{program}` wrote no text"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_outer_cargo_does_not_leak_in() {
-        let gone = [
-            "CARGO",
-            "CARGO_TARGET_DIR",
-            "CARGO_MANIFEST_DIR",
-            "CARGO_ENCODED_RUSTFLAGS",
-            "RUSTC",
-            "CARGO_BUILD_TARGET",
-            "RUSTFLAGS",
-            "RUSTC_WRAPPER",
-            "RUSTUP_TOOLCHAIN",
-            "OUT_DIR",
-        ];
-        assert_eq!(gone.iter().filter(|name| !leaks(name)).count(), 0);
-        let kept = ["CARGO_HOME", "RUSTUP_HOME", "PATH", "CARGO_NET_OFFLINE", "RUST_LOG", "HOME"];
-        assert_eq!(kept.iter().filter(|name| leaks(name)).count(), 0);
-    }
 
     #[test]
     fn the_advice_names_the_commands() {

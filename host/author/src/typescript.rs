@@ -5,8 +5,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result, bail};
 
 use super::declarations::declare;
-use super::language::{node_is_there, on_path};
-use super::toolchain::clean;
+use super::program::{clean, node_is_there, on_path};
 
 /// The version that this Hookwright is tested with; a project may pin another.
 pub(super) const TYPESCRIPT: &str = "7.0.2";
@@ -75,7 +74,7 @@ mod tests {
     fn bindings_follow_the_world_and_an_unchanged_file_is_left_alone() {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join("wit")).unwrap();
-        fs::write(folder.path().join("wit/types.wit"), crate::language::CONTRACT).unwrap();
+        fs::write(folder.path().join("wit/types.wit"), crate::contract::CONTRACT).unwrap();
         let file = folder.path().join(BINDINGS);
         bindings(folder.path(), "plugin").unwrap();
         let written = || fs::metadata(&file).unwrap().modified().unwrap();

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 use serde::Deserialize;
 
-use super::toolchain::{clean, output};
+use super::program::{clean, output};
 
 /// The plugins that one `cargo build` can make together.
 #[derive(Debug, PartialEq, Eq)]
@@ -74,7 +74,7 @@ pub(super) fn group(cargo: &Path, folders: &[PathBuf]) -> Result<Vec<Workspace>>
         let manifest = folder.join("Cargo.toml");
         let manifest = manifest
             .canonicalize()
-            .with_context(|| format!("{} is no cargo project", folder.display()))?;
+            .with_context(|| format!("{} is not a cargo project", folder.display()))?;
         let directory = manifest.parent().context("a file is in a folder")?;
         let metadata = read(cargo, directory)?;
         let has_profile = has_profile(&metadata.workspace_root)?;
@@ -107,7 +107,7 @@ fn choose(metadata: &Metadata, manifest: &Path, folder: &Path) -> Result<Vec<Plu
     let chosen: Vec<Plugin> = match own {
         Some(package) if package.is_library() => vec![package.plugin()],
         Some(package) => bail!(
-            "{} is no plugin: its Cargo.toml needs `[lib] crate-type = [\"cdylib\", \"rlib\"]`",
+            "{} is not a plugin: its Cargo.toml needs `[lib] crate-type = [\"cdylib\", \"rlib\"]`",
             package.name
         ),
         None => {

@@ -1,4 +1,4 @@
-//! Answers a plugin's requests as the case under way has it; nothing is sent.
+//! Answers a plugin's requests with what the current case says; nothing is sent.
 use std::cmp::Reverse;
 
 use parking_lot::Mutex;

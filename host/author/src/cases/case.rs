@@ -4,18 +4,18 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use base64::Engine as _;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde::Deserialize;
 use toml::Table;
 
+use super::body::Body;
 use super::exchange::{self, Exchange};
 use super::outcome::{Changes, Delivery, Outcome};
 use super::state::{self, State};
 use hookwright_config::{parse_duration, parse_grant, parse_size};
 use hookwright_model::{Event, EventId, HeaderEdit, Name};
-use hookwright_plugins::{Limits, Spec};
+use hookwright_plugins::{Call, Limits, Spec};
 
 /// The moment of a case that names none: 2026-01-01T00:00:00Z, milliseconds since 1970.
 const MOMENT: u64 = 1_767_225_600_000;
@@ -30,8 +30,8 @@ pub(crate) struct Case {
     pub(super) name: String,
     pub(super) file: PathBuf,
     pub(crate) event: Event,
-    pub(crate) attributes: Vec<(String, String)>,
-    pub(crate) replay: bool,
+    attributes: Vec<(String, String)>,
+    replay: bool,
     pub(super) limits: Limits,
     pub(super) config_json: String,
     /// What the plugin kept before.
@@ -89,14 +89,6 @@ struct LimitsPart {
     memory: Option<String>,
     output: Option<String>,
     log: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged, expecting = "a text, { file = \"…\" } or { base64 = \"…\" }")]
-pub(super) enum Body {
-    Text(String),
-    File { file: PathBuf },
-    Base64 { base64: String },
 }
 
 #[derive(Deserialize)]
@@ -206,6 +198,11 @@ impl Case {
         part.expect.map(|expect| expect.read(folder)).transpose().context("[expect]")
     }
 
+    /// The call of a plugin with the case's event.
+    pub(crate) fn call(&self) -> Call<'_> {
+        Call { attributes: &self.attributes, replay: self.replay, ..Call::about(&self.event) }
+    }
+
     /// The plugin as the case wants it. It sees each header of the event.
     pub(crate) fn spec(&self, name: Name, file: PathBuf) -> Spec {
         let headers = self.event.headers.keys().map(ToString::to_string).collect();
@@ -254,30 +251,6 @@ impl EventPart {
         let source = source.parse().with_context(|| format!("source = \"{source}\""))?;
         let received_ms = id.millis();
         Ok(Event { id, received_ms, source, kind: self.kind.into(), headers, body })
-    }
-}
-
-impl Body {
-    /// A text over several lines ends with a newline that is the file's, not the body's.
-    pub(super) fn read(self, folder: &Path) -> Result<Bytes> {
-        match self {
-            Self::Text(text) => {
-                let text = match text.strip_suffix('\n') {
-                    Some(bare) => bare.to_owned(),
-                    None => text,
-                };
-                Ok(text.into())
-            }
-            Self::File { file } => {
-                let path = folder.join(file);
-                let read = std::fs::read(&path);
-                Ok(read.with_context(|| format!("can't read {}", path.display()))?.into())
-            }
-            Self::Base64 { base64 } => {
-                let bytes = base64::engine::general_purpose::STANDARD.decode(base64);
-                Ok(bytes.context("body = { base64 = … }")?.into())
-            }
-        }
     }
 }
 

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use serde::Deserialize;
 
-use super::case::Body;
+use super::body::Body;
 use super::outcome::{Bodies, quoted, quoted_key, write_body};
 use hookwright_plugins::{FetchError, HTTP_BODY, Incoming, Outgoing, check_url};
 

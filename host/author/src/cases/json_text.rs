@@ -1,4 +1,4 @@
-//! JSON as lines for people: laid out anew, with every number and text as it stands.
+//! JSON as lines for people: laid out in lines, with every number and text as it stands.
 use std::fmt;
 
 use serde::Deserialize;
@@ -20,7 +20,7 @@ pub(super) enum Order {
 }
 
 /// The text laid out, one member or element a line, without a newline at its
-/// end. None where it is no JSON.
+/// end. None where it is not JSON.
 pub(super) fn lay_out(text: &str, order: Order) -> Option<String> {
     let raw: &RawValue = serde_json::from_str(text).ok()?;
     let mut out = String::new();

@@ -1,4 +1,5 @@
 //! `hookwright plugin test`: cases, each an event with the verdict that is expected, through the engine that serves.
+mod body;
 mod canned;
 mod case;
 mod difference;
@@ -125,7 +126,7 @@ fn folders(dir: &Path) -> Result<(PathBuf, PathBuf)> {
         return Ok((dir.to_owned(), inside));
     }
     if !dir.is_dir() {
-        bail!("{} is no folder", dir.display());
+        bail!("{} is not a folder", dir.display());
     }
     Ok((dir.join(".."), dir.to_owned()))
 }
@@ -227,7 +228,7 @@ async fn run_one(
         }
         Some(error) => bail!("the component does not load: {error}"),
         None => {
-            let answer = engine.call(&spec.name, case).await;
+            let answer = engine.ask(&spec.name, &case.call()).await;
             (ran.took, ran.memory, ran.log) = (answer.took, answer.memory, answer.log);
             let written = answer.changes.as_ref().filter(|_| answer.result.is_ok());
             let state = written.map(|changes| state::texts(changes)).unwrap_or_default();

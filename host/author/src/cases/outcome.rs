@@ -57,6 +57,7 @@ pub(crate) enum Bodies {
 }
 
 impl Outcome {
+    /// The outcome of a call.
     pub fn of(result: &Result<Verdict, Fault>) -> Self {
         let plain = |verdict| Self {
             verdict: Some(verdict),
