@@ -18,15 +18,8 @@ use crate::{Amendment, Delivery, Error, ErrorKind, Event, HeaderEdit, Plugin, Ve
 
 #[doc(hidden)]
 #[allow(missing_docs, unreachable_pub, clippy::all, reason = "generated from the contract")]
-pub mod bindings {
-    wit_bindgen::generate!({
-        path: "wit/v0.1",
-        world: "plugin-all",
-        pub_export_macro: true,
-        export_macro_name: "export_component",
-        default_bindings_module: "hookwright_plugin::guest::bindings",
-    });
-}
+#[rustfmt::skip]
+pub mod bindings;
 
 /// What the component exports for a plugin.
 #[doc(hidden)]

@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 /// Longest file, in lines; what is longer usually holds two things.
 const LINES: usize = 420;
+/// Files that a tool writes, of any length.
+const GENERATED: &[&str] = &["plugin-sdk/src/guest/bindings.rs"];
 
 /// Each crate of the host, from the ground up, and which of the others it may use. The compiler refuses circles; this
 /// table refuses an arrow that nobody meant to draw.
@@ -125,7 +127,7 @@ fn files_are_short_and_say_what_they_are_for() {
             wrong.push(format!("{path}: the first line must say what the file is for (`//! …`)"));
         }
         let lines = text.lines().count();
-        if lines > LINES {
+        if lines > LINES && !GENERATED.contains(&path.as_str()) {
             wrong.push(format!("{path}: {lines} lines, more than {LINES}"));
         }
     }

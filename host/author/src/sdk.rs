@@ -16,7 +16,7 @@ macro_rules! embed {
 
 const MANIFESTS: [(&str, &str); 2] = embed!["Cargo.toml", "macros/Cargo.toml"];
 
-const SOURCES: [(&str, &str); 27] = embed![
+const SOURCES: [(&str, &str); 28] = embed![
     "README.md",
     "macros/src/lib.rs",
     "src/arena.rs",
@@ -27,6 +27,7 @@ const SOURCES: [(&str, &str); 27] = embed![
     "src/event.rs",
     "src/fields.rs",
     "src/guest.rs",
+    "src/guest/bindings.rs",
     "src/http/double.rs",
     "src/http/mod.rs",
     "src/json/document.rs",
