@@ -1,267 +1,145 @@
-//! One event through its source's plugins, in order, to what becomes of it.
+//! How the events of one source are routed: its plugins in order, its destinations, and their order.
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::lane::Place;
-use super::{Parts, Pipeline};
 use hookwright_model::clock::millis;
 use hookwright_model::plugin::OnFailure;
-use hookwright_model::{Delivery, Event, EventState, Name, Payload, Reply, Ruling};
-use hookwright_plugins::{Aim, Answer, Call, Changes, Fault, Target, Verdict};
-use hookwright_store::Routed;
+use hookwright_model::{Event, Name, Order, Rules};
+use hookwright_plugins::Target;
 
-/// How often a plugin may ask for another try before its `on_failure` decides.
-pub(super) const MAX_TRIES: u32 = 8;
-/// The wait before the first of them; each further one waits twice as long.
-const FIRST_RETRY: Duration = Duration::from_secs(1);
+/// Unknown destinations that a reason names.
+const NAMED: usize = 3;
 
-/// An event to be routed.
-pub(super) struct Job {
-    pub(super) place: Place,
-    pub(super) replay: bool,
-    pub(super) tries: u32,
+/// One plugin in a source's list.
+#[derive(Debug, Clone)]
+pub struct Step {
+    /// The plugin's name in the settings.
+    pub plugin: Name,
+    /// What becomes of an event that it could not handle.
+    pub on_failure: OnFailure,
 }
 
-impl Job {
-    pub(super) fn fresh(place: Place) -> Self {
-        Self { place, replay: false, tries: 0 }
-    }
+/// How the events of one source are routed.
+#[derive(Debug, Clone, Default)]
+pub struct Pipeline {
+    pub(super) steps: Vec<Step>,
+    /// The steps' plugins, as the engine wants them.
+    pub(super) plugins: Vec<Name>,
+    /// Where events go that no plugin routed.
+    pub(super) destinations: Vec<Name>,
+    first_waits: Arc<FirstWaits>,
+    /// What an event must look like, or it is parked.
+    pub(super) rules: Option<Arc<Rules>>,
+    orders: Arc<Orders>,
+    /// The destinations of the settings; none: plugins may name any.
+    known: Option<Arc<Known>>,
+    /// Some destination that it may choose wants an order.
+    pub(super) in_turn: bool,
+    /// The source waits for what its plugins answer.
+    pub(super) answers: bool,
 }
 
-/// The event as the plugins so far have left it.
-#[derive(Default)]
-struct Draft {
-    /// What differs from the event.
-    payload: Payload,
-    attributes: Vec<(String, String)>,
-}
+/// The destinations that want an order.
+pub type Orders = HashMap<Name, Order>;
 
-/// How the pipeline ended.
-enum End {
-    Deliver(Vec<Target>),
-    Stop(EventState, String),
-    Again(String),
-    /// No plugin decided.
-    Through,
-}
+/// The destinations of the settings.
+pub type Known = HashSet<Name>;
 
-/// What became of an event, what its plugins wrote, and what its source is to get.
-pub(super) struct Outcome {
-    pub(super) routed: Routed,
-    pub(super) changes: Vec<Changes>,
-    pub(super) reply: Option<Reply>,
-}
+/// How long a destination's first attempt waits, where it does.
+pub type FirstWaits = HashMap<Name, Duration>;
 
-impl From<Routed> for Outcome {
-    fn from(routed: Routed) -> Self {
-        Self { routed, changes: Vec::new(), reply: None }
-    }
-}
-
-/// For what an event is taken through its plugins.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Turn {
-    pub(super) replay: bool,
-    pub(super) aim: Aim,
-    /// Before this one.
-    pub(super) tries: u32,
-}
-
-pub(super) async fn run(
-    pipeline: &Pipeline,
-    parts: &Parts,
-    event: &Arc<Event>,
-    Turn { replay, aim, tries }: Turn,
-) -> Outcome {
-    let (mut changes, mut reply) = (Vec::new(), None);
-    let mut draft = Draft::default();
-    if !pipeline.steps.is_empty() {
-        draft.attributes = event.attributes();
-    }
-    let mut rulings = Vec::with_capacity(pipeline.steps.len());
-    if let Some(rules) = &pipeline.rules
-        && let Err(invalid) = rules.check(&event.kind, &event.headers, &event.body)
-    {
-        let end = End::Stop(EventState::Parked, format!("invalid: {invalid}"));
-        return conclude(pipeline, parts, event, draft, end, rulings, tries).into();
-    }
-    let mut end = End::Through;
-    // All versions at once: a swap falls between two events, not into one.
-    let pinned = parts.plugins.pin(&pipeline.plugins);
-    for (place, step) in pipeline.steps.iter().enumerate() {
-        let call = Call { aim, ..Call::after(event, &draft.payload, &draft.attributes, replay) };
-        let mut answer = pinned.call(place, &call).await;
-        rulings.push(ruling(&step.plugin, &answer));
-        if answer.result.is_ok() {
-            reply = answer.reply.take().map(|reply| *reply).or(reply);
-            changes.extend(answer.changes.take().filter(|changes| changes.used()).map(|own| *own));
+impl Pipeline {
+    /// A pipeline without rules or orders. `destinations` are for what no plugin routed.
+    pub fn new(steps: Vec<Step>, destinations: Vec<Name>, first_waits: Arc<FirstWaits>) -> Self {
+        let plugins = steps.iter().map(|step| step.plugin.clone()).collect();
+        Self {
+            steps,
+            plugins,
+            destinations,
+            first_waits,
+            rules: None,
+            orders: Arc::default(),
+            known: None,
+            in_turn: false,
+            answers: false,
         }
-        let ended = match answer.result {
-            Ok(Verdict::Pass) => None,
-            Ok(Verdict::Amend(amendment)) => {
-                amendment.apply(&mut draft.payload, &mut draft.attributes);
-                None
-            }
-            Ok(Verdict::Drop(reason)) => Some(End::Stop(EventState::Dropped, reason)),
-            Ok(Verdict::Deliver(targets)) => Some(match pipeline.unknown(&step.plugin, &targets) {
-                None => End::Deliver(targets),
-                Some(why) => End::Stop(EventState::Parked, why),
-            }),
-            Err(fault) => failed(step.on_failure, &step.plugin, &fault, tries),
+    }
+
+    /// The source's requests wait for what its plugins answer.
+    #[must_use]
+    pub fn answers(self, answers: bool) -> Self {
+        Self { answers, ..self }
+    }
+
+    /// Events are routed one after the other where a destination that they may
+    /// go to wants an order: what a slow plugin still has in hand must not be
+    /// overtaken.
+    #[must_use]
+    pub fn ordered(mut self, orders: Arc<Orders>) -> Self {
+        let own = |destination: &Name| orders.contains_key(destination);
+        let may_choose = !self.steps.is_empty() && !orders.is_empty();
+        self.in_turn = may_choose || self.destinations.iter().any(own);
+        self.orders = orders;
+        self
+    }
+
+    /// The order key of a delivery; `key` is a plugin's.
+    pub(super) fn order_key(
+        &self,
+        event: &Event,
+        destination: &Name,
+        key: Option<&str>,
+    ) -> Option<Box<str>> {
+        if !self.in_turn {
+            return None;
+        }
+        match self.orders.get(destination)? {
+            Order::Source => Some(event.source.as_str().into()),
+            // A name holds no slash, so no two kinds of keys are alike.
+            Order::Key => key.map(|key| format!("{}/{key}", event.source).into()),
+        }
+    }
+
+    /// Parks an event that a plugin sends to any other destination: nobody would ever send
+    /// its deliveries, and the plugin could have any number of rows, metrics and places in
+    /// memory made, one for each name.
+    #[must_use]
+    pub fn known(self, known: Arc<Known>) -> Self {
+        Self { known: Some(known), ..self }
+    }
+
+    /// Why the event can't go where the plugin sends it.
+    pub(super) fn unknown(&self, plugin: &Name, targets: &[Target]) -> Option<String> {
+        let known = self.known.as_ref()?;
+        let name = |target: &Target| {
+            (!known.contains(&target.destination)).then(|| format!("`{}`", target.destination))
         };
-        if let Some(ended) = ended {
-            end = ended;
-            break;
+        let mut unknown = targets.iter().filter_map(name);
+        let mut named: Vec<String> = unknown.by_ref().take(NAMED).collect();
+        match unknown.count() {
+            0 => {}
+            more => named.push(format!("{more} more")),
         }
+        (!named.is_empty()).then(|| format!(
+            "{plugin}: chose {}, which the settings have no destination for: add it to `[destinations]`, or mend the plugin, and replay the event",
+            named.join(", ")
+        ))
     }
-    let routed = conclude(pipeline, parts, event, draft, end, rulings, tries);
-    // One that is parked or tried again will be counted when it ends well.
-    if !matches!(routed.state, EventState::Routed | EventState::Dropped | EventState::Unrouted) {
-        changes.clear();
-        reply = None;
-    }
-    Outcome { routed: Routed { first: !replay, ..routed }, changes, reply }
-}
 
-/// What becomes of an event that the host itself does not route.
-pub(super) fn parked(event: Arc<Event>, reason: String) -> Routed {
-    Routed {
-        event,
-        state: EventState::Parked,
-        reason: Some(reason),
-        rulings: Vec::new(),
-        deliveries: Vec::new(),
-        first: false,
-        state_rows: Vec::new(),
-        retry_ms: 0,
-        tries: 0,
+    /// Parks an event that breaks a rule before any plugin sees it; a replay
+    /// checks it again.
+    #[must_use]
+    pub fn park_unless(mut self, rules: Arc<Rules>) -> Self {
+        self.rules = Some(rules);
+        self
+    }
+
+    pub(super) fn due_ms(&self, destination: &Name, now_ms: u64) -> u64 {
+        let wait = self.first_waits.get(destination).copied().unwrap_or_default();
+        now_ms.saturating_add(millis(wait))
     }
 }
 
-fn failed(on_failure: OnFailure, plugin: &str, fault: &Fault, tries: u32) -> Option<End> {
-    let reason = format!("{plugin}: {fault}");
-    match (fault, on_failure) {
-        (Fault::Retry(_), _) if tries + 1 < MAX_TRIES => Some(End::Again(reason)),
-        (Fault::Reject(_), _) | (_, OnFailure::DeadLetter) => {
-            Some(End::Stop(EventState::Dead, reason))
-        }
-        (_, OnFailure::Park) => Some(End::Stop(EventState::Parked, reason)),
-        (_, OnFailure::Skip) => None,
-    }
-}
-
-fn conclude(
-    pipeline: &Pipeline,
-    parts: &Parts,
-    event: &Arc<Event>,
-    draft: Draft,
-    end: End,
-    rulings: Vec<Ruling>,
-    tries: u32,
-) -> Routed {
-    let now_ms = parts.clock.now_ms();
-    let mut routed = Routed {
-        event: event.clone(),
-        state: EventState::Routed,
-        reason: None,
-        rulings,
-        deliveries: Vec::new(),
-        first: false,
-        state_rows: Vec::new(),
-        retry_ms: 0,
-        tries: 0,
-    };
-    match end {
-        End::Deliver(targets) => {
-            routed.deliveries = draft.into_targets(pipeline, event, targets, now_ms);
-        }
-        End::Through => {
-            routed.deliveries = draft.into_defaults(pipeline, event, now_ms);
-        }
-        End::Stop(state, reason) => (routed.state, routed.reason) = (state, Some(reason)),
-        End::Again(reason) => {
-            let wait = FIRST_RETRY.saturating_mul(1 << tries.min(16));
-            routed.state = EventState::Accepted;
-            routed.reason = Some(reason);
-            routed.retry_ms = now_ms.saturating_add(millis(wait));
-            routed.tries = tries + 1;
-        }
-    }
-    if routed.state == EventState::Routed && routed.deliveries.is_empty() {
-        routed.state = EventState::Unrouted;
-        routed.reason = Some("no plugin chose a destination and its source names none".into());
-    }
-    if let Some(reason) = &routed.reason {
-        let (id, state) = (event.id, routed.state.as_str());
-        tracing::debug!(event = %id, source = %event.source, state, reason, "routing ended");
-    }
-    routed
-}
-
-impl Draft {
-    /// The source's own destinations share one payload.
-    fn into_defaults(self, pipeline: &Pipeline, event: &Arc<Event>, now_ms: u64) -> Vec<Delivery> {
-        let shared = (!self.payload.is_original()).then(|| Arc::new(self.payload));
-        let deliver = |destination: &Name| {
-            let due_ms = pipeline.due_ms(destination, now_ms);
-            let order_key = pipeline.order_key(event, destination, None);
-            Delivery { order_key, ..delivery(event, destination.clone(), shared.clone(), due_ms) }
-        };
-        pipeline.destinations.iter().map(deliver).collect()
-    }
-
-    fn into_targets(
-        self,
-        pipeline: &Pipeline,
-        event: &Arc<Event>,
-        targets: Vec<Target>,
-        now_ms: u64,
-    ) -> Vec<Delivery> {
-        let shared = (!self.payload.is_original()).then(|| Arc::new(self.payload.clone()));
-        let deliver = |target: Target| {
-            let payload = if target.payload.is_original() {
-                shared.clone()
-            } else {
-                let mut payload = self.payload.clone();
-                payload.overlay(target.payload);
-                Some(Arc::new(payload))
-            };
-            let due_ms = pipeline.due_ms(&target.destination, now_ms);
-            let due_ms = due_ms.max(now_ms.saturating_add(millis(target.delay)));
-            let key = target.order_key.as_deref();
-            let order_key = pipeline.order_key(event, &target.destination, key);
-            Delivery { order_key, ..delivery(event, target.destination, payload, due_ms) }
-        };
-        targets.into_iter().map(deliver).collect()
-    }
-}
-
-fn delivery(
-    event: &Arc<Event>,
-    destination: Name,
-    payload: Option<Arc<Payload>>,
-    due_ms: u64,
-) -> Delivery {
-    let event = event.clone();
-    Delivery {
-        event,
-        destination,
-        payload,
-        due_ms,
-        order_key: None,
-        tries: 0,
-        attempts: 0,
-        replayed: false,
-    }
-}
-
-fn ruling(plugin: &str, answer: &Answer) -> Ruling {
-    Ruling {
-        plugin: plugin.to_owned(),
-        digest: answer.digest,
-        decision: answer.decision(),
-        used: answer.used().map(str::to_owned).collect(),
-        took_us: u64::try_from(answer.took.as_micros()).unwrap_or(u64::MAX),
-        log: answer.log.clone(),
-    }
-}
+/// The pipelines of all sources.
+pub type Pipelines = HashMap<Name, Pipeline>;

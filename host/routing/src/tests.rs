@@ -1,13 +1,17 @@
 //! Tests of routing as a whole: a real store, real components, and time that is moved.
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::HeaderMap;
 
 use super::*;
-use hookwright_model::{Decision, Delivery, EventId, EventState};
-use hookwright_plugins::{Compiler, Options, Spec, State};
+use hookwright_model::clock::Clock;
+use hookwright_model::plugin::OnFailure;
+use hookwright_model::replies::Replies;
+use hookwright_model::tasks::Tasks;
+use hookwright_model::{Decision, Delivery, Event, EventId, EventState, Name, Order};
+use hookwright_plugins::{Compiler, Options, Plugins, Spec, State};
 use hookwright_store::{Appended, Claim, EventDetail, Handoff, NewEvent, Store};
 
 const START: u64 = 1_700_000_000_000;
@@ -24,7 +28,7 @@ impl Handoff for ToRouter {
     fn ready(&self, _deliveries: Vec<Delivery>) {}
     fn stir(&self) {
         if let Some(router) = self.0.get() {
-            router.stir();
+            router.wake();
         }
     }
 }

@@ -38,7 +38,7 @@ impl Handoff for Handoffs {
 
     fn stir(&self) {
         if let Some(router) = self.router.get() {
-            router.stir();
+            router.wake();
         }
     }
 }

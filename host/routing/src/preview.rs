@@ -1,0 +1,64 @@
+//! What routing an event would come to now, without recording it.
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+
+use super::pipeline::Pipeline;
+use super::run::{self, Outcome, Turn};
+use super::shared::Shared;
+use hookwright_model::Event;
+use hookwright_plugins::{Aim, Suspect};
+use hookwright_store::Routed;
+
+/// Previews in flight or waiting, at most; those beyond are refused.
+const PREVIEWS: usize = 16;
+/// Previews that ask plugins at a time.
+const AT_ONCE: usize = 4;
+
+/// Bounds the previews of all sources.
+pub(super) struct Previews {
+    permits: Semaphore,
+    at_once: Semaphore,
+}
+
+/// Why there is no preview.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PreviewRefused {
+    /// The settings no longer have the event's source.
+    NoSource,
+    /// As many as may be are in flight.
+    Busy,
+}
+
+impl Default for Previews {
+    fn default() -> Self {
+        Self { permits: Semaphore::new(PREVIEWS), at_once: Semaphore::new(AT_ONCE) }
+    }
+}
+
+impl Previews {
+    /// Asks the pipeline's plugins; what they would keep is forgotten.
+    pub(super) async fn run(
+        &self,
+        pipeline: &Pipeline,
+        shared: &Shared,
+        event: &Arc<Event>,
+    ) -> Result<Routed, PreviewRefused> {
+        // Each holds its event in memory, also while it waits.
+        let Ok(_permit) = self.permits.try_acquire() else {
+            return Err(PreviewRefused::Busy);
+        };
+        let Ok(_turn) = self.at_once.acquire().await else {
+            return Err(PreviewRefused::Busy);
+        };
+        // One that may kill the host waits for its turn among its like, and stays a suspect.
+        let suspect = shared.plugins.suspect(event.id).await;
+        if let Some(why) = suspect.as_ref().and_then(Suspect::guilty) {
+            return Ok(Routed::parked(event.clone(), why.to_owned()));
+        }
+        let turn = Turn { replay: true, aim: Aim::Preview, tries: 0 };
+        let Outcome { routed, changes, reply: _ } = run::run(pipeline, shared, event, turn).await;
+        drop(changes);
+        Ok(routed)
+    }
+}
