@@ -16,7 +16,6 @@ mod fair_queue;
 mod intake;
 mod meters;
 mod options;
-mod rate;
 mod refusal;
 mod source;
 

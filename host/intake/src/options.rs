@@ -5,6 +5,7 @@ use std::time::Duration;
 use http::{HeaderName, HeaderValue};
 
 use hookwright_model::Rules;
+use hookwright_model::token_bucket::Pace;
 
 /// What is done with the events of one source, whatever protocol they come by.
 #[derive(Debug, Clone)]
@@ -97,4 +98,11 @@ pub struct Rate {
     pub per_s: f64,
     /// At once, after a pause. At least 1.
     pub burst: u32,
+}
+
+impl Rate {
+    /// As token buckets take it.
+    pub(crate) fn pace(self) -> Pace {
+        Pace::per_second(self.per_s, self.burst)
+    }
 }

@@ -7,8 +7,8 @@ use tokio::time::Instant;
 use super::SourceOptions;
 use super::extraction::Extraction;
 use super::meters::Meters;
-use super::rate::Bucket;
 use super::refusal::Refusal;
+use hookwright_model::token_bucket::TokenBucket;
 use hookwright_model::{Name, Rules, is_deeper};
 use hookwright_server::Share;
 
@@ -24,7 +24,7 @@ pub struct Source {
     pub(crate) share: Share,
     max_json_depth: usize,
     rules: Option<Arc<Rules>>,
-    rate: Option<Arc<Bucket>>,
+    rate: Option<Arc<TokenBucket>>,
 }
 
 impl Source {
@@ -33,7 +33,8 @@ impl Source {
     pub fn new(name: Name, options: &SourceOptions, before: Option<&Self>) -> Self {
         let rate = options.rate.map(|rate| {
             let kept = before.and_then(|source| source.rate.clone());
-            kept.filter(|bucket| bucket.rate == rate).unwrap_or_else(|| Bucket::new(rate).into())
+            let kept = kept.filter(|bucket| bucket.pace() == rate.pace());
+            kept.unwrap_or_else(|| TokenBucket::new(rate.pace()).into())
         });
         Self {
             extraction: Extraction::new(&options.kind, options.dedupe.as_ref()),

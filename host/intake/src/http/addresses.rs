@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::Rate;
-use crate::rate::{Pace, nanos};
+use hookwright_model::token_bucket::{Pace, nanos_since};
 use hookwright_server::network;
 
 /// A set is a few addresses that share a lock: 8,192 in all, in 128 KiB.
@@ -16,11 +16,10 @@ const WAYS: usize = 8;
 
 /// Counts each address by itself. Where all places that an address may have are
 /// taken, it takes that of the one that was quiet for longest, which then
-/// starts anew: a table that overflows lets more through, and grows no larger.
+/// starts again: a table that overflows lets more through, and grows no larger.
 pub(super) struct Addresses {
-    pub(super) rate: Rate,
+    pub(super) pace: Pace,
     epoch: Instant,
-    pace: Pace,
     /// Keyed at random, so that nobody can choose whose place to take.
     hasher: RandomState,
     sets: Box<[Mutex<[Slot; WAYS]>]>,
@@ -41,9 +40,8 @@ impl Addresses {
     /// Remembers eight times as many addresses as `sets`.
     pub(super) fn sized(rate: Rate, sets: usize) -> Self {
         Self {
-            rate,
+            pace: rate.pace(),
             epoch: Instant::now(),
-            pace: Pace::new(rate),
             hasher: RandomState::new(),
             sets: (0..sets).map(|_| Mutex::default()).collect(),
         }
@@ -54,7 +52,7 @@ impl Addresses {
     /// # Errors
     /// How long until there is one.
     pub(super) fn take(&self, address: IpAddr, now: Instant) -> Result<(), Duration> {
-        let now = nanos(now, self.epoch);
+        let now = nanos_since(self.epoch, now);
         let who = self.hasher.hash_one(network(address));
         let mut set = self.sets[who as usize % self.sets.len()].lock();
         let place = match set.iter().position(|slot| slot.who == who) {

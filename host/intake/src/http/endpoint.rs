@@ -62,7 +62,8 @@ impl Endpoint {
     ) -> Self {
         let addresses = options.rate_per_address.map(|rate| {
             let kept = before.and_then(|endpoint| endpoint.addresses.clone());
-            kept.filter(|kept| kept.rate == rate).unwrap_or_else(|| Addresses::new(rate).into())
+            kept.filter(|kept| kept.pace == rate.pace())
+                .unwrap_or_else(|| Addresses::new(rate).into())
         });
         let secrets = options.verify.keys();
         let verifier = Verifier::new(&options.verify);

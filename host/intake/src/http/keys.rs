@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use self::cache::{Cache, Entry};
 use super::addresses::Addresses;
 use crate::Rate;
-use crate::rate::Bucket;
+use hookwright_model::token_bucket::TokenBucket;
 use hookwright_signing::{Fetched, Verifier, Wanted};
 
 mod cache;
@@ -59,7 +59,7 @@ pub(super) struct Keys {
     cache: Mutex<Cache>,
     /// One fetch of a URL at a time; those that wait find what it brought.
     flights: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
-    fetches: Bucket,
+    fetches: TokenBucket,
     /// Made with the first fetch: most sources never have one.
     addresses: OnceLock<Addresses>,
     at_once: Semaphore,
@@ -70,7 +70,7 @@ impl Default for Keys {
         Self {
             cache: Mutex::default(),
             flights: Mutex::default(),
-            fetches: Bucket::new(FETCHES),
+            fetches: TokenBucket::new(FETCHES.pace()),
             addresses: OnceLock::new(),
             at_once: Semaphore::new(AT_ONCE),
         }

@@ -9,8 +9,8 @@ use tokio::time::Instant;
 use super::addresses::Addresses;
 use super::url_tokens::UrlTokens;
 use crate::Rate;
-use crate::rate::Bucket;
 use hookwright_model::Rejected;
+use hookwright_model::token_bucket::TokenBucket;
 use hookwright_server::{RequestId, Unread, network};
 use hookwright_signing::is_credential;
 
@@ -47,7 +47,7 @@ const SENSITIVE: [&str; 11] = [
 pub(super) struct Rejects {
     kept: Mutex<VecDeque<Kept>>,
     /// Of verified requests, and of all others: strangers take nothing from the source's own.
-    samples: [Bucket; 2],
+    samples: [TokenBucket; 2],
     unverified: Addresses,
 }
 
@@ -81,7 +81,11 @@ pub(super) struct Sample {
 impl Default for Rejects {
     fn default() -> Self {
         let unverified = Addresses::sized(UNVERIFIED, SETS);
-        Self { kept: Mutex::default(), samples: [SAMPLES; 2].map(Bucket::new), unverified }
+        Self {
+            kept: Mutex::default(),
+            samples: [SAMPLES; 2].map(|rate| TokenBucket::new(rate.pace())),
+            unverified,
+        }
     }
 }
 
