@@ -3,7 +3,7 @@
 //! While the queue is less than half full, nobody is counted. Beyond that, time
 //! goes in short turns, and in each a source may hand in as much as would have
 //! been its fair part of what all handed in in the turn before, with one part
-//! left over for whoever comes next. So a flood shrinks from turn to turn until
+//! left over for a newcomer. So a flood shrinks from interval to interval until
 //! the queue is half full, and the upper half is for the others.
 use std::collections::HashMap;
 use std::time::Duration;

@@ -59,7 +59,7 @@ pub enum Refusal {
     Store(AppendError),
 }
 
-/// What a refusal means for whoever holds the event: give it up, or hand it in again later.
+/// What a refusal means for the way in that holds the event: give it up, or hand it in again later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Class {
     /// The event is not as its source's must be. It would be refused again.

@@ -20,7 +20,7 @@ use super::pulse::Arrival;
 /// Why a body broke off.
 #[derive(Debug)]
 pub enum BodyBroken {
-    /// The connection ended, or what came is no body.
+    /// The connection ended, or what came is not a body.
     Connection(hyper::Error),
     /// The peer closed its half of the connection within it.
     Cut,
@@ -64,7 +64,7 @@ impl From<hyper::Error> for BodyBroken {
     }
 }
 
-/// A request's body.
+/// A request's body, as services get it.
 pub struct Arriving {
     inner: Incoming,
     arrival: Arrival,
@@ -80,7 +80,7 @@ pub(super) struct Guard {
     verdict: Verdict,
 }
 
-/// What became of a guarded body, for whoever writes the answer.
+/// What became of a guarded body, for the task that writes the answer.
 #[derive(Clone, Default)]
 pub(super) struct Verdict(Arc<AtomicU8>);
 
@@ -118,7 +118,7 @@ impl Arriving {
         Self { inner, arrival, limits, guard }
     }
 
-    /// Any body, without a bound: for whoever serves without a listener.
+    /// Any body, without a bound: for tests and fuzzing, which serve without a listener.
     pub fn unbounded(inner: Incoming) -> Self {
         Self { inner, arrival: Arrival::none(), limits: Limits::NONE, guard: None }
     }

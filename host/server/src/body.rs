@@ -17,16 +17,22 @@ const FIRST_ROOM: usize = 4 * 1024;
 const DISCARD: usize = 8 * 1024 * 1024;
 const DISCARD_TIME: Duration = Duration::from_secs(5);
 
+/// Why a request's body could not be read. Services turn it into an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BodyError {
+    /// It is over the service's limit.
     #[error("the body is longer than the limit")]
     TooLarge,
+    /// It took longer than the service waits.
     #[error("the body did not come in time")]
     Timeout,
+    /// The connection ended within it.
     #[error("the body ended before its announced length")]
     Incomplete,
+    /// Its trailers are too many or too long.
     #[error("the trailers are over the limits of a request's head")]
     Trailers,
+    /// The byte budget, or its holder's share of it, is used up.
     #[error("there was no memory left for the body")]
     Memory,
 }
@@ -56,7 +62,7 @@ impl From<Spent> for BodyError {
 
 /// The whole body, at most `max` bytes, within `timeout`. One that comes in one
 /// piece is not copied. `charge` holds its bytes as they come, however many are
-/// announced, and afterwards: whoever is done with them drops it.
+/// announced, and afterwards: the caller drops it once it is done with them.
 ///
 /// # Errors
 /// `TooLarge` before anything is read where the announced length says so.
@@ -178,7 +184,7 @@ where
             }
         }
     };
-    // Whoever is still sending then is cut off.
+    // A client that is still sending then is cut off.
     let _ = tokio::time::timeout(timeout, read).await;
 }
 

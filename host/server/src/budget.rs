@@ -1,7 +1,7 @@
 //! A byte budget: what of requests is in memory before it is known whose they are, with fair shares.
 //!
 //! The rule is that of dynamic thresholds in shared-memory switches (Choudhury
-//! and Hahne, 1998): whoever holds bytes may hold as much as is left for
+//! and Hahne, 1998): a sender that holds bytes may hold as much as is left for
 //! everybody. A flood of one source thus stops at half of the budget, two floods
 //! at a third each, and a newcomer always finds as much as the largest holds.
 use std::hash::{BuildHasher, RandomState};
@@ -21,9 +21,9 @@ const LEAST: usize = 16 * 1024;
 
 /// The bytes that one listener may hold. Cheap to clone; clones share it.
 #[derive(Clone)]
-pub struct Budget(Arc<Inner>);
+pub struct Budget(Arc<Shared>);
 
-struct Inner {
+struct Shared {
     most: AtomicUsize,
     used: AtomicUsize,
     /// Bytes of each address at each source, in a table of a fixed size.
@@ -45,7 +45,7 @@ pub struct Spent;
 impl Budget {
     /// Of `most` bytes; `listener` is its name in the metrics.
     pub fn new(listener: &'static str, most: usize) -> Self {
-        Self(Arc::new(Inner {
+        Self(Arc::new(Shared {
             most: AtomicUsize::new(most),
             used: AtomicUsize::new(0),
             places: (0..PLACES).map(|_| AtomicUsize::new(0)).collect(),
@@ -74,7 +74,8 @@ impl Budget {
     }
 }
 
-/// Whoever has an IPv6 address has the 2⁶⁴ of its network.
+/// An address as budgets and rates count it: an IPv6 network of 64 bits is one, since whoever has one of its
+/// addresses has them all.
 pub fn network(address: IpAddr) -> u64 {
     match address.to_canonical() {
         IpAddr::V4(four) => u64::from(four.to_bits()),
@@ -136,6 +137,7 @@ impl Charge {
         Self { budget, place: self.place, share, held }
     }
 
+    /// Bytes that it holds now.
     pub fn held(&self) -> usize {
         self.held
     }

@@ -6,7 +6,7 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::server::ParsedCertificate;
 use sha2::{Digest, Sha256};
 
-/// Cheap to clone.
+/// A client's certificate. Services compare it with those that they know. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Certificate(Arc<CertificateDer<'static>>);
 

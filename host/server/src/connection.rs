@@ -142,7 +142,7 @@ impl<S: Service> Shared<S> {
                 }
                 match watch.poll(cx) {
                     Poll::Ready(Stuck::Idle) if !closing => {
-                        // Lets the peer know, and asks once more.
+                        // Lets the peer know, and asks again.
                         closing = true;
                         connection.as_mut().graceful_shutdown();
                         watch.restart();
@@ -168,7 +168,7 @@ impl<S: Service> Shared<S> {
         let shared = request.version() == Version::HTTP_2;
         let (head, body) = request.into_parts();
         let bytes = head::bytes(&head);
-        let (underway, room) = pulse.begin(shared, bytes);
+        let (in_flight, room) = pulse.begin(shared, bytes);
         let full = peer.reserved && !self.options.reserved.contains(&head.uri.path());
         let over = self.limits.over(&head, bytes);
         let over = over.or(room.err().map(|_| ErrorCode::MemoryFull));
@@ -202,7 +202,7 @@ impl<S: Service> Shared<S> {
             if reserved && !shared {
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
-            Ok(response.map(|body| underway.answer(body)))
+            Ok(response.map(|body| in_flight.answer(body)))
         }
     }
 

@@ -4,6 +4,7 @@ use std::fmt;
 use http::StatusCode;
 
 /// The `code` of a problem. Texts never change once released.
+#[allow(missing_docs, reason = "each code's entry in the table says what it means and what to do")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ErrorCode {
     BadRequest,
@@ -355,6 +356,7 @@ impl ErrorCode {
         self.entry().text
     }
 
+    /// The HTTP status of answers with the code.
     pub fn status(self) -> StatusCode {
         self.entry().status
     }

@@ -13,6 +13,7 @@ pub(super) const START: usize = 160;
 /// over a limit, or found no memory. The service never sees it.
 #[derive(Debug, Clone)]
 pub struct Unread {
+    /// Why it was refused.
     pub code: ErrorCode,
     /// Names it in the answer.
     pub request: RequestId,
@@ -112,7 +113,7 @@ impl Limits {
         trailers.len() <= self.fields && fields_bytes(trailers) <= self.bytes
     }
 
-    /// What whoever asked is told.
+    /// What the client is told.
     pub(super) fn problem(self, code: ErrorCode) -> Problem {
         let Self { fields, bytes } = self;
         let detail = match code {

@@ -1,4 +1,9 @@
-//! The HTTP server that ingress and admin run on: accept loop, TLS, limits, and errors as HTTP.
+//! The HTTP server that the intake and the admin API run on: accept loop, TLS, limits, and errors as HTTP.
+//!
+//! [`bind`] reserves a port, [`serve`] answers requests there with a [`Service`] until it is told to stop. A service
+//! reads bodies with [`read_body`] within a byte [`Budget`], and answers errors as a [`Problem`] with an [`ErrorCode`].
+#![deny(missing_docs)]
+
 use std::future::Future;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -44,7 +49,7 @@ pub use tower::Tower;
 /// Any error of a response body.
 pub type BodyFailure = Box<dyn std::error::Error + Send + Sync>;
 
-/// Who is at the other end of a connection.
+/// The client at the other end of a connection.
 #[derive(Debug, Clone)]
 pub struct Peer {
     /// Of the socket, or what a proxy told of whom it speaks for
@@ -55,7 +60,7 @@ pub struct Peer {
     /// The client's own, where it has one that [`TlsFiles::client_ca`] vouches for.
     pub certificate: Option<Certificate>,
     /// Cancelled once the client sends nothing more: it is gone, or takes what
-    /// answers there are. Whoever waits for something to tell it ends the wait.
+    /// answers there are. A service that waits for something to tell it ends the wait.
     pub hangup: CancellationToken,
     /// On one of the connections that are kept for [`Options::reserved`].
     reserved: bool,
@@ -71,11 +76,11 @@ impl Peer {
 
 /// Answers requests. It has no error: whatever goes wrong is a response.
 pub trait Service: Clone + Send + Sync + 'static {
-    /// A streaming body must send something within `Options::idle_timeout`, or
+    /// The body of a response. A streaming body must send something within `Options::idle_timeout`, or
     /// the connection is taken for stuck.
     type Body: http_body::Body<Data = Bytes, Error: Into<BodyFailure>> + Send + Unpin + 'static;
 
-    /// Dropped where the client goes away before the answer. One that closes
+    /// Answers one request. Dropped where the client goes away before the answer. One that closes
     /// only its own half of the connection still waits for it.
     fn call(
         &self,
@@ -111,7 +116,7 @@ pub struct Options {
     pub idle_timeout: Duration,
     /// For what comes before HTTP: the PROXY header and the TLS handshake, each. Default 10 s.
     pub handshake_timeout: Duration,
-    /// How long requests under way may go on after the stop. Default 10 s.
+    /// How long requests in flight may continue after the stop. Default 10 s.
     pub drain: Duration,
     /// Header fields in one request; more are answered 431. Default 100.
     pub max_headers: usize,

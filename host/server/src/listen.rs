@@ -25,10 +25,13 @@ const PAUSE: Duration = Duration::from_millis(100);
 const REFUSALS: usize = 64;
 const REFUSAL_TIME: Duration = Duration::from_secs(1);
 
+/// Why a port could not be reserved.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot listen on {address}: {cause}; choose another `listen`, or stop what uses it")]
 pub struct BindError {
+    /// The address that was asked for.
     pub address: SocketAddr,
+    /// What the operating system says.
     pub cause: io::Error,
 }
 
@@ -61,7 +64,7 @@ pub fn bind(address: SocketAddr) -> Result<Listener, BindError> {
     listen().map_err(|cause| BindError { address, cause })
 }
 
-/// Serves until `stop`, then lets requests under way finish, at most
+/// Serves until `stop`, then lets requests in flight finish, at most
 /// `options.drain`. Connections over the limit get a 503 and are closed: the
 /// sender knows at once, and nothing piles up unseen in the kernel.
 pub async fn serve<S: Service>(
@@ -107,14 +110,14 @@ struct Accepting<S> {
 type Addresses = Arc<Mutex<HashMap<u64, usize>>>;
 
 /// One connection, counted until dropped.
-struct Slot {
+struct Permit {
     connections: Gauge,
     /// Where these are counted.
     address: Option<(Addresses, u64)>,
     _permit: OwnedSemaphorePermit,
 }
 
-impl Drop for Slot {
+impl Drop for Permit {
     fn drop(&mut self) {
         self.connections.decrement(1.0);
         let Some((addresses, address)) = &self.address else { return };
@@ -144,7 +147,7 @@ impl<S: Service> Accepting<S> {
     }
 
     fn take(&mut self, stream: TcpStream, peer: SocketAddr) {
-        let Some(slot) = self.slot(peer) else {
+        let Some(permit) = self.permit(peer) else {
             return match self.shared.options.reserved {
                 [] => self.refuse(stream, peer),
                 _ => self.reserve(stream, peer),
@@ -155,12 +158,12 @@ impl<S: Service> Accepting<S> {
         let stop = self.stop.child_token();
         self.open.spawn(async move {
             shared.run(stream, peer, false, stop).await;
-            drop(slot);
+            drop(permit);
         });
     }
 
     /// A place among all connections, and among those of its address.
-    fn slot(&self, peer: SocketAddr) -> Option<Slot> {
+    fn permit(&self, peer: SocketAddr) -> Option<Permit> {
         let permit = self.permits.clone().try_acquire_owned().ok()?;
         let most = self.shared.options.max_per_address;
         let address = match most < self.shared.options.max_connections {
@@ -177,7 +180,7 @@ impl<S: Service> Accepting<S> {
             }
         };
         self.connections.increment(1.0);
-        Some(Slot { connections: self.connections.clone(), address, _permit: permit })
+        Some(Permit { connections: self.connections.clone(), address, _permit: permit })
     }
 
     /// Serves a moment beside all that is taken; the newest is never the one to wait.
@@ -191,7 +194,7 @@ impl<S: Service> Accepting<S> {
         }
         let (shared, stop) = (self.shared.clone(), self.stop.child_token());
         self.reserved.push_back(self.open.spawn(async move {
-            // Whoever needs longer is no monitor.
+            // A client that needs longer is not a monitor.
             let _ = tokio::time::timeout(RESERVED_TIME, shared.run(stream, peer, true, stop)).await;
         }));
     }
@@ -202,7 +205,7 @@ impl<S: Service> Accepting<S> {
         let plain = self.shared.options.tls.is_none();
         if plain && let Ok(permit) = self.refusals.clone().try_acquire_owned() {
             self.open.spawn(async move {
-                // Best effort: whoever does not listen is cut off.
+                // Best effort: a client that does not read is cut off.
                 let _ = tokio::time::timeout(REFUSAL_TIME, say_full(stream)).await;
                 drop(permit);
             });

@@ -17,6 +17,7 @@ static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub struct RequestId(u64);
 
 impl RequestId {
+    /// A new one.
     pub fn random() -> Self {
         Self(hookwright_model::clock::random_u64())
     }
@@ -28,7 +29,7 @@ impl fmt::Display for RequestId {
     }
 }
 
-/// An error on its way to whoever asked. What only the operator may know goes
+/// An error on its way to the client. What only the operator may know goes
 /// to the log, under the same request id.
 #[derive(Debug, Clone)]
 pub struct Problem {
@@ -63,12 +64,13 @@ pub struct ProblemDocument<'p> {
 }
 
 impl Problem {
-    /// `detail` is for whoever asked: this case, and its cure.
+    /// `detail` is for the client: this case, and its cure.
     pub fn new(code: ErrorCode, detail: impl Into<Cow<'static, str>>) -> Self {
         let request = RequestId::random();
         Self { code, detail: detail.into(), request, retry_after_s: None, errors: Vec::new() }
     }
 
+    /// With the seconds after which the client may try again.
     #[must_use]
     pub fn retry_after(mut self, seconds: u64) -> Self {
         self.retry_after_s = Some(seconds);
@@ -83,14 +85,17 @@ impl Problem {
         self
     }
 
+    /// What kind of error it is.
     pub fn code(&self) -> ErrorCode {
         self.code
     }
 
+    /// Names the refused request in the answer and in the log.
     pub fn request(&self) -> RequestId {
         self.request
     }
 
+    /// The answer.
     pub fn response(&self) -> Response<Full<Bytes>> {
         let mut response = Response::new(Full::new(self.document()));
         *response.status_mut() = self.code.status();

@@ -129,7 +129,12 @@ mod tests {
         let (told, left) = header(b"PROXY TCP6 2001:db8::7 ::1 1 2\r\n").await;
         assert_eq!(told.unwrap(), Some("[2001:db8::7]:1".parse().unwrap()));
         assert!(left.is_empty());
-        for unknown in ["PROXY UNKNOWN\r\n", "PROXY UNKNOWN ffff::1 ffff::2 1 2\r\n"] {
+        // Whatever stands behind UNKNOWN is passed over.
+        for unknown in [
+            "PROXY UNKNOWN\r\n",
+            "PROXY UNKNOWN ffff::1 ffff::2 1 2\r\n",
+            "PROXY UNKNOWN a b c d e f g\r\n",
+        ] {
             assert_eq!(header(unknown.as_bytes()).await.0.unwrap(), None);
         }
     }
@@ -147,7 +152,14 @@ mod tests {
         let six = [&[0x20, 1][..], &[0; 13], &[7], &[0; 16], &[0, 1, 0, 2]].concat();
         let (told, _) = header(&second(0x21, 0x21, &six)).await;
         assert_eq!(told.unwrap(), Some("[2001::7]:1".parse().unwrap()));
-        for silent in [second(0x20, 0, &[]), second(0x21, 0x31, &[0; 216]), second(0x21, 0, &[])] {
+        // LOCAL tells nothing, whatever its family and addresses are.
+        for silent in [
+            second(0x20, 0, &[]),
+            second(0x20, 0x11, &[]),
+            second(0x20, 0x41, &[0; 3]),
+            second(0x21, 0x31, &[0; 216]),
+            second(0x21, 0, &[]),
+        ] {
             assert_eq!(header(&silent).await.0.unwrap(), None);
         }
     }

@@ -17,12 +17,12 @@ use super::budget::{Charge, Spent};
 use super::head::Unread;
 
 /// Flushes after the last answer before the peer's end is passed on. With HTTP/2
-/// one may be under way when the answer is handed over, and be over without it.
+/// one may be in flight when the answer is handed over, and be over without it.
 const FLUSHES: u32 = 2;
 
 /// The parts only count; the watch looks whenever the connection's task runs.
 pub(super) struct Pulse {
-    /// Calls of the service under way.
+    /// Calls of the service in flight.
     serving: AtomicU32,
     /// Answers not yet wholly handed to the connection.
     answering: AtomicU32,
@@ -90,8 +90,8 @@ impl Pulse {
         }
     }
 
-    /// The phase, and a mark that changes where time starts anew within it.
-    pub(super) fn look(&self) -> (Phase, u32) {
+    /// The phase, and a mark that changes where time starts again within it.
+    pub(super) fn poll_phase(&self) -> (Phase, u32) {
         let begun = self.begun();
         let shared = self.shared.load(Relaxed);
         if self.serving.load(Relaxed) > 0 {
@@ -115,12 +115,12 @@ impl Pulse {
     /// A request's head is complete, of so many bytes.
     ///
     /// # Errors
-    /// Where they find no room in the budget; the request is under way all the same.
+    /// Where they find no room in the budget; the request is in flight all the same.
     pub(super) fn begin(
         self: &Arc<Self>,
         shared: bool,
         bytes: usize,
-    ) -> (Underway, Result<(), Spent>) {
+    ) -> (InFlight, Result<(), Spent>) {
         self.begun.fetch_add(1, Relaxed);
         self.serving.fetch_add(1, SeqCst);
         self.heard.store(false, Relaxed);
@@ -129,7 +129,7 @@ impl Pulse {
         }
         let mut charge = self.raw.lock().split();
         let room = charge.resize(bytes);
-        (Underway { pulse: self.clone(), answering: false, _charge: charge }, room)
+        (InFlight { pulse: self.clone(), answering: false, _charge: charge }, room)
     }
 
     /// Bytes have come, after which a frame of HTTP/2 is `half` there or is not.
@@ -139,7 +139,7 @@ impl Pulse {
     pub(super) fn hear(&self, bytes: usize, half: bool) -> Result<(), Spent> {
         self.heard.store(true, Relaxed);
         self.half.store(half, Relaxed);
-        // Where a request is under way it is its body, and counted or thrown away as that.
+        // While a request is in flight it is the request's body, and counted or thrown away as that.
         let body = self.serving.load(Relaxed) > 0 || self.arriving.load(Relaxed) > 0;
         if body || self.shared.load(Relaxed) {
             return Ok(());
@@ -164,7 +164,7 @@ impl Pulse {
     }
 
     /// Whether nothing is asked or still to be written: what is written then on
-    /// an HTTP/1.1 connection is no answer of the service.
+    /// an HTTP/1.1 connection is not an answer of the service.
     pub(super) fn owes_nothing(&self) -> bool {
         !self.is_busy() && self.owed.load(Relaxed) < FLUSHES && !self.shared.load(Relaxed)
     }
@@ -174,8 +174,8 @@ impl Pulse {
     }
 
     /// The peer sends nothing more. Ready once the connection may know: it would
-    /// take that for the end of the whole connection, and whoever has only
-    /// closed its own half still waits for its answers. Whoever is gone resets
+    /// take that for the end of the whole connection, and a peer that has only
+    /// closed its own half still waits for its answers. A peer that is gone resets
     /// the connection instead.
     pub(super) fn poll_end(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if !self.ended.swap(true, SeqCst) {
@@ -214,24 +214,24 @@ impl Pulse {
     }
 }
 
-/// One request under way, until dropped.
-pub(super) struct Underway {
+/// One request in flight, until dropped.
+pub(super) struct InFlight {
     pulse: Arc<Pulse>,
     answering: bool,
     _charge: Charge,
 }
 
-impl Underway {
+impl InFlight {
     /// The service is done; the answer goes out.
     pub(super) fn answer<B>(mut self, body: Answer<B>) -> Tracked<B> {
         self.answering = true;
         self.pulse.answering.fetch_add(1, SeqCst);
         self.pulse.serving.fetch_sub(1, SeqCst);
-        Tracked { body, _underway: self }
+        Tracked { body, _in_flight: self }
     }
 }
 
-impl Drop for Underway {
+impl Drop for InFlight {
     fn drop(&mut self) {
         let pulse = &self.pulse;
         // Before the count, so that nobody sees neither.
@@ -253,7 +253,7 @@ pub(super) enum Answer<B> {
 /// A response's body that tells when it is wholly taken.
 pub(super) struct Tracked<B> {
     body: Answer<B>,
-    _underway: Underway,
+    _in_flight: InFlight,
 }
 
 impl<B: Body<Data = Bytes, Error: Into<BodyFailure>> + Unpin> Body for Tracked<B> {

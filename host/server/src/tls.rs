@@ -17,6 +17,10 @@ use x509_cert::der::Decode as _;
 const ENCRYPTED: &[u8] = b"ENCRYPTED";
 
 /// Why TLS could not be set up.
+#[allow(
+    missing_docs,
+    reason = "the texts below say what each one is; `path`, `cert` and `key` are files"
+)]
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     #[error("cannot read `{path}`: {cause}; it must be a PEM file that this user may read")]
@@ -61,6 +65,7 @@ impl TlsError {
 pub struct TlsFiles {
     /// The chain, own certificate first.
     pub cert: PathBuf,
+    /// The private key, not encrypted.
     pub key: PathBuf,
     /// Authorities whose clients' certificates are believed. A client without a
     /// certificate is served too: who must have one is the service's affair.
@@ -88,6 +93,8 @@ struct Configs {
 }
 
 impl Tls {
+    /// Reads certificate, key and authorities.
+    ///
     /// # Errors
     /// Where a file can't be read, or they don't belong together.
     pub fn load(files: TlsFiles) -> Result<Self, TlsError> {
@@ -95,6 +102,7 @@ impl Tls {
         Ok(Self { files: files.into(), configs })
     }
 
+    /// Where it was read from.
     pub fn files(&self) -> &TlsFiles {
         &self.files
     }

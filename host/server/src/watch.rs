@@ -37,18 +37,18 @@ impl Watch {
     pub(super) fn new(pulse: Arc<Pulse>, header_timeout: Duration, idle_timeout: Duration) -> Self {
         let since = Instant::now();
         let sleep = Box::pin(tokio::time::sleep_until(since + header_timeout));
-        Self { seen: pulse.look(), pulse, header_timeout, idle_timeout, since, sleep }
+        Self { seen: pulse.poll_phase(), pulse, header_timeout, idle_timeout, since, sleep }
     }
 
     /// Ready once the connection is stuck. To be polled after the connection,
     /// each time that its task runs.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Stuck> {
-        let seen = self.pulse.look();
+        let seen = self.pulse.poll_phase();
         if seen != self.seen {
             self.seen = seen;
             self.since = Instant::now();
         }
-        // Whoever has closed its half and takes no answer is mostly gone: over
+        // A peer that has closed its half and takes no answer is mostly gone: over
         // HTTP/2 it can't even say that it has room for more.
         let answers = matches!(seen.0, Phase::Answering | Phase::Idle);
         let gone = answers && self.pulse.is_ended();
@@ -83,7 +83,7 @@ impl Watch {
         Poll::Pending
     }
 
-    /// Gives a connection that was asked to close the time once more.
+    /// Gives a connection that was asked to close the time again.
     pub(super) fn restart(&mut self) {
         self.since = Instant::now();
     }

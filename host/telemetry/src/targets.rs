@@ -21,10 +21,12 @@ use tracing_subscriber::layer::{Context, Layer};
 const CRATE: &str = "hookwright_";
 
 /// Modules whose public name is not the one of their crate, a module before the crate that it is in.
-const NAMES: [(&str, &str); 5] = [
+const NAMES: [(&str, &str); 7] = [
     ("hookwright_admin::retention", "hookwright::retention"),
+    ("hookwright_intake::http", "hookwright::ingress"),
     ("hookwright_intake", "hookwright::ingress"),
     ("hookwright_model::tasks", "hookwright::tasks"),
+    ("hookwright_routing::run", "hookwright::routing::pipeline"),
     ("hookwright_store_embedded", "hookwright::store::embedded"),
     ("hookwright_telemetry::traces", "hookwright::traces"),
 ];
@@ -127,6 +129,7 @@ mod tests {
             ("hookwright_delivery::lane", "hookwright::delivery::lane"),
             ("hookwright_plugins", "hookwright::plugins"),
             ("hookwright_store::audit", "hookwright::store::audit"),
+            ("hookwright_routing::run", "hookwright::routing::pipeline"),
             ("hookwright_store_embedded", "hookwright::store::embedded"),
             ("hookwright_store_embedded::writer", "hookwright::store::embedded::writer"),
             ("hookwright_intake::keys", "hookwright::ingress::keys"),

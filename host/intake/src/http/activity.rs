@@ -1,4 +1,4 @@
-//! What goes on at a source, beside its events: refused requests, and what is unusual.
+//! What happens at a source beside its events: refused requests, and what is unusual.
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;

@@ -25,7 +25,7 @@ impl Proxies {
 
     /// Goes from the peer outward, as long as each one is trusted. What an
     /// untrusted peer tells, or a trusted one in a form that can't be read,
-    /// counts for nothing: then whoever was found last is the client.
+    /// counts for nothing: then the last one found is the client.
     pub(super) fn client(&self, peer: &Peer, headers: &HeaderMap) -> Client {
         let mut client = Client { address: peer.address.ip().to_canonical(), secure: peer.secure };
         if !self.trusts(client.address) {

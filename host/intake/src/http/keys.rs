@@ -98,7 +98,7 @@ impl Keys {
         }
         let flight = Flight::of(self, &wanted.url);
         let _one = flight.lock.lock().await;
-        // Whoever held the lock may have brought it.
+        // The fetch that held the lock may have brought it.
         if let Some(known) = self.cached(wanted, requester.now) {
             return known;
         }
