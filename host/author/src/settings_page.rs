@@ -201,6 +201,6 @@ mod tests {
             ]
         );
         assert_eq!(render(None), "  settings   none\n");
-        assert!(render(Some("{")).contains("no JSON"));
+        assert!(render(Some("{")).contains("not JSON"));
     }
 }

@@ -67,7 +67,7 @@ impl Package {
 /// plugin, a workspace's own folder for all plugins in it.
 ///
 /// # Errors
-/// When a folder holds no cargo project, or no plugin.
+/// When a folder is not a cargo project, or has no plugin in it.
 pub(super) fn group(cargo: &Path, folders: &[PathBuf]) -> Result<Vec<Workspace>> {
     let mut groups = BTreeMap::<PathBuf, Workspace>::new();
     for folder in folders {
