@@ -18,7 +18,7 @@ use crate::journal::disk::{Disk, OsDisk};
 use crate::queries::query::Readers;
 use crate::recovery::{self, lock};
 use crate::writer::{self, lookup};
-use hookwright_model::clock::Clock;
+use hookwright_model::clock::{Clock, millis};
 use hookwright_store::{Handoff, Store};
 
 /// How the store is set up.
@@ -139,14 +139,16 @@ pub(super) fn open_embedded(
     let indexing = index::thread::start(
         recovered.conn,
         index::thread::Context {
-            queue: Arc::clone(&index),
-            counts,
-            segments: Arc::clone(&segments),
-            handoff: Arc::clone(&handoff),
-            checkpoints,
-            clock: options.clock.clone(),
+            links: index::commit::Links {
+                queue: Arc::clone(&index),
+                counts,
+                segments: Arc::clone(&segments),
+                handoff: Arc::clone(&handoff),
+                checkpoints,
+                clock: options.clock.clone(),
+                damage,
+            },
             vitals: Arc::clone(&vitals),
-            damage,
             hold: options.hold,
             position: recovered.position,
             events: recovered.events,
@@ -167,8 +169,10 @@ pub(super) fn open_embedded(
         disk: options.disk,
         handoff,
         clock: options.clock,
-        segment_bytes: options.segment_bytes,
-        segment_age: options.segment_age,
+        limits: writer::tail::SegmentLimits {
+            bytes: options.segment_bytes,
+            age_ms: millis(options.segment_age),
+        },
         linger: options.linger,
         last_row: recovered.last_row,
         last_ms: recovered.last_ms,

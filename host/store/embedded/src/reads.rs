@@ -3,15 +3,14 @@ use std::time::Instant;
 
 use super::Embedded;
 use crate::cursor::DueCursor;
-use crate::index::apply::aside;
 use crate::index::apply::replays;
 use crate::index::apply::state;
 use crate::index::ops::{Op, Request};
 use crate::index::queue::WriteHealth;
 use crate::index::schema;
-use crate::queries::listing;
 use crate::queries::query::{self, UnreadableRows};
 use crate::queries::search;
+use crate::queries::{aside, listing};
 use hookwright_model::metrics::STORE_BYTES;
 use hookwright_model::{EventId, Name, ReplayJob, StateRow};
 use hookwright_store::{

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
-use crate::index::apply::rein::TooLate;
+use super::rein::TooLate;
+use crate::journal::locator::Locator;
 use crate::journal::record::{Key, RecordTag};
-use crate::journal::segment::Locator;
+use crate::journal::scan::Scanned;
 use hookwright_model::{Delivery, Event, Outcome, Payload, ReplayJob};
 use hookwright_store::{Condition, GivenUp, Next, Routed, Settled, StoreError};
 
@@ -143,14 +144,6 @@ pub(crate) struct Moved {
     pub(crate) tag: RecordTag,
     pub(crate) from: Locator,
     pub(crate) to: Locator,
-}
-
-/// What a sweep is to look at: one record of the segment to be dropped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Scanned {
-    pub(crate) row: i64,
-    pub(crate) tag: RecordTag,
-    pub(crate) at: Locator,
 }
 
 #[derive(Debug, Default)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags, params};
 
 use crate::error::OpenError;
-use crate::journal::segment::Position;
+use crate::journal::locator::Position;
 
 /// Of the index: the tables are changed by a further step, never in place.
 pub(crate) const FORMAT: u32 = STEPS.len() as u32;

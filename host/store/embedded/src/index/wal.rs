@@ -11,7 +11,6 @@ use parking_lot::{Condvar, Mutex};
 use rusqlite::Connection;
 
 use super::schema;
-use crate::index::apply::applier::Applier;
 use crate::vitals;
 
 /// Rows between two checkpoints.
@@ -44,9 +43,9 @@ pub(crate) struct WalCheckpoints {
 
 impl WalCheckpoints {
     /// Called by the index thread after a commit.
-    pub(crate) fn committed(&self, rows: usize, applier: &mut Applier<'_>) {
+    pub(crate) fn committed(&self, rows: usize, conn: &Connection) {
         if self.reset.swap(false, Ordering::Relaxed)
-            && let Err(error) = applier.checkpoint()
+            && let Err(error) = passive(conn)
         {
             tracing::warn!(%error, "the index's log could not be copied; trying again later");
         }

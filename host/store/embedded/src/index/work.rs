@@ -3,8 +3,8 @@ use std::time::Instant;
 
 use super::ops::{Accepted, OP_WEIGHT, Request, RoutedOp, settled_weight};
 use super::queue::Weight;
+use crate::journal::locator::Locator;
 use crate::journal::record::Origin;
-use crate::journal::segment::Locator;
 use hookwright_store::{GivenUp, Next, Settled};
 
 /// One unit of a transaction; it can be applied again after a rollback.

@@ -2,7 +2,10 @@
 pub(crate) mod codec;
 pub(crate) mod damage;
 pub(crate) mod disk;
+pub(crate) mod find;
+pub(crate) mod locator;
 pub(crate) mod record;
 pub(crate) mod resync;
 pub(crate) mod scan;
 pub(crate) mod segment;
+pub(crate) mod segments;

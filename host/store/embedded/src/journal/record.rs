@@ -34,6 +34,11 @@ impl RecordTag {
             .into_iter()
             .find(|tag| *tag as u8 == byte)
     }
+
+    /// Whether the record is an event, relocated or not.
+    pub(crate) fn is_event(self) -> bool {
+        matches!(self, Self::Event | Self::RelocatedEvent)
+    }
 }
 
 /// Flags of an event's record: what it holds beside the rest.
@@ -174,7 +179,7 @@ pub(crate) fn put_relocated(
     content: &[u8],
     origin: Origin,
 ) -> bool {
-    if matches!(head.tag, RecordTag::Event | RecordTag::RelocatedEvent) {
+    if head.tag.is_event() {
         let mark = start(out, RecordTag::RelocatedEvent);
         out.extend_from_slice(content);
         return finish(out, mark, salt);

@@ -6,12 +6,22 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::record::{self, HEAD, Head, Salt};
+use super::locator::Locator;
+use super::record::{self, HEAD, Head, RecordTag, Salt};
 use super::resync::{self, Ending, Search};
-use super::segment::{HEADER, Locator, Segment};
+use super::segment::{HEADER, Segment};
 use crate::error::ReadError;
-use crate::index::ops::Scanned;
 
+/// A record that a walk has met, without its content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Scanned {
+    /// The event's row.
+    pub(crate) row: i64,
+    pub(crate) tag: RecordTag,
+    pub(crate) at: Locator,
+}
+
+/// A walk over one segment. Recovery reads all contents with it, a purge only which records there are.
 pub(crate) struct Scan {
     file: Arc<File>,
     path: PathBuf,

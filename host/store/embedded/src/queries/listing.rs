@@ -5,14 +5,14 @@ use std::sync::Arc;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::query::locator;
+use super::aside;
 use crate::error::Failure;
-use crate::index::apply::applier::{payload_at, state_of};
-use crate::index::apply::aside;
+use crate::index::columns::{delivery_state, locator, payload_locator};
 use crate::index::counts::Counts;
 use crate::index::schema::{BEHIND, TIME};
 use crate::journal::codec;
-use crate::journal::segment::{Locator, Segments};
+use crate::journal::locator::Locator;
+use crate::journal::segments::Segments;
 use hookwright_model::{Attempt, DeliveryState, EventId, EventState, Ruling};
 use hookwright_store::{
     DeliveryDetail, DeliveryRow, EventDetail, EventQuery, EventRow, StoreError,
@@ -205,7 +205,7 @@ fn event_row(row: &Row<'_>, node: u64) -> rusqlite::Result<EventRow> {
 fn delivery_row(row: &Row<'_>, first: usize) -> rusqlite::Result<DeliveryRow> {
     Ok(DeliveryRow {
         destination: row.get(first)?,
-        state: state_of(row.get(first + 1)?)?,
+        state: delivery_state(row.get(first + 1)?)?,
         due_ms: row.get::<_, i64>(first + 2)? as u64,
         attempts: row.get(first + 3)?,
         cause: row.get(first + 4)?,
@@ -241,7 +241,7 @@ pub(crate) fn detail(
         let own = delivery_row(found, 0)?;
         event.deliveries.push(own.clone());
         let attempts = attempts(conn, row, found.get(5)?, found.get(6)?)?;
-        deliveries.push(delivery_detail(segments, row, own, payload_at(found, 7)?, attempts)?);
+        deliveries.push(delivery_detail(segments, row, own, payload_locator(found, 7)?, attempts)?);
     }
     let event_itself = Arc::new(segments.event(row, at)?);
     Ok(Some(EventDetail { row: event, event: event_itself, rulings, deliveries }))

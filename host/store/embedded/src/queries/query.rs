@@ -3,15 +3,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parking_lot::{Condvar, Mutex};
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::cursor::DueCursor;
 use crate::error::Failure;
-use crate::error::ReadError;
-use crate::index::apply::applier::payload_at;
+use crate::index::columns::locator;
 use crate::index::schema;
-use crate::journal::segment::{Locator, Segments};
-use hookwright_model::{Delivery, Name};
+use crate::index::stored::StoredDelivery;
+use crate::journal::segments::Segments;
+use hookwright_model::Name;
 use hookwright_store::{DuePage, StoreError, Unrouted, UnroutedPage};
 
 const CONNECTIONS: usize = 4;
@@ -81,60 +81,6 @@ impl Readers {
     }
 }
 
-/// A delivery as its row has it; the contents are still in the journal.
-pub(crate) struct Stored {
-    pub(crate) row: i64,
-    event: Locator,
-    payload: Option<Locator>,
-    pub(crate) due_ms: u64,
-    order_key: Option<Box<str>>,
-    tries: u32,
-    attempts: u32,
-    replayed: bool,
-}
-
-impl Stored {
-    /// Twelve columns: row, event's place, payload's place, then due, key, tries, attempts, replayed.
-    pub(crate) fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
-        Ok(Self {
-            row: row.get(0)?,
-            event: locator(row, 1)?,
-            payload: payload_at(row, 4)?,
-            due_ms: row.get::<_, i64>(7)? as u64,
-            order_key: row.get::<_, Option<String>>(8)?.map(Into::into),
-            tries: row.get(9)?,
-            attempts: row.get(10)?,
-            replayed: row.get(11)?,
-        })
-    }
-
-    pub(crate) fn delivery(
-        &self,
-        segments: &Segments,
-        destination: &Name,
-    ) -> Result<Delivery, ReadError> {
-        let payload = self.payload.map(|at| segments.payload(self.row, at)).transpose()?;
-        Ok(Delivery {
-            event: Arc::new(segments.event(self.row, self.event)?),
-            destination: destination.clone(),
-            payload: payload.map(Arc::new),
-            due_ms: self.due_ms,
-            order_key: self.order_key.clone(),
-            tries: self.tries,
-            attempts: self.attempts,
-            replayed: self.replayed,
-        })
-    }
-}
-
-pub(crate) fn locator(row: &Row<'_>, first: usize) -> rusqlite::Result<Locator> {
-    Ok(Locator {
-        segment: row.get(first)?,
-        offset: row.get::<_, i64>(first + 1)? as u64,
-        length: row.get(first + 2)?,
-    })
-}
-
 /// Rows whose contents a reader could not find.
 pub(crate) type UnreadableRows = Vec<i64>;
 
@@ -155,7 +101,7 @@ pub(crate) fn due(
     let mut page = DuePage::default();
     let (mut seen, mut bytes) = (0, 0);
     while let Some(row) = rows.next()? {
-        let stored = Stored::read(row)?;
+        let stored = StoredDelivery::read(row)?;
         if stored.due_ms > now_ms || seen == limit || bytes >= PAGE_BYTES {
             page.next_due_ms = Some(stored.due_ms);
             break;

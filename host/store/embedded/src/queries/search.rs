@@ -5,10 +5,10 @@ use memchr::memmem::Finder;
 use rusqlite::Connection;
 
 use super::listing::{DELIVERIES, page, statement, whole_row};
-use super::query::locator;
 use crate::error::Failure;
+use crate::index::columns::locator;
 use crate::index::counts::Counts;
-use crate::journal::segment::Segments;
+use crate::journal::segments::Segments;
 use hookwright_model::EventId;
 use hookwright_store::{EventQuery, Found};
 

@@ -18,18 +18,20 @@ use std::time::Instant;
 use rusqlite::{Connection, OptionalExtension};
 
 use crate::error::{INDEX_CURE, OpenError, ReadError, is_of_content};
-use crate::index::apply::apart::Refused;
-use crate::index::apply::applier::Applier;
+use crate::index::apply::{Applier, Progress, Refused};
 use crate::index::ops::Accepted;
 use crate::index::schema::{self, TIME};
 use crate::index::work::{Fresh, PendingEvent, Work};
 use crate::journal::codec::Malformed;
 use crate::journal::damage::Damage;
 use crate::journal::disk::Disk;
+use crate::journal::find;
+use crate::journal::locator::{Locator, Position};
 use crate::journal::record::{self, RecordTag};
 use crate::journal::resync::Ending;
 use crate::journal::scan::{Gap, Scan};
-use crate::journal::segment::{self, Locator, Position, Segment, Segments};
+use crate::journal::segment::Segment;
+use crate::journal::segments::Segments;
 use hookwright_model::{Event, EventId};
 
 /// Rows in one transaction.
@@ -77,7 +79,7 @@ pub(crate) fn recover(
     damage: &Arc<Damage>,
 ) -> Result<Recovered, OpenError> {
     let journal = dir.join("journal");
-    let (list, journal_node) = segment::find(&journal, disk.as_ref(), damage)?;
+    let (list, journal_node) = find::segments(&journal, disk.as_ref(), damage)?;
     let end = list.last().map(|last| Position { segment: last.number, offset: last.bytes });
     let (conn, node) = schema::open_writer(dir, journal_node, end)?;
     let index = schema::file(dir);
@@ -259,7 +261,7 @@ impl Pass<'_> {
         content: &bytes::Bytes,
         at: Locator,
     ) -> Result<Option<Work>, Malformed> {
-        if !matches!(tag, RecordTag::Event | RecordTag::RelocatedEvent) {
+        if !tag.is_event() {
             // A payload counts only with the row that names it; a copy of one has such a row.
             let (row, origin, _) = record::payload(tag, content)?;
             return Ok(origin.map(|from| Work::FoundPayload { row, from, to: at }));
@@ -334,11 +336,12 @@ impl Pass<'_> {
             return Ok(());
         }
         let failed = OpenError::index(self.index);
-        let done = match self.applier.transaction(work, position, self.events, 0) {
+        let progress = Progress { position, events: self.events, now_ms: 0 };
+        let done = match self.applier.apply_all(work, progress) {
             Err(error) if is_of_content(&error) => {
-                self.applier.forget();
-                let apart = self.applier.apart(work, position, self.events, 0);
-                let (done, refused) = apart.map_err(failed)?;
+                self.applier.roll_back();
+                let isolated = self.applier.apply_isolated(work, progress);
+                let (done, refused) = isolated.map_err(failed)?;
                 for Refused { error, event, .. } in refused {
                     tracing::error!(row = event, %error, "the index refused an event for its content; it is set aside");
                 }

@@ -1,2 +1,3 @@
 //! Dropping old segments of the journal.
-pub(crate) mod purge;
+mod purge;
+mod unreadable;

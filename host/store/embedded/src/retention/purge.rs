@@ -12,19 +12,17 @@
 //! parts end as dead, and the file goes with the next purge.
 use std::io::ErrorKind;
 
-use rusqlite::{OptionalExtension, params};
+use rusqlite::OptionalExtension;
 
 use crate::Embedded;
 use crate::error::ReadError;
-use crate::index::apply::applier::{Applier, state_of};
-use crate::index::counts::Delta;
-use crate::index::ops::{Moved, Request, Scanned, SweepOutcome};
+use crate::index::ops::{Request, SweepOutcome};
 use crate::index::schema::TIME;
 use crate::index::wal;
-use crate::journal::record::{Origin, RecordTag};
 use crate::journal::resync::Ending;
+use crate::journal::scan::Scanned;
 use crate::journal::scan::{Gap, Scan};
-use crate::journal::segment::{Locator, Segment};
+use crate::journal::segment::Segment;
 use crate::writer::queue::Job;
 use hookwright_model::EventId;
 use hookwright_model::metrics::{PURGED, STORE_ERRORS};
@@ -223,104 +221,10 @@ impl Embedded {
             let records = now.to_vec();
             let moved = self.ask_journal(|reply| Job::Relocate { records, reply })?;
             self.index.ask(|reply| Request::Repoint { moved, reply })?;
-            let events = now.iter().filter(|scanned| is_event(scanned.tag)).count();
+            let events = now.iter().filter(|scanned| scanned.tag.is_event()).count();
             purged.kept += events as u64;
             keep = later;
         }
         Ok(())
-    }
-}
-
-fn is_event(tag: RecordTag) -> bool {
-    matches!(tag, RecordTag::Event | RecordTag::RelocatedEvent)
-}
-
-impl Applier<'_> {
-    /// Drops the rows of finished events among the records, and says which
-    /// records are still needed.
-    pub(crate) fn sweep(
-        &mut self,
-        records: &[Scanned],
-        delta: &mut Delta,
-    ) -> rusqlite::Result<SweepOutcome> {
-        let mut out = SweepOutcome::default();
-        let mut unfinished = self.conn.prepare(
-            "SELECT state = 0 OR EXISTS(SELECT 1 FROM delivery d WHERE d.event = e.id AND +d.state IN (0, 3))
-             FROM event e WHERE id = ?1 AND segment = ?2 AND offset = ?3",
-        )?;
-        let mut used = self.conn.prepare(
-            "SELECT EXISTS(SELECT 1 FROM delivery
-             WHERE event = ?1 AND pay_segment = ?2 AND pay_offset = ?3)",
-        )?;
-        let mut drop_event = self.conn.prepare("DELETE FROM event WHERE id = ?1")?;
-        let mut drop_deliveries =
-            self.conn.prepare("DELETE FROM delivery WHERE event = ?1 RETURNING dest, state")?;
-        let mut drop_attempts = self.conn.prepare("DELETE FROM attempt WHERE event = ?1")?;
-        for scanned in records {
-            let place = params![scanned.row, scanned.at.segment, scanned.at.offset as i64];
-            if !is_event(scanned.tag) {
-                if used.query_row(place, |row| row.get(0))? {
-                    out.keep.push(*scanned);
-                }
-                continue;
-            }
-            match unfinished.query_row(place, |row| row.get(0)).optional()? {
-                None => self.drop_aside(scanned.row)?,
-                Some(true) => out.keep.push(*scanned),
-                Some(false) => {
-                    delta.events -= drop_event.execute([scanned.row])? as i64;
-                    let mut rows = drop_deliveries.query([scanned.row])?;
-                    while let Some(row) = rows.next()? {
-                        delta.moved(row.get(0)?, Some(state_of(row.get(1)?)?), None);
-                    }
-                    drop_attempts.execute([scanned.row])?;
-                    out.dropped += 1;
-                }
-            }
-        }
-        Ok(out)
-    }
-
-    /// Points rows to the copies, unless they have moved on meanwhile.
-    pub(crate) fn repoint(&mut self, moved: &[Moved]) -> rusqlite::Result<()> {
-        let mut event = self.conn.prepare(
-            "UPDATE event SET segment = ?4, offset = ?5, length = ?6
-             WHERE id = ?1 AND segment = ?2 AND offset = ?3",
-        )?;
-        for Moved { row, tag, from, to } in moved {
-            if is_event(*tag) {
-                event.execute(params![
-                    row,
-                    from.segment,
-                    from.offset as i64,
-                    to.segment,
-                    to.offset as i64,
-                    to.length
-                ])?;
-            } else {
-                self.found_payload(*row, (from.segment, from.offset), *to)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// The newest copy of an event counts.
-    pub(crate) fn found_copy(&mut self, row: i64, at: Locator) -> rusqlite::Result<()> {
-        let update = "UPDATE event SET segment = ?2, offset = ?3, length = ?4
-             WHERE id = ?1 AND (segment, offset) < (?2, ?3)";
-        let to = params![row, at.segment, at.offset as i64, at.length];
-        self.conn.execute(update, to).map(drop)
-    }
-
-    pub(crate) fn found_payload(
-        &mut self,
-        row: i64,
-        from: Origin,
-        to: Locator,
-    ) -> rusqlite::Result<()> {
-        let update = "UPDATE delivery SET pay_segment = ?4, pay_offset = ?5, pay_length = ?6
-             WHERE event = ?1 AND pay_segment = ?2 AND pay_offset = ?3";
-        let places = params![row, from.0, from.1 as i64, to.segment, to.offset as i64, to.length];
-        self.conn.execute(update, places).map(drop)
     }
 }

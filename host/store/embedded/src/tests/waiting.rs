@@ -1,7 +1,7 @@
 //! What waits: order, pages and cursors, and that a page costs its size at any backlog.
 use super::*;
 use crate::cursor::DueCursor;
-use crate::index::apply::order;
+use crate::index::apply;
 use crate::index::schema;
 use crate::queries::listing;
 use crate::queries::query;
@@ -180,7 +180,7 @@ fn a_settled_delivery_is_never_given_out_again() {
 fn the_next_of_an_order_key_is_found_by_an_index() {
     let opened = Opened::new();
     opened.accept("x");
-    for sql in [order::IS_TAKEN, order::HAS_HEAD, order::NEXT] {
+    for sql in [apply::IS_TAKEN, apply::HAS_HEAD, apply::NEXT] {
         let plan = plan(opened.dir.path(), sql);
         let walks = |line: &&str| line.starts_with("SCAN") && *line != "SCAN CONSTANT ROW";
         assert!(!plan.lines().any(|line| walks(&line)), "{plan}");

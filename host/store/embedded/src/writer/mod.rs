@@ -1,6 +1,9 @@
 //! The journal thread: the queue before it, deduplication, and one write and one sync for all that waits.
-pub(crate) mod dedupe;
+mod active;
+mod dedupe;
+mod encoder;
 pub(crate) mod lookup;
 pub(crate) mod queue;
-pub(crate) mod staged;
+mod staged;
+pub(crate) mod tail;
 pub(crate) mod thread;

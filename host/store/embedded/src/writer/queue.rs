@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use tokio::sync::oneshot;
 
-use crate::index::ops::{self, Moved, Reply, Scanned};
+use crate::index::ops::{self, Moved, Reply};
+use crate::journal::scan::Scanned;
 use crate::room::Room;
 use hookwright_model::Name;
 use hookwright_store::{AppendError, Appended, NewEvent, Routed};

@@ -1,181 +1,119 @@
-//! One transaction of the index: statements prepared once, and what each unit of work does with them.
+//! The applier: what each unit of the index thread's work does to the tables, all of a batch in one transaction.
 use std::sync::Arc;
 
-use rusqlite::{Connection, Statement, params};
+use rusqlite::Connection;
 
-use super::order;
-use crate::index::counts::Delta;
-use crate::journal::codec;
-
+use super::dedupe_keys::DedupeKeys;
+use super::deliveries::{Deliveries, Replayed, is_whole};
+use super::events::Events;
+use super::isolation::{Isolation, Refused};
 use super::names::Names;
-use super::settle::is_whole;
+use super::state::StateRows;
+use super::sweep::Sweep;
+use super::transaction::Transaction;
+use super::{aside, conditions, discard, locations, replays};
+use crate::error::ReadError;
+use crate::index::counts::Delta;
 use crate::index::ops::{Accepted, Request, RoutedOp};
-use crate::index::schema::BEHIND;
 use crate::index::work::{Fresh, PendingEvent, Work};
-use crate::journal::record::row_ms;
-use crate::journal::segment::{Locator, Position, Segments};
-use hookwright_model::DeliveryState;
+use crate::journal::locator::Position;
+use crate::journal::segments::Segments;
 use hookwright_store::{Routed, Settled};
 
-/// Expired keys dropped after a batch, at least.
-const KEYS_A_STEP: usize = 64;
-/// And looked for so often, in milliseconds, where no new ones come.
-const KEYS_EVERY_MS: u64 = 10_000;
-
+/// Writes the index. Owned by the index thread, and before that by the recovery at opening.
+///
+/// It keeps the statements of each table prepared, and hands each unit of work to the part that owns those tables.
 pub(crate) struct Applier<'c> {
-    pub(crate) conn: &'c Connection,
-    pub(crate) segments: Arc<Segments>,
-    pub(crate) names: Names<'c>,
-    pub(crate) destinations: Names<'c>,
-    pub(crate) statements: Statements<'c>,
-    pub(crate) order_queues: order::Statements<'c>,
-    /// Scratch for what is encoded.
-    pub(crate) buffer: Vec<u8>,
-    /// Dedupe keys of the present transaction, and when old ones were last dropped.
-    keys: usize,
-    dropped_ms: u64,
+    conn: &'c Connection,
+    segments: Arc<Segments>,
+    transaction: Transaction<'c>,
+    /// Sources, kinds of events and plugins as numbers.
+    names: Names<'c>,
+    events: Events<'c>,
+    deliveries: Deliveries<'c>,
+    keys: DedupeKeys<'c>,
+    state: StateRows<'c>,
 }
 
-pub(crate) struct Statements<'c> {
-    begin: Statement<'c>,
-    commit: Statement<'c>,
-    insert_event: Statement<'c>,
-    route_event: Statement<'c>,
-    pub(crate) insert_delivery: Statement<'c>,
-    pub(crate) revive_delivery: Statement<'c>,
-    insert_key: Statement<'c>,
-    drop_keys: Statement<'c>,
-    checkpoint: Statement<'c>,
-    pub(crate) put_state: Statement<'c>,
-    pub(crate) drop_state: Statement<'c>,
-    pub(crate) drop_over: Statement<'c>,
-    pub(crate) find_delivery: Statement<'c>,
-    pub(crate) settle_last: Statement<'c>,
-    pub(crate) settle_retry: Statement<'c>,
-    pub(crate) insert_attempt: Statement<'c>,
-}
-
-impl<'c> Statements<'c> {
-    fn new(conn: &'c Connection) -> rusqlite::Result<Self> {
-        Ok(Self {
-            begin: conn.prepare("BEGIN IMMEDIATE")?,
-            commit: conn.prepare("COMMIT")?,
-            insert_event: conn.prepare(
-                "INSERT INTO event VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, 0, ?13)
-                 ON CONFLICT(id) DO NOTHING",
-            )?,
-            route_event: conn.prepare(
-                "UPDATE event SET state = ?2, reason = ?3, rulings = ?4, due = ?5, tries = ?6
-                 WHERE id = ?1",
-            )?,
-            insert_delivery: conn.prepare(
-                "INSERT INTO delivery VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
-                 ON CONFLICT(event, dest) DO NOTHING",
-            )?,
-            revive_delivery: conn.prepare(
-                "UPDATE delivery SET state = ?9, due = ?3, tries = ?4, cause = NULL, order_key = ?5, replayed = 1,
-                 pay_segment = ?6, pay_offset = ?7, pay_length = ?8 WHERE event = ?1 AND dest = ?2",
-            )?,
-            insert_key: conn.prepare(
-                "INSERT INTO dedupe VALUES(?1, ?2, ?3, ?4) ON CONFLICT(source, key)
-                 DO UPDATE SET event = excluded.event, expires = excluded.expires
-                 WHERE excluded.event > event",
-            )?,
-            drop_keys: conn.prepare(
-                "DELETE FROM dedupe WHERE (source, key) IN
-                 (SELECT source, key FROM dedupe WHERE expires <= ?1 ORDER BY expires LIMIT ?2)",
-            )?,
-            checkpoint: conn.prepare("UPDATE standing SET segment = ?1, offset = ?2, events = ?3")?,
-            put_state: conn.prepare("INSERT OR REPLACE INTO state VALUES(?1, ?2, ?3, ?4, ?5)")?,
-            drop_state: conn.prepare("DELETE FROM state WHERE plugin = ?1 AND key = ?2")?,
-            drop_over: conn.prepare(
-                "DELETE FROM state WHERE (plugin, key) IN
-                 (SELECT plugin, key FROM state WHERE expires <= ?1 ORDER BY expires LIMIT ?2)",
-            )?,
-            find_delivery: conn
-                .prepare("SELECT state, attempts FROM delivery WHERE event = ?1 AND dest = ?2")?,
-            settle_last: conn.prepare(
-                "UPDATE delivery SET state = ?3, tries = tries + 1, attempts = max(attempts, ?4),
-                 cause = ?5, first = ifnull(?6, first)
-                 WHERE event = ?1 AND dest = ?2 AND +state IN (0, 3)",
-            )?,
-            settle_retry: conn.prepare(
-                "UPDATE delivery SET due = ?3, tries = tries + 1, attempts = max(attempts, ?4),
-                 first = ifnull(?5, first)
-                 WHERE event = ?1 AND dest = ?2 AND +state IN (0, 3)",
-            )?,
-            insert_attempt: conn
-                .prepare("INSERT OR REPLACE INTO attempt VALUES(?1, ?2, ?3, ?4)")?,
-        })
-    }
+/// How far the index is once a transaction has committed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Progress {
+    /// Up to where the journal is indexed then.
+    pub(crate) position: Position,
+    /// Events in the index before the transaction.
+    pub(crate) events: i64,
+    /// Milliseconds since 1970.
+    pub(crate) now_ms: u64,
 }
 
 impl<'c> Applier<'c> {
     pub(crate) fn new(conn: &'c Connection, segments: Arc<Segments>) -> rusqlite::Result<Self> {
         Ok(Self {
             conn,
-            segments,
+            transaction: Transaction::new(conn)?,
             names: Names::new(conn, "name")?,
-            destinations: Names::new(conn, "destination")?,
-            statements: Statements::new(conn)?,
-            order_queues: order::Statements::new(conn)?,
-            buffer: Vec::new(),
-            keys: 0,
-            dropped_ms: 0,
+            events: Events::new(conn, Arc::clone(&segments))?,
+            deliveries: Deliveries::new(conn, Arc::clone(&segments))?,
+            keys: DedupeKeys::new(conn)?,
+            state: StateRows::new(conn)?,
+            segments,
         })
     }
 
-    /// Applies the work and records up to where the journal is indexed, all or
-    /// nothing. After an error the caller calls [`Self::forget`].
-    pub(crate) fn transaction(
+    /// Applies the work and records up to where the journal is indexed, all or nothing.
+    ///
+    /// # Errors
+    /// What SQLite says. The caller calls [`Self::roll_back`] then, and may try the same work again.
+    pub(crate) fn apply_all(
         &mut self,
         work: &mut [Work],
-        position: Position,
-        events: i64,
-        now_ms: u64,
+        progress: Progress,
     ) -> rusqlite::Result<Delta> {
-        self.begin()?;
+        self.transaction.begin()?;
         let mut delta = Delta::default();
         for item in work {
             self.apply(item, &mut delta)?;
         }
-        self.commit(&mut delta, position, events, now_ms)?;
+        self.commit(&delta, progress)?;
         Ok(delta)
     }
 
-    pub(crate) fn begin(&mut self) -> rusqlite::Result<()> {
-        self.statements.begin.execute([]).map(drop)
+    /// As [`Self::apply_all`], with each unit of work by itself: what SQLite refuses for its content is set aside.
+    ///
+    /// # Errors
+    /// Only what concerns all units.
+    pub(crate) fn apply_isolated(
+        &mut self,
+        work: &mut [Work],
+        progress: Progress,
+    ) -> rusqlite::Result<(Delta, Vec<Refused>)> {
+        self.transaction.begin()?;
+        let mut delta = Delta::default();
+        let refused = Isolation::new(self, &mut delta).apply(work)?;
+        self.commit(&delta, progress)?;
+        Ok((delta, refused))
     }
 
-    pub(crate) fn commit(
-        &mut self,
-        delta: &mut Delta,
-        position: Position,
-        events: i64,
-        now_ms: u64,
-    ) -> rusqlite::Result<()> {
-        self.drop_keys(now_ms)?;
-        let events = events + delta.events;
-        let Position { segment, offset } = position;
-        self.statements.checkpoint.execute(params![segment, offset as i64, events])?;
-        self.statements.commit.execute([])?;
-        self.keys = 0;
+    fn commit(&mut self, delta: &Delta, progress: Progress) -> rusqlite::Result<()> {
+        if self.keys.drop_expired(progress.now_ms)? {
+            self.state.drop_expired(progress.now_ms)?;
+        }
+        self.transaction.commit(progress.position, progress.events + delta.events)?;
+        self.keys.end_transaction();
         Ok(())
     }
 
-    /// Takes back whatever a failed transaction left.
-    pub(crate) fn forget(&mut self) {
-        if !self.conn.is_autocommit() && self.conn.execute_batch("ROLLBACK").is_err() {
-            tracing::warn!("SQLite had rolled back by itself");
-        }
+    /// Takes back what a failed transaction left.
+    pub(crate) fn roll_back(&mut self) {
+        self.transaction.roll_back();
         self.forget_names();
-        self.keys = 0;
+        self.keys.end_transaction();
     }
 
     /// Numbers that were given to names in what was taken back are void.
-    pub(crate) fn forget_names(&mut self) {
+    fn forget_names(&mut self) {
         self.names.forget();
-        self.destinations.forget();
+        self.deliveries.forget_names();
     }
 
     /// No page more than there are, or as many as SQLite can have.
@@ -186,11 +124,7 @@ impl<'c> Applier<'c> {
         self.conn.query_row(&set, [], |_| Ok(())).unwrap();
     }
 
-    pub(crate) fn checkpoint(&mut self) -> rusqlite::Result<i64> {
-        crate::index::wal::passive(self.conn)
-    }
-
-    pub(crate) fn apply(&mut self, work: &mut Work, delta: &mut Delta) -> rusqlite::Result<()> {
+    pub(super) fn apply(&mut self, work: &mut Work, delta: &mut Delta) -> rusqlite::Result<()> {
         match work {
             Work::New(pending) => self.apply_new(pending, delta),
             Work::Found { accepted, fresh } => {
@@ -202,176 +136,176 @@ impl<'c> Applier<'c> {
                         self.insert(accepted, Some(&parked), delta)?;
                     }
                 }
-                self.found_copy(accepted.event.id.row(), accepted.at)
+                locations::found_event(self.conn, accepted.event.id.row(), accepted.at)
             }
-            Work::FoundPayload { row, from, to } => self.found_payload(*row, *from, *to),
+            Work::FoundPayload { row, from, to } => {
+                locations::found_payload(self.conn, *row, *from, *to)
+            }
             Work::Routed(op) => {
-                self.keep(&op.routed.state_rows)?;
+                self.state.put(&mut self.names, &op.routed.state_rows)?;
                 self.route(op, &[], delta)
             }
-            Work::Settled(settled) => self.settle(settled, delta),
-            Work::GivenUp(given_up) => self.give_up(given_up, delta),
-            Work::Unreadable { row, destination } => {
-                self.unreadable(*row, destination.as_deref(), delta)
+            Work::Settled(settled) => self.deliveries.settle(settled, delta),
+            Work::GivenUp(given_up) => self.deliveries.give_up(given_up, delta),
+            Work::Unreadable { row, destination: None } => self.events.end_unreadable(*row),
+            Work::Unreadable { row, destination: Some(name) } => {
+                self.deliveries.check_unreadable(*row, name, delta)
             }
-            Work::Request(Request::Replay { row, destination, now_ms, found, ready, .. }) => {
-                match destination {
-                    None => *found = self.replay_event(*row, delta)?,
-                    Some(name) => {
-                        (*found, *ready) = self.replay_delivery(*row, name, *now_ms, delta)?;
-                    }
-                }
-                Ok(())
-            }
-            Work::Request(Request::Condition { destination, condition, .. }) => {
-                self.set_condition(destination, condition, delta)
-            }
-            Work::Request(Request::Discard { destination, cause, most, ended, .. }) => {
-                *ended = self.discard(destination, cause, *most, delta)?;
-                Ok(())
-            }
-            Work::Request(Request::KeepReplay { job, .. }) => self.put_replay(job),
-            Work::Request(Request::ReinIn { times, count, .. }) => {
-                *count = self.rein_in(*times)?;
-                Ok(())
-            }
-            Work::Request(Request::Sweep { records, out, .. }) => {
-                *out = self.sweep(records, delta)?;
-                Ok(())
-            }
-            Work::Request(Request::SweepUnreadable { rows, segments, out, .. }) => {
-                *out = self.sweep_unreadable(rows, segments, delta)?;
-                Ok(())
-            }
-            Work::Request(Request::Repoint { moved, .. }) => self.repoint(moved),
-            Work::Request(Request::Barrier { .. } | Request::Settle { .. }) => Ok(()),
+            Work::Request(request) => self.answer(request, delta),
         }
     }
 
+    /// Leaves the answer in the request; it is given once the transaction has committed.
+    fn answer(&mut self, request: &mut Request, delta: &mut Delta) -> rusqlite::Result<()> {
+        match request {
+            Request::Replay { row, destination: None, found, .. } => {
+                *found = self.events.replay(*row)? || self.replay_aside(*row, delta)?;
+            }
+            Request::Replay { row, destination: Some(name), now_ms, found, ready, .. } => {
+                (*found, *ready) = match self.deliveries.replay(*row, name, *now_ms, delta)? {
+                    Replayed::Absent => (false, None),
+                    Replayed::Waiting(delivery) => (true, delivery),
+                };
+            }
+            Request::Condition { destination, condition, .. } => {
+                let dest = self.deliveries.destination(destination, delta)?;
+                conditions::set(self.conn, dest, condition)?;
+            }
+            Request::Discard { destination, cause, most, ended, .. } => {
+                if let Some(dest) = self.deliveries.known_destination(destination)? {
+                    *ended = discard::waiting(self.conn, dest, cause, *most, delta)?;
+                }
+            }
+            Request::KeepReplay { job, .. } => replays::put(self.conn, job)?,
+            Request::ReinIn { times, count, .. } => *count = times.rein_in(self.conn)?,
+            Request::Sweep { records, out, .. } => {
+                *out = self.sweep(delta).records(records)?;
+            }
+            Request::SweepUnreadable { rows, segments, out, .. } => {
+                *out = self.sweep(delta).unreadable(rows, segments)?;
+            }
+            Request::Repoint { moved, .. } => locations::repoint(self.conn, moved)?,
+            Request::Barrier { .. } | Request::Settle { .. } => {}
+        }
+        Ok(())
+    }
+
+    fn sweep<'a>(&'a mut self, delta: &'a mut Delta) -> Sweep<'a, 'c> {
+        Sweep {
+            conn: self.conn,
+            segments: &self.segments,
+            events: &self.events,
+            deliveries: &mut self.deliveries,
+            delta,
+        }
+    }
+
+    /// An event that waited for its row, with all that became of it meanwhile.
     fn apply_new(&mut self, pending: &mut PendingEvent, delta: &mut Delta) -> rusqlite::Result<()> {
         let PendingEvent { accepted, routed, settled, .. } = pending;
         let inserted = self.insert(accepted, routed.as_ref().map(|op| &op.routed), delta)?;
         if let Some(op) = routed {
-            self.keep(&op.routed.state_rows)?;
+            self.state.put(&mut self.names, &op.routed.state_rows)?;
         }
         match routed {
-            Some(op) if inserted => self.deliver(op, settled, delta)?,
+            Some(op) if inserted => self.deliveries.deliver(op, settled, delta)?,
             Some(op) => self.route(op, settled, delta)?,
             None => {}
         }
         let mut later = settled.iter().filter(|one| !is_whole(one));
-        later.try_for_each(|one| self.settle(one, delta))
+        later.try_for_each(|one| self.deliveries.settle(one, delta))
     }
 
-    /// False where the event has a row already.
-    pub(crate) fn insert(
+    /// The event's row, and that of its deduplication key. False where the event has a row already.
+    pub(super) fn insert(
         &mut self,
         accepted: &Accepted,
         routed: Option<&Routed>,
         delta: &mut Delta,
     ) -> rusqlite::Result<bool> {
         let event = &accepted.event;
-        let row = event.id.row();
         let source = self.names.number(&event.source)?;
         let kind = self.names.number(&event.kind)?;
-        let rulings = routed.map_or(Ok(None), |routed| rulings(routed, &mut self.buffer))?;
-        let Locator { segment, offset, length } = accepted.at;
-        let inserted = self.statements.insert_event.execute(params![
-            row,
-            source,
-            kind,
-            segment,
-            offset as i64,
-            length,
-            event.body.len() as i64,
-            routed.map_or(0, |routed| routed.state as i64),
-            routed.and_then(|routed| routed.reason.as_deref()),
-            rulings,
-            routed.map_or(0, |routed| routed.retry_ms as i64),
-            routed.map_or(0, |routed| routed.tries),
-            (event.received_ms != row_ms(row)).then_some(event.received_ms as i64),
-        ])?;
-        delta.events += inserted as i64;
+        let inserted = self.events.insert(accepted, (source, kind), routed)?;
+        delta.events += i64::from(inserted);
         if let Some(key) = &accepted.key {
-            let expires = key.expires_ms.min(i64::MAX as u64) as i64;
-            self.statements.insert_key.execute(params![source, &key.key[..], row, expires])?;
-            self.keys += 1;
+            self.keys.insert(source, key, event.id.row())?;
         }
-        Ok(inserted == 1)
+        Ok(inserted)
     }
 
-    pub(crate) fn route(
+    /// An outcome of routing for an event that has its row.
+    pub(super) fn route(
         &mut self,
         op: &mut RoutedOp,
         settled: &[Settled],
         delta: &mut Delta,
     ) -> rusqlite::Result<()> {
-        let routed = &op.routed;
-        let rulings = rulings(routed, &mut self.buffer)?;
-        let changed = self.statements.route_event.execute(params![
-            routed.event.id.row(),
-            routed.state as i64,
-            routed.reason,
-            rulings,
-            routed.retry_ms.min(i64::MAX as u64) as i64,
-            routed.tries,
-        ])?;
-        if changed == 0 {
-            tracing::error!(event = %routed.event.id, "an outcome for an event that has no row");
+        if !self.events.route(&op.routed)? {
             op.routed.deliveries.clear();
         }
-        self.deliver(op, settled, delta)
+        self.deliveries.deliver(op, settled, delta)
     }
 
-    /// Small steps, in proportion to what came, so that none is ever long.
-    fn drop_keys(&mut self, now_ms: u64) -> rusqlite::Result<()> {
-        if self.keys > 0 || now_ms.abs_diff(self.dropped_ms) > KEYS_EVERY_MS {
-            self.dropped_ms = now_ms;
-            let step = (self.keys * 2 + KEYS_A_STEP) as i64;
-            self.statements.drop_keys.execute(params![now_ms as i64, step])?;
-            self.drop_over(now_ms)?;
+    /// Gives an event that was set aside a row again, to be routed. False where it is not one of them.
+    fn replay_aside(&mut self, row: i64, delta: &mut Delta) -> rusqlite::Result<bool> {
+        let Some(at) = aside::find(self.conn, row)? else { return Ok(false) };
+        let unread = |error: ReadError| rusqlite::Error::ToSqlConversionFailure(error.into());
+        let event = Arc::new(self.segments.event(row, at).map_err(unread)?);
+        self.insert(&Accepted { event, at, key: None }, None, delta)?;
+        aside::delete(self.conn, row)?;
+        Ok(true)
+    }
+
+    /// Does one piece of work all or not at all; the inner error is what it was refused for.
+    pub(super) fn piece(
+        &mut self,
+        delta: &mut Delta,
+        work: impl FnOnce(&mut Self, &mut Delta) -> rusqlite::Result<()>,
+    ) -> rusqlite::Result<rusqlite::Result<()>> {
+        self.transaction.set_savepoint()?;
+        let mut own = Delta::default();
+        let done = work(self, &mut own);
+        let ended = self.transaction.end_savepoint(done)?;
+        match &ended {
+            Ok(()) => delta.add(own),
+            Err(_) => self.forget_names(),
         }
-        Ok(())
+        Ok(ended)
     }
-}
 
-/// Compact JSON; none where no plugin ruled.
-fn rulings<'b>(routed: &Routed, buffer: &'b mut Vec<u8>) -> rusqlite::Result<Option<&'b [u8]>> {
-    if routed.rulings.is_empty() {
-        return Ok(None);
+    pub(super) fn settle(&mut self, settled: &Settled, delta: &mut Delta) -> rusqlite::Result<()> {
+        self.deliveries.settle(settled, delta)
     }
-    buffer.clear();
-    serde_json::to_writer(&mut *buffer, &routed.rulings)
-        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
-    Ok(Some(buffer))
-}
 
-pub(crate) fn state_of(number: i64) -> rusqlite::Result<DeliveryState> {
-    if number == BEHIND {
-        return Ok(DeliveryState::Waiting);
+    /// Whether the destination has ever had a delivery.
+    pub(super) fn knows_destination(&mut self, name: &str) -> rusqlite::Result<bool> {
+        Ok(self.deliveries.known_destination(name)?.is_some())
     }
-    usize::try_from(number)
-        .ok()
-        .and_then(|number| DeliveryState::ALL.get(number).copied())
-        .ok_or(rusqlite::Error::IntegralValueOutOfRange(0, number))
-}
 
-/// Columns of a payload's place, from `first` on.
-pub(crate) fn payload_at(
-    row: &rusqlite::Row<'_>,
-    first: usize,
-) -> rusqlite::Result<Option<Locator>> {
-    let Some(segment) = row.get(first)? else { return Ok(None) };
-    let offset = row.get::<_, i64>(first + 1)? as u64;
-    Ok(Some(Locator { segment, offset, length: row.get(first + 2)? }))
-}
+    pub(super) fn delete_delivery(
+        &mut self,
+        row: i64,
+        name: &str,
+        delta: &mut Delta,
+    ) -> rusqlite::Result<()> {
+        self.deliveries.delete(row, name, delta)
+    }
 
-/// An attempt as it is stored.
-pub(crate) fn attempt_bytes<'b>(
-    buffer: &'b mut Vec<u8>,
-    attempt: &hookwright_model::Attempt,
-) -> &'b [u8] {
-    buffer.clear();
-    codec::put_attempt(buffer, attempt);
-    buffer
+    /// Gives an event that has a row, but can't have the one it should have, a place among those set aside.
+    pub(super) fn set_aside_found(&mut self, row: i64, why: &str) -> rusqlite::Result<()> {
+        match self.events.locator(row)? {
+            Some(at) => aside::put(self.conn, row, at, why),
+            None => Ok(()),
+        }
+    }
+
+    /// Gives an event without a row a place among those set aside.
+    pub(super) fn set_aside_new(&mut self, accepted: &Accepted, why: &str) -> rusqlite::Result<()> {
+        aside::put(self.conn, accepted.event.id.row(), accepted.at, why)
+    }
+
+    pub(super) fn node(&self) -> u64 {
+        self.segments.node
+    }
 }

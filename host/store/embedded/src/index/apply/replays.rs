@@ -1,32 +1,30 @@
 //! Bulk replays as rows: what was asked for, and how far each has come.
 use rusqlite::{Connection, Row, params};
 
-use super::applier::Applier;
 use hookwright_model::{EventId, ReplayJob, ReplayState};
 
 /// So many are kept; of older ones those that are done go.
 const KEPT: u64 = 1_000;
 
-impl Applier<'_> {
-    pub(crate) fn put_replay(&mut self, job: &ReplayJob) -> rusqlite::Result<()> {
-        let small = |number: u64| number.min(i64::MAX as u64) as i64;
-        let place = ReplayState::ALL.iter().position(|state| *state == job.state);
-        self.conn.execute(
-            "INSERT OR REPLACE INTO replay VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-            params![
-                small(job.id),
-                small(job.created_ms),
-                job.wanted,
-                place.unwrap_or_default() as i64,
-                job.after.map(EventId::row),
-                small(job.looked),
-                small(job.replayed),
-            ],
-        )?;
-        let old = small(job.id) - KEPT as i64;
-        let drop_old = "DELETE FROM replay WHERE id <= ?1 AND state = ?2";
-        self.conn.execute(drop_old, [old, ReplayState::Done as i64]).map(drop)
-    }
+/// Records how far a bulk replay has come.
+pub(super) fn put(conn: &Connection, job: &ReplayJob) -> rusqlite::Result<()> {
+    let small = |number: u64| number.min(i64::MAX as u64) as i64;
+    let place = ReplayState::ALL.iter().position(|state| *state == job.state);
+    conn.execute(
+        "INSERT OR REPLACE INTO replay VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        params![
+            small(job.id),
+            small(job.created_ms),
+            job.wanted,
+            place.unwrap_or_default() as i64,
+            job.after.map(EventId::row),
+            small(job.looked),
+            small(job.replayed),
+        ],
+    )?;
+    let old = small(job.id) - KEPT as i64;
+    let drop_old = "DELETE FROM replay WHERE id <= ?1 AND state = ?2";
+    conn.execute(drop_old, [old, ReplayState::Done as i64]).map(drop)
 }
 
 /// The latest first.

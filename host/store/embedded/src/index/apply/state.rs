@@ -1,7 +1,7 @@
 //! What plugins keep: rows written with the outcome of routing, and read once at the start.
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, Statement, params};
 
-use super::applier::Applier;
+use super::names::Names;
 use crate::error::Failure;
 use hookwright_model::{Name, StateRow, StateValue};
 
@@ -11,28 +11,46 @@ const OVER_A_STEP: i64 = 256;
 const ALL: &str = "SELECT name.text, key, number, bytes, expires FROM state
 JOIN name ON name.id = state.plugin WHERE expires IS NULL OR expires > ?1";
 
-impl Applier<'_> {
-    pub(crate) fn keep(&mut self, rows: &[StateRow]) -> rusqlite::Result<()> {
+/// Writes what plugins keep. The applier calls it with each outcome of routing.
+pub(super) struct StateRows<'c> {
+    put: Statement<'c>,
+    delete: Statement<'c>,
+    drop: Statement<'c>,
+}
+
+impl<'c> StateRows<'c> {
+    pub(super) fn new(conn: &'c Connection) -> rusqlite::Result<Self> {
+        Ok(Self {
+            put: conn.prepare("INSERT OR REPLACE INTO state VALUES(?1, ?2, ?3, ?4, ?5)")?,
+            delete: conn.prepare("DELETE FROM state WHERE plugin = ?1 AND key = ?2")?,
+            drop: conn.prepare(
+                "DELETE FROM state WHERE (plugin, key) IN
+                 (SELECT plugin, key FROM state WHERE expires <= ?1 ORDER BY expires LIMIT ?2)",
+            )?,
+        })
+    }
+
+    /// `names` gives the plugins their numbers.
+    pub(super) fn put(&mut self, names: &mut Names<'_>, rows: &[StateRow]) -> rusqlite::Result<()> {
         for StateRow { plugin, key, value, expires_ms } in rows {
-            let plugin = self.names.number(plugin)?;
+            let plugin = names.number(plugin)?;
             let (number, bytes) = match value {
                 None => {
-                    self.statements.drop_state.execute(params![plugin, key])?;
+                    self.delete.execute(params![plugin, key])?;
                     continue;
                 }
                 Some(StateValue::Number(number)) => (Some(*number), None),
                 Some(StateValue::Bytes(bytes)) => (None, Some(&bytes[..])),
             };
             let expires = expires_ms.map(|expires| expires.min(i64::MAX as u64) as i64);
-            let row = params![plugin, key, number, bytes, expires];
-            self.statements.put_state.execute(row)?;
+            self.put.execute(params![plugin, key, number, bytes, expires])?;
         }
         Ok(())
     }
 
-    /// A small step: reads leave out what is over anyway.
-    pub(crate) fn drop_over(&mut self, now_ms: u64) -> rusqlite::Result<()> {
-        self.statements.drop_over.execute(params![now_ms as i64, OVER_A_STEP]).map(drop)
+    /// Drops rows that are over: a small step, since reads leave them out anyway.
+    pub(super) fn drop_expired(&mut self, now_ms: u64) -> rusqlite::Result<()> {
+        self.drop.execute(params![now_ms as i64, OVER_A_STEP]).map(drop)
     }
 }
 
