@@ -1,11 +1,12 @@
 //! TLS: certificate and key from PEM files, replaceable while serving.
-use std::io::BufReader;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
 use rustls::crypto::ring;
+use rustls::pki_types::pem::{self, PemObject as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
@@ -24,7 +25,7 @@ const ENCRYPTED: &[u8] = b"ENCRYPTED";
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     #[error("cannot read `{path}`: {cause}; it must be a PEM file that this user may read")]
-    Read { path: PathBuf, cause: std::io::Error },
+    Read { path: PathBuf, cause: io::Error },
     #[error(
         "`{path}` holds no certificate; it must be a PEM file with the chain, own certificate first"
     )]
@@ -171,8 +172,8 @@ fn client_verifier(path: &Path) -> Result<Arc<dyn ClientCertVerifier>, TlsError>
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let text = read(path)?;
-    let chain: Result<Vec<_>, _> = rustls_pemfile::certs(&mut BufReader::new(&*text)).collect();
-    match chain.map_err(|cause| TlsError::Read { path: path.to_owned(), cause })? {
+    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
+    match chain.map_err(|error| TlsError::Read { path: path.to_owned(), cause: garbled(error) })? {
         chain if chain.is_empty() => Err(TlsError::NoCertificate { path: path.to_owned() }),
         chain => Ok(chain),
     }
@@ -180,16 +181,32 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
 
 fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
     let text = zeroize::Zeroizing::new(read(path)?);
-    let found = rustls_pemfile::private_key(&mut BufReader::new(text.as_slice()));
+    let found = PrivateKeyDer::from_pem_slice(&text);
     // The older form has its mark in a header, which the library takes for broken Base64.
     let encrypted = text.windows(ENCRYPTED.len()).any(|part| part == ENCRYPTED);
     let path = || path.to_owned();
     match found {
-        Ok(Some(key)) => Ok(key),
+        Ok(key) => Ok(key),
         _ if encrypted => Err(TlsError::Encrypted { path: path() }),
-        Ok(None) => Err(TlsError::NoKey { path: path() }),
-        Err(cause) => Err(TlsError::Read { path: path(), cause }),
+        Err(pem::Error::NoItemsFound) => Err(TlsError::NoKey { path: path() }),
+        Err(error) => Err(TlsError::Read { path: path(), cause: garbled(error) }),
     }
+}
+
+/// What is wrong in a PEM file. The library writes the lines in question as lists of numbers.
+fn garbled(error: pem::Error) -> io::Error {
+    let told = match error {
+        pem::Error::Io(error) => return error,
+        pem::Error::MissingSectionEnd { end_marker } => {
+            format!("section end {:?} missing", String::from_utf8_lossy(&end_marker))
+        }
+        pem::Error::IllegalSectionStart { line } => {
+            format!("illegal section start: {:?}", String::from_utf8_lossy(&line))
+        }
+        pem::Error::Base64Decode(error) => error,
+        other => other.to_string(),
+    };
+    io::Error::new(io::ErrorKind::InvalidData, told)
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, TlsError> {

@@ -11,6 +11,8 @@ use ring::signature::{
     RSA_PKCS1_2048_8192_SHA1_FOR_LEGACY_USE_ONLY, RSA_PKCS1_2048_8192_SHA256, RsaParameters,
     UnparsedPublicKey,
 };
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject as _;
 use x509_cert::Certificate;
 use x509_cert::der::Decode as _;
 use x509_cert::der::oid::ObjectIdentifier;
@@ -48,7 +50,7 @@ pub(super) struct CertifiedKey {
 impl CertifiedKey {
     /// The first certificate of a PEM text; none where it has no RSA key.
     pub(super) fn read(pem: &[u8]) -> Option<Self> {
-        let der = rustls_pemfile::certs(&mut &*pem).next()?.ok()?;
+        let der = CertificateDer::from_pem_slice(pem).ok()?;
         let parsed = Certificate::from_der(&der).ok()?;
         let body = parsed.tbs_certificate();
         let key = body.subject_public_key_info();

@@ -6,7 +6,8 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::Extension;
 use axum::routing::get;
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -33,7 +34,7 @@ pub(super) fn secure() -> Options {
 
 fn certificates(name: &str) -> Vec<CertificateDer<'static>> {
     let pem = std::fs::read(file(name)).unwrap();
-    rustls_pemfile::certs(&mut pem.as_slice()).map(Result::unwrap).collect()
+    CertificateDer::pem_slice_iter(&pem).map(Result::unwrap).collect()
 }
 
 pub(super) async fn shake(server: &Running, protocols: &[&[u8]]) -> TlsStream<TcpStream> {
@@ -59,7 +60,7 @@ async fn shake_as(
         None => builder.with_no_client_auth(),
         Some((cert, key)) => {
             let pem = std::fs::read(file(key)).unwrap();
-            let key = rustls_pemfile::private_key(&mut pem.as_slice()).unwrap().unwrap();
+            let key = PrivateKeyDer::from_pem_slice(&pem).unwrap();
             builder.with_client_auth_cert(certificates(cert), key).unwrap()
         }
     };
@@ -128,6 +129,23 @@ fn what_is_wrong_with_the_files_is_told() {
     assert!(matches!(load(&file("none.pem"), &key), Some(TlsError::Read { .. })));
     let clients = TlsFiles { client_ca: Some(key.clone()), ..files(&cert, &key) };
     assert!(matches!(Tls::load(clients).err(), Some(TlsError::NoCertificate { .. })));
+}
+
+#[test]
+fn what_is_garbled_in_a_file_is_told_in_its_own_words() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("key.pem");
+    for (text, expected) in [
+        (
+            "-----BEGIN PRIVATE KEY-----\nAAAA\n",
+            r#"section end "-----END PRIVATE KEY-----" missing"#,
+        ),
+        ("-----BEGIN PRIVATE KEY\n", r#"illegal section start: "-----BEGIN PRIVATE KEY"#),
+    ] {
+        std::fs::write(&path, text).unwrap();
+        let error = Tls::load(files(&file("cert.pem"), &path)).err().unwrap().to_string();
+        assert!(error.contains(expected), "{error}");
+    }
 }
 
 /// The older form, as `openssl ec -aes256` writes it, was told as broken Base64.
