@@ -150,7 +150,7 @@ fn date(at: &At<'_, '_>) -> Option<u64> {
     };
     let help = "write it in UTC, as `\"2026-12-01\"` or `\"2026-12-01T12:00:00Z\"`";
     let Some(text) = text else { return mismatch(at, "a date", "\"2026-12-01\"") };
-    let seconds = hookwright_signing::seconds_of_date(text);
+    let seconds = hookwright_model::date::parse_moment(text);
     seconds.or_else(|| at.wrong(Fault::new(format!("{} is no date", quote(text)), help)))
 }
 

@@ -1,6 +1,7 @@
 //! Reads a `retry-after` header, whatever a destination may have put there.
 use std::time::SystemTime;
 
+use hookwright_model::date::parse_http_date;
 use http::HeaderValue;
 
 /// The seconds it asks for: a number of seconds or an HTTP date (RFC 9110,
@@ -12,7 +13,7 @@ pub(super) fn parse(value: &HeaderValue, now: SystemTime) -> Option<u64> {
         // All digits: the only failure left is an overflow.
         return Some(text.parse().unwrap_or(u64::MAX));
     }
-    let date = httpdate::parse_http_date(text).ok()?;
+    let date = parse_http_date(text)?;
     let wait = date.duration_since(now).unwrap_or_default();
     // Rounded up, so as not to come a second early.
     Some(wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0)))

@@ -1,6 +1,7 @@
 //! What Hookwright speaks of: ids, events, verdicts, deliveries and attempts. Pure data, no I/O.
 pub mod breaker;
 pub mod clock;
+pub mod date;
 mod delivery;
 mod event;
 pub mod form;

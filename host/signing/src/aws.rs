@@ -9,7 +9,8 @@ use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use super::Secret;
-use super::time::date_of_seconds;
+use hookwright_model::date::moment_s;
+
 
 const DATE: HeaderName = HeaderName::from_static("x-amz-date");
 const TOKEN: HeaderName = HeaderName::from_static("x-amz-security-token");
@@ -89,7 +90,7 @@ impl Aws {
     ) -> Result<(), BadCredentials> {
         let bad = |_| BadCredentials;
         let stamp: String =
-            date_of_seconds(at_s).chars().filter(|char| !matches!(char, '-' | ':')).collect();
+            moment_s(at_s).chars().filter(|char| !matches!(char, '-' | ':')).collect();
         headers.insert(DATE, HeaderValue::from_str(&stamp).map_err(bad)?);
         if let Some(token) = &self.session_token {
             headers.insert(TOKEN, super::plain(token).map_err(bad)?);

@@ -20,8 +20,9 @@ use x509_cert::der::oid::ObjectIdentifier;
 use super::Refusal;
 use super::request::Request;
 use super::scheme::{CertifiedScheme, Issuer};
-use super::time::seconds_of_date;
+
 use super::verifier::single;
+use hookwright_model::date::parse_moment;
 use hookwright_model::pointer;
 
 const PAYPAL_HOSTS: [&str; 4] =
@@ -331,7 +332,7 @@ fn signature(text: &str) -> Result<Vec<u8>, Refusal> {
 }
 
 fn fresh(time: &str, scheme: &CertifiedScheme, now_s: u64) -> Result<(), Refusal> {
-    let at = seconds_of_date(time).ok_or(Refusal::Malformed)?;
+    let at = parse_moment(time).ok_or(Refusal::Malformed)?;
     let far = now_s.abs_diff(at) > scheme.tolerance.as_secs();
     if far { Err(Refusal::Stale) } else { Ok(()) }
 }

@@ -9,11 +9,12 @@ use sha2::{Sha256, Sha512};
 
 use super::jwt;
 use super::signed::{Parts, Signed};
-use super::time::date_of_seconds;
+
 use super::{
     Algorithm, ApiKeyPlace, Encoding, HmacScheme, Key, Part, Place, PresetScheme, Proof, Request,
     Secret, Time, TokenPlace, Unit, Verify,
 };
+use hookwright_model::date::moment_s;
 
 /// What a provider would send.
 #[derive(Debug, Clone, Copy)]
@@ -217,7 +218,7 @@ fn written(time: &Time, at_s: u64) -> Value {
     match time.unit {
         Unit::Seconds => at_s.to_string().into(),
         Unit::Millis => at_s.saturating_mul(1_000).into(),
-        Unit::Date => date_of_seconds(at_s).into(),
+        Unit::Date => moment_s(at_s).into(),
     }
 }
 

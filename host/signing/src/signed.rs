@@ -7,12 +7,13 @@ use super::keyed::Keys;
 use super::message::{self, Message};
 use super::preset::OtherAlgorithm;
 use super::request::Request;
-use super::time::seconds_of_date;
+
 use super::url::Urls;
 use super::verifier::{in_body, in_form, single};
 use super::{
     Credential, Encoding, HmacScheme, Key, Part, Place, PresetScheme, Proof, Refusal, Unit,
 };
+use hookwright_model::date::parse_moment;
 
 /// Headers of one signature each, where a scheme has them numbered.
 const MAX_NUMBER: u8 = 100;
@@ -322,7 +323,7 @@ fn fresh(timestamp: &[u8], unit: Unit, now_s: u64, window: &Window) -> Result<()
     let seconds: Option<u64> = match unit {
         Unit::Seconds => digits(),
         Unit::Millis => digits().map(|millis: u64| millis / 1_000),
-        Unit::Date => seconds_of_date(text),
+        Unit::Date => parse_moment(text),
     };
     let seconds = seconds.ok_or(Refusal::Malformed)?;
     let old = now_s.saturating_sub(seconds) > window.past_s;

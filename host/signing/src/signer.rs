@@ -12,8 +12,9 @@ use sha2::{Sha256, Sha512};
 use super::keyed::{digest, state};
 use super::sign::Format;
 use super::template::{Filled, Template};
-use super::time::date_of_seconds;
+
 use super::{Algorithm, Credential, Encoding, Sign, SigningKey, Unit};
+use hookwright_model::date::moment_s;
 
 /// The longest signature: Ed25519 and SHA-512.
 const MAX_TAG: usize = 64;
@@ -170,7 +171,7 @@ fn written(unit: Unit, timestamp_s: u64, room: &mut [u8; 20]) -> &[u8] {
     let put = match unit {
         Unit::Seconds => write!(rest, "{timestamp_s}"),
         Unit::Millis => write!(rest, "{}", timestamp_s.saturating_mul(1_000)),
-        Unit::Date => write!(rest, "{}", date_of_seconds(timestamp_s)),
+        Unit::Date => write!(rest, "{}", moment_s(timestamp_s)),
     };
     // A date beyond the year 9999 is cut: no clock shows it.
     let unused = if put.is_ok() { rest.len() } else { 0 };

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use serde_json::Value;
 
 use super::api::{Where, query};
-use hookwright_model::clock::moment;
+use hookwright_model::date::moment;
 use hookwright_model::printable;
 use hookwright_terminal::Paint;
 

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::api::{Where, query};
 use hookwright_config::parse_duration;
-use hookwright_model::clock::moment;
+use hookwright_model::date::moment;
 use hookwright_model::printable;
 use hookwright_terminal::Paint;
 

@@ -15,7 +15,7 @@ use tokio::time::timeout;
 
 use super::api::{Api, Http, Refused, Where, client, query};
 use hookwright_model::EventId;
-use hookwright_model::clock::moment;
+use hookwright_model::date::moment;
 use hookwright_model::printable;
 use hookwright_terminal::Paint;
 

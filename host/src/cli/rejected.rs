@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use serde_json::Value;
 
 use super::api::{Where, escaped};
-use hookwright_model::clock::moment;
+use hookwright_model::date::moment;
 use hookwright_model::printable;
 
 #[derive(Debug, clap::Args)]

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use serde_json::{Value, json};
 
 use super::api::Where;
-use hookwright_model::clock::moment;
+use hookwright_model::date::moment;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {

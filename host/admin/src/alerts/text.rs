@@ -2,7 +2,7 @@
 use serde_json::{Value, json};
 
 use super::{Change, Rule, State};
-use hookwright_model::clock::moment;
+use hookwright_model::date::moment;
 
 /// Who reads it.
 #[derive(Debug, Clone)]

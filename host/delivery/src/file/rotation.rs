@@ -3,7 +3,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::open::sync_folder_of;
-use hookwright_model::clock::moment;
+use hookwright_model::date::moment;
 
 /// Moves the file aside, as `NAME-20261125T101500000Z.EXT`, and deletes the oldest
 /// of those that are more than `keep`.

@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 use super::finding::{Finding, Findings};
 use crate::app;
 use hookwright_config::Config;
+use hookwright_model::date::http_date;
 
 const ABOUT: &str = "certificates";
 /// A person needs that long to get a new one.
@@ -63,5 +64,5 @@ fn of_file(key: &str, path: &Path, now: SystemTime) -> Finding {
 
 /// As HTTP writes it: it is readable, and in UTC.
 fn date(at: SystemTime) -> String {
-    httpdate::fmt_http_date(at)
+    http_date(at)
 }
