@@ -18,10 +18,9 @@ use x509_cert::der::Decode as _;
 use x509_cert::der::oid::ObjectIdentifier;
 
 use super::Refusal;
-use super::request::Request;
+use super::request::{Request, single};
 use super::scheme::{CertifiedScheme, Issuer};
 
-use super::verifier::single;
 use hookwright_model::date::parse_moment;
 use hookwright_model::pointer;
 

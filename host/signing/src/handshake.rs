@@ -4,10 +4,10 @@ use base64::engine::general_purpose::STANDARD;
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use serde_json::json;
 
+use super::check::Check;
 use super::message::parameter;
 use super::preset::Handshake;
-use super::request::{Answer, Request};
-use super::verifier::{Check, in_body, in_form, single};
+use super::request::{Answer, Request, in_body, in_form, single};
 use super::{Refusal, Secret, Verify};
 
 /// Bytes of a body that may be a handshake: all are far smaller.

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::scheme::{JwtKeys, JwtScheme};
-use super::token::authorization;
+use super::request::authorization;
 use super::{Refusal, Request};
 use hookwright_model::pointer::without_mark;
 

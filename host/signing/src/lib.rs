@@ -5,6 +5,7 @@
 mod authorization;
 mod aws;
 mod certified;
+mod check;
 mod credential;
 mod fetched;
 mod handshake;
@@ -16,6 +17,7 @@ mod oauth;
 mod preset;
 pub mod presets;
 mod provider;
+mod refusal;
 mod request;
 mod scheme;
 mod secret;
@@ -42,6 +44,7 @@ pub use preset::{
     Unit,
 };
 pub use provider::{Draft, Sent, sign_as_provider, sign_with};
+pub use refusal::Refusal;
 pub use request::{Answer, Request};
 pub use scheme::{
     Algorithm, ApiKeyPlace, ApiKeyScheme, CertifiedScheme, Encoding, HmacScheme, Issuer, JwtKeys,
@@ -53,4 +56,4 @@ pub use sign::{Format, Sign, formats};
 pub use signer::{NoKey, Signer};
 pub use template::{Template, TemplateError};
 pub use token::is_credential;
-pub use verifier::{Refusal, Verified, Verifier};
+pub use verifier::{Verified, Verifier};

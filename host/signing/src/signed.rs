@@ -6,10 +6,9 @@ use http::{HeaderName, HeaderValue};
 use super::keyed::Keys;
 use super::message::{self, Message};
 use super::preset::OtherAlgorithm;
-use super::request::Request;
+use super::request::{Request, in_body, in_form, single};
 
 use super::url::Urls;
-use super::verifier::{in_body, in_form, single};
 use super::{
     Credential, Encoding, HmacScheme, Key, Part, Place, PresetScheme, Proof, Refusal, Unit,
 };

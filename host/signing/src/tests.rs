@@ -229,7 +229,7 @@ fn without_a_scheme_anybody_may_post() {
     let verifier = Verifier::new(&Verify::None);
     let anybody = verify(&verifier, &HeaderMap::new(), b"x", 0);
     assert_eq!(anybody, Ok(Verified::Event { secret: None }));
-    assert!(!verifier.greets(&Method::GET));
+    assert!(!verifier.handles_handshake(&Method::GET));
     assert_eq!(Signer::new(None).sign(ID, AT, BODY), Ok(None));
 }
 

@@ -3,13 +3,13 @@ use std::borrow::Cow;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use http::{HeaderName, header};
+use http::HeaderName;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use super::keyed::First;
 use super::message::parameter;
-use super::verifier::single;
+use super::request::{authorization, single};
 use super::{ApiKeyPlace, Credential, Key, Refusal, Request, TokenPlace};
 use hookwright_model::pointer;
 
@@ -135,17 +135,6 @@ impl Token {
         }
         first.result()
     }
-}
-
-/// The credentials of an `authorization` header with that scheme (in lower case).
-pub(super) fn authorization<'r>(
-    request: &Request<'r>,
-    scheme: &str,
-) -> Result<Option<&'r [u8]>, Refusal> {
-    let Some(text) = single(request.headers, &header::AUTHORIZATION)? else { return Ok(None) };
-    let (named, rest) = text.split_at_checked(scheme.len()).ok_or(Refusal::Malformed)?;
-    let spaced = named.eq_ignore_ascii_case(scheme.as_bytes()) && rest.starts_with(b" ");
-    if spaced { Ok(Some(rest.trim_ascii())) } else { Err(Refusal::Malformed) }
 }
 
 /// Whether a header carries a credential, which must not be stored, rather

@@ -1,18 +1,17 @@
 //! Checks that a request comes from whom it says: one reader of the table of providers.
-use std::borrow::Cow;
+use std::time::Duration;
 
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use http::{HeaderName, HeaderValue, Method};
 
 use super::certified::{self, Certified};
-use super::fetched::{Fetched, Material};
+use super::check::Check;
+use super::fetched::{Fetched, Material, Wanted};
 use super::handshake::Handshakes;
 use super::jwt;
+use super::refusal::Refusal;
 use super::request::{Answer, Request};
+use super::scheme::{JwtKeys, Verify};
 use super::signed::Signed;
-use super::token::Token;
-use super::{CertifiedScheme, JwtKeys, JwtScheme, Proof, Verify};
-use hookwright_model::form::{self, Field};
-use hookwright_model::pointer;
 
 /// The request is the source's own.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,71 +27,18 @@ pub enum Verified {
     Confirm(String),
 }
 
-/// Why a request was not believed: for the log and the metrics. Whoever sent
-/// it is told none of this.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    #[error("a header or field that the scheme needs is missing")]
-    Missing,
-    #[error("a header or field of the scheme does not have the scheme's form, or is there twice")]
-    Malformed,
-    #[error("the signature or credential matches none of the secrets")]
-    Mismatch,
-    #[error("the timestamp is further from now than the tolerance")]
-    Stale,
-    #[error("the secret that matches does not count yet, or no longer (`from`, `until`)")]
-    Expired,
-    #[error("the certificate or key set that it is signed by could not be fetched")]
-    NoKeys,
-}
-
-impl Refusal {
-    pub const ALL: [Self; 6] =
-        [Self::Missing, Self::Malformed, Self::Mismatch, Self::Stale, Self::Expired, Self::NoKeys];
-
-    /// The metric's label.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Missing => "missing-header",
-            Self::Malformed => "malformed-header",
-            Self::Mismatch => "bad-signature",
-            Self::Stale => "stale-timestamp",
-            Self::Expired => "expired-secret",
-            Self::NoKeys => "keys-unavailable",
-        }
-    }
-}
-
 /// Checks requests by one source's settings. Make it once: it holds the keyed
 /// states. Every secret is tried on every request, in constant time.
 pub struct Verifier {
-    pub(super) check: Check,
+    check: Check,
     /// For providers that sign where they have another sort of secret.
     also: Option<Box<Signed>>,
     handshakes: Handshakes,
 }
 
-pub(super) enum Check {
-    Nothing,
-    Signed(Box<Signed>),
-    Token(Token),
-    Jwt(JwtScheme),
-    Certified(CertifiedScheme),
-}
-
 impl Verifier {
     pub fn new(verify: &Verify) -> Self {
-        let check = match verify {
-            Verify::None => Check::Nothing,
-            Verify::Hmac(scheme) => Check::Signed(Box::new(Signed::of_hmac(scheme))),
-            Verify::ApiKey(scheme) => Check::Token(Token::of_key(&scheme.place, &scheme.secrets)),
-            Verify::Jwt(scheme) => Check::Jwt(scheme.clone()),
-            Verify::Certified(scheme) => Check::Certified(scheme.clone()),
-            Verify::Preset(scheme) => match &scheme.preset.proof {
-                Proof::Signed(signed) => Check::Signed(Box::new(Signed::of(signed, scheme))),
-                Proof::Token(places) => Check::Token(Token::new(places, &scheme.secrets)),
-            },
-        };
+        let check = Check::new(verify);
         let also = match verify {
             Verify::Preset(scheme) => Signed::also(scheme).map(Box::new),
             _ => None,
@@ -101,12 +47,12 @@ impl Verifier {
     }
 
     /// Whether a request of this method may be a handshake.
-    pub fn greets(&self, method: &Method) -> bool {
-        self.greeting() == Some(method)
+    pub fn handles_handshake(&self, method: &Method) -> bool {
+        self.handshake_method() == Some(method)
     }
 
     /// The method of handshakes, where that is another than POST.
-    pub fn greeting(&self) -> Option<&Method> {
+    pub fn handshake_method(&self) -> Option<&Method> {
         self.handshakes.method()
     }
 
@@ -166,6 +112,29 @@ impl Verifier {
         }
     }
 
+    /// What must be fetched to check this request; none where nothing must. All that can be told without it is checked
+    /// first, so that a request that can't be the source's own costs no fetch.
+    ///
+    /// # Errors
+    /// The request can't be the source's own, or names a place that is not its provider's.
+    pub fn wants<'r>(
+        &'r self,
+        request: &Request<'r>,
+        now_s: u64,
+    ) -> Result<Option<Wanted<'r>>, Refusal> {
+        self.check.wants(request, now_s)
+    }
+
+    /// Parses what a URL of [`Verifier::wants`] gave; none where it is of no use.
+    pub fn read(&self, bytes: &[u8]) -> Option<Fetched> {
+        self.check.read(bytes)
+    }
+
+    /// How long what was fetched may be used before it is fetched again.
+    pub fn age(&self) -> Duration {
+        self.check.age()
+    }
+
     /// What a 401 says in `www-authenticate` (RFC 9110, 11.6.1).
     pub fn challenge(&self) -> HeaderValue {
         HeaderValue::from_static(match &self.check {
@@ -191,36 +160,4 @@ impl Verifier {
             Check::Nothing | Check::Signed(_) | Check::Jwt(_) | Check::Certified(_) => None,
         }
     }
-}
-
-pub(super) fn in_body<'b>(body: &'b [u8], pointer: &str) -> Option<Cow<'b, [u8]>> {
-    pointer::plain(pointer::at(body, pointer)?)
-}
-
-/// A field of the body, where it is a form.
-///
-/// # Errors
-/// It stands there twice.
-pub(super) fn in_form<'r>(
-    request: &Request<'r>,
-    name: &str,
-) -> Result<Option<Cow<'r, [u8]>>, Refusal> {
-    match form::field(request.headers, request.body, name) {
-        Field::None => Ok(None),
-        Field::One(value) => Ok(Some(value)),
-        Field::Several(_) => Err(Refusal::Malformed),
-    }
-}
-
-/// The value of a header that may be there once.
-///
-/// # Errors
-/// It is there twice: which one was signed, nobody knows.
-pub(super) fn single<'h>(
-    headers: &'h HeaderMap,
-    name: &HeaderName,
-) -> Result<Option<&'h [u8]>, Refusal> {
-    let mut values = headers.get_all(name).iter();
-    let first = values.next().map(HeaderValue::as_bytes);
-    if values.next().is_some() { Err(Refusal::Malformed) } else { Ok(first) }
 }

@@ -112,7 +112,7 @@ impl Endpoint {
         client: Client,
         now: Instant,
     ) -> Result<(), Refused> {
-        if !self.takes(method) && !self.verifier.greets(method) {
+        if !self.takes(method) && !self.verifier.handles_handshake(method) {
             return Err(self.other_method());
         }
         if self.require_tls && !client.secure {
@@ -256,7 +256,7 @@ fn without<'q>(query: &'q str, parameter: Option<&str>) -> Cow<'q, str> {
 
 /// The methods of events, and the one of the scheme's handshake.
 fn allowed(methods: &[Method], verifier: &Verifier) -> HeaderValue {
-    let greeting = verifier.greeting().filter(|method| !methods.contains(method));
+    let greeting = verifier.handshake_method().filter(|method| !methods.contains(method));
     let all: Vec<&str> = methods.iter().chain(greeting).map(Method::as_str).collect();
     HeaderValue::from_str(&all.join(", ")).unwrap_or_else(|_| HeaderValue::from_static("POST"))
 }

@@ -32,7 +32,7 @@ fn signed_body(preset: &'static Preset, body: &[u8], more: &[(&'static str, &str
 /// By another method than POST.
 fn asked(preset: &'static Preset, method: Method, query: &str, headers: &HeaderMap) -> Answered {
     let (_, verifier) = verifier(preset);
-    assert!(verifier.greets(&method) && !verifier.greets(&Method::DELETE));
+    assert!(verifier.handles_handshake(&method) && !verifier.handles_handshake(&Method::DELETE));
     let request = Request { method: &method, query: Some(query), headers, body: b"" };
     verifier.verify(&request, AT).into()
 }
