@@ -3,8 +3,8 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
+use super::blocked;
 use super::guard::Guard;
-use super::shut;
 use hookwright_settings::NetworkPolicy;
 
 /// Names what makes the address one that the destination must not have.
@@ -21,13 +21,13 @@ pub(super) fn refusal(
             let plain = address.to_canonical();
             let by_itself = |network: &&IpNet| network.prefix_len() == network.max_prefix_len();
             let mut named = networks.iter().filter(|network| network.contains(&plain));
-            match shut::address(plain) {
+            match blocked::address(plain) {
                 None if named.next().is_some() => None,
                 Some(_) if named.any(|network| by_itself(&network)) => None,
                 shut => shut.or_else(|| table(address)),
             }
         }
-        NetworkPolicy::Any => shut::address(address),
+        NetworkPolicy::Any => blocked::address(address),
     }
 }
 

@@ -18,28 +18,25 @@ use super::body::Payload;
 use super::connector::Connector;
 use super::failure::{classify, classify_h2, failed};
 use super::guard::Guard;
+use super::limits::{DRAIN_BYTES, HEAD_BYTES};
+use super::permits::Permits;
 use super::resolver::Resolver;
-use super::seats::Seats;
 use super::status_line::Status;
-use super::stream::Cut;
+use super::stream::Abort;
 use super::tls::Tls;
-use super::unsent::{Unsent, unsent};
+use super::unprocessed::{Unprocessed, unprocessed};
 use super::{Options, SetupError};
 use hookwright_model::{Cause, Outcome};
 
 /// Idle connections live so long: under the 60 s at which many servers and
 /// balancers close them.
 const IDLE: Duration = Duration::from_secs(50);
-/// All of an answer's headers together.
-pub(super) const HEAD_BYTES: usize = 64 * 1024;
-/// What is read beyond the excerpt, so that the connection can be used again.
-pub(super) const DRAIN_BYTES: usize = 64 * 1024;
 
 /// After so long without a byte a connection over HTTP/2 is asked whether it is
 /// alive, and ends after as long without an answer.
 const PING: Duration = Duration::from_secs(10);
 
-/// No request is under way for longer, whatever its time-out.
+/// No request is under way for longer, whatever its timeout.
 const LONGEST: Duration = Duration::from_secs(24 * 3_600);
 
 /// What is sent with POST. Host and content-length are added.
@@ -47,7 +44,7 @@ const LONGEST: Duration = Duration::from_secs(24 * 3_600);
 pub struct Request {
     pub headers: HeaderMap,
     pub body: Bytes,
-    /// Over name look-up, connection, TLS, headers and body together. Waiting for
+    /// Over name lookup, connection, TLS, headers and body together. Waiting for
     /// a turn over HTTP/2 is bounded by as long again.
     pub timeout: Duration,
 }
@@ -59,7 +56,7 @@ pub struct Client {
     url: Uri,
     excerpt: usize,
     first_byte: Option<Duration>,
-    seats: Seats,
+    permits: Permits,
     /// Its connections may speak HTTP/2.
     may_be_h2: bool,
 }
@@ -87,7 +84,7 @@ impl Client {
         let connects =
             metrics::counter!(hookwright_model::metrics::CONNECTS, "destination" => name);
         let connector = Connector::new(&options, guard, resolver, tls, connects)?;
-        let seats = connector.seats();
+        let permits = connector.permits();
         let http = legacy::Client::builder(TokioExecutor::new())
             .timer(TokioTimer::new())
             .pool_timer(TokioTimer::new())
@@ -105,11 +102,18 @@ impl Client {
             .build(connector);
         let first_byte = options.transport.phases.first_byte;
         let may_be_h2 = options.transport.http2 && options.url.scheme_str() == Some("https");
-        Ok(Self { http, url: options.url, excerpt: options.excerpt, first_byte, seats, may_be_h2 })
+        Ok(Self {
+            http,
+            url: options.url,
+            excerpt: options.excerpt,
+            first_byte,
+            permits,
+            may_be_h2,
+        })
     }
 
     /// Sends it once. Never fails otherwise than by its outcome, never follows a
-    /// redirect, and ends within the request's time-out. Where the destination
+    /// redirect, and ends within the request's timeout. Where the destination
     /// allows no more requests at once over HTTP/2, it waits for its turn first,
     /// for as long again at the most: that is not the destination's time.
     ///
@@ -145,15 +149,15 @@ impl Client {
         left: &mut Left,
     ) -> Result<Outcome, Outcome> {
         let came = Instant::now();
-        let Ok(_seat) = tokio::time::timeout(left.wait, self.seats.enter()).await else {
-            let most = self.seats.known_limit().unwrap_or(u32::MAX);
+        let Ok(_permit) = tokio::time::timeout(left.wait, self.permits.acquire()).await else {
+            let most = self.permits.known_limit().unwrap_or(u32::MAX);
             let message = format!(
                 "not sent: no turn within {:?}; the destination allows {most} at once over HTTP/2",
                 request.timeout
             );
             return Ok(failed(Cause::Queue, &message));
         };
-        let limit = self.seats.known_limit();
+        let limit = self.permits.known_limit();
         let began = Instant::now();
         left.wait = left.wait.saturating_sub(began - came);
         let deadline = began + left.work;
@@ -185,12 +189,12 @@ impl Client {
             Ok(Ok(answer)) => answer,
             Ok(Err(error)) => {
                 let h2 = is_h2(&connection);
-                let unsent = unsent(&error, has_body).filter(|_| h2);
+                let unprocessed = unprocessed(&error, has_body).filter(|_| h2);
                 left.work = deadline.saturating_duration_since(Instant::now());
                 // A stream may be refused since the limit was not known yet when it was sent:
                 // then the connection is well.
                 let over_limit =
-                    unsent == Some(Unsent::Stream) && self.seats.known_limit() != limit;
+                    unprocessed == Some(Unprocessed::Stream) && self.permits.known_limit() != limit;
                 if !(over_limit && left.tries > 0) {
                     retire(&connection);
                 }
@@ -199,7 +203,7 @@ impl Client {
                 } else {
                     status_alone(&connection).unwrap_or_else(|| classify(&error))
                 };
-                return if unsent.is_some() { Err(outcome) } else { Ok(outcome) };
+                return if unprocessed.is_some() { Err(outcome) } else { Ok(outcome) };
             }
             Err(late) => {
                 retire(&connection);
@@ -258,7 +262,7 @@ async fn silence(
     mut connection: CaptureConnection,
     taken: oneshot::Receiver<()>,
     time: Duration,
-) -> Cut {
+) -> Abort {
     let all_taken = taken.await.is_ok();
     // An empty body is taken before there is a connection.
     let is_h2 = {
@@ -269,7 +273,7 @@ async fn silence(
         return std::future::pending().await;
     }
     tokio::time::sleep(time).await;
-    Cut::Silent(time)
+    Abort::Silent(time)
 }
 
 /// Stops at the end, at an error, or where reading on costs more than a new connection.

@@ -18,12 +18,13 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tower_service::Service;
 
-use super::client::{DRAIN_BYTES, HEAD_BYTES};
+use super::blocked;
+use super::connect_error::ConnectError;
 use super::guard::Guard;
-use super::resolver::{LookUp, Resolver};
-use super::seats::Seats;
-use super::shut;
-use super::spelt::{Spelt, spelt};
+use super::limits::{DRAIN_BYTES, HEAD_BYTES};
+use super::literal::{Literal, literal};
+use super::permits::Permits;
+use super::resolver::{Lookup, Resolver};
 use super::stream::{Bounds, Stream};
 use super::tls::Tls;
 use super::{Options, SetupError, addresses, proxy};
@@ -36,32 +37,12 @@ const STAGGER: Duration = Duration::from_millis(250);
 /// More addresses of one name than this are not tried.
 const MOST_ADDRESSES: usize = 8;
 
-#[derive(Debug, thiserror::Error)]
-pub(super) enum ConnectError {
-    #[error("`{host}` has no address: {reason}")]
-    Dns { host: String, reason: String },
-    #[error("`{host}` is at {address}, {kind}; {cure}")]
-    Refused { host: String, address: IpAddr, kind: &'static str, cure: &'static str },
-    #[error("`{host}` is {kind}: no proxy is asked for it")]
-    Name { host: String, kind: &'static str },
-    #[error("no connection to {address}: {source}")]
-    Tcp { address: SocketAddr, source: io::Error },
-    #[error("the proxy made no tunnel: {0}")]
-    Proxy(String),
-    #[error("TLS failed: {0}")]
-    Tls(io::Error),
-    #[error("no connection within {0:?}")]
-    Slow(Duration),
-    #[error("no end of the TLS handshake within {0:?}")]
-    SlowTls(Duration),
-}
-
 /// Makes one destination's connections. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Connector(Arc<Settings>);
 
 struct Settings {
-    look_up: LookUp,
+    lookup: Lookup,
     network: NetworkPolicy,
     /// For addresses that `network` does not allow.
     guard: Guard,
@@ -69,7 +50,7 @@ struct Settings {
     proxy: Option<Proxy>,
     phases: Phases,
     bounds: Bounds,
-    seats: Seats,
+    permits: Permits,
     connects: Counter,
 }
 
@@ -90,21 +71,21 @@ impl Connector {
         }
         let read = 2 * HEAD_BYTES + options.excerpt.saturating_add(DRAIN_BYTES);
         Ok(Self(Arc::new(Settings {
-            look_up: LookUp::new(resolver),
+            lookup: Lookup::new(resolver),
             network: network.clone(),
             guard,
             tls: tls.settings(trust, *http2)?,
             proxy: proxy.clone(),
             phases: *phases,
             bounds: Bounds { read, first_byte: phases.first_byte },
-            seats: Seats::default(),
+            permits: Permits::default(),
             connects,
         })))
     }
 
     /// What its connections over HTTP/2 have room for.
-    pub(super) fn seats(&self) -> Seats {
-        self.0.seats.clone()
+    pub(super) fn permits(&self) -> Permits {
+        self.0.permits.clone()
     }
 }
 
@@ -135,7 +116,7 @@ impl Settings {
         let time = self.phases.tls.unwrap_or(LONGEST);
         let done = tokio::time::timeout(time, handshake).await;
         let stream = done.map_err(|_| ConnectError::SlowTls(time))?;
-        Ok(Stream::tls(stream.map_err(ConnectError::Tls)?, self.bounds, &self.seats))
+        Ok(Stream::tls(stream.map_err(ConnectError::Tls)?, self.bounds, &self.permits))
     }
 
     /// TCP to the destination, or through the proxy.
@@ -154,12 +135,12 @@ impl Settings {
     /// What can be told of a host that somebody else resolves.
     fn judge_unresolved(&self, host: &str) -> Result<(), ConnectError> {
         let odd = |kind| ConnectError::Name { host: host.to_owned(), kind };
-        match spelt(host) {
-            Spelt::Address(address) => {
+        match literal(host) {
+            Literal::Address(address) => {
                 self.allowed(host, &[address], |address| self.refusal(address)).map(drop)
             }
-            Spelt::Odd => Err(odd("a number, and no address")),
-            Spelt::Name => shut::name(host).map_or(Ok(()), |kind| Err(odd(kind))),
+            Literal::Odd => Err(odd("a number, and no address")),
+            Literal::Name => blocked::name(host).map_or(Ok(()), |kind| Err(odd(kind))),
         }
     }
 
@@ -174,7 +155,7 @@ impl Settings {
         refusal: impl Fn(IpAddr) -> Option<&'static str>,
     ) -> Result<TcpStream, ConnectError> {
         let dns = |reason: String| ConnectError::Dns { host: host.to_owned(), reason };
-        let found = self.look_up.addresses(host).await.map_err(|error| dns(error.to_string()))?;
+        let found = self.lookup.addresses(host).await.map_err(|error| dns(error.to_string()))?;
         let allowed = self.allowed(host, &found, refusal)?;
         if allowed.is_empty() {
             return Err(dns("the name has none".to_owned()));

@@ -4,8 +4,8 @@ use std::io;
 
 use hyper_util::client::legacy;
 
-use super::connector::ConnectError;
-use super::stream::Cut;
+use super::connect_error::ConnectError;
+use super::stream::Abort;
 use hookwright_model::{Cause, Outcome};
 
 /// Longer messages are cut: a destination must not fill the log through them.
@@ -68,7 +68,7 @@ fn inner<E: Error + 'static>(error: &(dyn Error + 'static)) -> bool {
 }
 
 fn is_silent(error: &(dyn Error + 'static)) -> bool {
-    within(error).is_some_and(|inner| matches!(inner.downcast_ref(), Some(Cut::Silent(_))))
+    within(error).is_some_and(|inner| matches!(inner.downcast_ref(), Some(Abort::Silent(_))))
 }
 
 fn within<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e (dyn Error + Send + Sync + 'static)> {

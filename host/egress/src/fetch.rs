@@ -8,9 +8,9 @@ use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
-use super::client::HEAD_BYTES;
 use super::connector::Connector;
 use super::failure::classify;
+use super::limits::HEAD_BYTES;
 use super::{Egress, Options, SetupError};
 use hookwright_model::Outcome;
 use hookwright_settings::{NetworkPolicy, Transport};
@@ -25,7 +25,7 @@ pub struct Fetch {
     pub url: Uri,
     pub headers: HeaderMap,
     pub body: Bytes,
-    /// Over name look-up, connection, TLS, headers and body together.
+    /// Over name lookup, connection, TLS, headers and body together.
     pub timeout: Duration,
 }
 

@@ -1,7 +1,7 @@
 //! Frames of HTTP/2 (RFC 9113, 4.1) as they come in, read only so far as to find SETTINGS_MAX_CONCURRENT_STREAMS.
 //!
 //! The client's HTTP library keeps what the other side allows to itself, and holds requests above it
-//! where no time-out can tell them from those that were sent. So the connection looks for it.
+//! where no timeout can tell them from those that were sent. So the connection looks for it.
 
 /// Length, kind, flags and stream.
 const HEAD: usize = 9;

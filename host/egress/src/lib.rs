@@ -1,23 +1,25 @@
 //! The HTTP client: one deadline, bounded reads, no redirects, no private addresses.
 mod addresses;
+mod blocked;
 mod body;
 mod client;
+mod connect_error;
 mod connector;
 mod failure;
 mod fetch;
 mod frames;
 mod guard;
+mod limits;
+mod literal;
+mod permits;
 mod proxy;
 mod reach;
 mod resolver;
 mod retry_after;
-mod seats;
-mod shut;
-mod spelt;
 mod status_line;
 mod stream;
 mod tls;
-mod unsent;
+mod unprocessed;
 
 #[cfg(test)]
 mod tests;

@@ -1,8 +1,11 @@
 //! Tunnels through an HTTP proxy (RFC 9110, 9.3.6).
+//!
+//! Our own, since hyper-util's `Tunnel` (0.1.21) drops what comes behind the proxy's head, takes 200 alone of all 2xx, and does
+//! not say which status refused.
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::connector::ConnectError;
+use super::connect_error::ConnectError;
 use hookwright_settings::Proxy;
 
 /// The most of a proxy's answer that is read.

@@ -16,7 +16,7 @@ pub struct Reached {
     /// The destination's, or that of the proxy before it.
     pub address: SocketAddr,
     pub tls: bool,
-    /// Look-up, connection and TLS together.
+    /// Lookup, connection and TLS together.
     pub took: Duration,
 }
 
@@ -36,19 +36,15 @@ impl Egress {
     /// and closes the connection again.
     ///
     /// # Errors
-    /// Where no connection stands within `patience`.
-    pub async fn reach(
-        &self,
-        options: &Options,
-        patience: Duration,
-    ) -> Result<Reached, ReachError> {
+    /// Where no connection stands within `timeout`.
+    pub async fn reach(&self, options: &Options, timeout: Duration) -> Result<Reached, ReachError> {
         let resolver = Arc::clone(&self.resolver);
         let mut connector =
             Connector::new(options, self.guard, resolver, &self.tls, Counter::noop())?;
         let began = Instant::now();
-        let stream = tokio::time::timeout(patience, connector.call(options.url.clone()))
+        let stream = tokio::time::timeout(timeout, connector.call(options.url.clone()))
             .await
-            .map_err(|_| ReachError::Slow(patience))?
+            .map_err(|_| ReachError::Slow(timeout))?
             .map_err(|error| ReachError::Connect(chain(&error)))?;
         let (took, stream) = (began.elapsed(), stream.inner());
         let address = stream.address().map_err(|error| ReachError::Connect(error.to_string()))?;

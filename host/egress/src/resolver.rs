@@ -1,4 +1,4 @@
-//! Host names to addresses, at most one look-up of a name at a time.
+//! Host names to addresses, at most one lookup of a name at a time.
 use std::collections::HashMap;
 use std::future::Future;
 use std::io;
@@ -43,16 +43,16 @@ struct Pending {
     answer: Answer,
 }
 
-/// Look-ups of one client. All who ask for a name while it is looked up share the
+/// Lookups of one client. All who ask for a name while it is looked up share the
 /// answer: the system's resolver can't be stopped, and a name server that hangs must
 /// not take all the threads for blocking work, however often and for however many
 /// names it is asked.
-pub(super) struct LookUp {
+pub(super) struct Lookup {
     resolver: Arc<dyn Resolver>,
     pending: Mutex<HashMap<String, Pending>>,
 }
 
-impl LookUp {
+impl Lookup {
     pub(super) fn new(resolver: Arc<dyn Resolver>) -> Self {
         Self { resolver, pending: Mutex::default() }
     }
@@ -68,7 +68,7 @@ impl LookUp {
 
     fn join(&self, host: &str) -> Result<Answer, Arc<io::Error>> {
         let mut pending = self.pending.lock();
-        pending.retain(|_, look_up| !look_up.task.is_finished());
+        pending.retain(|_, lookup| !lookup.task.is_finished());
         if let Some(same) = pending.get(host) {
             return Ok(same.answer.clone());
         }
@@ -84,10 +84,10 @@ impl LookUp {
 
     /// In a task, so that it ends (and is seen to have ended) whoever stops waiting.
     fn start(&self, host: &str) -> Pending {
-        let look_up = tokio::spawn(self.resolver.resolve(host));
-        let task = look_up.abort_handle();
+        let lookup = tokio::spawn(self.resolver.resolve(host));
+        let task = lookup.abort_handle();
         let answer = async move {
-            let found = look_up.await.unwrap_or_else(|failed| Err(io::Error::other(failed)));
+            let found = lookup.await.unwrap_or_else(|failed| Err(io::Error::other(failed)));
             found.map(Arc::from).map_err(Arc::new)
         };
         Pending { task, answer: answer.boxed().shared() }
@@ -123,10 +123,10 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn those_who_ask_together_share_one_look_up() {
+    async fn those_who_ask_together_share_one_lookup() {
         let gate = gate();
-        let look_up = LookUp::new(Arc::clone(&gate) as Arc<dyn Resolver>);
-        let asking = (0..8).map(|_| look_up.addresses("a.test"));
+        let lookup = Lookup::new(Arc::clone(&gate) as Arc<dyn Resolver>);
+        let asking = (0..8).map(|_| lookup.addresses("a.test"));
         let all = futures_util::future::join_all(asking);
         gate.open.add_permits(1);
         assert!(all.await.into_iter().all(|found| found.is_ok()));
@@ -134,38 +134,38 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn one_who_gives_up_does_not_start_another_look_up() {
+    async fn one_who_gives_up_does_not_start_another_lookup() {
         let gate = gate();
-        let look_up = LookUp::new(Arc::clone(&gate) as Arc<dyn Resolver>);
+        let lookup = Lookup::new(Arc::clone(&gate) as Arc<dyn Resolver>);
         for _ in 0..5 {
-            assert!(look_up.addresses("a.test").now_or_never().is_none());
+            assert!(lookup.addresses("a.test").now_or_never().is_none());
         }
         assert_eq!(gate.calls.load(Ordering::SeqCst), 1);
         gate.open.add_permits(2);
-        look_up.addresses("a.test").await.expect("found");
-        look_up.addresses("a.test").await.expect("found");
+        lookup.addresses("a.test").await.expect("found");
+        lookup.addresses("a.test").await.expect("found");
         assert_eq!(gate.calls.load(Ordering::SeqCst), 2, "an answer is not kept");
     }
 
     /// The fault: only the last name was remembered, so that plugins that asked for two by
-    /// turns began a look-up with each request, and each held a thread.
+    /// turns began a lookup with each request, and each held a thread.
     #[tokio::test]
     async fn regression_names_that_hang_hold_one_look_up_each() {
         let gate = gate();
-        let look_up = LookUp::new(Arc::clone(&gate) as Arc<dyn Resolver>);
+        let lookup = Lookup::new(Arc::clone(&gate) as Arc<dyn Resolver>);
         for _ in 0..20 {
             for host in ["a.test", "b.test"] {
-                assert!(look_up.addresses(host).now_or_never().is_none());
+                assert!(lookup.addresses(host).now_or_never().is_none());
             }
         }
         assert_eq!(gate.calls.load(Ordering::SeqCst), 2);
         for number in 2..MOST {
-            assert!(look_up.addresses(&format!("c{number}.test")).now_or_never().is_none());
+            assert!(lookup.addresses(&format!("c{number}.test")).now_or_never().is_none());
         }
-        let error = look_up.addresses("late.test").await.unwrap_err();
+        let error = lookup.addresses("late.test").await.unwrap_err();
         assert!(error.to_string().starts_with("64 other names"), "{error}");
-        assert!(look_up.addresses("192.0.2.7").await.is_ok(), "that is no name");
+        assert!(lookup.addresses("192.0.2.7").await.is_ok(), "that is no name");
         gate.open.add_permits(MOST);
-        look_up.addresses("a.test").await.expect("found");
+        lookup.addresses("a.test").await.expect("found");
     }
 }

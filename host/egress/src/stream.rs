@@ -13,7 +13,7 @@ use tokio::time::{Instant, Sleep};
 use tokio_rustls::client::TlsStream;
 
 use super::frames::Frames;
-use super::seats::Seats;
+use super::permits::Permits;
 use super::status_line::StatusLine;
 
 /// What every request begins with.
@@ -31,7 +31,7 @@ pub(super) struct Bounds {
 
 /// Why a stream ends itself.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Cut {
+pub(super) enum Abort {
     #[error("more than {0} bytes came without a whole answer")]
     Talkative(usize),
     #[error("no byte of the answer within {0:?}")]
@@ -39,7 +39,7 @@ pub(super) enum Cut {
 }
 
 pub(super) struct Stream {
-    inner: Inner,
+    socket: Socket,
     bounds: Bounds,
     /// Since the last write.
     read: usize,
@@ -52,45 +52,45 @@ pub(super) struct Stream {
 /// What is looked for in what comes in.
 enum Watch {
     Http1(StatusLine),
-    Http2(Frames, Seats),
+    Http2(Frames, Permits),
 }
 
-enum Inner {
+enum Socket {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
 }
 
 impl Stream {
     pub(super) fn plain(stream: TcpStream, bounds: Bounds) -> Self {
-        Self::new(Inner::Plain(stream), bounds, Watch::Http1(StatusLine::default()))
+        Self::new(Socket::Plain(stream), bounds, Watch::Http1(StatusLine::default()))
     }
 
-    /// Where HTTP/2 is spoken, what the other side allows is told to `seats`.
-    pub(super) fn tls(stream: TlsStream<TcpStream>, bounds: Bounds, seats: &Seats) -> Self {
+    /// Where HTTP/2 is spoken, what the other side allows is told to `permits`.
+    pub(super) fn tls(stream: TlsStream<TcpStream>, bounds: Bounds, permits: &Permits) -> Self {
         let h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-        let inner = Inner::Tls(Box::new(stream));
+        let socket = Socket::Tls(Box::new(stream));
         if h2 {
             let none = Bounds { read: usize::MAX, first_byte: None };
-            return Self::new(inner, none, Watch::Http2(Frames::default(), seats.clone()));
+            return Self::new(socket, none, Watch::Http2(Frames::default(), permits.clone()));
         }
         // Each request has a connection of its own.
-        seats.unlimited();
-        Self::new(inner, bounds, Watch::Http1(StatusLine::default()))
+        permits.unlimited();
+        Self::new(socket, bounds, Watch::Http1(StatusLine::default()))
     }
 
-    fn new(inner: Inner, bounds: Bounds, watch: Watch) -> Self {
-        Self { inner, bounds, read: 0, silence: None, waiting: false, watch }
+    fn new(socket: Socket, bounds: Bounds, watch: Watch) -> Self {
+        Self { socket, bounds, read: 0, silence: None, waiting: false, watch }
     }
 
     pub(super) fn is_encrypted(&self) -> bool {
-        matches!(self.inner, Inner::Tls(_))
+        matches!(self.socket, Socket::Tls(_))
     }
 
     /// Of the other end of the connection.
     pub(super) fn address(&self) -> io::Result<SocketAddr> {
-        match &self.inner {
-            Inner::Plain(stream) => stream.peer_addr(),
-            Inner::Tls(stream) => stream.get_ref().0.peer_addr(),
+        match &self.socket {
+            Socket::Plain(stream) => stream.peer_addr(),
+            Socket::Tls(stream) => stream.get_ref().0.peer_addr(),
         }
     }
 
@@ -112,9 +112,9 @@ impl Stream {
     }
 
     fn poll_inner(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        match &mut self.inner {
-            Inner::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
-            Inner::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
+        match &mut self.socket {
+            Socket::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
+            Socket::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
         }
     }
 }
@@ -133,14 +133,14 @@ impl AsyncRead for Stream {
             this.read = this.read.saturating_add(came.len());
             match &mut this.watch {
                 Watch::Http1(line) => line.read(came),
-                Watch::Http2(frames, seats) => {
+                Watch::Http2(frames, permits) => {
                     if let Some(limit) = frames.read(came) {
-                        seats.limit(limit);
+                        permits.limit(limit);
                     }
                 }
             }
             if this.read > this.bounds.read {
-                return Poll::Ready(Err(io::Error::other(Cut::Talkative(this.bounds.read))));
+                return Poll::Ready(Err(io::Error::other(Abort::Talkative(this.bounds.read))));
             }
             return Poll::Ready(result);
         }
@@ -148,7 +148,7 @@ impl AsyncRead for Stream {
             (this.waiting, &mut this.silence, this.bounds.first_byte)
         {
             ready!(timer.as_mut().poll(cx));
-            return Poll::Ready(Err(io::Error::other(Cut::Silent(time))));
+            return Poll::Ready(Err(io::Error::other(Abort::Silent(time))));
         }
         Poll::Pending
     }
@@ -162,9 +162,9 @@ impl AsyncWrite for Stream {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         this.wrote(cx, buf);
-        match &mut this.inner {
-            Inner::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
-            Inner::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
+        match &mut this.socket {
+            Socket::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
+            Socket::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
         }
     }
 
@@ -175,30 +175,30 @@ impl AsyncWrite for Stream {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         this.wrote(cx, bufs.iter().find(|buf| !buf.is_empty()).map_or(&[], |buf| buf));
-        match &mut this.inner {
-            Inner::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
-            Inner::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
+        match &mut this.socket {
+            Socket::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
+            Socket::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
         }
     }
 
     fn is_write_vectored(&self) -> bool {
-        match &self.inner {
-            Inner::Plain(stream) => stream.is_write_vectored(),
-            Inner::Tls(stream) => stream.is_write_vectored(),
+        match &self.socket {
+            Socket::Plain(stream) => stream.is_write_vectored(),
+            Socket::Tls(stream) => stream.is_write_vectored(),
         }
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.get_mut().inner {
-            Inner::Plain(stream) => Pin::new(stream).poll_flush(cx),
-            Inner::Tls(stream) => Pin::new(stream).poll_flush(cx),
+        match &mut self.get_mut().socket {
+            Socket::Plain(stream) => Pin::new(stream).poll_flush(cx),
+            Socket::Tls(stream) => Pin::new(stream).poll_flush(cx),
         }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.get_mut().inner {
-            Inner::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
-            Inner::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+        match &mut self.get_mut().socket {
+            Socket::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
+            Socket::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
         }
     }
 }

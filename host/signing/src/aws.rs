@@ -11,7 +11,6 @@ use zeroize::Zeroizing;
 use super::Secret;
 use hookwright_model::date::moment_s;
 
-
 const DATE: HeaderName = HeaderName::from_static("x-amz-date");
 const TOKEN: HeaderName = HeaderName::from_static("x-amz-security-token");
 const CONTENT: HeaderName = HeaderName::from_static("x-amz-content-sha256");

@@ -10,8 +10,8 @@ use ring::signature::{
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::scheme::{JwtKeys, JwtScheme};
 use super::request::authorization;
+use super::scheme::{JwtKeys, JwtScheme};
 use super::{Refusal, Request};
 use hookwright_model::pointer::without_mark;
 

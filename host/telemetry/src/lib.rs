@@ -28,7 +28,7 @@ use sink::Sink;
 use targets::PublicTargets;
 
 /// How long the end of the process waits for the last lines to be written.
-const PATIENCE: Duration = Duration::from_secs(2);
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Longer filters are refused, in bytes.
 pub const FILTER_BYTES: usize = 1024;
@@ -66,15 +66,15 @@ pub struct Log {
 impl Drop for Log {
     fn drop(&mut self) {
         // Lines that nobody reads are the only loss.
-        self.sink.flush(PATIENCE);
+        self.sink.flush(FLUSH_TIMEOUT);
     }
 }
 
 /// What is logged, to be changed while the process runs. Clones change the same.
 #[derive(Clone)]
-pub struct Levels(Arc<Inner>);
+pub struct Levels(Arc<Shared>);
 
-struct Inner {
+struct Shared {
     put: Put,
     now: Mutex<String>,
     /// `RUST_LOG` decided, so the settings don't.
@@ -149,7 +149,7 @@ pub fn install(format: Format, filter: &str) -> Result<Log, Error> {
     let put = Box::new(move |filter| handle.reload(PublicTargets(filter)).is_ok());
     // The standard one writes to standard error by itself, and waits where nobody reads.
     std::panic::set_hook(Box::new(tell));
-    let levels = Levels(Arc::new(Inner { put, now: Mutex::new(wanted), by_variable }));
+    let levels = Levels(Arc::new(Shared { put, now: Mutex::new(wanted), by_variable }));
     Ok(Log { levels, sink })
 }
 

@@ -73,9 +73,9 @@ impl Sink {
         self.0.filled.notify_one();
     }
 
-    /// Waits until all lines up to now are written, at most `patience`. False where they are not.
-    pub(super) fn flush(&self, patience: Duration) -> bool {
-        let end = Instant::now() + patience;
+    /// Waits until all lines up to now are written, at most `timeout`. False where they are not.
+    pub(super) fn flush(&self, timeout: Duration) -> bool {
+        let end = Instant::now() + timeout;
         let mut queue = self.0.queue.lock();
         while queue.writing || !queue.lines.is_empty() {
             if self.0.written.wait_until(&mut queue, end).timed_out() {

@@ -160,7 +160,7 @@ async fn regression_a_silent_connection_gets_no_second_attempt() {
     }
 }
 
-/// The same where a phase ends the attempt, and not the time-out over all.
+/// The same where a phase ends the attempt, and not the timeout over all.
 #[tokio::test]
 async fn regression_a_connection_without_a_first_byte_gets_no_second_attempt() {
     let server = Server::start(None).await;
@@ -176,7 +176,7 @@ async fn regression_a_connection_without_a_first_byte_gets_no_second_attempt() {
     assert_eq!(client.send(request(AMPLE)).await, answered(200, "ok"));
 }
 
-/// A long time-out does not keep a request on a connection that is dead: pings find out.
+/// A long timeout does not keep a request on a connection that is dead: pings find out.
 #[tokio::test]
 async fn a_silent_connection_is_found_out_long_before_a_long_time_out() {
     let server = Server::start(None).await;

@@ -271,7 +271,7 @@ async fn private_addresses_are_refused_however_they_are_written() {
     assert_eq!(receiver.connections(), 0);
 }
 
-/// Answers with the next list at each look-up, the last one for ever.
+/// Answers with the next list at each lookup, the last one for ever.
 struct Turning(Vec<Vec<IpAddr>>, AtomicUsize);
 
 impl Resolver for Turning {
@@ -306,7 +306,7 @@ async fn a_name_that_turns_to_a_private_address_is_refused_at_connect() {
     assert_eq!(client.send(request(AMPLE)).await, answered(200, ""));
     closed(&receiver).await;
     assert_eq!(cause(&client.send(request(AMPLE)).await), Cause::Refused);
-    assert_eq!(resolver.1.load(Ordering::SeqCst), 2, "one look-up for each connection");
+    assert_eq!(resolver.1.load(Ordering::SeqCst), 2, "one lookup for each connection");
     assert_eq!(receiver.connections(), 1);
 }
 

@@ -1,4 +1,4 @@
-//! Each phase has a time-out of its own, under the one deadline.
+//! Each phase has a timeout of its own, under the one deadline.
 use tokio::net::TcpListener;
 
 use super::*;

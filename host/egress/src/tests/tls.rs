@@ -140,7 +140,7 @@ async fn http2_is_spoken_with_who_knows_it_and_several_requests_share_a_connecti
     assert_eq!(one.send(request(AMPLE)).await, answered(200, "HTTP/1.1 11"));
 }
 
-/// "A time-out per phase": over HTTP/2 too, for each request by itself.
+/// "A timeout per phase": over HTTP/2 too, for each request by itself.
 #[tokio::test]
 async fn over_http2_silence_ends_one_request_and_not_the_connection() {
     let address = both_versions().await;

@@ -1,7 +1,7 @@
 //! A counting semaphore whose size changes: how many requests may be under way over HTTP/2 at once.
 //!
 //! The other side says so (SETTINGS_MAX_CONCURRENT_STREAMS). Above it requests wait here, where their
-//! time-outs have not begun: the receiver answers for what it has, not for our queue.
+//! timeouts have not begun: the receiver answers for what it has, not for our queue.
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -10,34 +10,34 @@ use tokio::sync::oneshot;
 
 /// One for each client. Without a limit until one is set.
 #[derive(Clone, Default)]
-pub(super) struct Seats(Arc<Mutex<State>>);
+pub(super) struct Permits(Arc<Mutex<State>>);
 
 #[derive(Default)]
 struct State {
     /// None: as many as there are.
     limit: Option<u32>,
-    taken: u32,
+    held: u32,
     /// In the order in which they came.
-    waiting: VecDeque<oneshot::Sender<Seat>>,
+    waiting: VecDeque<oneshot::Sender<Permit>>,
 }
 
 impl State {
     fn is_full(&self) -> bool {
-        self.limit.is_some_and(|limit| self.taken >= limit)
+        self.limit.is_some_and(|limit| self.held >= limit)
     }
 }
 
 /// A place among the requests under way, given on when dropped.
-pub(super) struct Seat(Option<Seats>);
+pub(super) struct Permit(Option<Permits>);
 
-impl Seats {
+impl Permits {
     /// Waits for its turn. May be dropped at any point.
-    pub(super) async fn enter(&self) -> Seat {
+    pub(super) async fn acquire(&self) -> Permit {
         let turn = {
             let mut state = self.0.lock();
             if !state.is_full() {
-                state.taken = state.taken.saturating_add(1);
-                return Seat(Some(self.clone()));
+                state.held = state.held.saturating_add(1);
+                return Permit(Some(self.clone()));
             }
             // Those who gave up are let go with the next one who comes.
             state.waiting.retain(|waiting| !waiting.is_closed());
@@ -45,21 +45,21 @@ impl Seats {
             state.waiting.push_back(sender);
             turn
         };
-        // A sender that is dropped without a seat belongs to a client that is gone.
-        turn.await.unwrap_or(Seat(None))
+        // A sender that is dropped without a permit belongs to a client that is gone.
+        turn.await.unwrap_or(Permit(None))
     }
 
     /// The limit that the other side announces. One request always may: whoever
     /// takes none is asked, and answers for it.
     pub(super) fn limit(&self, limit: u32) {
         self.0.lock().limit = Some(limit.max(1));
-        self.seat_those_who_wait();
+        self.grant_waiting();
     }
 
     /// The other side no longer speaks HTTP/2.
     pub(super) fn unlimited(&self) {
         self.0.lock().limit = None;
-        self.seat_those_who_wait();
+        self.grant_waiting();
     }
 
     /// The limit, as far as it is known.
@@ -67,7 +67,7 @@ impl Seats {
         self.0.lock().limit
     }
 
-    fn seat_those_who_wait(&self) {
+    fn grant_waiting(&self) {
         loop {
             let next = {
                 let mut state = self.0.lock();
@@ -75,27 +75,27 @@ impl Seats {
                     return;
                 }
                 let Some(next) = state.waiting.pop_front() else { return };
-                state.taken = state.taken.saturating_add(1);
+                state.held = state.held.saturating_add(1);
                 next
             };
-            if let Err(mut refused) = next.send(Seat(Some(self.clone()))) {
-                // Who was next has given up. Not by the seat's own end, which would come here again.
+            if let Err(mut refused) = next.send(Permit(Some(self.clone()))) {
+                // Who was next has given up. Not by the permit's own end, which would come here again.
                 refused.0 = None;
                 let mut state = self.0.lock();
-                state.taken = state.taken.saturating_sub(1);
+                state.held = state.held.saturating_sub(1);
             }
         }
     }
 }
 
-impl Drop for Seat {
+impl Drop for Permit {
     fn drop(&mut self) {
-        let Some(seats) = self.0.take() else { return };
+        let Some(permits) = self.0.take() else { return };
         {
-            let mut state = seats.0.lock();
-            state.taken = state.taken.saturating_sub(1);
+            let mut state = permits.0.lock();
+            state.held = state.held.saturating_sub(1);
         }
-        seats.seat_those_who_wait();
+        permits.grant_waiting();
     }
 }
 
@@ -107,13 +107,13 @@ mod tests {
 
     #[tokio::test]
     async fn those_above_the_limit_wait_in_their_order() {
-        let seats = Seats::default();
-        let mut inside: Vec<Seat> = Vec::new();
+        let permits = Permits::default();
+        let mut inside: Vec<Permit> = Vec::new();
         for _ in 0..3 {
-            inside.push(seats.enter().now_or_never().expect("no limit yet"));
+            inside.push(permits.acquire().now_or_never().expect("no limit yet"));
         }
-        seats.limit(2);
-        let [mut first, mut second] = [Box::pin(seats.enter()), Box::pin(seats.enter())];
+        permits.limit(2);
+        let [mut first, mut second] = [Box::pin(permits.acquire()), Box::pin(permits.acquire())];
         let mut wait =
             || first.as_mut().now_or_never().is_none() && second.as_mut().now_or_never().is_none();
         assert!(wait());
@@ -128,23 +128,23 @@ mod tests {
 
     #[tokio::test]
     async fn a_seat_that_nobody_takes_goes_on() {
-        let seats = Seats::default();
-        seats.limit(1);
-        let inside = seats.enter().await;
-        let mut gone = Box::pin(seats.enter());
-        let mut next = Box::pin(seats.enter());
+        let permits = Permits::default();
+        permits.limit(1);
+        let inside = permits.acquire().await;
+        let mut gone = Box::pin(permits.acquire());
+        let mut next = Box::pin(permits.acquire());
         assert!(gone.as_mut().now_or_never().is_none() && next.as_mut().now_or_never().is_none());
         drop(inside);
-        // It was given the seat and never looked.
+        // It was given the permit and never looked.
         drop(gone);
-        let seat = next.await;
-        let mut more = [Box::pin(seats.enter()), Box::pin(seats.enter())];
+        let permit = next.await;
+        let mut more = [Box::pin(permits.acquire()), Box::pin(permits.acquire())];
         assert!(more.iter_mut().all(|one| one.as_mut().now_or_never().is_none()));
-        seats.limit(u32::MAX);
+        permits.limit(u32::MAX);
         for one in more {
             one.await;
         }
-        drop(seat);
-        assert_eq!(seats.0.lock().taken, 0);
+        drop(permit);
+        assert_eq!(permits.0.lock().held, 0);
     }
 }

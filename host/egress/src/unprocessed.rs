@@ -5,7 +5,7 @@ use std::error::Error;
 use hyper_util::client::legacy;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Unsent {
+pub(super) enum Unprocessed {
     /// The stream was refused (REFUSED_STREAM); the connection may be well.
     Stream,
     /// The connection ended before the request, or with a GOAWAY whose last stream is an earlier one.
@@ -13,12 +13,12 @@ pub(super) enum Unsent {
 }
 
 /// None where the receiver may have begun with the request. `has_body`: the request is not whole with its head.
-pub(super) fn unsent(error: &legacy::Error, has_body: bool) -> Option<Unsent> {
+pub(super) fn unprocessed(error: &legacy::Error, has_body: bool) -> Option<Unprocessed> {
     let own = error.source()?.downcast_ref::<hyper::Error>()?;
     // The second: it waited in the library for a free stream when the connection ended, and nothing of its body was
     // sent. The library counts that among the errors of its user; there is no other of those over HTTP/2.
     if own.is_canceled() || (own.is_user() && has_body) {
-        return Some(Unsent::Connection);
+        return Some(Unprocessed::Connection);
     }
     let said = own.source()?.downcast_ref::<h2::Error>()?;
     if !said.is_remote() {
@@ -26,8 +26,8 @@ pub(super) fn unsent(error: &legacy::Error, has_body: bool) -> Option<Unsent> {
     }
     if said.is_go_away() {
         // Streams up to the last one of a GOAWAY go on, and end with another error where the connection does.
-        return Some(Unsent::Connection);
+        return Some(Unprocessed::Connection);
     }
     let refused = said.is_reset() && said.reason() == Some(h2::Reason::REFUSED_STREAM);
-    refused.then_some(Unsent::Stream)
+    refused.then_some(Unprocessed::Stream)
 }

@@ -3,7 +3,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 /// What a host spells out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Spelt {
+pub(super) enum Literal {
     /// It has to be looked up.
     Name,
     Address(IpAddr),
@@ -12,22 +12,22 @@ pub(super) enum Spelt {
 }
 
 /// Reads dotted, decimal, octal and hexadecimal forms, of one to four parts.
-pub(super) fn spelt(host: &str) -> Spelt {
+pub(super) fn literal(host: &str) -> Literal {
     let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
     if let Ok(address) = bare.parse() {
-        return Spelt::Address(address);
+        return Literal::Address(address);
     }
     let host = host.strip_suffix('.').unwrap_or(host);
     let last = host.rsplit('.').next().unwrap_or_default();
     // As browsers tell (URL Standard, "ends in a number checker").
     let digits = !last.is_empty() && last.bytes().all(|byte| byte.is_ascii_digit());
     if !digits && number(last).is_none() {
-        return Spelt::Name;
+        return Literal::Name;
     }
     let parts: Option<Vec<u64>> = host.split('.').map(number).collect();
     match parts.as_deref().and_then(join) {
-        Some(address) => Spelt::Address(address.into()),
-        None => Spelt::Odd,
+        Some(address) => Literal::Address(address.into()),
+        None => Literal::Odd,
     }
 }
 
@@ -75,28 +75,28 @@ mod tests {
             "169.16689662",
         ] {
             assert_eq!(
-                spelt(host),
-                Spelt::Address(Ipv4Addr::new(169, 254, 169, 254).into()),
+                literal(host),
+                Literal::Address(Ipv4Addr::new(169, 254, 169, 254).into()),
                 "{host}"
             );
         }
-        assert_eq!(spelt("[::1]"), Spelt::Address("::1".parse().expect("an address")));
-        assert_eq!(spelt("0x"), Spelt::Address(Ipv4Addr::UNSPECIFIED.into()));
+        assert_eq!(literal("[::1]"), Literal::Address("::1".parse().expect("an address")));
+        assert_eq!(literal("0x"), Literal::Address(Ipv4Addr::UNSPECIFIED.into()));
         for host in ["1.2.3.4.5", "256.1.1.1", "4294967296", "a.7", "1..2", "09", "1.2.3.0x100"] {
-            assert_eq!(spelt(host), Spelt::Odd, "{host}");
+            assert_eq!(literal(host), Literal::Odd, "{host}");
         }
         for host in ["example.com", "a7", "7a", "7.a", "0xg", "", ".", "-1", "xn--7"] {
-            assert_eq!(spelt(host), Spelt::Name, "{host}");
+            assert_eq!(literal(host), Literal::Name, "{host}");
         }
     }
 
     proptest! {
         #[test]
         fn any_host_is_read_and_every_number_found(text: String, bits: u32) {
-            spelt(&text);
-            let address = Spelt::Address(Ipv4Addr::from_bits(bits).into());
-            prop_assert_eq!(spelt(&bits.to_string()), address);
-            prop_assert_eq!(spelt(&format!("{bits:#x}")), address);
+            literal(&text);
+            let address = Literal::Address(Ipv4Addr::from_bits(bits).into());
+            prop_assert_eq!(literal(&bits.to_string()), address);
+            prop_assert_eq!(literal(&format!("{bits:#x}")), address);
         }
     }
 }
