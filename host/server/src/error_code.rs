@@ -387,8 +387,9 @@ pub fn reference() -> String {
     let mut page = String::from(
         "# Errors\n\n\
          Every error over HTTP is `application/problem+json` (RFC 9457): `status`, a stable `code`, \
-         `title`, `detail`, `retryable` (whether the same request may succeed later) and `request`, \
-         the id to look for in the log; the header `x-request-id` repeats it.\n",
+         `type` (the code as a name, `urn:hookwright:error:CODE`), `title`, `detail`, `retryable` \
+         (whether the same request may succeed later) and `request`, the id to look for in the log; \
+         the header `x-request-id` repeats it.\n",
     );
     for entry in TABLE {
         let retry = if entry.retryable { "yes" } else { "no" };

@@ -44,7 +44,7 @@ pub struct Problem {
 #[derive(Serialize, utoipa::ToSchema)]
 #[schema(as = Problem)]
 pub struct ProblemDocument<'p> {
-    /// A page about the code.
+    /// `urn:hookwright:error:` and the code: a name, not an address.
     r#type: String,
     title: &'static str,
     /// As the answer's.
@@ -133,11 +133,7 @@ impl Problem {
 
     fn document(&self) -> Bytes {
         let document = ProblemDocument {
-            r#type: format!(
-                "{}/blob/main/docs/errors.md#{}",
-                env!("CARGO_PKG_REPOSITORY"),
-                self.code
-            ),
+            r#type: format!("urn:hookwright:error:{}", self.code),
             title: self.code.title(),
             status: self.code.status().as_u16(),
             code: self.code.as_str(),

@@ -16,6 +16,7 @@ async fn a_connection_over_the_limit_is_told_so() {
     let answer = second.post("/", "", "body").await;
     assert_eq!((answer.status, answer.header("retry-after")), (503, Some("1")));
     assert_eq!(answer.json()["code"], "too-many-connections");
+    assert_eq!(answer.json()["type"], "urn:hookwright:error:too-many-connections");
     let id = answer.json()["request"].clone();
     assert_eq!(answer.header("x-request-id"), id.as_str());
     soon(second.closed()).await;
