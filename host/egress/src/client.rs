@@ -42,7 +42,9 @@ const LONGEST: Duration = Duration::from_secs(24 * 3_600);
 /// What is sent with POST. Host and content-length are added.
 #[derive(Debug)]
 pub struct Request {
+    /// Host and content-length not among them.
     pub headers: HeaderMap,
+    /// Sent as it is.
     pub body: Bytes,
     /// Over name lookup, connection, TLS, headers and body together. Waiting for
     /// a turn over HTTP/2 is bounded by as long again.

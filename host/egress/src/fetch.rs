@@ -21,18 +21,26 @@ const IDLE: Duration = Duration::from_secs(50);
 /// One request. Host and content-length are added.
 #[derive(Debug, Clone)]
 pub struct Fetch {
+    /// As `GET`.
     pub method: Method,
+    /// `http` or `https`.
     pub url: Uri,
+    /// As they are sent or came.
     pub headers: HeaderMap,
+    /// The whole body.
     pub body: Bytes,
     /// Over name lookup, connection, TLS, headers and body together.
     pub timeout: Duration,
 }
 
+/// The answer to a [`Fetch`].
 #[derive(Debug, Clone)]
 pub struct Fetched {
+    /// Any: a redirect is not followed.
     pub status: StatusCode,
+    /// As they are sent or came.
     pub headers: HeaderMap,
+    /// The whole body.
     pub body: Bytes,
 }
 
@@ -42,8 +50,10 @@ pub enum FetchError {
     /// In one line.
     #[error("{0}")]
     Failed(String),
+    /// The request's time was over first.
     #[error("no answer in time")]
     Timeout,
+    /// The body is larger than the fetcher takes.
     #[error("the answer's body is too large")]
     TooLarge,
 }

@@ -1,4 +1,6 @@
 //! The HTTP client: one deadline, bounded reads, no redirects, no private addresses.
+#![deny(missing_docs)]
+
 mod addresses;
 mod blocked;
 mod body;
@@ -44,6 +46,7 @@ pub struct Options {
     pub name: String,
     /// `http` or `https`, without user and password.
     pub url: Uri,
+    /// How it is connected to.
     pub transport: Transport,
     /// How many requests may be under way at once; as many connections are kept
     /// idle. Default 8.
@@ -68,16 +71,21 @@ impl Options {
 /// Why no client can be made of a destination's settings.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SetupError {
+    /// Not `http` or `https`, or without a host.
     #[error("the URL must start with `http://` or `https://` and name a host")]
     Url,
+    /// User or password in the URL.
     #[error(
         "the URL must not hold a user or password; put an `authorization` header in the settings"
     )]
     Credentials,
+    /// The authorities can't be read.
     #[error("the CA is no list of certificates in PEM: {0}")]
     Ca(String),
+    /// The client certificate or its key can't be used.
     #[error("the client certificate and its key can't be used: {0}")]
     Identity(String),
+    /// Not an HTTP proxy's URL.
     #[error("the proxy must be `http://HOST:PORT`")]
     Proxy,
 }

@@ -15,6 +15,7 @@ use super::{Egress, Options, SetupError};
 pub struct Reached {
     /// The destination's, or that of the proxy before it.
     pub address: SocketAddr,
+    /// Whether it is encrypted.
     pub tls: bool,
     /// Lookup, connection and TLS together.
     pub took: Duration,
@@ -23,10 +24,13 @@ pub struct Reached {
 /// Why none did.
 #[derive(Debug, thiserror::Error)]
 pub enum ReachError {
+    /// No client can be made of the settings.
     #[error(transparent)]
     Setup(#[from] SetupError),
+    /// The connection failed; why, in one line.
     #[error("{0}")]
     Connect(String),
+    /// The time was over first.
     #[error("no connection within {0:?}")]
     Slow(Duration),
 }

@@ -10,6 +10,7 @@ use futures_util::future::{FutureExt, Shared};
 use parking_lot::Mutex;
 use tokio::task::AbortHandle;
 
+/// A lookup in flight.
 pub type Resolving = Pin<Box<dyn Future<Output = io::Result<Vec<IpAddr>>> + Send>>;
 
 /// Finds a host's addresses.

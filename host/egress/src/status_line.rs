@@ -66,6 +66,7 @@ impl StatusLine {
         self.found.get()
     }
 
+    /// Reads on; what comes behind the final answer's status line is passed over.
     pub fn read(&mut self, bytes: &[u8]) {
         for byte in bytes {
             if self.state == State::Done {

@@ -21,9 +21,11 @@ const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 pub struct Aws {
     /// The id of the access key; no secret.
     pub access_key: String,
+    /// The access key's secret.
     pub secret: Secret,
     /// Of temporary credentials.
     pub session_token: Option<Secret>,
+    /// As `eu-central-1`.
     pub region: String,
     /// As `execute-api`, `lambda`, `sns`.
     pub service: String,

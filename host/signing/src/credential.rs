@@ -11,6 +11,7 @@ use super::Secret;
 /// One entry of a source's or destination's `secrets`.
 #[derive(Debug, Clone)]
 pub struct Credential<K = Key> {
+    /// The secret or key.
     pub key: K,
     /// Counts from here on, seconds since 1970.
     pub from_s: u64,
@@ -62,9 +63,11 @@ impl From<Secret> for Credential<SigningKey> {
 /// A secret that both sides know, or the public half of the provider's key.
 #[derive(Debug, Clone)]
 pub enum Key {
+    /// A secret that both sides know.
     Shared(Secret),
     /// One text that may be meant in two ways: the first as it stands, the other decoded.
     Either(Secret, Secret),
+    /// A public Ed25519 key.
     Ed25519([u8; 32]),
     /// A point of P-256, uncompressed.
     P256([u8; 65]),
@@ -73,7 +76,9 @@ pub enum Key {
 /// A secret that both sides know, or the private half of our own key.
 #[derive(Debug, Clone)]
 pub enum SigningKey {
+    /// A secret that both sides know.
     Shared(Secret),
+    /// Our own private Ed25519 key.
     Ed25519(Ed25519Key),
 }
 
@@ -110,6 +115,7 @@ pub enum KeyForm {
     Standard,
     /// As Polar's package takes it: the text itself, or what it is the base64 of.
     Polar,
+    /// Hexadecimal digits, two for each byte.
     Hex,
     /// A public Ed25519 key in hexadecimal digits.
     Ed25519,
@@ -122,28 +128,46 @@ pub enum KeyForm {
 /// Why a text is no key of that form. Never shows the text.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
+    /// A Standard Webhooks secret that is not base64.
     #[error("a Standard Webhooks secret is base64, with or without `whsec_` before it")]
     NotBase64,
+    /// A Standard Webhooks secret of another length.
     #[error("a Standard Webhooks secret has {from} to {to} bytes, this one has {bytes}")]
-    Length { bytes: usize, from: usize, to: usize },
+    Length {
+        /// Bytes that it has.
+        bytes: usize,
+        /// The fewest that it may have.
+        from: usize,
+        /// The most that it may have.
+        to: usize,
+    },
+    /// No text at all.
     #[error("is empty")]
     Empty,
+    /// `whpk_` without the base64 of 32 bytes behind it.
     #[error("a public key of Standard Webhooks is `whpk_` and the base64 of 32 bytes")]
     NotPublic,
+    /// `whsk_` without a private Ed25519 key behind it.
     #[error(
         "a private key of Standard Webhooks is `whsk_` and the base64 of its 32 bytes, or of them and the public key's"
     )]
     NotPrivate,
+    /// A public key where a signing key is needed.
     #[error("is the public half of a key (`whpk_`), which can't sign")]
     PublicHalf,
+    /// A private key where a public key is needed.
     #[error("is the private half of a key (`whsk_`), which only who signs may have")]
     PrivateHalf,
+    /// Not hexadecimal digits, or an odd number of them.
     #[error("the key is to be written in hexadecimal digits, two for each byte")]
     NotHex,
+    /// Not a public Ed25519 key in hexadecimal digits.
     #[error("an Ed25519 public key is 64 hexadecimal digits")]
     NotEd25519,
+    /// Not a public key on P-256.
     #[error("the public key is to be one on P-256, as base64 of its DER or as PEM")]
     NotP256,
+    /// No `:` between user and password.
     #[error("has no `:`")]
     NotUserPassword,
 }

@@ -17,6 +17,7 @@ pub(super) enum Material {
 /// What must be fetched before a request can be checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wanted<'r> {
+    /// Where it is fetched from.
     pub url: Cow<'r, str>,
     /// The request named the URL, and nothing proves the request yet: anybody can make up
     /// many of them. Else it stands in the settings.

@@ -35,8 +35,10 @@ enum PublicKey {
 /// Why a text is no usable set of keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum JwksError {
+    /// Not an object with a list `keys`.
     #[error("is no JSON Web Key Set: an object with a list `keys`")]
     NotASet,
+    /// No key of an algorithm that is verified here.
     #[error("has no key for signatures by RS256, ES256 or EdDSA")]
     NoKey,
 }

@@ -2,6 +2,8 @@
 //!
 //! A provider is an entry of the table in `presets`; `verifier` reads the table, and
 //! `sign` takes from it the formats that deliveries can be signed in.
+#![deny(missing_docs)]
+
 mod authorization;
 mod aws;
 mod certified;

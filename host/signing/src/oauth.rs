@@ -16,7 +16,9 @@ const LONGEST: Duration = Duration::from_secs(7 * 24 * 3_600);
 /// A client that gets tokens for itself.
 #[derive(Debug, Clone)]
 pub struct Grant {
+    /// The client, as the token server knows it.
     pub client_id: String,
+    /// The client's secret.
     pub secret: Secret,
     /// Scopes, separated by spaces.
     pub scope: Option<String>,
@@ -62,10 +64,13 @@ pub struct Token {
 /// Why an answer is no token. Never quotes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
+    /// The answer is not JSON.
     #[error("the answer is no JSON")]
     NotJson,
+    /// No `access_token` that can stand in a header.
     #[error("the answer has no `access_token` that can stand in a header")]
     NoToken,
+    /// A token that is not a bearer token.
     #[error("the token is of another type than `bearer`")]
     OtherType,
 }

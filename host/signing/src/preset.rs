@@ -6,16 +6,21 @@ use super::{Algorithm, Encoding, KeyForm};
 pub struct Preset {
     /// As `scheme` names it in the settings.
     pub name: &'static str,
+    /// The provider's name for people.
     pub title: &'static str,
+    /// How a request proves that it is the provider's.
     pub proof: Proof,
     /// Signs as this one instead, where a secret begins with `whsec_`.
     pub also: Option<&'static Preset>,
+    /// How the provider hands out its secret or public key.
     pub key: KeyForm,
+    /// Where the signed time stands; none where the scheme signs no time.
     pub time: Option<Time>,
     /// Where the name of what happened stands.
     pub kind: Option<Place>,
     /// Where the id stands that a repeated delivery has again.
     pub id: Option<Place>,
+    /// How the provider checks a new URL.
     pub handshake: Handshake,
     /// The status that an accepted event is answered with: one that the provider counts as success.
     pub success: u16,
@@ -30,28 +35,37 @@ pub struct Preset {
 /// How a request shows that its sender knows the secret.
 #[derive(Debug)]
 pub enum Proof {
+    /// A signature over parts of the request.
     Signed(Signed),
     /// The secret itself stands in one of these places, the first that there is.
     Token(&'static [TokenPlace]),
 }
 
+/// A signature: where it stands, what it covers, and how it is made.
 #[derive(Debug)]
 pub struct Signed {
+    /// Where it stands.
     pub signature: Signature,
+    /// What it covers, in this order.
     pub message: &'static [Part],
+    /// How it is made.
     pub algorithm: Algorithm,
     /// Another algorithm, where the request names it.
     pub other: Option<OtherAlgorithm>,
+    /// How its bytes are written.
     pub encoding: Encoding,
 }
 
 /// An algorithm that a request names in a header: `key=…,algorithm=HMAC_SHA256`.
 #[derive(Debug, Clone, Copy)]
 pub struct OtherAlgorithm {
+    /// The header that names the algorithm.
     pub header: &'static str,
     /// The usual one, as it is named there.
     pub usual: &'static str,
+    /// This one, as it is named there.
     pub name: &'static str,
+    /// How it is made.
     pub algorithm: Algorithm,
 }
 
@@ -77,10 +91,13 @@ pub struct Signature {
 /// What is signed, one part after the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
+    /// A fixed text.
     Text(&'static str),
+    /// The delivery's id.
     Id,
     /// The timestamp as it stands in the request.
     Time,
+    /// The request's method.
     Method,
     /// The public URL of the source, with the query that came.
     Url,
@@ -88,6 +105,7 @@ pub enum Part {
     HubspotUrl,
     /// The same, with its port or without; see `url`.
     TwilioUrl,
+    /// The body as it came.
     Body,
     /// The names and values of a form, sorted and joined; nothing where the
     /// body's hash stands in the signed URL. See `message`.
@@ -126,29 +144,38 @@ impl Place {
     }
 }
 
+/// Where a request carries the secret itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TokenPlace {
     /// `authorization: Basic`.
     Basic,
     /// `authorization: Bearer`.
     Bearer,
+    /// A header.
     Header(&'static str),
+    /// A parameter of the query.
     Query(&'static str),
     /// `clientState` of every notification in the body: Microsoft Graph.
     ClientState,
 }
 
+/// The time that a request is signed with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Time {
+    /// Where it stands.
     pub place: Place,
+    /// How it is written.
     pub unit: Unit,
     /// Seconds, where the settings say nothing.
     pub tolerance_s: u64,
 }
 
+/// How a time is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unit {
+    /// Seconds since 1970.
     Seconds,
+    /// Milliseconds since 1970.
     Millis,
     /// RFC 3339, in UTC.
     Date,
@@ -157,6 +184,7 @@ pub enum Unit {
 /// How a provider makes sure that the URL is its customer's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Handshake {
+    /// There is no handshake.
     None,
     /// Signed POST, `type` is `url_verification`: the text of `challenge`. And, signed or
     /// not, GET or POST with `ssl_check=1`: 200.

@@ -32,8 +32,11 @@ pub struct Draft<'d> {
 /// A request that a source takes as its provider's.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Sent {
+    /// Names in lower case, and values.
     pub headers: Vec<(String, String)>,
+    /// What stands behind the `?` of the URL.
     pub query: Option<String>,
+    /// The body that was signed.
     pub body: Vec<u8>,
 }
 

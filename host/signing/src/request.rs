@@ -10,10 +10,13 @@ use hookwright_model::pointer;
 /// What a source sent.
 #[derive(Debug, Clone, Copy)]
 pub struct Request<'r> {
+    /// The method it came by.
     pub method: &'r Method,
     /// What stands after the `?` of its URL, as it was sent.
     pub query: Option<&'r str>,
+    /// As they came.
     pub headers: &'r HeaderMap,
+    /// As it came: signatures cover its bytes.
     pub body: &'r [u8],
 }
 
@@ -28,10 +31,13 @@ impl<'r> Request<'r> {
 /// says: the end of a handshake.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
+    /// The status that the provider takes for success.
     pub status: StatusCode,
     /// None where there is no body.
     pub content_type: Option<HeaderValue>,
+    /// More headers that the provider looks for.
     pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// Empty where none is expected.
     pub body: Vec<u8>,
 }
 

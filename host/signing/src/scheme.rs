@@ -21,8 +21,10 @@ pub enum Verify {
     Certified(CertifiedScheme),
 }
 
+/// Signatures by a certificate that the request names.
 #[derive(Debug, Clone)]
 pub struct CertifiedScheme {
+    /// Whose certificates they are.
     pub issuer: Issuer,
     /// How far the signed time may be from now.
     pub tolerance: Duration,
@@ -36,6 +38,7 @@ pub enum Issuer {
         /// ARNs of the topics that may post here.
         topics: Vec<String>,
     },
+    /// PayPal.
     PayPal {
         /// As PayPal names this webhook; a part of what is signed.
         webhook_id: String,
@@ -52,9 +55,12 @@ impl Issuer {
     }
 }
 
+/// A provider's scheme with one source's settings.
 #[derive(Debug, Clone)]
 pub struct PresetScheme {
+    /// The provider.
     pub preset: &'static Preset,
+    /// In the order of the settings.
     pub secrets: Vec<Credential>,
     /// How old the signed time may be, where the scheme has one.
     pub tolerance: Duration,
@@ -66,26 +72,34 @@ pub struct PresetScheme {
     pub verify_token: Option<Secret>,
 }
 
+/// An HMAC over the body, in a header of the user's choice.
 #[derive(Debug, Clone)]
 pub struct HmacScheme {
     /// In lower case.
     pub header: http::HeaderName,
+    /// The hash, one of SHA-1, SHA-256 and SHA-512.
     pub algorithm: Algorithm,
+    /// How the signature is written.
     pub encoding: Encoding,
     /// Stands before the signature in the header, `sha256=` for example; may be empty.
     pub prefix: String,
+    /// In the order of the settings.
     pub secrets: Vec<Credential>,
 }
 
+/// The secret itself, in a place of the user's choice.
 #[derive(Debug, Clone)]
 pub struct ApiKeyScheme {
+    /// Where it stands.
     pub place: ApiKeyPlace,
+    /// In the order of the settings.
     pub secrets: Vec<Credential>,
 }
 
 /// Tokens by RS256, ES256 or EdDSA (RFC 7518, RFC 8037), as the key says.
 #[derive(Debug, Clone)]
 pub struct JwtScheme {
+    /// The public keys that tokens are verified with.
     pub keys: JwtKeys,
     /// Must be the token's `iss`, where it is given.
     pub issuer: Option<String>,
@@ -100,21 +114,29 @@ pub struct JwtScheme {
 /// The issuer's public keys.
 #[derive(Debug, Clone)]
 pub enum JwtKeys {
+    /// They stand in the settings.
     Set(Vec<Jwk>),
     /// Where the set is fetched, `https`.
     Url(String),
 }
 
+/// Where a request carries an API key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ApiKeyPlace {
+    /// A header.
     Header(http::HeaderName),
+    /// A parameter of the query.
     Query(String),
 }
 
+/// How a signature is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Algorithm {
+    /// HMAC with SHA-1.
     Sha1,
+    /// HMAC with SHA-256.
     Sha256,
+    /// HMAC with SHA-512.
     Sha512,
     /// Public key: the secret is its public half.
     Ed25519,
@@ -122,9 +144,12 @@ pub enum Algorithm {
     EcdsaP256,
 }
 
+/// How a signature's bytes are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Encoding {
+    /// Hexadecimal digits.
     Hex,
+    /// Base64 with padding.
     Base64,
 }
 
@@ -200,6 +225,7 @@ impl Verify {
 }
 
 impl PresetScheme {
+    /// The provider's scheme with its defaults.
     pub fn new<C: Into<Credential>>(
         preset: &'static Preset,
         secrets: impl IntoIterator<Item = C>,

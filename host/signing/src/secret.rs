@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 pub struct Secret(Arc<Zeroizing<Vec<u8>>>);
 
 impl Secret {
+    /// Takes the bytes; they are zeroed when the last clone is dropped.
     pub fn new(bytes: impl Into<Vec<u8>>) -> Self {
         Self(Arc::new(Zeroizing::new(bytes.into())))
     }

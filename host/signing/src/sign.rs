@@ -9,6 +9,7 @@ use super::{
 /// How deliveries are signed.
 #[derive(Debug, Clone)]
 pub struct Sign {
+    /// What is signed, and where the signature stands.
     pub format: Format,
     /// In the order of the settings. All that count at the attempt's time sign,
     /// where the format has room for several; else the first of them.
@@ -31,9 +32,13 @@ impl Sign {
 /// What is signed, how, and where the signature stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Format {
+    /// The header with the signatures.
     pub header: HeaderName,
+    /// How signatures by shared secrets are made.
     pub algorithm: Algorithm,
+    /// How they are written.
     pub encoding: Encoding,
+    /// What is signed.
     pub signed: Template,
     /// The header's value for one signature.
     pub value: Template,

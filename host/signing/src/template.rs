@@ -23,14 +23,24 @@ pub struct Template(pub(super) Vec<Piece>);
 /// Why a text is no template.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TemplateError {
+    /// A brace without its partner.
     #[error("has a `{{` without its `}}`, or a `}}` without its `{{`")]
     Brace,
+    /// A name in braces that is not known here.
     #[error("has `{{{name}}}`, which is not known here")]
-    Unknown { name: String, help: String },
+    Unknown {
+        /// The name.
+        name: String,
+        /// The names that are known.
+        help: String,
+    },
+    /// A name that the template must have.
     #[error("has no `{{{0}}}`")]
     Lacks(&'static str),
+    /// Too many parts.
     #[error("has more than {MAX_PIECES} parts")]
     Long,
+    /// Characters that no header may have.
     #[error("can't stand in a header")]
     NotHeader,
 }

@@ -16,6 +16,7 @@ use super::signed::Signed;
 /// The request is the source's own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verified {
+    /// An event.
     Event {
         /// Which secret it proved to know, by its place in the settings; none
         /// where the scheme asks for none.
@@ -37,6 +38,7 @@ pub struct Verifier {
 }
 
 impl Verifier {
+    /// Makes one source's verifier: parses keys and prepares keyed states.
     pub fn new(verify: &Verify) -> Self {
         let check = Check::new(verify);
         let also = match verify {

@@ -1,6 +1,8 @@
 //! Sets up the process's logs. Every line that concerns an event carries its id.
 //!
 //! Logging may lose lines, which are counted, and does nothing else to the host: `sink` never waits and never fails.
+#![deny(missing_docs)]
+
 mod format;
 mod sink;
 mod targets;
@@ -43,22 +45,34 @@ pub enum Format {
     Json,
 }
 
+/// Why a log was not set up, or its filter not changed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// A part of the filter can't be read.
     #[error("`{part}` is no part of a log filter ({why}): write a level, or `level,target=level`")]
-    Filter { part: String, why: String },
+    Filter {
+        /// The part, escaped.
+        part: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The filter has too many bytes.
     #[error("a log filter has at most {FILTER_BYTES} bytes")]
     Long,
+    /// Another set-up came first.
     #[error("the process has a log set-up already")]
     Twice,
+    /// The process's set-up was dropped.
     #[error("the process's log set-up is gone")]
     Gone,
+    /// The system has no thread for it.
     #[error("the log's thread does not start: {0}")]
     Thread(#[from] std::io::Error),
 }
 
 /// The process's log. When dropped, it waits up to two seconds until its last lines are written.
 pub struct Log {
+    /// Changes what is logged.
     pub levels: Levels,
     sink: Sink,
 }

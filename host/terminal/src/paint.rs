@@ -9,11 +9,13 @@ use hookwright_model::{printable, steers};
 pub struct Paint(bool);
 
 impl Paint {
+    /// Colours if standard output is a terminal and `NO_COLOR` is not set.
     pub fn stdout() -> Self {
         let asked_not = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         Self(std::io::stdout().is_terminal() && !asked_not)
     }
 
+    /// Colours, for tests.
     #[cfg(test)]
     pub fn always() -> Self {
         Self(true)
@@ -36,14 +38,17 @@ impl Paint {
         self.code(if (200..300).contains(&status) { 32 } else { 31 }, &status.to_string())
     }
 
+    /// Green.
     pub fn good(self, text: &str) -> String {
         self.code(32, text)
     }
 
+    /// Red.
     pub fn bad(self, text: &str) -> String {
         self.code(31, text)
     }
 
+    /// Faint.
     pub fn dim(self, text: &str) -> String {
         self.code(2, text)
     }

@@ -9,7 +9,9 @@ use rustix::io::Errno;
 /// One of the two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stream {
+    /// Standard output.
     Output,
+    /// Standard error.
     Error,
 }
 
@@ -19,6 +21,7 @@ pub enum Stream {
 pub struct Short {
     /// Bytes that were.
     pub written: usize,
+    /// Why the rest was not written.
     #[source]
     pub error: io::Error,
 }

@@ -25,6 +25,7 @@ const fn standard(name: &'static str, title: &'static str) -> Preset {
     }
 }
 
+/// Standard Webhooks, which deliveries are signed with by default.
 pub static STANDARD: Preset = standard("standard", "Standard Webhooks");
 /// <https://docs.svix.com/receiving/verifying-payloads/how-manual>
 pub static SVIX: Preset = standard("svix", "Svix");

@@ -33,23 +33,33 @@ pub enum Role {
     Client,
 }
 
+/// An attribute's value.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
+    /// A text.
     Text(String),
+    /// A whole number.
     Number(i64),
 }
 
 /// One step, as it is exported. Never a body, never a secret.
 #[derive(Debug, Clone)]
 pub struct Span {
+    /// The trace that it belongs to.
     pub trace: u128,
+    /// Its own id, unique in the trace.
     pub id: u64,
+    /// The span that it is a part of.
     pub parent: Option<u64>,
+    /// What was done.
     pub name: String,
+    /// The host's part in it.
     pub role: Role,
     /// Microseconds since 1970.
     pub start_us: u64,
+    /// Its length in microseconds.
     pub took_us: u64,
+    /// What else is known of it, by OpenTelemetry's names.
     pub attributes: Vec<(&'static str, Value)>,
     /// What went wrong.
     pub error: Option<String>,
@@ -69,6 +79,7 @@ pub struct Spans {
 pub struct Server {
     /// A host name, or an address without brackets.
     pub address: String,
+    /// The one of the URL, or its scheme's.
     pub port: u16,
 }
 
