@@ -1,4 +1,8 @@
-//! The known answers in `tests/vectors/`: requests that are not of our making.
+//! The known answers in `tests/vectors/`: requests whose signatures are not of our making.
+//!
+//! `published.json` holds test vectors of signatures as providers and RFCs publish them, byte for byte, names and ids included:
+//! changed or signed again they would prove nothing. The payloads of the other files are of our own making, signed or accepted
+//! by the providers' packages (`make.mjs`, `make.py`).
 use std::collections::BTreeMap;
 use std::path::Path;
 

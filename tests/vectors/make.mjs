@@ -124,13 +124,13 @@ const stripe = new (Stripe.default ?? Stripe)('sk_none');
 const twilio = require('twilio');
 {
   const url = 'https://hooks.example.com/in/twilio';
-  const params = { To: '+18005551212', From: '+14158675310', Digits: '1234', Body: 'a b&c=é' };
-  add('twilio', npm('twilio'), '12345',
-    { 'x-twilio-signature': twilio.getExpectedTwilioSignature('12345', url, params) },
+  const params = { To: '+15550100001', From: '+15550100002', Digits: '1234', Body: 'a b&c=é' };
+  add('twilio', npm('twilio'), 'twilio auth token',
+    { 'x-twilio-signature': twilio.getExpectedTwilioSignature('twilio auth token', url, params) },
     new URLSearchParams(params).toString(), { url });
   const hash = createHash('sha256').update(json).digest('hex');
-  add('twilio', `${npm('twilio')}, JSON`, '12345',
-    { 'x-twilio-signature': twilio.getExpectedTwilioSignature('12345', `${url}?bodySHA256=${hash}`, {}) },
+  add('twilio', `${npm('twilio')}, JSON`, 'twilio auth token',
+    { 'x-twilio-signature': twilio.getExpectedTwilioSignature('twilio auth token', `${url}?bodySHA256=${hash}`, {}) },
     json, { url, query: `bodySHA256=${hash}` });
   // A shared key names its algorithm; Twilio signs the URL with its port or without, and the first of
   // two hashes counts.
@@ -149,19 +149,19 @@ const twilio = require('twilio');
     'x-twilio-signature': verified('shared key', signed('shared key', url, params, 'HMAC_SHA256'), url, form, 'HMAC_SHA256') },
     form, { url });
   const port = 'https://hooks.example.com:443/in/twilio';
-  add('twilio', `${npm('twilio')}, URL with its port`, '12345',
-    { 'x-twilio-signature': verified('12345', signed('12345', port, params), url, form) }, form, { url });
+  add('twilio', `${npm('twilio')}, URL with its port`, 'twilio auth token',
+    { 'x-twilio-signature': verified('twilio auth token', signed('twilio auth token', port, params), url, form) }, form, { url });
   const other = 'https://hooks.example.com:8443/in/twilio';
-  add('twilio', `${npm('twilio')}, URL without its port`, '12345',
-    { 'x-twilio-signature': verified('12345', signed('12345', 'https://hooks.example.com/in/twilio', params), other, form) },
+  add('twilio', `${npm('twilio')}, URL without its port`, 'twilio auth token',
+    { 'x-twilio-signature': verified('twilio auth token', signed('twilio auth token', 'https://hooks.example.com/in/twilio', params), other, form) },
     form, { url: other });
   const twice = `bodySHA256=${hash}&bodySHA256=${'0'.repeat(64)}`;
-  add('twilio', `${npm('twilio')}, two hashes`, '12345',
-    { 'x-twilio-signature': verified('12345', signed('12345', `${url}?${twice}`, {}), `${url}?${twice}`, json) },
+  add('twilio', `${npm('twilio')}, two hashes`, 'twilio auth token',
+    { 'x-twilio-signature': verified('twilio auth token', signed('twilio auth token', `${url}?${twice}`, {}), `${url}?${twice}`, json) },
     json, { url, query: twice });
   const quoted = "name='x y'&b=%28";
-  add('twilio', `${npm('twilio')}, escaped query`, '12345',
-    { 'x-twilio-signature': verified('12345', signed('12345', `${url}?name=%27x%20y%27&b=%28`, params), `${url}?${quoted.replace(' ', '%20')}`, form) },
+  add('twilio', `${npm('twilio')}, escaped query`, 'twilio auth token',
+    { 'x-twilio-signature': verified('twilio auth token', signed('twilio auth token', `${url}?name=%27x%20y%27&b=%28`, params), `${url}?${quoted.replace(' ', '%20')}`, form) },
     form, { url, query: quoted.replace(' ', '%20') });
 }
 
@@ -188,10 +188,10 @@ const { Signature } = require('@hubspot/api-client/lib/src/utils/signature.js');
 const { WebhooksHelper } = require('square');
 {
   const url = 'https://hooks.example.com/in/square';
-  const signatureHeader = hmac('asdf1234', url + json, 'base64');
+  const signatureHeader = hmac('square key', url + json, 'base64');
   const origin = await taken('square', json, (requestBody) => WebhooksHelper.verifySignature(
-    { requestBody, signatureHeader, signatureKey: 'asdf1234', notificationUrl: url }));
-  add('square', origin, 'asdf1234', { 'x-square-hmacsha256-signature': signatureHeader }, json, { url });
+    { requestBody, signatureHeader, signatureKey: 'square key', notificationUrl: url }));
+  add('square', origin, 'square key', { 'x-square-hmacsha256-signature': signatureHeader }, json, { url });
 }
 
 const { isValidSlackRequest } = require('@slack/bolt/dist/receivers/verify-request.js');
@@ -258,12 +258,12 @@ const { EventWebhook } = require('@sendgrid/eventwebhook');
 
 const { hmacValidator } = require('@adyen/api-library');
 {
-  const key = 'DFB1EB5485895CFA84146406857104ABB4CBCABDC8AAF103A624C8F6A3EAAB00';
+  const key = '4B1F8C02D95E6A3370C4E21B9D5F8A6603B7E94CD1285F7A96E0C3184DB2F75A';
   const validator = new hmacValidator();
   const item = {
-    pspReference: '7914073381342284', originalReference: '', merchantAccountCode: 'TestMerchant',
-    merchantReference: 'Test:Payment-1407325143704', amount: { value: 1130, currency: 'EUR' },
-    eventCode: 'AUTHORISATION', success: 'true', eventDate: '2019-05-06T17:15:34.121+02:00',
+    pspReference: 'HWPSP00000000017', originalReference: '', merchantAccountCode: 'HarbourBooks',
+    merchantReference: 'Order:2026-00017', amount: { value: 1130, currency: 'EUR' },
+    eventCode: 'AUTHORISATION', success: 'true', eventDate: '2025-11-24T17:00:00.000+01:00',
   };
   item.additionalData = { hmacSignature: validator.calculateHmac(item, key) };
   const body = JSON.stringify({ live: 'false', notificationItems: [{ NotificationRequestItem: item }] });
@@ -280,7 +280,7 @@ const { shopifyApi, ApiVersion } = require('@shopify/shopify-api');
   });
   const headers = {
     'x-shopify-hmac-sha256': hmac('shpss_secret', json, 'base64'), 'x-shopify-topic': 'orders/create',
-    'x-shopify-webhook-id': 'b54557e4-bdd9-4b37-8a5f-bf7d70bcd043', 'x-shopify-event-id': '98880550-7158-44d4-b7cd-2c97c8a091b5',
+    'x-shopify-webhook-id': '5d2e8f10-3c47-4a9b-8e61-0b7f4c9d2a13', 'x-shopify-event-id': 'a17c40be-92d3-4f58-b6e0-3d8c15f7e204',
     'x-shopify-shop-domain': 'shop.myshopify.com', 'x-shopify-api-version': '2026-10',
   };
   let read;
@@ -296,7 +296,7 @@ const { shopifyApi, ApiVersion } = require('@shopify/shopify-api');
   // What Shopify calls events has a family of headers of its own.
   const events = {
     'shopify-hmac-sha256': hmac('shpss_secret', json, 'base64'), 'shopify-topic': 'products/update',
-    'shopify-webhook-id': '0f1b2c3d-bdd9-4b37-8a5f-bf7d70bcd043', 'shopify-shop-domain': 'shop.myshopify.com',
+    'shopify-webhook-id': '0f1b2c3d-4e5f-4061-8273-8495a6b7c8d9', 'shopify-shop-domain': 'shop.myshopify.com',
     'shopify-api-version': '2026-10', 'shopify-handle': 'h', 'shopify-action': 'update',
   };
   let event;

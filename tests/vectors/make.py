@@ -32,14 +32,14 @@ def add(scheme, page, headers, body=BODY, origin=None, **more):
                     "headers": headers, "body": body, **more})
 
 
-TOKEN = "a8ce0edb2dd8301dee6c2405235584e45aa91d1e9f979f3de0"
+TOKEN = "5e1f0c9ab47d26835e1f0c9ab47d26835e1f0c9ab47d268350"
 SIGNATURE = tag(str(AT) + TOKEN).hex()
 # 0: its clock is not this one.
 assert SecurityGuard.verify_webhook(KEY, TOKEN, str(AT), SIGNATURE, 0)
 assert not SecurityGuard.verify_webhook(KEY, TOKEN, str(AT + 1), SIGNATURE, 0)
 add("mailgun", "", {}, json.dumps({
     "signature": {"timestamp": str(AT), "token": TOKEN, "signature": SIGNATURE},
-    "event-data": {"event": "opened", "id": "Ase7i2zsRYeDXztHGENqRA"},
+    "event-data": {"event": "opened", "id": "hwOpenedSampleEvent001"},
 }), kind="opened", id=TOKEN, origin=f"accepted by PyPI mailgun {version('mailgun')}")
 # Its routes post forms, with the same three fields.
 ROUTE = {"recipient": "a@example.com", "subject": "é & 1", "timestamp": str(AT), "token": TOKEN,
@@ -67,7 +67,7 @@ add("docusign", "developers.docusign.com", {
 })
 # learn.microsoft.com/en-us/graph/change-notifications-delivery-webhooks: nothing is signed, each notification
 # has the subscription's clientState.
-STATE = {"subscriptionId": "76619225-ff6b-4e9d-8b1e-d8d6b1e3f0b1", "clientState": KEY.decode(), "changeType": "updated"}
+STATE = {"subscriptionId": "c0a8f3d2-17b6-4e45-9c3a-5b2e8d7f6140", "clientState": KEY.decode(), "changeType": "updated"}
 add("microsoft-graph", "", {}, json.dumps({"value": [STATE, {**STATE, "changeType": "created"}]}), kind="updated",
     origin="Microsoft's documentation: the state as it is")
 

@@ -107,9 +107,9 @@ mod tests {
     #[test]
     fn a_form_is_decoded_sorted_and_joined() {
         let headers = HeaderMap::new();
-        let body = b"To=%2B18005551212&Digits=1234&&From=a+b&From=a+b&Empty=&Bare&From=A";
+        let body = b"To=%2B15550100001&Digits=1234&&From=a+b&From=a+b&Empty=&Bare&From=A";
         let text = twilio_form(&request(&headers, None, body)).unwrap();
-        assert_eq!(text, b"BareDigits1234EmptyFromAFroma bTo+18005551212");
+        assert_eq!(text, b"BareDigits1234EmptyFromAFroma bTo+15550100001");
     }
 
     #[test]
