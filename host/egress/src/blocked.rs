@@ -1,4 +1,4 @@
-//! Networks that stay shut inside of a network too: services that tell this machine its credentials, and no single host.
+//! Networks that stay blocked inside an allowed network too: services that tell this machine its credentials, and no single host.
 //!
 //! `allow_private` opens none of them, neither as `true` nor by a network that
 //! holds them: only an address that is named by itself is meant.

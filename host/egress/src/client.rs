@@ -36,7 +36,7 @@ const IDLE: Duration = Duration::from_secs(50);
 /// alive, and ends after as long without an answer.
 const PING: Duration = Duration::from_secs(10);
 
-/// No request is under way for longer, whatever its timeout.
+/// The longest that a request is in flight, whatever its timeout.
 const LONGEST: Duration = Duration::from_secs(24 * 3_600);
 
 /// What is sent with POST. Host and content-length are added.
@@ -119,9 +119,9 @@ impl Client {
     /// allows no more requests at once over HTTP/2, it waits for its turn first,
     /// for as long again at the most: that is not the destination's time.
     ///
-    /// What the receiver says that it did not process (HTTP/2) is sent once more, within the same times.
+    /// What the receiver says that it did not process (HTTP/2) is sent again, within the same times.
     ///
-    /// The answer's status decides: whoever says 2xx and then writes headers that
+    /// The answer's status decides: a destination that says 2xx and then writes headers that
     /// nobody can read, breaks off, or never comes to an end, has still said it.
     /// The body is only for the log.
     pub async fn send(&self, mut request: Request) -> Outcome {
@@ -240,7 +240,7 @@ fn is_h2(connection: &CaptureConnection) -> bool {
 }
 
 /// No further request goes down the connection: it may be dead, or reset every
-/// stream, and over HTTP/2 nothing else would end it. Requests that are under way
+/// stream, and over HTTP/2 nothing else would end it. Requests that are in flight
 /// on it go on.
 fn retire(connection: &CaptureConnection) {
     if let Some(connected) = connection.connection_metadata().as_ref() {

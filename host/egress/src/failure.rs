@@ -25,7 +25,7 @@ pub(super) fn classify(error: &legacy::Error) -> Outcome {
 }
 
 /// Over HTTP/2, where the library counts a request among the errors of its user that waited for a
-/// free stream when the connection ended. That is no fault of the request, which may be tried again.
+/// free stream when the connection ended. The request is not at fault and may be tried again.
 pub(super) fn classify_h2(error: &legacy::Error) -> Outcome {
     match classify(error) {
         Outcome::Failed { cause: Cause::Request, message } => {

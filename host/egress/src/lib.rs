@@ -48,7 +48,7 @@ pub struct Options {
     pub url: Uri,
     /// How it is connected to.
     pub transport: Transport,
-    /// How many requests may be under way at once; as many connections are kept
+    /// How many requests may be in flight at once; as many connections are kept
     /// idle. Default 8.
     pub in_flight: usize,
     /// How many bytes of an answer's body are kept. Default 4 KiB.

@@ -1,13 +1,13 @@
 //! Hosts that are numbers (`inet_aton`): what a resolver behind a proxy takes for an address.
 use std::net::{IpAddr, Ipv4Addr};
 
-/// What a host spells out.
+/// What the host of a URL is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Literal {
     /// It has to be looked up.
     Name,
     Address(IpAddr),
-    /// It ends in a number and is no address: somebody may still take it for one.
+    /// It ends in a number and is not an address: a resolver may still take it for one.
     Odd,
 }
 

@@ -1,4 +1,4 @@
-//! A counting semaphore whose size changes: how many requests may be under way over HTTP/2 at once.
+//! A counting semaphore whose size changes: how many requests may be in flight over HTTP/2 at once.
 //!
 //! The other side says so (SETTINGS_MAX_CONCURRENT_STREAMS). Above it requests wait here, where their
 //! timeouts have not begun: the receiver answers for what it has, not for our queue.
@@ -27,7 +27,7 @@ impl State {
     }
 }
 
-/// A place among the requests under way, given on when dropped.
+/// The right to have one request in flight. When dropped, it passes to the request that has waited longest.
 pub(super) struct Permit(Option<Permits>);
 
 impl Permits {

@@ -83,7 +83,7 @@ impl Lookup {
         Ok(answer)
     }
 
-    /// In a task, so that it ends (and is seen to have ended) whoever stops waiting.
+    /// In a task, so that it ends (and is seen to have ended) no matter which caller stops waiting.
     fn start(&self, host: &str) -> Pending {
         let lookup = tokio::spawn(self.resolver.resolve(host));
         let task = lookup.abort_handle();

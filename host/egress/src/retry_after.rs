@@ -6,7 +6,7 @@ use http::HeaderValue;
 
 /// The seconds it asks for: a number of seconds or an HTTP date (RFC 9110,
 /// section 10.2.3). A number too great is as great as can be; a date in the
-/// past is 0; anything else is no wish at all.
+/// past is 0; anything else counts as no header.
 pub(super) fn parse(value: &HeaderValue, now: SystemTime) -> Option<u64> {
     let text = value.to_str().ok()?.trim();
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {

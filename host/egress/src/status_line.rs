@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 /// So much of a line is looked at.
 const LOOKED_AT: usize = 16;
 
-/// The status of the answer to the request under way, which the connection
+/// The status of the answer to the request in flight, which the connection
 /// writes and the client reads; none so far is 0.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Status(Arc<AtomicU16>);
@@ -91,7 +91,7 @@ impl StatusLine {
             (State::Line | State::Interim, b"") => State::Line,
             (State::Interim, _) => State::Interim,
             (_, line) => match status(line) {
-                // 101 is final: what follows is no HTTP.
+                // 101 is final: what follows is not HTTP.
                 Some(100 | 102..=199) => State::Interim,
                 status => {
                     self.found.0.store(status.unwrap_or_default(), Ordering::Release);

@@ -107,7 +107,7 @@ impl Stream {
         let until = Instant::now() + time;
         let timer = self.silence.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(until)));
         timer.as_mut().reset(until);
-        // Whoever writes need not read at once: the timer wakes it to do so.
+        // A task that writes need not read at once: the timer wakes it to do so.
         let _ = timer.as_mut().poll(cx);
     }
 

@@ -31,7 +31,7 @@ pub(super) struct Tls {
 }
 
 impl Tls {
-    /// A machine without any trusted certificate is no error: then `ca` alone is trusted.
+    /// A machine without any trusted certificate is not an error: then `ca` alone is trusted.
     pub(super) fn settings(
         &self,
         options: &TlsOptions,

@@ -59,7 +59,7 @@ impl Needs {
             }
             // OpenSearch Serverless refuses requests without it, Glacier too.
             "aoss" | "glacier" => Self { content: Content::Told, ..usual },
-            // VPC Lattice signs no bodies: whoever does so is refused.
+            // VPC Lattice does not sign bodies: a request with a signed one is refused.
             "vpc-lattice-svcs" => Self { content: Content::Unsigned, ..usual },
             _ => usual,
         }
@@ -175,7 +175,7 @@ fn host(url: &Uri) -> String {
     }
 }
 
-/// Each segment of the path as it stands in the URL, escaped once more for all
+/// Each segment of the path as it stands in the URL, escaped a second time for all
 /// services but S3, which also takes `.`, `..` and empty segments as they are.
 fn canonical_path(url: &Uri, again: bool) -> String {
     if !again {
@@ -230,7 +230,7 @@ fn escape(bytes: &[u8]) -> String {
     text
 }
 
-/// What is no escape stays as it is; `+` is no space here.
+/// What is not an escape stays as it is; `+` is not a space here.
 fn unescape(text: &str) -> Vec<u8> {
     let (mut bytes, mut rest) = (Vec::with_capacity(text.len()), text.as_bytes());
     while let Some((first, after)) = rest.split_first() {

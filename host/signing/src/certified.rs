@@ -1,6 +1,6 @@
 //! Signatures by a certificate that the request names: AWS SNS and PayPal.
 //!
-//! Pure: whoever calls fetches the certificate, over TLS and from hosts of the
+//! Pure: the caller fetches the certificate, over TLS and from hosts of the
 //! provider alone, which is what makes it the provider's.
 use std::borrow::Cow;
 

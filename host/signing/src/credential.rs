@@ -125,7 +125,7 @@ pub enum KeyForm {
     UserPassword,
 }
 
-/// Why a text is no key of that form. Never shows the text.
+/// Why a text is not a key of that form. Never shows the text.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
     /// A Standard Webhooks secret that is not base64.
@@ -195,7 +195,7 @@ const P256_DER: [u8; 26] = [
 
 impl KeyForm {
     /// # Errors
-    /// The text is no key of this form.
+    /// The text is not a key of this form.
     pub fn read(self, text: &[u8]) -> Result<Key, KeyError> {
         let utf8 = || std::str::from_utf8(text).unwrap_or("\u{fffd}").trim();
         match self {
@@ -237,7 +237,7 @@ impl KeyForm {
     /// The same for a key that signs deliveries.
     ///
     /// # Errors
-    /// The text is no key of this form, or can't sign.
+    /// The text is not a key of this form, or can't sign.
     pub fn read_signing(self, text: &[u8]) -> Result<SigningKey, KeyError> {
         let utf8 = std::str::from_utf8(text).unwrap_or_default().trim();
         match (self, utf8.strip_prefix("whsk_")) {
@@ -279,7 +279,7 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
 /// Decodes a Standard Webhooks secret: `whsec_` (which may be missing) and base64 of 24 to 64 bytes.
 ///
 /// # Errors
-/// It is no base64, or too short or too long.
+/// It is not base64, or too short or too long.
 pub fn standard_key(text: &str) -> Result<Secret, KeyError> {
     standard_of(text, MADE)
 }

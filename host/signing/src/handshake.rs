@@ -81,7 +81,7 @@ impl Handshakes {
     }
 
     /// Those that no signature protects. What they hand back must be of no use
-    /// to whoever asks.
+    /// to a client that is not the provider.
     pub(super) fn unsigned(
         &self,
         request: &Request<'_>,
@@ -225,7 +225,7 @@ fn is_token(text: &[u8]) -> bool {
 }
 
 /// The secret that Asana has just made comes back. It is not learnt from here:
-/// whoever made the webhook was told it and puts it in the settings.
+/// the person who made the webhook was told it and puts it in the settings.
 fn asana(request: &Request<'_>) -> Result<Option<Answer>, Refusal> {
     let Some(secret) = single(request.headers, &HOOK_SECRET)? else { return Ok(None) };
     if !is_token(secret) {

@@ -20,7 +20,7 @@ pub const MOST: u32 = 100;
 /// Counts the rounds of events. Make it once: it holds the entries ready.
 #[derive(Debug)]
 ///
-/// An entry is not bound to an event: whoever has seen one may send it again,
+/// An entry is not bound to an event: a receiver that has seen one may send it again,
 /// which counts its own events as rounds and helps it to nothing.
 pub struct Hops {
     /// `ID.COUNT.MAC` for each count from 1.

@@ -15,7 +15,7 @@ use super::scheme::{JwtKeys, JwtScheme};
 use super::{Refusal, Request};
 use hookwright_model::pointer::without_mark;
 
-/// Bytes of a token; more is no token of any provider.
+/// Bytes of a token. Providers send far shorter ones.
 const MAX_TOKEN: usize = 16 * 1024;
 
 /// A public key of the set.
@@ -32,7 +32,7 @@ enum PublicKey {
     Ed25519([u8; 32]),
 }
 
-/// Why a text is no usable set of keys.
+/// Why a text is not a usable set of keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum JwksError {
     /// Not an object with a list `keys`.
@@ -71,7 +71,7 @@ struct Member {
 /// Reads a set, leaving out what can't verify.
 ///
 /// # Errors
-/// It is no set, or nothing is left.
+/// It is not a set, or none of its keys can be used.
 pub fn jwks(text: &[u8]) -> Result<Vec<Jwk>, JwksError> {
     let set = serde_json::from_slice(without_mark(text));
     let set: Set = set.map_err(|_| JwksError::NotASet)?;

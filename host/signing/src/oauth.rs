@@ -61,7 +61,7 @@ pub struct Token {
     pub lasts: Duration,
 }
 
-/// Why an answer is no token. Never quotes it.
+/// Why an answer is not a token. Never quotes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
     /// The answer is not JSON.

@@ -179,7 +179,7 @@ fn body(scheme: &PresetScheme, draft: &Draft<'_>, fields: Vec<(&str, Value)>) ->
     with(given, fields)
 }
 
-/// JSON with these fields at these pointers; what is no JSON gives way.
+/// JSON with these fields at these pointers; a body that is not JSON is replaced.
 fn with(body: &[u8], fields: Vec<(&str, Value)>) -> Vec<u8> {
     let mut root = serde_json::from_slice(body).unwrap_or_else(|_| Value::Object(Map::new()));
     for (pointer, value) in fields {

@@ -1,4 +1,4 @@
-//! A request as a verifier sees it, and the answer to one that is no event.
+//! A request as a verifier sees it, and the answer to one that is not an event.
 use std::borrow::Cow;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};

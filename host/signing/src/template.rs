@@ -20,7 +20,7 @@ pub(super) enum Piece {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Template(pub(super) Vec<Piece>);
 
-/// Why a text is no template.
+/// Why a text is not a template.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TemplateError {
     /// A brace without its partner.
@@ -62,7 +62,7 @@ impl Template {
     /// What is signed: `{id}`, `{timestamp}` and `{body}`, the last of which must be there.
     ///
     /// # Errors
-    /// The text is no such template.
+    /// The text is not such a template.
     pub fn signed(text: &str) -> Result<Self, TemplateError> {
         Self::parse(text, &["id", "timestamp", "body"], "body")
     }
@@ -70,7 +70,7 @@ impl Template {
     /// The value of a header: `{id}`, `{timestamp}` and `{signature}`, the last of which must be there.
     ///
     /// # Errors
-    /// The text is no such template.
+    /// The text is not such a template.
     pub fn value(text: &str) -> Result<Self, TemplateError> {
         if !text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
             return Err(TemplateError::NotHeader);

@@ -62,7 +62,7 @@ impl Verifier {
     /// any bytes.
     ///
     /// # Errors
-    /// The reason, which must not reach whoever sent the request.
+    /// The reason, which must not reach the client.
     pub fn verify(&self, request: &Request<'_>, now_s: u64) -> Result<Verified, Refusal> {
         self.verify_with(request, now_s, None)
     }

@@ -1,4 +1,5 @@
-//! Sets up the process's logs. Every line that concerns an event carries its id.
+//! The process's logs and the traces that it exports. `app` installs the log at the start and follows the settings with its
+//! [`Levels`]; every line that concerns an event carries its id.
 //!
 //! Logging may lose lines, which are counted, and does nothing else to the host: `sink` never waits and never fails.
 #![deny(missing_docs)]
@@ -98,13 +99,13 @@ struct Shared {
 type Put = Box<dyn Fn(EnvFilter) -> bool + Send + Sync>;
 
 impl Levels {
-    /// The filter in force.
+    /// The active filter.
     pub fn filter(&self) -> String {
         self.0.now.lock().clone()
     }
 
-    /// Puts a filter in force: a level, or a list of `target=level` with one. A
-    /// word that is no level is refused, though it might be a target: alone it
+    /// Changes the filter: a level, or a list of `target=level` with one. A
+    /// word that is not a level is refused, though it might be a target: alone it
     /// would silence all others.
     ///
     /// # Errors

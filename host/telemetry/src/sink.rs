@@ -1,4 +1,4 @@
-//! Where log lines go: a bounded queue and a thread of its own, so that whoever logs never waits and never fails.
+//! Where log lines go: a bounded queue and a thread of its own, so that code that logs never waits and never fails.
 //!
 //! Lines that find no room, or that can't be written, are lost and counted. Nothing else of the host knows.
 use std::io;
@@ -14,7 +14,7 @@ use hookwright_terminal::Short;
 
 /// Bytes of lines that wait; as many again may be in the writer's hands.
 const ROOM: usize = 1 << 20;
-/// A pipe keeps writes up to this many bytes in one piece (`PIPE_BUF`), whoever else writes into it.
+/// A pipe keeps writes up to this many bytes in one piece (`PIPE_BUF`), even where other processes write into it.
 const PIECE: usize = 4_096;
 /// Capacity that the queue's two buffers keep after a burst, in bytes.
 const KEPT: usize = 64 * 1024;

@@ -9,7 +9,7 @@ pub fn complain(error: &anyhow::Error) {
     note(&format!("hookwright: {error:#}"));
 }
 
-/// A line for whoever watches, on standard error. Where that is closed, the exit code has to do.
+/// A line for the person at the terminal, on standard error. Where that is closed, the exit code has to do.
 pub fn note(text: &str) {
     let _ = Stream::Error.write_all(format!("{}\n", harmless(text)).as_bytes());
 }

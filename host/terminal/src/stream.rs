@@ -38,7 +38,7 @@ impl Stream {
                 let lock = io::stdout().lock();
                 write_all(lock.as_fd(), bytes)
             }
-            // No lock: one who is stuck here must not hold up whoever reports a panic.
+            // No lock: a thread that is stuck here must not hold up one that reports a panic.
             Self::Error => write_all(io::stderr().as_fd(), bytes),
         }
     }

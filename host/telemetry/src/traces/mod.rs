@@ -233,7 +233,7 @@ impl Spans {
 impl Place<'_> {
     fn id(&self, step: &[u8], key: &[u8]) -> u64 {
         let hash = hash(self.event, &[step, b" ", key].concat());
-        // Zero is no id.
+        // Zero is not an id.
         u64::from_be_bytes(hash[..8].try_into().expect("eight bytes")).max(1)
     }
 
