@@ -15,6 +15,7 @@ pub type Resolving = Pin<Box<dyn Future<Output = io::Result<Vec<IpAddr>>> + Send
 
 /// Finds a host's addresses.
 pub trait Resolver: Send + Sync + 'static {
+    /// Starts a lookup of the addresses of `host`, the preferred one first.
     fn resolve(&self, host: &str) -> Resolving;
 }
 
