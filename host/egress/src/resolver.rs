@@ -152,7 +152,7 @@ mod tests {
     /// The fault: only the last name was remembered, so that plugins that asked for two by
     /// turns began a lookup with each request, and each held a thread.
     #[tokio::test]
-    async fn regression_names_that_hang_hold_one_look_up_each() {
+    async fn regression_names_that_hang_hold_one_lookup_each() {
         let gate = gate();
         let lookup = Lookup::new(Arc::clone(&gate) as Arc<dyn Resolver>);
         for _ in 0..20 {
