@@ -136,10 +136,7 @@ fn what_is_garbled_in_a_file_is_told_in_its_own_words() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("key.pem");
     for (text, expected) in [
-        (
-            "-----BEGIN PRIVATE KEY-----\nAAAA\n",
-            r#"section end "-----END PRIVATE KEY-----" missing"#,
-        ),
+        ("-----BEGIN PRIVATE KEY-----\nAAAA\n", r#"section end "PRIVATE KEY" missing"#),
         ("-----BEGIN PRIVATE KEY\n", r#"illegal section start: "-----BEGIN PRIVATE KEY"#),
     ] {
         std::fs::write(&path, text).unwrap();
