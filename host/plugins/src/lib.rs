@@ -1,55 +1,56 @@
-//! Plugins: the engine, its limits, the gate, the directory watch and the swap.
+//! The plugin host: WebAssembly components that decide what becomes of an event.
+//!
+//! Five parts, each of which uses only those before it: `gate` (what a component must be), `run` (one call within its
+//! limits), `build` (from bytes to native code), `version` (a component that serves, its health and its trial) and
+//! `registry` (all plugins by name, loaded, swapped and watched). [`Plugins`] is the face for routing and the
+//! application, [`check`] and [`sketch`] are what the commands for plugin authors use.
+#![deny(missing_docs)]
+
 mod build;
 mod gate;
 pub mod limits;
 mod registry;
 mod run;
-mod spec;
+mod text;
 mod version;
 
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use build::cache::CacheError;
-pub use build::compile::{Compiler, compile_child_main};
-pub use gate::inspect::{GateError, inspect};
-pub use gate::report::{About, ConfigIssue, Report, Shape, Sketch};
+pub use build::{CacheError, Compiler, compile_child_main};
+pub use gate::{About, ConfigIssue, GateError, Report, Shape, Sketch, inspect};
 pub use hookwright_model::plugin::{Candidate, Limits, Mode, Quarantine, Spec, Warm};
 pub use limits::HTTP_BODY;
-pub use registry::entry::{CandidateStatus, Status};
-pub use registry::loader::LoadError;
-pub use registry::pinned::Pinned;
-pub use registry::plugins::{LoadReport, OpenError, Plugins, Prepared, ReconfigureError};
-pub use run::call::{Aim, Answer, Call};
-pub use run::fault::Fault;
-pub use run::http::{Fetch, FetchError, Fetching, Incoming, Outgoing, check_grant, check_url};
-pub use run::kv::{Changes, State};
-pub use run::verdict::{Amendment, Target, Verdict};
-pub use spec::Options;
-pub use version::hands::{Hands, HandsError, Suspect};
-pub use version::health::Quarantined;
-pub use version::trial::Tally;
+pub use registry::{
+    CandidateStatus, LoadError, LoadReport, OpenError, Options, Pinned, Plugins, Prepared,
+    ReconfigureError, Status,
+};
+pub use run::{
+    Amendment, Answer, Call, CallMode, Changes, Fault, Fetch, FetchError, Fetching, Incoming,
+    Outgoing, State, Target, Verdict, check_grant, check_url,
+};
+pub use version::{InFlightLedger, LedgerError, Quarantined, Suspect, TrialCounts};
 
-/// Takes a component through the whole gate without putting it in force.
+/// Builds a component and runs its probe without serving it: for `plugin check` and `check`.
 ///
 /// # Errors
-/// What stands against it.
+/// The first step of the gate that the component does not pass.
 pub async fn check(
     compiler: &Compiler,
     spec: &Spec,
     wasm: bytes::Bytes,
 ) -> Result<Report, GateError> {
-    compiler.build(build::pipeline::Job::new(spec), wasm).await.map(|built| built.report)
+    compiler.build(build::Job::new(spec), wasm).await.map(|built| built.report)
 }
 
-/// Takes a component through the first steps of the gate only: it says what it is.
+/// Asks a component for its description without building it: for `plugin inspect`.
 ///
 /// # Errors
-/// What stands against it.
+/// The first step of the gate that the component does not pass.
 pub async fn sketch(
     compiler: &Compiler,
     spec: &Spec,
     wasm: bytes::Bytes,
 ) -> Result<Sketch, GateError> {
-    compiler.sketch(build::pipeline::Job::new(spec), wasm).await
+    compiler.sketch(build::Job::new(spec), wasm).await
 }

@@ -7,7 +7,7 @@ use super::pipeline::Pipeline;
 use super::run::{self, Outcome, Turn};
 use super::shared::Shared;
 use hookwright_model::Event;
-use hookwright_plugins::{Aim, Suspect};
+use hookwright_plugins::{CallMode, Suspect};
 use hookwright_store::Routed;
 
 /// Previews in flight or waiting, at most; those beyond are refused.
@@ -56,7 +56,7 @@ impl Previews {
         if let Some(why) = suspect.as_ref().and_then(Suspect::guilty) {
             return Ok(Routed::parked(event.clone(), why.to_owned()));
         }
-        let turn = Turn { replay: true, aim: Aim::Preview, tries: 0 };
+        let turn = Turn { replay: true, mode: CallMode::Preview, tries: 0 };
         let Outcome { routed, changes, reply: _ } = run::run(pipeline, shared, event, turn).await;
         drop(changes);
         Ok(routed)

@@ -7,7 +7,7 @@ use super::shared::Shared;
 use hookwright_model::clock::millis;
 use hookwright_model::plugin::OnFailure;
 use hookwright_model::{Delivery, Event, EventState, Name, Payload, Reply, Ruling};
-use hookwright_plugins::{Aim, Answer, Call, Changes, Fault, Target, Verdict};
+use hookwright_plugins::{Answer, Call, CallMode, Changes, Fault, Target, Verdict};
 use hookwright_store::Routed;
 
 /// How often a plugin may ask for another try before its `on_failure` decides.
@@ -49,7 +49,7 @@ impl From<Routed> for Outcome {
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Turn {
     pub(super) replay: bool,
-    pub(super) aim: Aim,
+    pub(super) mode: CallMode,
     /// Before this one.
     pub(super) tries: u32,
 }
@@ -59,7 +59,7 @@ pub(super) async fn run(
     pipeline: &Pipeline,
     shared: &Shared,
     event: &Arc<Event>,
-    Turn { replay, aim, tries }: Turn,
+    Turn { replay, mode, tries }: Turn,
 ) -> Outcome {
     let (mut changes, mut reply) = (Vec::new(), None);
     let mut draft = Draft::default();
@@ -77,7 +77,7 @@ pub(super) async fn run(
     // All versions at once: a swap falls between two events, not into one.
     let pinned = shared.plugins.pin(&pipeline.plugins);
     for (place, step) in pipeline.steps.iter().enumerate() {
-        let call = Call { aim, ..Call::after(event, &draft.payload, &draft.attributes, replay) };
+        let call = Call { mode, ..Call::after(event, &draft.payload, &draft.attributes, replay) };
         let mut answer = pinned.call(place, &call).await;
         rulings.push(ruling(&step.plugin, &answer));
         if answer.result.is_ok() {

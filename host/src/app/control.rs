@@ -183,17 +183,17 @@ fn last(last: delivery::Last) -> LastAttempt {
 }
 
 fn candidate(status: hookwright_plugins::CandidateStatus) -> CandidateStatus {
-    let tally = status.tally;
+    let counts = status.counts;
     CandidateStatus {
         file: status.file,
         digest: status.digest.map(|digest| digest.to_string()),
         mode: status.mode.to_string(),
-        same: tally.same,
-        different: tally.different,
-        failed: tally.failed,
-        mended: tally.mended,
-        skipped: tally.skipped,
-        stopped: tally.stopped,
+        same: counts.same,
+        different: counts.different,
+        failed: counts.failed,
+        mended: counts.mended,
+        skipped: counts.skipped,
+        stopped: counts.stopped,
         error: status.last_error,
     }
 }

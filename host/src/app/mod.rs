@@ -7,7 +7,7 @@ mod files;
 mod handoff;
 mod host_key;
 mod options;
-mod outside;
+mod plugin_http_client;
 pub mod plugins;
 mod prepare;
 mod reach;
@@ -38,7 +38,7 @@ use hookwright_model::Name;
 use hookwright_model::clock::Clock;
 use hookwright_model::replies::Replies;
 use hookwright_model::tasks::Tasks;
-use hookwright_plugins::{Compiler, GateError, Hands, LoadError, Plugins, State};
+use hookwright_plugins::{Compiler, GateError, InFlightLedger, LoadError, Plugins, State};
 use hookwright_routing::Router;
 use hookwright_server as server;
 use hookwright_server::{Listener, Tower};
@@ -380,16 +380,18 @@ async fn open_plugins(
     let newest = store::EventQuery { limit: 1, ..store::EventQuery::default() };
     let newest = store.events(&newest).await.context("the newest event")?;
     let newest = newest.first().map_or(0, |event| event.id.row());
-    let hands = tokio::task::block_in_place(|| Hands::open(&config.data_dir, newest));
-    let hands = Arc::new(hands.context("events in hand")?);
-    let opened = outside::Outside::new().context("requests of plugins").and_then(|fetch| {
-        let mut options = options::engine(config, compiler, State::new(clock.clone(), kept));
-        options.hands = Some(hands.clone());
-        options.fetch = Some(Arc::new(fetch));
-        Ok(Plugins::open(options, options::specs(config))?)
-    });
+    let ledger = tokio::task::block_in_place(|| InFlightLedger::open(&config.data_dir, newest));
+    let ledger = Arc::new(ledger.context("events in hand")?);
+    let opened = plugin_http_client::PluginHttpClient::new()
+        .context("requests of plugins")
+        .and_then(|fetch| {
+            let mut options = options::engine(config, compiler, State::new(clock.clone(), kept));
+            options.ledger = Some(ledger.clone());
+            options.fetch = Some(Arc::new(fetch));
+            Ok(Plugins::open(options, options::specs(config))?)
+        });
     if opened.is_err() {
-        hands.undo();
+        ledger.undo();
     }
     opened
 }

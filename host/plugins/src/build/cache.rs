@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::gate::report::Report;
+use crate::gate::Report;
 use hookwright_model::Digest;
 
 /// An entry: native code, from the first byte on, so that the file can be mapped;
@@ -22,14 +22,27 @@ const ENTRY_BYTES: u64 = 1 << 30;
 /// Entries that were not read for so long are deleted.
 const UNUSED: Duration = Duration::from_secs(90 * 24 * 3_600);
 
+/// Why the cache directory can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum CacheError {
+    /// The directory can't be made or read.
     #[error("the cache directory {dir} cannot be made or read: {source}")]
-    Io { dir: PathBuf, source: io::Error },
+    Io {
+        /// The directory.
+        dir: PathBuf,
+        /// The system's error.
+        source: io::Error,
+    },
+    /// Other users may write to the directory.
     #[error(
         "the cache directory {dir} {what}: native code is loaded from there, so only the user that runs Hookwright may own it and write to it; run `chmod 700 {dir}`, or name another directory"
     )]
-    Unsafe { dir: PathBuf, what: String },
+    Unsafe {
+        /// The directory.
+        dir: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
 }
 
 /// What native code depends on.

@@ -10,9 +10,9 @@ use serde::de::DeserializeOwned;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, Command};
 
-use crate::build::pipeline::{self, Built, Job, Request};
-use crate::gate::inspect::GateError;
-use crate::gate::report::{Report, Sketch};
+use crate::build::job::{Built, Job, Request};
+use crate::build::pipeline;
+use crate::gate::{GateError, Report, Sketch};
 use crate::limits::COMPONENT_BYTES;
 
 /// By the clock; a large JavaScript plugin takes some 20 s.
@@ -33,7 +33,12 @@ pub enum Compiler {
     /// In this process, for tests and small tools.
     InProcess,
     /// In a child that calls [`compile_child_main`], with limits on its time and memory.
-    Child { program: PathBuf, args: Vec<String> },
+    Child {
+        /// The program of the child.
+        program: PathBuf,
+        /// Its arguments.
+        args: Vec<String>,
+    },
 }
 
 impl Compiler {
@@ -142,7 +147,7 @@ async fn talk<T: DeserializeOwned>(
 }
 
 fn end(status: ExitStatus, complaint: &[u8]) -> String {
-    let text = crate::run::log::escape(String::from_utf8_lossy(complaint).trim(), COMPLAINT);
+    let text = crate::text::escape(String::from_utf8_lossy(complaint).trim(), COMPLAINT);
     let text = if text.is_empty() { text } else { format!(": {text}") };
     format!("the compiler ended early ({status}){text}")
 }

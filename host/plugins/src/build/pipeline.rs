@@ -2,72 +2,15 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use http::HeaderMap;
-use serde::{Deserialize, Serialize};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-use crate::build::snapshot::{Draft, Prepared};
-use crate::gate::inspect::{self, GateError};
-use crate::gate::report::{About, Report, Shape, Sketch};
-use crate::gate::schema;
-use crate::limits::INIT_TIME;
-use crate::run::call;
-use crate::run::call::{Call, Means, Setup};
-use crate::run::code::{Code, Linkers};
-use crate::run::engine;
-use crate::run::engine::Purpose;
-use crate::run::fault::Fault;
-use crate::run::http::Reach;
-use crate::run::kv::Space;
-use crate::run::slow::{Lane, Pace};
-use crate::run::verdict::Verdict;
-use hookwright_model::clock::Clock;
-use hookwright_model::plugin::{Limits, Spec};
-use hookwright_model::{Event, EventId, Name};
-
-/// What `build` needs besides the component.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Job {
-    pub(crate) plugin: String,
-    pub(crate) config_json: String,
-    pub(crate) grants: Vec<String>,
-    pub(crate) limits: Limits,
-    /// CPU time of `describe`, and of `init` with its snapshot.
-    pub(crate) init_time: Duration,
-    /// Its instances are to be kept.
-    pub(crate) warm: bool,
-}
-
-impl Job {
-    pub(crate) fn new(spec: &Spec) -> Self {
-        Self {
-            plugin: spec.name.to_string(),
-            config_json: spec.config_json.clone(),
-            grants: spec.grants.clone(),
-            limits: spec.limits,
-            init_time: INIT_TIME,
-            warm: spec.warm.is_some(),
-        }
-    }
-}
-
-/// How far a component goes through the gate.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) enum Request {
-    /// All the way.
-    Build(Job),
-    /// To `describe`, and where it is to take its settings, to `init`.
-    Sketch(Job),
-}
-
-/// A component fit to serve.
-#[derive(Debug)]
-pub(crate) struct Built {
-    pub(crate) report: Report,
-    pub(crate) native: Vec<u8>,
-}
+use crate::build::job::{Built, Job};
+use crate::build::probe::{capabilities, probe};
+use crate::build::snapshot::{Initializer, Prepared};
+use crate::gate::{self, About, GateError, Report, Shape, Sketch};
+use crate::run::engine::{self, Purpose};
+use crate::run::{Capabilities, Code, Linkers, SlowLane};
 
 /// The whole gate. Runs code of the guest, within bounds; blocks for seconds.
 pub(crate) fn build(job: &Job, wasm: &[u8]) -> Result<Built, GateError> {
@@ -80,21 +23,21 @@ fn runtime() -> Result<tokio::runtime::Runtime, GateError> {
 }
 
 async fn steps(job: &Job, wasm: &[u8]) -> Result<Built, GateError> {
-    let shape = inspect::inspect(wasm)?;
-    inspect::check_imports(&shape.imports, &job.grants)?;
-    inspect::check_warm(&shape.imports, job.warm)?;
-    let draft = Draft::new(job, wasm, inspect::wants_wasi(&shape.imports))?;
+    let shape = gate::inspect(wasm)?;
+    gate::check_imports(&shape.imports, &job.grants)?;
+    gate::check_warm(&shape.imports, job.warm)?;
+    let initializer = Initializer::new(job, wasm, gate::wants_wasi(&shape.imports))?;
     let mut log = Vec::new();
-    let about = draft.describe(&mut log).await?;
+    let about = initializer.describe(&mut log).await?;
     hold_against_schema(&about, &job.config_json)?;
-    let Prepared { snapshot, reason, init } = draft.prepare(&mut log).await?;
-    let mut compile = draft.compiled_in();
+    let Prepared { snapshot, reason, init } = initializer.prepare(&mut log).await?;
+    let mut compile = initializer.compiled_in();
     let mut warnings = Vec::new();
 
-    let bench = Bench::new(job, &shape)?;
+    let serving = ServingBuild::new(job, &shape)?;
     let mut ready = None;
     if let Some(snapshot) = &snapshot {
-        match bench.finish(snapshot, None, &mut compile).await {
+        match serving.finish(snapshot, None, &mut compile).await {
             Ok(finished) => ready = Some(finished),
             // What a snapshot can't hold, a handle of WASI say, shows only now.
             Err(GateError::Probe(error)) => warnings.push(costly(&error, init)),
@@ -106,7 +49,7 @@ async fn steps(job: &Job, wasm: &[u8]) -> Result<Built, GateError> {
     let whole = ready.is_some();
     let Finished { native, probe } = match ready {
         Some(finished) => finished,
-        None => bench.finish(wasm, Some(job.config_json.clone()), &mut compile).await?,
+        None => serving.finish(wasm, Some(job.config_json.clone()), &mut compile).await?,
     };
     let report = Report {
         about,
@@ -125,11 +68,11 @@ async fn steps(job: &Job, wasm: &[u8]) -> Result<Built, GateError> {
 /// The first steps of the gate only. Runs code of the guest, within bounds.
 pub(crate) fn sketch(job: &Job, wasm: &[u8]) -> Result<Sketch, GateError> {
     runtime()?.block_on(async {
-        let shape = inspect::inspect(wasm)?;
-        inspect::check_imports(&shape.imports, &job.grants)?;
-        inspect::check_warm(&shape.imports, job.warm)?;
-        let draft = Draft::new(job, wasm, inspect::wants_wasi(&shape.imports))?;
-        let about = draft.describe(&mut Vec::new()).await?;
+        let shape = gate::inspect(wasm)?;
+        gate::check_imports(&shape.imports, &job.grants)?;
+        gate::check_warm(&shape.imports, job.warm)?;
+        let initializer = Initializer::new(job, wasm, gate::wants_wasi(&shape.imports))?;
+        let about = initializer.describe(&mut Vec::new()).await?;
         Ok(Sketch { shape, about })
     })
 }
@@ -142,7 +85,7 @@ fn hold_against_schema(about: &About, config_json: &str) -> Result<(), GateError
         "" | "null" => "{}",
         config => config,
     };
-    let issues = schema::check(schema, config).map_err(GateError::Describe)?;
+    let issues = gate::check_settings(schema, config).map_err(GateError::Describe)?;
     if issues.is_empty() { Ok(()) } else { Err(GateError::Config(issues)) }
 }
 
@@ -151,13 +94,13 @@ fn costly(reason: &str, init: Duration) -> String {
 }
 
 /// Where the code that will serve is compiled and tried.
-struct Bench<'j> {
+struct ServingBuild<'j> {
     job: &'j Job,
     engine: Engine,
     linkers: Linkers,
-    lane: Lane,
+    lane: SlowLane,
     wants_wasi: bool,
-    means: Means,
+    capabilities: Capabilities,
 }
 
 struct Finished {
@@ -165,17 +108,17 @@ struct Finished {
     probe: String,
 }
 
-impl<'j> Bench<'j> {
+impl<'j> ServingBuild<'j> {
     fn new(job: &'j Job, shape: &Shape) -> Result<Self, GateError> {
         let failed = |error: String| GateError::Compile(error);
         let made = engine::new(Purpose::Serve, 2).map_err(|error| failed(error.to_string()))?;
         let (engine, ticker) = made;
         let linkers = Linkers::new(&engine, ticker).map_err(|error| failed(error.to_string()))?;
-        let lane = Lane::new(1).map_err(|error| failed(error.to_string()))?;
-        let wants_wasi = inspect::wants_wasi(&shape.imports);
+        let lane = SlowLane::new(1).map_err(|error| failed(error.to_string()))?;
+        let wants_wasi = gate::wants_wasi(&shape.imports);
         let plugin = job.plugin.parse().map_err(|error| failed(format!("{error}")))?;
-        let means = means(shape, &plugin, &job.grants);
-        Ok(Self { job, engine, linkers, lane, wants_wasi, means })
+        let capabilities = capabilities(shape, &plugin, &job.grants);
+        Ok(Self { job, engine, linkers, lane, wants_wasi, capabilities })
     }
 
     async fn finish(
@@ -192,55 +135,9 @@ impl<'j> Bench<'j> {
             .map_err(|error| GateError::Interface(format!("{error:#}")))?;
         let code = Arc::new(code);
         let job = self.job;
-        let probe = probe(&code, &job.plugin, &job.limits, &self.means, &self.lane).await?;
+        let probe = probe(&code, &job.plugin, &job.limits, &self.capabilities, &self.lane).await?;
         let native =
             component.serialize().map_err(|error| GateError::Compile(error.to_string()))?;
         Ok(Finished { native, probe })
-    }
-}
-
-/// What a probe has: a state that is empty and forgotten afterwards, and nobody outside.
-pub(crate) fn means(shape: &Shape, plugin: &Name, grants: &[String]) -> Means {
-    let space = shape.wants("kv").then(|| Space::new(plugin.clone(), Clock::system()));
-    let (reach, responds) = (Reach::of(grants, None), shape.wants("responder"));
-    Means { space, reach, responds, pool: None }
-}
-
-/// Sends an event through that no source sends. A plugin may refuse it, but it
-/// must answer.
-pub(crate) async fn probe(
-    code: &Arc<Code>,
-    plugin: &str,
-    limits: &Limits,
-    means: &Means,
-    lane: &Lane,
-) -> Result<String, GateError> {
-    let name = |text: &str| -> Result<Name, GateError> {
-        text.parse().map_err(|error| GateError::Probe(format!("{error}")))
-    };
-    let mut headers = HeaderMap::new();
-    let json = http::HeaderValue::from_static("application/json");
-    headers.insert(http::header::CONTENT_TYPE, json);
-    let event = Event {
-        id: EventId::new(0, 0),
-        received_ms: 0,
-        source: name("hookwright")?,
-        kind: "hookwright.probe".into(),
-        headers,
-        body: Bytes::from_static(b"{}"),
-    };
-    let asked = Call::about(&event);
-    let plugin = name(plugin)?;
-    let pace = Pace::default();
-    let setup = Setup { code, plugin: &plugin, limits, headers: &[], means, pace: &pace };
-    match call::call(&setup, lane, &asked, None).await.result {
-        Ok(Verdict::Pass) => Ok("pass".into()),
-        Ok(Verdict::Amend(_)) => Ok("amend".into()),
-        Ok(Verdict::Drop(reason)) => Ok(format!("drop: {reason}")),
-        Ok(Verdict::Deliver(targets)) => Ok(format!("deliver to {}", targets.len())),
-        Err(fault @ (Fault::Retry(_) | Fault::Reject(_) | Fault::Other(_))) => {
-            Ok(fault.to_string())
-        }
-        Err(fault) => Err(GateError::Probe(fault.to_string())),
     }
 }

@@ -8,19 +8,13 @@ use wasmtime::{Engine, Store};
 use wasmtime_wizer::{ComponentContext, Wizer};
 
 use crate::build::exported::ExportedState;
-use crate::build::pipeline::Job;
-use crate::gate::inspect::GateError;
-use crate::gate::report::{About, ConfigIssue};
-use crate::gate::schema::ISSUES;
+use crate::build::job::Job;
+use crate::gate::{About, ConfigIssue, GateError, ISSUES};
 use crate::run::bindings::{PluginAll as Plugin, PluginAllPre as PluginPre};
-use crate::run::code::{self, Linkers};
 use crate::run::engine::{self, Purpose};
-use crate::run::fault::{Remains, explain};
-use crate::run::host::Guest;
-use crate::run::log::{Log, escape};
 use crate::run::slow::{self, Overrun};
-use crate::run::ticks::Ticker;
-use crate::run::wasi::Wasi;
+use crate::run::{FailedCall, Guest, Linkers, Log, Ticker, Wasi, explain, instance};
+use crate::text::escape;
 use hookwright_model::plugin::Limits;
 
 /// Bytes of a schema, and of each text of a description.
@@ -28,7 +22,7 @@ const SCHEMA: usize = 256 << 10;
 const TEXT: usize = 512;
 
 /// A component that runs a few times only, to be set up.
-pub(crate) struct Draft<'w> {
+pub(crate) struct Initializer<'w> {
     job: &'w Job,
     engine: Engine,
     ticker: Arc<Ticker>,
@@ -52,10 +46,10 @@ pub(crate) struct Prepared {
 
 type Stopped = (wasmtime::Error, bool);
 
-impl<'w> Draft<'w> {
+impl<'w> Initializer<'w> {
     pub(crate) fn new(job: &'w Job, wasm: &'w [u8], wants_wasi: bool) -> Result<Self, GateError> {
         let failed = |error: wasmtime::Error| GateError::Compile(format!("{error:#}"));
-        let (engine, ticker) = engine::new(Purpose::Draft, 2).map_err(failed)?;
+        let (engine, ticker) = engine::new(Purpose::Initialize, 2).map_err(failed)?;
         let mut wizer = Wizer::new();
         wizer.keep_init_func(true);
         let (context, instrumented) = match wizer.instrument_component(wasm) {
@@ -173,7 +167,7 @@ impl<'w> Draft<'w> {
             guest.wasi = Some(Box::new(Wasi::new(0, (0, 0), &guest.log)));
         }
         // The snapshot hands the whole memory over at once.
-        Ok(code::store(&self.engine, guest, limits.memory.max(limits.output)))
+        Ok(instance::store(&self.engine, guest, limits.memory.max(limits.output)))
     }
 
     fn settle<T>(
@@ -185,7 +179,7 @@ impl<'w> Draft<'w> {
         match ended {
             Ok(Ok(value)) => Ok(value),
             Ok(Err((error, out_of_memory))) => {
-                let remains = Remains { error: &error, out_of_memory, last_error, limits };
+                let remains = FailedCall { error: &error, out_of_memory, last_error, limits };
                 Err(explain(&remains).to_string())
             }
             Err(_) => Err(format!("took longer than {:?}", self.job.init_time)),

@@ -6,7 +6,7 @@ use wasmtime::Engine;
 
 use crate::gate::report::{ConfigIssue, Shape};
 use crate::limits::COMPONENT_BYTES;
-use crate::run::log::escape;
+use crate::text::escape;
 use hookwright_model::Digest;
 
 /// The contract's minor versions that this host serves, newest first.
@@ -30,44 +30,68 @@ const NAME: usize = 100;
 /// Why a component may not serve. Each says what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 pub enum GateError {
+    /// There are no bytes.
     #[error("the file is empty: it may still be on its way")]
     Empty,
+    /// The file is larger than the limit.
     #[error("the file has {size} bytes; {COMPONENT_BYTES} is the limit for a plugin")]
-    TooLarge { size: u64 },
+    TooLarge {
+        /// Bytes.
+        size: u64,
+    },
+    /// The bytes are not WebAssembly; the text says what they look like.
     #[error("this is no WebAssembly but {0}: build the plugin with `hookwright plugin build`")]
     NotWasm(String),
+    /// A module, not a component.
     #[error(
         "this is a core WebAssembly module, not a component: build it for `wasm32-wasip2`, or with `hookwright plugin build`"
     )]
     CoreModule,
+    /// Compiled code, which is never loaded from the plugins directory.
     #[error(
         "this is native code (`.cwasm`), which is never loaded from the plugins directory: put the component itself there"
     )]
     NativeCode,
+    /// The component does not parse or validate.
     #[error("the component is broken or only half copied: {0}")]
     Broken(String),
+    /// It lacks an export of the contract.
     #[error("the component is no Hookwright plugin: it does not export `{PACKAGE}{0}`")]
     NoPlugin(String),
+    /// It was built for a version of the contract that this host does not serve.
     #[error(
         "built for the contract {PACKAGE} {found}, and this Hookwright serves {served}: update Hookwright, or rebuild the plugin with an SDK for one of those"
     )]
-    Contract { found: String, served: String },
+    Contract {
+        /// The version of the component.
+        found: String,
+        /// The versions of this host.
+        served: String,
+    },
+    /// It imports what its grants do not allow; one text for each import.
     #[error("{}", .0.join("; "))]
     Imports(Vec<String>),
+    /// It imports WASI, so its instances cannot be kept.
     #[error(
         "imports WASI (`{0}`), where clock, chance and handles belong to one event, so its instances can't be kept: build it without WASI, or remove `instances` from its settings"
     )]
     Warm(String),
+    /// Its interface differs from the contract.
     #[error("its interface differs from the contract: {0}")]
     Interface(String),
+    /// `describe` failed.
     #[error("`describe` failed: {0}")]
     Describe(String),
+    /// `init` failed.
     #[error("`init` failed: {0}")]
     Init(String),
+    /// The settings do not fit its schema, or `init` refuses them.
     #[error("the plugin refuses its settings: {}", list(.0))]
     Config(Vec<ConfigIssue>),
+    /// The compiler failed or could not be run.
     #[error("compiling failed: {0}")]
     Compile(String),
+    /// The probe event got no verdict.
     #[error("the probe event failed: {0}")]
     Probe(String),
 }
@@ -81,10 +105,10 @@ fn list(issues: &[ConfigIssue]) -> String {
     issues.iter().map(line).collect::<Vec<_>>().join("; ")
 }
 
-/// Looks at a component without running it.
+/// Reads a component without running it: what it imports, exports and was built for.
 ///
 /// # Errors
-/// Where it is no whole component, or none of a contract that this host serves.
+/// Where it is not a whole component, or not one for a contract that this host serves.
 pub fn inspect(wasm: &[u8]) -> Result<Shape, GateError> {
     is_component(wasm)?;
     Validator::new().validate_all(wasm).map_err(|error| GateError::Broken(error.to_string()))?;

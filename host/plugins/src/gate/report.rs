@@ -3,7 +3,7 @@ use serde::{Deserialize, Serialize};
 
 use hookwright_model::Digest;
 
-/// A component as its bytes show it, before anything of it ran.
+/// A component as its bytes show it, before any of its code ran.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shape {
     /// The SHA-256 of the file: the plugin's version.
@@ -26,10 +26,12 @@ impl Shape {
     }
 }
 
-/// What a plugin says of itself.
+/// A plugin's own description of itself, from `describe`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct About {
+    /// Its name, which need not be the one in the settings.
     pub name: String,
+    /// Its version, in whatever form its author chose.
     pub version: String,
     /// One line.
     pub summary: String,
@@ -42,6 +44,7 @@ pub struct About {
 pub struct ConfigIssue {
     /// JSON pointer into the settings; empty means all of them.
     pub path: String,
+    /// What is wrong.
     pub message: String,
     /// What to do; empty where the message tells.
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -51,16 +54,20 @@ pub struct ConfigIssue {
 /// A component that said what it is, and that went no further through the gate.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sketch {
+    /// What its bytes show.
     #[serde(flatten)]
     pub shape: Shape,
+    /// What it says of itself.
     pub about: About,
 }
 
 /// All about a component that passed the gate.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
+    /// What its bytes show.
     #[serde(flatten)]
     pub shape: Shape,
+    /// What it says of itself.
     pub about: About,
     /// Bytes of the snapshot after `init`; none where each event pays for `init`.
     pub snapshot_size: Option<u64>,
@@ -74,5 +81,6 @@ pub struct Report {
     pub log: Vec<String>,
     /// What it decided about the probe event.
     pub probe: String,
+    /// What makes its calls slower than they could be.
     pub warnings: Vec<String>,
 }

@@ -4,7 +4,7 @@ use jsonschema::{JsonType, PatternOptions, ValidationError};
 use serde_json::Value;
 
 use crate::gate::report::ConfigIssue;
-use crate::run::log::escape;
+use crate::text::escape;
 use hookwright_model::{listed, nearest};
 
 /// Mistakes in the settings that are reported.

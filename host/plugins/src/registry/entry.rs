@@ -1,65 +1,73 @@
-//! One plugin of the settings: the version in force, and what stands against the file's.
+//! One plugin of the settings: the active version, and what stands against the file's.
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ::metrics::counter;
 use tokio::sync::Semaphore;
 
-use crate::gate::report::{About, Report};
+use crate::gate::{About, Report};
 use crate::registry::loader::LoadError;
-use crate::registry::watch::Mark;
-use crate::version::health::Quarantined;
-use crate::version::serving::Version;
-use crate::version::trial::{Tally, Trial};
+use crate::registry::stamp::FileStamp;
+use crate::version::{Quarantined, Trial, TrialCounts, Version};
 use hookwright_model::metrics::{CANDIDATE_STOPS, PLUGIN_LOADS};
 use hookwright_model::plugin::{Candidate, Mode, Spec};
 use hookwright_model::{Digest, Name};
 
-/// A plugin as it stands.
+/// The state of one plugin, for the API and the console.
 #[derive(Debug, Clone)]
 pub struct Status {
+    /// Its name in the settings.
     pub name: Name,
+    /// Its file, relative to the plugins directory.
     pub file: String,
-    /// The version in force; none where there is no good one.
+    /// The active version; none where there is no good one.
     pub digest: Option<Digest>,
+    /// What the active version says of itself.
     pub about: Option<About>,
+    /// What the active version imports.
     pub imports: Vec<String>,
+    /// What the settings grant it.
     pub grants: Vec<String>,
     /// Bytes of the component.
     pub size: Option<u64>,
-    /// Milliseconds since 1970.
+    /// When the active version was loaded, in milliseconds since 1970.
     pub loaded_at_ms: Option<u64>,
+    /// What makes its calls slower than they could be.
     pub warnings: Vec<String>,
-    /// Why the file as it is now is not in force; none where it is.
+    /// Why the file as it is now is not active; none where it is.
     pub last_error: Option<String>,
-    /// Where the version in force fails for most events.
+    /// Where the active version fails for most events.
     pub quarantined: Option<Quarantined>,
     /// The version that is tried beside it.
     pub candidate: Option<CandidateStatus>,
-    /// Calls under way.
+    /// Calls in flight.
     pub instances: usize,
 }
 
-/// A candidate as it stands.
+/// The state of a candidate, for the API and the console.
 #[derive(Debug, Clone)]
 pub struct CandidateStatus {
+    /// Its file, relative to the plugins directory.
     pub file: String,
-    /// None where there is no good one.
+    /// The version on trial; none where there is no good one.
     pub digest: Option<Digest>,
+    /// How it is tried.
     pub mode: Mode,
-    pub tally: Tally,
+    /// What its calls came to.
+    pub counts: TrialCounts,
     /// Why the file as it is now is not tried.
     pub last_error: Option<String>,
 }
 
+/// One plugin or candidate of the settings: its version, and what its file last came to.
 #[derive(Clone)]
 pub(crate) struct Entry {
     pub(crate) spec: Arc<Spec>,
     pub(crate) version: Option<Arc<Version>>,
-    pub(crate) slots: Arc<Semaphore>,
+    pub(crate) permits: Arc<Semaphore>,
     pub(crate) trouble: Option<Arc<LoadError>>,
     /// The file as it was when it was last tried.
-    pub(crate) tried: Option<Mark>,
+    pub(crate) tried: Option<FileStamp>,
     /// Since when there is no file.
     pub(crate) gone: Option<Instant>,
     /// Where the entry is a candidate: how it is tried.
@@ -71,7 +79,7 @@ impl Entry {
         Self {
             spec: Arc::new(spec),
             version: None,
-            slots: Arc::new(Semaphore::new(share)),
+            permits: Arc::new(Semaphore::new(share)),
             trouble: None,
             tried: None,
             gone: None,
@@ -79,7 +87,7 @@ impl Entry {
         }
     }
 
-    /// What the settings of one plugin ask for: the version in force, and the candidate.
+    /// What the settings of one plugin ask for: the active version, and the candidate.
     pub(crate) fn of(mut spec: Spec, share: usize) -> impl Iterator<Item = Self> {
         let candidate = spec.candidate.take().map(|Candidate { file, mode }| {
             let mut spec = Spec { file, ..spec.clone() };
@@ -115,7 +123,7 @@ impl Entry {
             file: self.spec.file.display().to_string(),
             digest: self.version.as_ref().map(|version| version.digest()),
             mode: trial.mode,
-            tally: trial.tally(),
+            counts: trial.counts(),
             last_error: self.trouble.as_ref().map(ToString::to_string),
         })
     }
@@ -149,7 +157,7 @@ impl Entry {
             last_error: self.trouble.as_ref().map(ToString::to_string),
             quarantined: self.version.as_ref().and_then(|version| version.quarantined()),
             candidate: candidate.and_then(Self::as_candidate),
-            instances: share.saturating_sub(self.slots.available_permits()),
+            instances: share.saturating_sub(self.permits.available_permits()),
         }
     }
 }

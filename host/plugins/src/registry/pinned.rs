@@ -2,19 +2,16 @@
 use std::sync::Arc;
 
 use crate::registry::entry::Entry;
-use crate::registry::plugins::Inner;
-use crate::run::call::{Aim, Answer, Call};
-use crate::run::fault::Fault;
-use crate::version::serving::Version;
-use crate::version::trial::{self, Trial};
+use crate::run::{Answer, Call, CallMode, Fault, SharedRuntime};
+use crate::version::{Trial, Version};
 use hookwright_model::Digest;
 use hookwright_model::plugin::Mode;
 
 /// Plugin versions of one moment: what one event goes through.
 #[derive(Clone)]
 pub struct Pinned {
-    pub(crate) inner: Arc<Inner>,
-    pub(crate) pins: Vec<Pin>,
+    shared: Arc<SharedRuntime>,
+    pins: Vec<Pin>,
 }
 
 #[derive(Clone)]
@@ -25,15 +22,21 @@ pub(crate) struct Pin {
 }
 
 impl Pinned {
+    pub(crate) fn new(shared: Arc<SharedRuntime>, pins: Vec<Pin>) -> Self {
+        Self { shared, pins }
+    }
+
+    /// The number of names that were asked for.
     pub fn len(&self) -> usize {
         self.pins.len()
     }
 
+    /// Whether no name was asked for.
     pub fn is_empty(&self) -> bool {
         self.pins.is_empty()
     }
 
-    /// The digests of the versions in force, in the order of the names.
+    /// The digests of the active versions, in the order of the names.
     pub fn digests(&self) -> impl Iterator<Item = Option<Digest>> {
         self.pins.iter().map(|pin| Some(pin.entry.as_ref()?.version.as_ref()?.digest()))
     }
@@ -59,8 +62,8 @@ impl Pinned {
     }
 
     async fn ask(&self, entry: &Entry, version: &Version, asked: &Call<'_>) -> Answer {
-        let floor = &self.inner.floor;
-        version.call(floor, floor.seat(&entry.slots, asked.aim), asked).await
+        let shared = self.shared.as_ref();
+        version.call(shared, shared.permit(&entry.permits, asked.mode), asked).await
     }
 
     async fn tried(
@@ -75,9 +78,9 @@ impl Pinned {
         if new.digest() == version.digest() || trial.is_stopped() {
             return self.ask(entry, version, asked).await;
         }
-        let counts = asked.aim != Aim::Preview;
+        let counts = asked.mode != CallMode::Preview;
         let plugin = &entry.spec.name;
-        if trial::picks(trial.mode, asked.event.id) {
+        if trial.picks(asked.event.id) {
             let answer = self.ask(entry, new, asked).await;
             if counts {
                 trial.canary(plugin, new.digest(), &answer.result);
@@ -111,22 +114,21 @@ impl Pinned {
         old: &Answer,
     ) {
         let plugin = entry.spec.name.clone();
-        // It would go on after its event's turn is over.
-        let suspect =
-            self.inner.floor.hands().is_some_and(|hands| hands.is_suspect(asked.event.id));
-        let place = trial.place().filter(|_| !suspect);
-        let place = place.and_then(|place| Some((place, self.inner.floor.seat_aside()?)));
-        let Some((place, seat)) = place else {
+        // It would continue after its event's turn is over.
+        let suspect = new.suspects(asked.event.id);
+        let slot = trial.try_permit().filter(|_| !suspect);
+        let slot = slot.and_then(|slot| Some((slot, self.shared.try_background_permit()?)));
+        let Some((slot, permit)) = slot else {
             trial.skipped(&plugin, new.digest());
             return;
         };
-        let (inner, new, trial) = (self.inner.clone(), new.clone(), trial.clone());
+        let (shared, new, trial) = (self.shared.clone(), new.clone(), trial.clone());
         let old = old.result.clone();
         let (event, body) = (asked.event.clone(), asked.body.clone());
         let (content_type, kind) = (asked.content_type.to_owned(), asked.kind.to_owned());
         let (attributes, replay) = (asked.attributes.to_vec(), asked.replay);
         tokio::spawn(async move {
-            let _place = place;
+            let _slot = slot;
             let asked = Call {
                 event: &event,
                 body: &body,
@@ -134,10 +136,10 @@ impl Pinned {
                 kind: &kind,
                 attributes: &attributes,
                 replay,
-                aim: Aim::Shadow,
+                mode: CallMode::Shadow,
             };
-            let seat = std::future::ready(seat);
-            let mut answer = new.call(&inner.floor, seat, &asked).await;
+            let permit = std::future::ready(permit);
+            let mut answer = new.call(&shared, permit, &asked).await;
             if let Err(Fault::Host(_)) = &answer.result {
                 trial.skipped(&plugin, new.digest());
                 return;

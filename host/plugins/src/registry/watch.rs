@@ -1,6 +1,5 @@
 //! The watch over the plugins directory: changes reported by the system, and a look every few seconds where it reports none.
 use std::collections::HashMap;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,51 +7,17 @@ use std::time::Duration;
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::Notify;
 
-use crate::registry::plugins::Plugins;
+use crate::registry::set::PluginSet;
+use crate::registry::stamp::FileStamp;
 
 /// A file should keep its looks that long before it is read.
 const DEBOUNCE: Duration = Duration::from_millis(100);
 /// After so many times it is read all the same, or a file that is replaced
 /// again and again would never be. What is half copied does not pass the gate.
-const PATIENCE: u32 = 3;
-
-/// A file's looks: two writes that leave them the same are not known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Mark {
-    device: u64,
-    inode: u64,
-    size: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
-    is_file: bool,
-}
-
-impl Mark {
-    /// None where there is nothing. Symbolic links are followed.
-    pub(crate) fn of(path: &Path) -> Option<Self> {
-        let meta = std::fs::metadata(path).ok()?;
-        Some(Self {
-            device: meta.dev(),
-            inode: meta.ino(),
-            size: meta.size(),
-            modified: (meta.mtime(), meta.mtime_nsec()),
-            changed: (meta.ctime(), meta.ctime_nsec()),
-            is_file: meta.is_file(),
-        })
-    }
-
-    /// Bytes.
-    pub(crate) fn size(&self) -> u64 {
-        self.size
-    }
-
-    pub(crate) fn is_file(&self) -> bool {
-        self.is_file
-    }
-}
+const UNSETTLED_ROUNDS: u32 = 3;
 
 /// Loads what changes, until it is dropped.
-pub(crate) async fn run(plugins: &Plugins, dir: &Path, poll: Duration) {
+pub(crate) async fn run(plugins: &PluginSet, dir: &Path, poll: Duration) {
     let mut watched = Watched::new(dir);
     let mut last = look(plugins);
     // What changed before the watch stood is seen by this first round.
@@ -63,12 +28,12 @@ pub(crate) async fn run(plugins: &Plugins, dir: &Path, poll: Duration) {
             rounds += 1;
             let now = look(plugins);
             let unsettled = now != last;
-            let impatient = rounds % PATIENCE == 0;
+            let overdue = rounds % UNSETTLED_ROUNDS == 0;
             plugins
                 .load_changed(|spec, tried| {
                     let path = plugins.path(spec);
-                    let mark = now.get(&path).copied().flatten();
-                    mark != tried && (impatient || last.get(&path).copied().flatten() == mark)
+                    let stamp = now.get(&path).copied().flatten();
+                    stamp != tried && (overdue || last.get(&path).copied().flatten() == stamp)
                 })
                 .await;
             last = now;
@@ -85,9 +50,9 @@ pub(crate) async fn run(plugins: &Plugins, dir: &Path, poll: Duration) {
     }
 }
 
-fn look(plugins: &Plugins) -> HashMap<PathBuf, Option<Mark>> {
+fn look(plugins: &PluginSet) -> HashMap<PathBuf, Option<FileStamp>> {
     let paths = plugins.specs().into_iter().map(|spec| plugins.path(&spec));
-    paths.map(|path| (path.clone(), Mark::of(&path))).collect()
+    paths.map(|path| (path.clone(), FileStamp::of(&path))).collect()
 }
 
 /// The system's watch on the directory; a new one when the directory itself is another.
@@ -107,7 +72,7 @@ impl Watched {
     }
 
     fn renew(&mut self) {
-        let on = Mark::of(&self.dir).map(|mark| (mark.device, mark.inode));
+        let on = FileStamp::of(&self.dir).map(|stamp| stamp.place());
         if on == self.on && (on.is_none() || self.watcher.is_some()) {
             return;
         }
@@ -119,7 +84,7 @@ impl Watched {
         }
         let changed = self.changed.clone();
         let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-            // Reading a file is no change.
+            // Reading a file is not a change.
             if !event.is_ok_and(|event| event.kind.is_access()) {
                 changed.notify_one();
             }

@@ -1,22 +1,18 @@
-//! Native code ready to be called: linking, stores, and one call from a fresh instance to its end.
+//! Native code ready to be called: the host's functions linked to it, and what it exports found.
 use std::sync::Arc;
 
-use wasmtime::component::{Component, Linker};
+use wasmtime::component::{Component, HasData, Linker};
 use wasmtime::{Engine, Error, Result, Store};
+use wasmtime_wasi::p2::bindings::clocks::monotonic_clock;
+use wasmtime_wasi::p2::bindings::io::poll;
+use wasmtime_wasi::p2::bindings::random::{insecure, insecure_seed, random};
+use wasmtime_wasi::{WasiCtxView, WasiView};
 
 use crate::run::bindings::exports::hookwright::plugin::handler;
-use crate::run::bindings::hookwright::plugin::types;
 use crate::run::bindings::{PluginAll as Plugin, PluginAllPre as PluginPre};
-use crate::run::host::{Guest, HasGuest};
-use crate::run::kv::Changes;
+use crate::run::guest::{Guest, HasGuest};
 use crate::run::ticks::{Running, Ticker};
-use crate::run::wasi;
-use hookwright_model::Reply;
-
-/// Epochs until a guest gives way: one to two milliseconds.
-const SLICE: u64 = 2;
-/// What the records of a small answer may add to the bytes that the author sees.
-const OUTPUT_SLACK: u64 = 64 << 10;
+use crate::run::wasi::{Random, Wasi};
 
 /// The host's side, linked once for plugins with and without WASI.
 pub(crate) struct Linkers {
@@ -30,7 +26,7 @@ impl Linkers {
         let mut plain = Linker::new(engine);
         Plugin::add_to_linker::<_, HasGuest>(&mut plain, |guest| guest)?;
         let mut wasi = plain.clone();
-        wasi::link(&mut wasi)?;
+        link_wasi(&mut wasi)?;
         Ok(Self { plain, wasi, ticker })
     }
 
@@ -67,107 +63,60 @@ impl Code {
         self.ticker.run()
     }
 
+    /// Instantiates it, and runs `init` where there is no snapshot.
+    pub(crate) async fn instantiate(&self, store: &mut Store<Guest>) -> Result<handler::Guest> {
+        let instance = self.pre.instance_pre().instantiate_async(&mut *store).await?;
+        store.data_mut().meter.start();
+        if let Some(config) = &self.init {
+            let plugin = Plugin::new(&mut *store, &instance)?;
+            let ready = plugin.hookwright_plugin_lifecycle().call_init(&mut *store, config).await?;
+            ready.map_err(|_| Error::msg("`init` refuses settings that it took at load"))?;
+        }
+        self.handler.load(&mut *store, &instance)
+    }
+
     pub(crate) fn engine(&self) -> &Engine {
         self.pre.engine()
     }
 }
 
-/// How one call ended.
-pub(crate) struct Ended {
-    pub(crate) answer: Result<std::result::Result<types::Verdict, types::Failure>>,
-    pub(crate) out_of_memory: bool,
-    /// Bytes of its memories and tables at the end.
-    pub(crate) memory: u64,
-    pub(crate) changes: Option<Box<Changes>>,
-    /// What the source is to get.
-    pub(crate) reply: Option<Box<Reply>>,
-    /// Requests that it made.
-    pub(crate) requests: u32,
+/// Links the interfaces that the gate lets through.
+fn link_wasi(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
+    wasmtime_wasi::p2::add_to_linker_async(linker)?;
+    // Over WASI's own, whose numbers differ from run to run.
+    linker.allow_shadowing(true);
+    random::add_to_linker::<Guest, HasRandom>(linker, chance)?;
+    insecure::add_to_linker::<Guest, HasRandom>(linker, chance)?;
+    insecure_seed::add_to_linker::<Guest, HasRandom>(linker, chance)?;
+    // Over WASI's own, whose waits take time and so tell it.
+    monotonic_clock::add_to_linker::<Guest, HasWasi>(linker, wasi)?;
+    poll::add_to_linker::<Guest, HasWasi>(linker, wasi)?;
+    linker.allow_shadowing(false);
+    Ok(())
 }
 
-/// A store for one call: metered, and giving way at every slice.
-pub(crate) fn store(engine: &Engine, guest: Guest, output: u64) -> Store<Guest> {
-    let mut store = Store::new(engine, guest);
-    store.limiter_async(|guest| &mut guest.meter);
-    ready(&mut store, output);
-    store.epoch_deadline_async_yield_and_update(SLICE);
-    store
+fn wasi(guest: &mut Guest) -> &mut Wasi {
+    guest.wasi.as_mut().expect("whoever links WASI gives each guest its world")
 }
 
-/// What each call begins with.
-fn ready(store: &mut Store<Guest>, output: u64) {
-    let fuel = output.saturating_add(OUTPUT_SLACK);
-    store.set_hostcall_fuel(usize::try_from(fuel).unwrap_or(usize::MAX));
-    store.set_epoch_deadline(SLICE);
+fn chance(guest: &mut Guest) -> &mut Random {
+    wasi(guest).random()
 }
 
-/// One event through a fresh instance, which is gone when this ends.
-pub(crate) async fn handle(code: &Code, store: Store<Guest>, event: &handler::Event) -> Ended {
-    match Instance::new(code, store).await {
-        Ok(mut instance) => instance.handle(event).await,
-        Err((error, mut store)) => ended(&mut store, Err(error)),
+impl WasiView for Guest {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        wasi(self).view()
     }
 }
 
-pub(crate) fn ended(
-    store: &mut Store<Guest>,
-    answer: Result<std::result::Result<types::Verdict, types::Failure>>,
-) -> Ended {
-    let guest = store.data_mut();
-    let changes = guest.changes.take();
-    let reply = guest.replies.take().flatten();
-    let meter = &guest.meter;
-    let (out_of_memory, memory) = (meter.refused(), meter.used());
-    Ended { answer, out_of_memory, memory, changes, reply, requests: guest.requests }
+struct HasWasi;
+
+impl HasData for HasWasi {
+    type Data<'a> = &'a mut Wasi;
 }
 
-/// A guest that is ready for an event.
-pub(crate) struct Instance {
-    store: Store<Guest>,
-    handler: handler::Guest,
-    /// Events that it has handled.
-    calls: u32,
-}
+struct HasRandom;
 
-impl Instance {
-    /// # Errors
-    /// With the store, which tells why the guest did not get ready.
-    pub(crate) async fn new(
-        code: &Code,
-        mut store: Store<Guest>,
-    ) -> std::result::Result<Self, (Error, Store<Guest>)> {
-        match begin(code, &mut store).await {
-            Ok(handler) => Ok(Self { store, handler, calls: 0 }),
-            Err(error) => Err((error, store)),
-        }
-    }
-
-    pub(crate) async fn handle(&mut self, event: &handler::Event) -> Ended {
-        self.calls = self.calls.saturating_add(1);
-        let body = wasmtime::component::Resource::new_borrow(0);
-        let answer = self.handler.call_handle(&mut self.store, event, body).await;
-        ended(&mut self.store, answer)
-    }
-
-    /// Makes it ready for another event, as if it had handled none; what the
-    /// guest itself kept of the others is still there.
-    pub(crate) fn renew(&mut self, guest: Guest, output: u64) {
-        self.store.data_mut().renew(guest);
-        ready(&mut self.store, output);
-    }
-
-    pub(crate) fn calls(&self) -> u32 {
-        self.calls
-    }
-}
-
-async fn begin(code: &Code, store: &mut Store<Guest>) -> Result<handler::Guest> {
-    let instance = code.pre.instance_pre().instantiate_async(&mut *store).await?;
-    store.data_mut().meter.start();
-    if let Some(config) = &code.init {
-        let plugin = Plugin::new(&mut *store, &instance)?;
-        let ready = plugin.hookwright_plugin_lifecycle().call_init(&mut *store, config).await?;
-        ready.map_err(|_| Error::msg("`init` refuses settings that it took at load"))?;
-    }
-    code.handler.load(&mut *store, &instance)
+impl HasData for HasRandom {
+    type Data<'a> = &'a mut Random;
 }

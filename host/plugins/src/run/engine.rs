@@ -30,7 +30,7 @@ pub(crate) enum Purpose {
     /// Runs for every event.
     Serve,
     /// Runs once, for `init`: compiles in half the time.
-    Draft,
+    Initialize,
 }
 
 /// An engine with room for that many component instances at a time, and what ticks
@@ -59,7 +59,7 @@ fn config(purpose: Purpose, instances: u32) -> Config {
         .cranelift_nan_canonicalization(true)
         .cranelift_opt_level(match purpose {
             Purpose::Serve => OptLevel::Speed,
-            Purpose::Draft => OptLevel::None,
+            Purpose::Initialize => OptLevel::None,
         })
         .allocation_strategy(InstanceAllocationStrategy::Pooling(pool(instances)));
     config
@@ -116,6 +116,6 @@ mod tests {
     fn code_of_a_small_pool_fits_a_large_one_but_no_draft() {
         let small = compatibility(&new(Purpose::Serve, 1).unwrap().0);
         assert_eq!(small, compatibility(&new(Purpose::Serve, 64).unwrap().0));
-        assert_ne!(small, compatibility(&new(Purpose::Draft, 1).unwrap().0));
+        assert_ne!(small, compatibility(&new(Purpose::Initialize, 1).unwrap().0));
     }
 }

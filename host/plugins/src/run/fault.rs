@@ -4,8 +4,7 @@ use std::time::Duration;
 use wasmtime::{Error, Trap, WasmBacktrace};
 
 use crate::limits::HOST_CALLS;
-use crate::run::host::{TooManyCalls, TooMuchText};
-use crate::run::log::escape;
+use crate::text::escape;
 
 /// Characters of a message that came from a guest.
 const MESSAGE: usize = 512;
@@ -77,8 +76,18 @@ impl Fault {
     }
 }
 
+/// Stops a guest that calls the host without end.
+#[derive(Debug, thiserror::Error)]
+#[error("more than {HOST_CALLS} calls into the host")]
+pub(crate) struct TooManyCalls;
+
+/// Stops a guest that asks the host for more than it may hold itself.
+#[derive(Debug, thiserror::Error)]
+#[error("asked for more of the body than its memory holds")]
+pub(crate) struct TooMuchText;
+
 /// What a failed call left behind.
-pub(crate) struct Remains<'a> {
+pub(crate) struct FailedCall<'a> {
     pub(crate) error: &'a Error,
     /// It was refused memory at some time.
     pub(crate) out_of_memory: bool,
@@ -87,8 +96,8 @@ pub(crate) struct Remains<'a> {
 }
 
 /// Names the cause of a failed call.
-pub(crate) fn explain(remains: &Remains<'_>) -> Fault {
-    let Remains { error, out_of_memory, last_error, limits } = remains;
+pub(crate) fn explain(remains: &FailedCall<'_>) -> Fault {
+    let FailedCall { error, out_of_memory, last_error, limits } = remains;
     if error.is::<TooManyCalls>() {
         return Fault::HostCalls;
     }

@@ -1,12 +1,12 @@
 //! What a plugin writes during one call: capped, made harmless, kept with the event.
-use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use parking_lot::Mutex;
 
 use crate::limits::{HOST_CALLS, LOG_LINES};
-use crate::run::host::TooManyCalls;
-use hookwright_model::{EventId, Name, steers};
+use crate::run::fault::TooManyCalls;
+use crate::text::escape;
+use hookwright_model::{EventId, Name};
 
 /// Characters of the message that goes with a trap.
 const LAST_ERROR: usize = 512;
@@ -121,26 +121,6 @@ impl Book {
     }
 }
 
-/// Text that cannot steer a terminal or forge a line, at most `max` bytes of the original.
-pub(crate) fn escape(text: &str, max: usize) -> String {
-    let mut end = text.len().min(max);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    let mut out = String::with_capacity(end);
-    for char in text[..end].trim_end().chars() {
-        match char {
-            '\n' => out.push_str("\\n"),
-            '\t' => out.push(' '),
-            c if steers(c) => {
-                write!(out, "\\u{{{:x}}}", u32::from(c)).expect("a String takes all");
-            }
-            c => out.push(c),
-        }
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -163,10 +143,5 @@ mod tests {
         assert!(lines.iter().map(String::len).sum::<usize>() < 160, "{lines:?}");
         assert!(lines.last().is_some_and(|line| line.contains("full")), "{lines:?}");
         assert_eq!(book.last_error.as_deref(), Some("last words"));
-    }
-
-    #[test]
-    fn a_cut_keeps_whole_characters() {
-        assert_eq!(escape("äää", 3), "ä");
     }
 }

@@ -9,13 +9,13 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::limits::WALL_FACTOR;
 
-/// A call under way: it can be polled anywhere.
+/// A call in flight: it can be polled anywhere.
 pub(crate) type Task<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// Below the other threads, so that events that behave come first.
 const NICE: libc::c_int = 5;
 /// Below those in turn.
-const NICE_ASIDE: libc::c_int = 10;
+const NICE_BACKGROUND: libc::c_int = 10;
 
 /// A call that takes longer spoils its caller's thread for others, and so may the next one.
 const HEAVY: Duration = Duration::from_millis(4);
@@ -24,9 +24,9 @@ const HEAVY: Duration = Duration::from_millis(4);
 /// slow or was stopped at a limit. Not all that a guest does gives way in
 /// between: to fill its memory is one instruction.
 #[derive(Debug, Default)]
-pub(crate) struct Pace(AtomicBool);
+pub(crate) struct LaneHint(AtomicBool);
 
-impl Pace {
+impl LaneHint {
     pub(crate) fn begins_in_lane(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
@@ -52,17 +52,17 @@ pub(crate) enum Overrun {
 }
 
 /// A few threads of their own. They end when the lane is dropped.
-pub(crate) struct Lane(Option<Runtime>);
+pub(crate) struct SlowLane(Option<Runtime>);
 
-impl Lane {
+impl SlowLane {
     /// For calls that decide about events.
     pub(crate) fn new(threads: usize) -> std::io::Result<Self> {
         Self::named("plugin-slow", threads, NICE)
     }
 
     /// For calls that decide nothing, and must not slow down those that do.
-    pub(crate) fn aside() -> std::io::Result<Self> {
-        Self::named("plugin-aside", 1, NICE_ASIDE)
+    pub(crate) fn background() -> std::io::Result<Self> {
+        Self::named("plugin-aside", 1, NICE_BACKGROUND)
     }
 
     fn named(name: &str, threads: usize, nice: libc::c_int) -> std::io::Result<Self> {
@@ -91,7 +91,7 @@ impl Lane {
     }
 }
 
-/// Runs a task within its bounds on the present thread; see [`Lane::run`].
+/// Runs a task within its bounds on the present thread; see [`SlowLane::run`].
 pub(crate) async fn metered<T>(
     cpu: Duration,
     used: Duration,
@@ -101,14 +101,14 @@ pub(crate) async fn metered<T>(
     let metered = Metered { task: Some(task), used, limit: cpu };
     let started = tokio::time::Instant::now();
     match tokio::time::timeout(wall, metered).await {
-        // The time-out is looked at only where the call is not ready.
+        // The timeout is looked at only where the call is not ready.
         Ok(Ok(_)) if started.elapsed() > wall => Err(Overrun::Wall),
         Ok(ended) => ended,
         Err(_) => Err(Overrun::Wall),
     }
 }
 
-/// Leaves the present thread once: a call that gives way goes on in the slow lane.
+/// Leaves the present thread once: a call that gives way continues in the slow lane.
 pub(crate) async fn give_way() {
     let mut left = false;
     poll_fn(|cx| {
@@ -122,7 +122,7 @@ pub(crate) async fn give_way() {
     .await;
 }
 
-impl Drop for Lane {
+impl Drop for SlowLane {
     fn drop(&mut self) {
         if let Some(runtime) = self.0.take() {
             runtime.shutdown_background();
@@ -203,19 +203,19 @@ mod tests {
 
     #[test]
     fn a_slow_call_or_one_that_was_stopped_sends_the_next_one_to_the_lane() {
-        let pace = Pace::default();
-        assert!(!pace.begins_in_lane());
+        let hint = LaneHint::default();
+        assert!(!hint.begins_in_lane());
         for (took, stopped, lane) in
             [(HEAVY * 2, false, true), (HEAVY, false, false), (HEAVY, true, true)]
         {
-            pace.note(took, stopped);
-            assert_eq!(pace.begins_in_lane(), lane, "{took:?} {stopped}");
+            hint.note(took, stopped);
+            assert_eq!(hint.begins_in_lane(), lane, "{took:?} {stopped}");
         }
     }
 
     #[tokio::test]
     async fn a_spinner_is_stopped_by_its_cpu_time() {
-        let lane = Lane::new(1).unwrap();
+        let lane = SlowLane::new(1).unwrap();
         let limit = Duration::from_millis(100);
         let endless = lane.run(limit, Duration::ZERO, spin(Duration::MAX)).await;
         // On a busy machine the lane's thread may get less than a twentieth of a processor.
@@ -251,7 +251,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_sleeper_is_stopped_by_the_clock() {
-        let lane = Lane::new(1).unwrap();
+        let lane = SlowLane::new(1).unwrap();
         let asleep: Task<'static, ()> = Box::pin(std::future::pending());
         let ended = lane.run(Duration::from_millis(1), Duration::ZERO, asleep).await;
         assert_eq!(ended, Err(Overrun::Wall));
@@ -259,7 +259,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_ends_only_its_own_call() {
-        let lane = Lane::new(1).unwrap();
+        let lane = SlowLane::new(1).unwrap();
         let breaks: Task<'static, ()> = Box::pin(async { panic!("as the test wants") });
         let ended = lane.run(Duration::from_secs(1), Duration::ZERO, breaks).await;
         assert_eq!(ended, Err(Overrun::Panic));

@@ -8,7 +8,7 @@ use wasmtime::Engine;
 
 /// One epoch. A guest gives way after one to two of them.
 const TICK: Duration = Duration::from_millis(1);
-/// Ticks that go on after the last call, so that calls that follow each other wake nobody.
+/// Ticks that continue after the last call, so that calls that follow each other wake nobody.
 const LINGER: u32 = 50;
 
 /// A thread that ticks while it is asked to, until this is dropped.

@@ -7,7 +7,8 @@ use http::{HeaderName, HeaderValue};
 
 use crate::limits::{DELIVERIES, JSON_DEPTH};
 use crate::run::bindings::hookwright::plugin::types;
-use crate::run::log::escape;
+use crate::run::headers::is_hosts;
+use crate::text::escape;
 use hookwright_model::{HeaderEdit, Name, Payload, is_deeper};
 
 /// What a plugin decided.
@@ -46,11 +47,13 @@ impl Amendment {
 /// One delivery of a verdict.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
+    /// The destination's name.
     pub destination: Name,
     /// What is none here is the event's own.
     pub payload: Payload,
     /// Not before that long from now; at most 366 days.
     pub delay: Duration,
+    /// Deliveries with the same key reach the destination in order; none: in any order.
     pub order_key: Option<Box<str>>,
 }
 
@@ -63,31 +66,6 @@ const ATTRIBUTE_VALUE: usize = 4 << 10;
 const KIND: usize = 256;
 const ORDER_KEY: usize = 256;
 const DELAY: Duration = Duration::from_secs(366 * 24 * 3_600);
-
-/// Header names that are the host's: what routes, frames, signs or
-/// authenticates a delivery. A plugin has other ways for the first of them.
-const FORBIDDEN: &[&str] = &[
-    "content-type",
-    "authorization",
-    "connection",
-    "content-length",
-    "cookie",
-    "expect",
-    "forwarded",
-    "host",
-    "http2-settings",
-    "keep-alive",
-    "set-cookie",
-    "te",
-    "traceparent",
-    "tracestate",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-    "user-agent",
-    "via",
-];
-const FORBIDDEN_PREFIXES: &[&str] = &["webhook-", "hookwright-", "proxy-", "x-forwarded-"];
 
 /// Checks a verdict about an event of that content type and takes it over; the
 /// error says what breaks the contract.
@@ -206,12 +184,6 @@ fn is_json(content_type: &str) -> bool {
     let subtype = essence.rsplit('/').next().unwrap_or_default();
     let last = subtype.rsplit('+').next().unwrap_or_default();
     last.eq_ignore_ascii_case("json")
-}
-
-/// Whether only the host writes headers of this name.
-pub(crate) fn is_hosts(name: &HeaderName) -> bool {
-    let name = name.as_str();
-    FORBIDDEN.contains(&name) || FORBIDDEN_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }
 
 fn edit(edit: types::HeaderEdit) -> Result<HeaderEdit, String> {

@@ -6,12 +6,10 @@ use std::time::{Duration, Instant};
 use wasmtime::component::Component;
 
 use super::*;
-use crate::build::pipeline::{Job, build};
+use crate::build::{Job, build};
 use crate::run::bindings::exports::hookwright::plugin::handler;
-use crate::run::code::{self, Code, Linkers};
 use crate::run::engine::{self, Purpose};
-use crate::run::host::Guest;
-use crate::run::log::Log;
+use crate::run::{Code, Guest, Linkers, Log, instance};
 use crate::{Fault, GateError, Limits, Verdict};
 
 /// What a guest of the corpus comes to; the time is what a busy machine needs.
@@ -171,7 +169,7 @@ fn two_slices(wasm: &[u8]) -> (bool, u64) {
     let code = Code::new(&Linkers::new(&engine, ticker).unwrap(), &component, false, None).unwrap();
     let log = Arc::new(Log::new(name("hostile"), None, 1_000));
     let guest = Guest::new(&Limits::default(), log, Bytes::new());
-    let mut store = code::store(&engine, guest, 1_000);
+    let mut store = instance::store(&engine, guest, 1_000);
     store.set_epoch_deadline(u64::from(u32::MAX));
     let event = handler::Event {
         id: "evt_1".into(),
@@ -183,7 +181,7 @@ fn two_slices(wasm: &[u8]) -> (bool, u64) {
         attributes: Vec::new(),
         headers: Vec::new(),
     };
-    let mut call = Box::pin(code::handle(&code, store, &event));
+    let mut call = Box::pin(instance::handle(&code, store, &event));
     let mut slice = || call.as_mut().poll(&mut Context::from_waker(Waker::noop()));
     match slice() {
         Poll::Ready(ended) => (true, ended.memory),
@@ -247,7 +245,7 @@ async fn regression_a_long_pointer_into_a_deep_body_harms_only_its_own_event() {
     }
 }
 
-/// The fault: 21.7 s at 50 ms, since one look-up was quadratic in the depth and none was
+/// The fault: 21.7 s at 50 ms, since one lookup was quadratic in the depth and none was
 /// interrupted.
 #[tokio::test]
 async fn regression_the_time_holds_inside_of_calls_into_the_host() {

@@ -1,6 +1,7 @@
 //! Candidates with real components: shadows that decide nothing, canaries that decide for some.
 use super::*;
-use crate::{Aim, Call, Candidate, Hands, Mode, Tally, Verdict, inspect};
+use crate::version::picks;
+use crate::{Call, CallMode, Candidate, InFlightLedger, Mode, TrialCounts, Verdict, inspect};
 
 fn with(mode: Mode) -> Spec {
     Spec { candidate: Some(Candidate { file: "p-2.wasm".into(), mode }), ..spec("p") }
@@ -17,8 +18,8 @@ async fn on_trial(spec: Spec, old: &[u8], new: &[u8]) -> (Yard, Plugins) {
     (yard, plugins)
 }
 
-fn tally(plugins: &Plugins) -> Tally {
-    plugins.status()[0].candidate.clone().unwrap().tally
+fn counts(plugins: &Plugins) -> TrialCounts {
+    plugins.status()[0].candidate.clone().unwrap().counts
 }
 
 /// "A candidate file with `shadow = true` runs beside, its verdicts only counted and compared."
@@ -30,12 +31,12 @@ async fn a_shadow_is_compared_and_decides_nothing() {
         let answer = ask(&plugins, "p", &event(number, "{}")).await;
         assert_eq!(answer.result, Ok(Verdict::Pass));
         assert_eq!(answer.digest, Some(inspect(&old).unwrap().digest));
-        eventually("it is compared", || tally(&plugins).different == number as u64 + 1).await;
+        eventually("it is compared", || counts(&plugins).different == number as u64 + 1).await;
     }
     let (old, new) = (guest!("hostile/trap.wat"), guest!("guests/pass.wat"));
     let (_yard, plugins) = on_trial(with(Mode::Shadow), &old, &new).await;
     assert!(ask(&plugins, "p", &event(1, "{}")).await.result.is_err());
-    eventually("it would have mended it", || tally(&plugins).mended == 1).await;
+    eventually("it would have mended it", || counts(&plugins).mended == 1).await;
 }
 
 #[tokio::test]
@@ -48,15 +49,15 @@ async fn a_shadow_that_loops_holds_nobody_up() {
         let answer = ask(&plugins, "p", &event(number, "{}")).await;
         assert_eq!(answer.result, Ok(Verdict::Pass));
     }
-    assert!(tally(&plugins).skipped > 0, "only so many at a time");
+    assert!(counts(&plugins).skipped > 0, "only so many at a time");
     eventually("those end", || {
-        let tally = tally(&plugins);
-        tally.failed + tally.skipped == 40
+        let counts = counts(&plugins);
+        counts.failed + counts.skipped == 40
     })
     .await;
 }
 
-/// The fault: shadows took the places and the threads of the version in force.
+/// The fault: shadows took the places and the threads of the active version.
 #[tokio::test]
 async fn regression_a_slow_shadow_takes_nothing_from_the_version_in_force() {
     let yard = Yard::new();
@@ -75,8 +76,12 @@ async fn regression_a_slow_shadow_takes_nothing_from_the_version_in_force() {
         let answer = ask(&plugins, "p", &event(number, "{}")).await;
         assert_eq!(answer.result, Ok(Verdict::Pass));
     }
-    let tally = tally(&plugins);
-    assert_eq!((tally.failed, tally.skipped), (0, 40 - 16), "all that there is room for still run");
+    let counts = counts(&plugins);
+    assert_eq!(
+        (counts.failed, counts.skipped),
+        (0, 40 - 16),
+        "all that there is room for still run"
+    );
 }
 
 #[tokio::test]
@@ -90,7 +95,7 @@ async fn a_shadow_counts_apart() {
         assert_eq!(answer.result, Ok(Verdict::Drop(number.to_string())));
         let rows = plugins.state().commit(answer.changes.take().map(|own| *own), |rows| rows);
         assert_eq!(rows.len(), 1);
-        eventually("it is compared", || tally(&plugins).same == number as u64).await;
+        eventually("it is compared", || counts(&plugins).same == number as u64).await;
     }
 }
 
@@ -114,7 +119,7 @@ async fn a_canary_decides_for_its_share_and_says_so() {
         picked += usize::from(result == "new");
     }
     assert!((30..90).contains(&picked), "{picked} of 200 are about 30 %");
-    assert_eq!(tally(&plugins).same, 2 * picked as u64);
+    assert_eq!(counts(&plugins).same, 2 * picked as u64);
 }
 
 /// "An automatic way back when its failure rate exceeds the old one's."
@@ -130,13 +135,13 @@ async fn a_canary_that_fails_costs_no_event_and_is_stopped() {
         fell_back += usize::from(answer.log.iter().any(|line| line.starts_with("candidate ")));
     }
     assert_eq!(fell_back, 20, "then it got no more");
-    let stopped = tally(&plugins).stopped.unwrap();
+    let stopped = counts(&plugins).stopped.unwrap();
     assert!(stopped.starts_with("20 of its 20 calls failed"), "{stopped}");
     assert_eq!(plugins.status()[0].quarantined, None);
-    // A better one begins anew.
+    // A better one starts again.
     yard.put("p-2.wasm", &guest!("guests/drop.wat"));
     plugins.load_all().await;
-    assert_eq!(tally(&plugins), Tally::default());
+    assert_eq!(counts(&plugins), TrialCounts::default());
     let mut drops = 0;
     for number in 0..50 {
         let answer = ask(&plugins, "p", &event(number, "{}")).await;
@@ -162,7 +167,7 @@ async fn a_candidate_that_does_not_load_leaves_the_old_one_and_says_why() {
     let drop = Ok(Verdict::Drop("second".into()));
     assert_eq!(ask(&plugins, "p", &event(1, "{}")).await.result, drop);
     plugins.prepare(vec![with(Mode::Canary(100))]).await.unwrap().finish();
-    assert_eq!(tally(&plugins).same, 1);
+    assert_eq!(counts(&plugins).same, 1);
     plugins.prepare(vec![spec("p")]).await.unwrap().finish();
     assert_eq!(ask(&plugins, "p", &event(1, "{}")).await.result, Ok(Verdict::Pass));
     assert!(plugins.status()[0].candidate.is_none());
@@ -177,12 +182,12 @@ async fn regression_previews_do_not_count() {
         let pinned = plugins.pin(&["p".parse().unwrap()]);
         for number in 0..60 {
             let event = event(number, "{}");
-            let preview = Call { aim: Aim::Preview, ..Call::about(&event) };
+            let preview = Call { mode: CallMode::Preview, ..Call::about(&event) };
             let answer = pinned.call(0, &preview).await;
-            let decides = if crate::version::trial::picks(mode, event.id) { &new } else { &old };
+            let decides = if picks(mode, event.id) { &new } else { &old };
             assert_eq!(answer.digest, Some(inspect(decides).unwrap().digest));
         }
-        assert_eq!(tally(&plugins), Tally::default());
+        assert_eq!(counts(&plugins), TrialCounts::default());
         assert_eq!(plugins.status()[0].quarantined, None);
     }
 }
@@ -196,12 +201,12 @@ async fn regression_a_suspect_has_no_shadow() {
     let (suspect, other) = (event(1, "{}"), event(2, "{}"));
     let mark = format!("{} 0123456789ab p\n", suspect.id);
     std::fs::write(yard.dir.path().join("in-hand"), mark).unwrap();
-    let hands = Hands::open(yard.dir.path(), i64::MAX).unwrap();
-    let options = Options { hands: Some(hands.into()), ..yard.options() };
+    let ledger = InFlightLedger::open(yard.dir.path(), i64::MAX).unwrap();
+    let options = Options { ledger: Some(ledger.into()), ..yard.options() };
     let plugins = Plugins::open(options, vec![with(Mode::Shadow)]).unwrap();
     plugins.load_all().await;
     assert_eq!(ask(&plugins, "p", &suspect).await.result, Ok(Verdict::Pass));
-    assert_eq!(tally(&plugins).skipped, 1);
+    assert_eq!(counts(&plugins).skipped, 1);
     assert_eq!(ask(&plugins, "p", &other).await.result, Ok(Verdict::Pass));
-    eventually("the other is compared", || tally(&plugins).different == 1).await;
+    eventually("the other is compared", || counts(&plugins).different == 1).await;
 }

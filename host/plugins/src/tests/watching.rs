@@ -87,7 +87,7 @@ async fn a_half_copied_file_waits_for_its_other_half() {
     watched.becomes(&second).await;
 }
 
-/// "A version that was removed from the directory stays in force for events in
+/// "A version that was removed from the directory stays active for events in
 /// flight, then its events follow `on_failure`."
 #[tokio::test]
 async fn a_file_that_is_taken_away_takes_its_version_with_it() {

@@ -1,237 +1,186 @@
-//! A version's health: one that fails for most events is quarantined, and tried again by single probes.
+//! A version's circuit breaker: one that fails for most events is quarantined, and tried again by single probes.
+//!
+//! Each version has one. While nothing fails, a call pays one relaxed load of a flag for it, and takes no lock.
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use hookwright_model::Share;
+use hookwright_model::breaker::{self, Breaker, Policy, Signal, State, Ticket};
+use hookwright_model::sliding_counter::LastOutcomes;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use crate::run::fault::Fault;
-use crate::run::verdict::Verdict;
+use crate::run::{Fault, Verdict};
 use hookwright_model::plugin::Quarantine;
 
-/// Calls that are remembered, at most.
-const WINDOW: u32 = 64;
-/// Probes that must go well, one after the other, before all events come again.
-const PROBES: u32 = 3;
-/// A failed probe doubles the wait, up to this, or to `wait` where that is longer.
+/// The longest wait between two probes, unless the settings' own wait is longer.
 const LONGEST: Duration = Duration::from_secs(300);
 
-/// A quarantine as it stands.
+/// A version's quarantine, as the admin API shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Quarantined {
+    /// The cause, with the message of one failed call.
     pub why: String,
-    /// How long it lasts already.
+    /// Time since it began.
     pub lasts: Duration,
-    /// Until the next probe; zero where the next event is one, none where there is no next.
+    /// Time until the next probe: zero where the next event is one, none where no probe will follow.
     pub next_probe: Option<Duration>,
 }
 
-/// What a call made of its version's health.
+/// What a call changed in its version's health, to be announced.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Change {
+    /// The quarantine began, for this reason.
     Quarantined(String),
+    /// The quarantine is over.
     Recovered,
 }
 
-/// What a call says of its plugin.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Sign {
-    Good,
-    Bad,
-    /// Nothing: the plugin asks for another try, or the host is at fault.
-    Neither,
-}
-
-impl Sign {
-    fn of(result: &Result<Verdict, Fault>) -> Self {
-        match result {
-            // To reject a bad event is a plugin's work.
-            Ok(_) | Err(Fault::Reject(_)) => Self::Good,
-            Err(fault) if fault.is_failure() => Self::Bad,
-            Err(_) => Self::Neither,
-        }
+/// What a call says about its plugin.
+fn signal(result: &Result<Verdict, Fault>) -> Signal {
+    match result {
+        // To reject a bad event is a plugin's work.
+        Ok(_) | Err(Fault::Reject(_)) => Signal::Success,
+        Err(fault) if fault.is_failure() => Signal::Failure,
+        // The plugin asks for another try, or the host is at fault.
+        Err(_) => Signal::Neutral,
     }
 }
 
+/// The health of one version: its breaker behind a flag.
 pub(crate) struct Health {
-    rule: Quarantine,
-    /// Some call failed lately. Where none did, a call costs one look at this.
-    ailing: AtomicBool,
-    breaker: Mutex<Breaker>,
+    policy: Quarantine,
+    /// A call has failed of late, or the breaker is not closed.
+    failing: AtomicBool,
+    guarded: Mutex<Guarded>,
 }
 
-/// The right to make one call.
+/// What the lock guards: the breaker, and the quarantine while there is one.
+struct Guarded {
+    breaker: Breaker<LastOutcomes>,
+    quarantine: Option<Began>,
+}
+
+/// The begin of a quarantine, which lasts over failed probes.
+struct Began {
+    why: String,
+    at: Instant,
+}
+
+/// The right to make one call; ended by [`Self::settle`], or given back when it is dropped.
 pub(crate) struct Admission<'h> {
     health: &'h Health,
-    /// Given back when it is dropped, also where the call never ends.
-    probe: bool,
+    /// The call is a probe.
+    probe: Option<Ticket>,
 }
 
 impl Health {
-    pub(crate) fn new(rule: Quarantine) -> Self {
-        let rule = Quarantine { calls: rule.calls.min(WINDOW), ..rule };
-        Self { rule, ailing: AtomicBool::new(false), breaker: Mutex::default() }
+    pub(crate) fn new(policy: Quarantine) -> Self {
+        let calls = policy.calls.min(LastOutcomes::MOST);
+        let breaker = Policy {
+            failures: Share::percent(policy.failures).unwrap_or(Share::ALL),
+            calls,
+            wait: policy.wait,
+            cap: LONGEST.max(policy.wait),
+        };
+        let breaker = Breaker::new(breaker, LastOutcomes::new(calls));
+        Self {
+            policy: Quarantine { calls, ..policy },
+            failing: AtomicBool::new(false),
+            guarded: Mutex::new(Guarded { breaker, quarantine: None }),
+        }
     }
 
+    /// Asks for the right to make one call.
+    ///
     /// # Errors
     /// Why the version is quarantined.
     pub(crate) fn admit(&self) -> Result<Admission<'_>, String> {
-        let probe =
-            self.ailing.load(Ordering::Relaxed) && self.breaker.lock().admit(Instant::now())?;
+        let probe = match self.failing.load(Ordering::Relaxed) {
+            false => None,
+            true => self.guarded.lock().admit(Instant::now())?,
+        };
         Ok(Admission { health: self, probe })
     }
 
+    /// The quarantine, while there is one.
     pub(crate) fn quarantined(&self) -> Option<Quarantined> {
         let now = Instant::now();
-        match &*self.breaker.lock() {
-            Breaker::Sound(_) => None,
-            Breaker::Quarantined(ward) => Some(Quarantined {
-                why: ward.why.clone(),
-                lasts: now.saturating_duration_since(ward.since),
-                next_probe: Some(ward.due.saturating_duration_since(now)),
-            }),
+        let guarded = self.guarded.lock();
+        let Began { why, at } = guarded.quarantine.as_ref()?;
+        let next_probe = match guarded.breaker.state() {
+            State::Open { until } => until.saturating_duration_since(now),
+            State::HalfOpen { .. } | State::Closed => Duration::ZERO,
+        };
+        let lasts = now.saturating_duration_since(*at);
+        Some(Quarantined { why: why.clone(), lasts, next_probe: Some(next_probe) })
+    }
+}
+
+impl Guarded {
+    /// The ticket of a probe; none where the call is an ordinary one.
+    fn admit(&mut self, now: Instant) -> Result<Option<Ticket>, String> {
+        self.breaker.poll(now);
+        let why = || self.quarantine.as_ref().map(|began| began.why.clone()).unwrap_or_default();
+        self.breaker.admits().map_err(|_| why())?;
+        let probes = self.breaker.state() != State::Closed;
+        Ok(probes.then(|| self.breaker.begin()))
+    }
+
+    fn record(
+        &mut self,
+        probe: Option<Ticket>,
+        signal: Signal,
+        now: Instant,
+        why: impl FnOnce(breaker::Change) -> String,
+    ) -> Option<Change> {
+        let ticket = match probe {
+            Some(ticket) => ticket,
+            None if self.breaker.state() == State::Closed => self.breaker.begin(),
+            // A call that began before the quarantine says nothing new.
+            None => return None,
+        };
+        match self.breaker.record(ticket, signal, now)? {
+            // A failed probe: the quarantine continues.
+            breaker::Change::Opened { .. } if self.quarantine.is_some() => None,
+            opened @ breaker::Change::Opened { .. } => {
+                let why = why(opened);
+                self.quarantine = Some(Began { why: why.clone(), at: now });
+                Some(Change::Quarantined(why))
+            }
+            breaker::Change::Closed => {
+                self.quarantine = None;
+                Some(Change::Recovered)
+            }
         }
     }
 }
 
 impl Admission<'_> {
-    /// Tells what came of the call.
-    pub(crate) fn settle(self, result: &Result<Verdict, Fault>) -> Option<Change> {
-        let (health, sign) = (self.health, Sign::of(result));
-        if health.rule.calls == 0 || (sign != Sign::Bad && !health.ailing.load(Ordering::Relaxed)) {
+    /// Records what came of the call.
+    pub(crate) fn settle(mut self, result: &Result<Verdict, Fault>) -> Option<Change> {
+        let (health, signal) = (self.health, signal(result));
+        let calm = signal != Signal::Failure && !health.failing.load(Ordering::Relaxed);
+        if health.policy.calls == 0 || calm {
             return None;
         }
-        let why = || result.as_ref().err().map(ToString::to_string).unwrap_or_default();
-        let mut breaker = health.breaker.lock();
-        let change = breaker.settle(&health.rule, Instant::now(), self.probe, sign, why);
-        health.ailing.store(breaker.is_ailing(), Ordering::Relaxed);
+        let why = |opened| {
+            let breaker::Change::Opened { counts, .. } = opened else { return String::new() };
+            let one = result.as_ref().err().map(ToString::to_string).unwrap_or_default();
+            format!("{} of its last {} calls failed, one so: {one}", counts.failed, counts.all)
+        };
+        let mut guarded = health.guarded.lock();
+        let change = guarded.record(self.probe.take(), signal, Instant::now(), why);
+        health.failing.store(!guarded.breaker.is_clean(), Ordering::Relaxed);
         change
     }
 }
 
 impl Drop for Admission<'_> {
     fn drop(&mut self) {
-        if self.probe {
-            self.health.breaker.lock().give_back();
+        if let Some(ticket) = self.probe.take() {
+            self.health.guarded.lock().breaker.abandon(ticket);
         }
-    }
-}
-
-/// The pure part: times and outcomes in, admissions and changes out.
-#[derive(Debug)]
-enum Breaker {
-    Sound(Window),
-    Quarantined(Ward),
-}
-
-/// The last outcomes, the newest in the lowest bit; 1 is a failure.
-#[derive(Debug, Default)]
-struct Window {
-    failed: u64,
-    calls: u32,
-}
-
-#[derive(Debug)]
-struct Ward {
-    why: String,
-    since: Instant,
-    /// No probe before that.
-    due: Instant,
-    wait: Duration,
-    /// Probes that went well, one after the other.
-    good: u32,
-    probing: bool,
-}
-
-impl Default for Breaker {
-    fn default() -> Self {
-        Self::Sound(Window::default())
-    }
-}
-
-impl Breaker {
-    fn is_ailing(&self) -> bool {
-        !matches!(self, Self::Sound(Window { failed: 0, .. }))
-    }
-
-    /// Whether the call is a probe; else why there is none.
-    fn admit(&mut self, now: Instant) -> Result<bool, String> {
-        match self {
-            Self::Sound(_) => Ok(false),
-            Self::Quarantined(ward) if !ward.probing && now >= ward.due => {
-                ward.probing = true;
-                Ok(true)
-            }
-            Self::Quarantined(ward) => Err(ward.why.clone()),
-        }
-    }
-
-    fn give_back(&mut self) {
-        if let Self::Quarantined(ward) = self {
-            ward.probing = false;
-        }
-    }
-
-    fn settle(
-        &mut self,
-        rule: &Quarantine,
-        now: Instant,
-        probe: bool,
-        sign: Sign,
-        why: impl FnOnce() -> String,
-    ) -> Option<Change> {
-        match self {
-            Self::Sound(_) if sign == Sign::Neither => None,
-            Self::Sound(window) => {
-                let failures = window.push(sign == Sign::Bad, rule.calls);
-                let most = failures * 100 >= rule.calls * rule.failures;
-                if sign != Sign::Bad || window.calls < rule.calls || !most {
-                    return None;
-                }
-                let why = format!(
-                    "{failures} of its last {} calls failed, one so: {}",
-                    rule.calls,
-                    why()
-                );
-                let (wait, due) = (rule.wait, now + rule.wait);
-                let ward =
-                    Ward { why: why.clone(), since: now, due, wait, good: 0, probing: false };
-                *self = Self::Quarantined(ward);
-                Some(Change::Quarantined(why))
-            }
-            // Those that began before it tell nothing new.
-            Self::Quarantined(ward) if probe => ward.probed(rule, now, sign).then(|| {
-                *self = Self::default();
-                Change::Recovered
-            }),
-            Self::Quarantined(_) => None,
-        }
-    }
-}
-
-impl Window {
-    /// Answers how many of the last `calls` failed.
-    fn push(&mut self, failed: bool, calls: u32) -> u32 {
-        let mask = u64::MAX >> (WINDOW - calls.clamp(1, WINDOW));
-        self.failed = (self.failed << 1 | u64::from(failed)) & mask;
-        self.calls = self.calls.saturating_add(1).min(calls);
-        self.failed.count_ones()
-    }
-}
-
-impl Ward {
-    /// Whether the probe was the last that was wanted.
-    fn probed(&mut self, rule: &Quarantine, now: Instant, sign: Sign) -> bool {
-        match sign {
-            Sign::Good => self.good += 1,
-            Sign::Neither => {}
-            Sign::Bad => {
-                self.good = 0;
-                self.wait = self.wait.saturating_mul(2).min(LONGEST.max(rule.wait));
-                self.due = now + self.wait;
-            }
-        }
-        self.good >= PROBES
     }
 }
 
@@ -300,7 +249,7 @@ mod tests {
         assert!(health.admit().is_err(), "the wait has doubled");
         advance(Duration::from_secs(1)).await;
         assert_eq!(calls(&health, 2, &good()), None);
-        // A probe whose call goes away is no answer and holds nothing.
+        // A probe whose call goes away is not an answer and holds nothing.
         drop(health.admit().unwrap());
         assert_eq!(calls(&health, 1, &Err(Fault::Retry("later".into()))), None);
         assert_eq!(calls(&health, 1, &good()), Some(Change::Recovered));
@@ -341,11 +290,11 @@ mod tests {
             failures in 1u32..=100,
         ) {
             let rule = Quarantine { calls, failures, wait: Duration::from_secs(1) };
-            let (mut breaker, now) = (Breaker::default(), Instant::now());
+            let health = Health::new(rule);
             let mut seen: Vec<bool> = Vec::new();
             for failed in outcomes {
-                let sign = if failed { Sign::Bad } else { Sign::Good };
-                let change = breaker.settle(&rule, now, false, sign, String::new);
+                let result = if failed { bad() } else { good() };
+                let change = health.admit().unwrap().settle(&result);
                 seen.push(failed);
                 let last = &seen[seen.len().saturating_sub(calls as usize)..];
                 let bad = last.iter().filter(|failed| **failed).count() as u32;

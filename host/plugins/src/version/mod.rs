@@ -1,6 +1,17 @@
-//! One version of a plugin that serves: its calls, its health and its trial.
-pub(crate) mod hands;
-pub(crate) mod health;
-pub(crate) mod serving;
-pub(crate) mod strikes;
-pub(crate) mod trial;
+//! A version: one component of a plugin that serves, with its health, its trial and the marks of its calls.
+//!
+//! `registry` makes versions and asks them about events. A version decides whether it is called at all
+//! (quarantine, crash loops), calls itself through `run`, and counts what came of it.
+mod crash_loop;
+mod health;
+mod ledger;
+mod serving;
+mod trial;
+
+pub use health::Quarantined;
+pub use ledger::{InFlightLedger, LedgerError, Suspect};
+pub(crate) use serving::{Loaded, Version};
+pub(crate) use trial::Trial;
+pub use trial::TrialCounts;
+#[cfg(test)]
+pub(crate) use trial::picks;

@@ -1,34 +1,37 @@
-//! One plugin version in force: its code, its bounds and its metrics.
+//! One plugin active version: its code, its bounds and its metrics.
 use std::future::Future;
 use std::sync::Arc;
 
 use ::metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 use http::HeaderName;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
-use crate::gate::report::Report;
-use crate::run::call::{self, Aim, Answer, Call, Means, Setup};
-use crate::run::code::Code;
-use crate::run::fault::Fault;
-use crate::run::slow::{Lane, Pace};
-use crate::version::hands::{Hand, Hands};
+use crate::gate::Report;
+use crate::run::{
+    Answer, Call, CallMode, Capabilities, Code, Fault, LaneHint, Permit, Pool, Setup,
+    SharedRuntime, Verdict, call,
+};
 use crate::version::health::{Change, Health, Quarantined};
-use hookwright_model::Digest;
+use crate::version::ledger::InFlightLedger;
 use hookwright_model::metrics::{
-    INSTANCES, PLUGIN_LIMITS, PLUGIN_QUARANTINED, PLUGIN_QUARANTINES, PLUGIN_SECONDS, VERDICTS,
+    PLUGIN_LIMITS, PLUGIN_QUARANTINED, PLUGIN_QUARANTINES, PLUGIN_SECONDS, VERDICTS,
 };
 use hookwright_model::plugin::Spec;
+use hookwright_model::{Digest, EventId};
 
-/// A version in force. Calls in flight keep it alive after a swap.
+/// An active version. Calls in flight keep it alive after a swap.
 pub(crate) struct Version {
     pub(crate) report: Arc<Report>,
     pub(crate) loaded_at_ms: u64,
     loaded: Instant,
     spec: Arc<Spec>,
     code: Arc<Code>,
-    means: Means,
-    pace: Pace,
+    capabilities: Capabilities,
+    /// Where its instances are kept; none where each event has a fresh one.
+    pool: Option<Arc<Pool>>,
+    /// Where its calls are marked; none outside a host.
+    ledger: Option<Arc<InFlightLedger>>,
+    hint: LaneHint,
     headers: Vec<HeaderName>,
     health: Health,
     /// Why it gets no events at all.
@@ -36,96 +39,24 @@ pub(crate) struct Version {
     metrics: Metrics,
 }
 
-/// Calls at a time that decide nothing (shadows and previews), over all plugins.
-pub(crate) const ASIDE: u32 = 16;
-
-/// What all calls share.
-pub(crate) struct Floor {
-    pub(crate) lane: Lane,
-    /// Instances at a time, over all plugins.
-    slots: Arc<Semaphore>,
-    /// Threads and instances for calls that decide nothing: no event waits for those.
-    aside: Lane,
-    aside_slots: Arc<Semaphore>,
-    in_use: Gauge,
-    /// None outside a host.
-    hands: Option<Arc<Hands>>,
-}
-
-/// The right to one instance; given back when it is dropped.
-pub(crate) struct Seat {
-    in_use: Gauge,
-    hand: Option<Hand>,
-    _own: Option<OwnedSemaphorePermit>,
-    _shared: Option<OwnedSemaphorePermit>,
-}
-
-impl Floor {
-    pub(crate) fn new(
-        (lane, aside): (Lane, Lane),
-        instances: usize,
-        hands: Option<Arc<Hands>>,
-    ) -> Self {
-        let slots = Arc::new(Semaphore::new(instances));
-        let aside_slots = Arc::new(Semaphore::new(ASIDE as usize));
-        Self { lane, slots, aside, aside_slots, in_use: gauge!(INSTANCES), hands }
-    }
-
-    /// Who knows what plugins have in hand.
-    pub(crate) fn hands(&self) -> Option<&Arc<Hands>> {
-        self.hands.as_ref()
-    }
-
-    /// A seat for a call that decides nothing; none where all are taken.
-    pub(crate) fn seat_aside(&self) -> Option<Seat> {
-        let slot = self.aside_slots.clone().try_acquire_owned().ok()?;
-        Some(self.taken(None, Some(slot)))
-    }
-
-    /// Waits while the plugin, or all plugins together, have as many calls
-    /// under way as they may. The semaphores are never closed.
-    pub(crate) async fn seat(&self, own: &Arc<Semaphore>, aim: Aim) -> Seat {
-        if aim != Aim::Decide {
-            let slot = self.aside_slots.clone().acquire_owned().await.ok();
-            return self.taken(None, slot);
-        }
-        // Its own first: a plugin that waits for itself holds nothing that others want.
-        let own = own.clone().acquire_owned().await.ok();
-        let shared = self.slots.clone().acquire_owned().await.ok();
-        self.taken(own, shared)
-    }
-
-    fn taken(
-        &self,
-        own: Option<OwnedSemaphorePermit>,
-        shared: Option<OwnedSemaphorePermit>,
-    ) -> Seat {
-        self.in_use.increment(1);
-        Seat { in_use: self.in_use.clone(), hand: None, _own: own, _shared: shared }
-    }
-
-    /// Where a call goes on that takes long.
-    fn lane(&self, aim: Aim) -> &Lane {
-        if aim == Aim::Decide { &self.lane } else { &self.aside }
-    }
-}
-
-impl Drop for Seat {
-    fn drop(&mut self) {
-        self.in_use.decrement(1);
-    }
+/// What loading made of a component.
+pub(crate) struct Loaded {
+    pub(crate) report: Arc<Report>,
+    pub(crate) code: Arc<Code>,
+    pub(crate) capabilities: Capabilities,
+    pub(crate) pool: Option<Arc<Pool>>,
 }
 
 impl Version {
     pub(crate) fn new(
         spec: Arc<Spec>,
-        report: Arc<Report>,
-        code: Arc<Code>,
-        means: Means,
+        Loaded { report, code, capabilities, pool }: Loaded,
+        ledger: Option<Arc<InFlightLedger>>,
         loaded_at_ms: u64,
-        condemned: Option<String>,
     ) -> Self {
-        // The settings' check refuses what is no header name.
+        let digest = report.shape.digest;
+        let condemned = ledger.as_ref().and_then(|ledger| ledger.condemned(&spec.name, digest));
+        // The settings' check refuses what is not a header name.
         let headers = spec.headers.iter().filter_map(|name| name.parse().ok()).collect();
         let metrics = Metrics::new(spec.name.as_str(), &report.shape.digest.short());
         let health = Health::new(spec.quarantine);
@@ -140,8 +71,10 @@ impl Version {
             loaded: Instant::now(),
             spec,
             code,
-            means,
-            pace: Pace::default(),
+            capabilities,
+            pool,
+            ledger,
+            hint: LaneHint::default(),
             headers,
             health,
             condemned,
@@ -162,17 +95,17 @@ impl Version {
         condemned.or_else(|| self.health.quarantined())
     }
 
-    /// Asks the plugin about an event, once it has a seat, unless it is quarantined.
+    /// Asks the plugin about an event, once it has a permit, unless it is quarantined.
     pub(crate) async fn call(
         &self,
-        floor: &Floor,
-        seat: impl Future<Output = Seat>,
+        shared: &SharedRuntime,
+        permit: impl Future<Output = Permit>,
         asked: &Call<'_>,
     ) -> Answer {
-        if asked.aim == Aim::Preview {
+        if asked.mode == CallMode::Preview {
             return match self.quarantined() {
                 Some(Quarantined { why, .. }) => self.left_alone(why),
-                None => self.ask(seat.await, floor, asked).await,
+                None => self.ask(permit.await, shared, asked).await,
             };
         }
         let condemned = self.condemned.clone().map_or(Ok(()), Err);
@@ -183,7 +116,7 @@ impl Version {
                 return self.left_alone(why);
             }
         };
-        let answer = self.ask(seat.await, floor, asked).await;
+        let answer = self.ask(permit.await, shared, asked).await;
         if let Some(change) = admission.settle(&answer.result) {
             self.announce(&change);
         }
@@ -191,19 +124,26 @@ impl Version {
         answer
     }
 
-    async fn ask(&self, mut seat: Seat, floor: &Floor, asked: &Call<'_>) -> Answer {
-        if let Some(hands) = &floor.hands {
-            seat.hand = hands.take(asked.event, &self.spec.name, self.digest(), asked.aim);
-        }
+    /// Whether the host died with the event in hand.
+    pub(crate) fn suspects(&self, event: EventId) -> bool {
+        self.ledger.as_ref().is_some_and(|ledger| ledger.is_suspect(event))
+    }
+
+    async fn ask(&self, permit: Permit, shared: &SharedRuntime, asked: &Call<'_>) -> Answer {
+        let ledger = self.ledger.as_ref();
+        let hand = ledger.and_then(|ledger| {
+            ledger.take(asked.event, &self.spec.name, self.digest(), asked.mode)
+        });
         let setup = Setup {
             code: &self.code,
             plugin: &self.spec.name,
             limits: &self.spec.limits,
             headers: &self.headers,
-            means: &self.means,
-            pace: &self.pace,
+            capabilities: &self.capabilities,
+            pool: self.pool.as_ref(),
+            hint: &self.hint,
         };
-        let mut answer = call::call(&setup, floor.lane(asked.aim), asked, Some(seat)).await;
+        let mut answer = call(&setup, shared.lane(asked.mode), asked, (hand, permit)).await;
         answer.digest = Some(self.digest());
         answer
     }
@@ -280,7 +220,6 @@ impl Metrics {
     }
 
     fn record(&self, answer: &Answer) {
-        use crate::run::verdict::Verdict;
         match &answer.result {
             Ok(Verdict::Pass) => &self.pass,
             Ok(Verdict::Amend(_)) => &self.amend,

@@ -1,4 +1,4 @@
-//! A candidate beside the version in force: who asks it, how it does, and when it is stopped.
+//! A candidate beside the active version: who asks it, how it does, and when it is stopped.
 use std::sync::Arc;
 
 use ::metrics::counter;
@@ -6,8 +6,7 @@ use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::Semaphore;
 
-use crate::run::fault::Fault;
-use crate::run::verdict::Verdict;
+use crate::run::{Fault, Verdict};
 use hookwright_model::metrics::{CANDIDATE_CALLS, CANDIDATE_STOPS};
 use hookwright_model::plugin::Mode;
 use hookwright_model::{Digest, EventId, Name};
@@ -16,7 +15,7 @@ use hookwright_model::{Digest, EventId, Name};
 const SHADOWS: usize = 16;
 /// Calls of a canary before it is judged.
 const LEAST: u64 = 20;
-/// It may fail in so many more of a hundred calls than the version in force.
+/// It may fail in so many more of a hundred calls than the active version.
 const MARGIN: u64 = 5;
 /// After so many calls the older ones count half.
 const AGE: u64 = 1_000;
@@ -31,32 +30,32 @@ pub(crate) fn picks(mode: Mode, event: EventId) -> bool {
 
 /// What a candidate's calls came to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Tally {
-    /// It decided, as the version in force did or where nobody else was asked.
+pub struct TrialCounts {
+    /// It decided, as the active version did or where nobody else was asked.
     pub same: u64,
-    /// It decided otherwise than the version in force.
+    /// It decided otherwise than the active version.
     pub different: u64,
     /// It failed.
     pub failed: u64,
-    /// It decided where the version in force failed.
+    /// It decided where the active version failed.
     pub mended: u64,
-    /// Shadow calls left out since too many were under way.
+    /// Shadow calls left out since too many were in flight.
     pub skipped: u64,
     /// Why a canary gets no more events.
     pub stopped: Option<String>,
 }
 
-/// One candidate version on trial.
+/// The trial of one candidate: its counts, and whether it is stopped.
 #[derive(Clone)]
 pub(crate) struct Trial {
     pub(crate) mode: Mode,
     score: Arc<Mutex<Score>>,
-    places: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
 }
 
 #[derive(Default)]
 struct Score {
-    tally: Tally,
+    counts: TrialCounts,
     new: Rate,
     old: Rate,
 }
@@ -79,23 +78,28 @@ impl Rate {
 
 impl Trial {
     pub(crate) fn new(mode: Mode) -> Self {
-        Self { mode, score: Arc::default(), places: Arc::new(Semaphore::new(SHADOWS)) }
+        Self { mode, score: Arc::default(), permits: Arc::new(Semaphore::new(SHADOWS)) }
     }
 
-    pub(crate) fn tally(&self) -> Tally {
-        self.score.lock().tally.clone()
+    /// Whether the event is the candidate's to decide.
+    pub(crate) fn picks(&self, event: EventId) -> bool {
+        picks(self.mode, event)
+    }
+
+    pub(crate) fn counts(&self) -> TrialCounts {
+        self.score.lock().counts.clone()
     }
 
     pub(crate) fn is_stopped(&self) -> bool {
-        self.score.lock().tally.stopped.is_some()
+        self.score.lock().counts.stopped.is_some()
     }
 
-    /// A place for one shadow call; none where too many are under way.
-    pub(crate) fn place(&self) -> Option<tokio::sync::OwnedSemaphorePermit> {
-        self.places.clone().try_acquire_owned().ok()
+    /// A place for one shadow call; none where too many are in flight.
+    pub(crate) fn try_permit(&self) -> Option<tokio::sync::OwnedSemaphorePermit> {
+        self.permits.clone().try_acquire_owned().ok()
     }
 
-    /// What the version in force did with an event of its own.
+    /// What the active version did with an event of its own.
     pub(crate) fn incumbent(&self, result: &Result<Verdict, Fault>) {
         self.score.lock().old.add(is_failure(result));
     }
@@ -107,7 +111,7 @@ impl Trial {
         score.new.add(failed);
         let outcome = if failed { Outcome::Failed } else { Outcome::Same };
         score.note(outcome, plugin, digest);
-        if score.tally.stopped.is_none()
+        if score.counts.stopped.is_none()
             && let Some(why) = judge(score.new, score.old)
         {
             let digest = digest.short();
@@ -118,11 +122,11 @@ impl Trial {
                 "the candidate is stopped: all events go to the version in force"
             );
             counter!(CANDIDATE_STOPS, "plugin" => plugin.to_string()).increment(1);
-            score.tally.stopped = Some(why);
+            score.counts.stopped = Some(why);
         }
     }
 
-    /// What a shadow did beside the version in force.
+    /// What a shadow did beside the active version.
     pub(crate) fn shadow(
         &self,
         plugin: &Name,
@@ -149,13 +153,13 @@ enum Outcome {
 
 impl Score {
     fn note(&mut self, outcome: Outcome, plugin: &Name, digest: Digest) {
-        let tally = &mut self.tally;
+        let counts = &mut self.counts;
         let (count, label) = match outcome {
-            Outcome::Same => (&mut tally.same, "same"),
-            Outcome::Different => (&mut tally.different, "different"),
-            Outcome::Failed => (&mut tally.failed, "failed"),
-            Outcome::Mended => (&mut tally.mended, "mended"),
-            Outcome::Skipped => (&mut tally.skipped, "skipped"),
+            Outcome::Same => (&mut counts.same, "same"),
+            Outcome::Different => (&mut counts.different, "different"),
+            Outcome::Failed => (&mut counts.failed, "failed"),
+            Outcome::Mended => (&mut counts.mended, "mended"),
+            Outcome::Skipped => (&mut counts.skipped, "skipped"),
         };
         *count += 1;
         let labels = [
@@ -167,7 +171,7 @@ impl Score {
     }
 }
 
-/// To ask for another try or to reject an event is no failure of a plugin.
+/// To ask for another try or to reject an event is not a failure of a plugin.
 fn is_failure(result: &Result<Verdict, Fault>) -> bool {
     result.as_ref().err().is_some_and(Fault::is_failure)
 }
@@ -248,10 +252,10 @@ mod tests {
     #[test]
     fn shadows_are_bounded() {
         let trial = Trial::new(Mode::Shadow);
-        let places: Vec<_> = (0..SHADOWS).map(|_| trial.place().unwrap()).collect();
-        assert!(trial.place().is_none());
-        drop(places);
-        assert!(trial.place().is_some());
+        let permits: Vec<_> = (0..SHADOWS).map(|_| trial.try_permit().unwrap()).collect();
+        assert!(trial.try_permit().is_none());
+        drop(permits);
+        assert!(trial.try_permit().is_some());
     }
 
     proptest! {

@@ -4,7 +4,7 @@
 //! call's writes are its own until its event's routing ends well; then they
 //! enter here and go to the store with the outcome, in one transaction. Counts
 //! show to all calls at once and are taken back where the event ends otherwise.
-mod shelf;
+mod table;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -12,12 +12,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use parking_lot::Mutex;
 
-use self::shelf::{Shelf, Slot};
+use self::table::{KeyEntry, KeyTable};
 use crate::limits::{STATE_KEY, STATE_VALUE, STATE_WRITES};
 use hookwright_model::clock::Clock;
 use hookwright_model::{Name, StateRow, StateValue};
 
-/// Why a write is refused. The guest is told, and its call goes on.
+/// Why a write is refused. The guest is told, and its call continues.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Refused {
     /// Empty, or longer than a key may be.
@@ -32,25 +32,25 @@ pub(crate) enum Refused {
 
 /// The state of all plugins. Cheap to clone.
 #[derive(Clone)]
-pub struct State(Arc<Inner>);
+pub struct State(Arc<Keyspaces>);
 
-struct Inner {
+struct Keyspaces {
     clock: Clock,
-    spaces: Mutex<HashMap<Name, Arc<Space>>>,
+    spaces: Mutex<HashMap<Name, Arc<Keyspace>>>,
     /// Writes enter memory in the order in which the store gets them.
     order: Mutex<()>,
 }
 
 /// One plugin's keys.
-pub(crate) struct Space {
+pub(crate) struct Keyspace {
     plugin: Name,
     clock: Clock,
-    shelf: Mutex<Shelf>,
+    table: Mutex<KeyTable>,
 }
 
 /// What a call changed. Taken back when it is dropped.
 pub struct Changes {
-    space: Arc<Space>,
+    space: Arc<Keyspace>,
     own: BTreeMap<Box<str>, Change>,
     /// Bytes and keys that are held free for it.
     bytes: usize,
@@ -77,21 +77,21 @@ impl State {
     /// Begins with what the store has kept.
     pub fn new(clock: Clock, rows: Vec<StateRow>) -> Self {
         let state =
-            Self(Arc::new(Inner { clock, spaces: Mutex::default(), order: Mutex::default() }));
+            Self(Arc::new(Keyspaces { clock, spaces: Mutex::default(), order: Mutex::default() }));
         for StateRow { plugin, key, value, expires_ms } in rows {
             let space = state.space(&plugin);
-            let mut shelf = space.shelf.lock();
-            shelf.bytes += Slot::weight(&key, value.as_ref());
-            shelf.slots.insert(key, Slot { value, expires_ms, ..Slot::default() });
+            let mut table = space.table.lock();
+            table.bytes += KeyEntry::weight(&key, value.as_ref());
+            table.entries.insert(key, KeyEntry { value, expires_ms, ..KeyEntry::default() });
         }
         state
     }
 
-    pub(crate) fn space(&self, plugin: &Name) -> Arc<Space> {
+    pub(crate) fn space(&self, plugin: &Name) -> Arc<Keyspace> {
         let mut spaces = self.0.spaces.lock();
         let space = spaces
             .entry(plugin.clone())
-            .or_insert_with(|| Space::new(plugin.clone(), self.0.clock.clone()));
+            .or_insert_with(|| Keyspace::new(plugin.clone(), self.0.clock.clone()));
         space.clone()
     }
 
@@ -111,15 +111,15 @@ impl State {
     }
 }
 
-impl Space {
+impl Keyspace {
     pub(crate) fn new(plugin: Name, clock: Clock) -> Arc<Self> {
-        Arc::new(Self { plugin, clock, shelf: Mutex::default() })
+        Arc::new(Self { plugin, clock, table: Mutex::default() })
     }
 }
 
 impl Changes {
     /// Of a call that stands `apart` nothing shows to others, its counts neither.
-    pub(crate) fn new(space: Arc<Space>, apart: bool) -> Self {
+    pub(crate) fn new(space: Arc<Keyspace>, apart: bool) -> Self {
         let now_ms = space.clock.sure_ms();
         Self { space, own: BTreeMap::new(), bytes: 0, keys: 0, used: false, apart, now_ms }
     }
@@ -131,17 +131,17 @@ impl Changes {
 
     /// What is kept of each key that the call wrote to, if it is committed: none where it is deleted.
     pub fn writes(&self) -> Vec<(String, Option<StateValue>)> {
-        let mut shelf = self.space.shelf.lock();
+        let mut table = self.space.table.lock();
         let now_ms = self.now_ms;
         let writes = self.own.iter().map(|(key, change)| {
             let value = match change {
                 Change::Put { value, .. } => value.clone(),
-                Change::Count { .. } => shelf.slot(key, now_ms).map(|slot| {
-                    let before = match slot.value {
+                Change::Count { .. } => table.entry(key, now_ms).map(|entry| {
+                    let before = match entry.value {
                         Some(StateValue::Number(number)) => number,
                         _ => 0,
                     };
-                    StateValue::Number(before.saturating_add(slot.pending))
+                    StateValue::Number(before.saturating_add(entry.pending))
                 }),
             };
             (key.to_string(), value)
@@ -154,14 +154,14 @@ impl Changes {
         if let Some(Change::Put { value, .. }) = self.own.get(key) {
             return value.as_ref().map(text);
         }
-        let mut shelf = self.space.shelf.lock();
-        let slot = shelf.slot(key, self.now_ms)?;
-        match &slot.value {
+        let mut table = self.space.table.lock();
+        let entry = table.entry(key, self.now_ms)?;
+        match &entry.value {
             Some(StateValue::Bytes(bytes)) => Some(bytes.clone()),
             Some(StateValue::Number(number)) => {
-                Some(text(&StateValue::Number(number.saturating_add(slot.pending))))
+                Some(text(&StateValue::Number(number.saturating_add(entry.pending))))
             }
-            None if slot.holders > 0 => Some(text(&StateValue::Number(slot.pending))),
+            None if entry.holders > 0 => Some(text(&StateValue::Number(entry.pending))),
             None => None,
         }
     }
@@ -191,7 +191,7 @@ impl Changes {
         Ok(())
     }
 
-    /// Counts up; the answer includes what calls under way have counted.
+    /// Counts up; the answer includes what calls in flight have counted.
     pub(crate) fn increment(
         &mut self,
         key: &str,
@@ -220,30 +220,30 @@ impl Changes {
         if self.apart {
             return self.count_apart(key, by, ttl_ms.map(|ttl| now_ms.saturating_add(ttl)));
         }
-        let mut shelf = self.space.shelf.lock();
-        shelf.rounds += 1;
-        let round = shelf.rounds;
-        if shelf.slot(key, now_ms).is_none() {
-            shelf.bytes += key.len();
-            shelf.slots.insert(key.into(), Slot { round, ..Slot::default() });
+        let mut table = self.space.table.lock();
+        table.rounds += 1;
+        let round = table.rounds;
+        if table.entry(key, now_ms).is_none() {
+            table.bytes += key.len();
+            table.entries.insert(key.into(), KeyEntry { round, ..KeyEntry::default() });
         }
-        let slot = shelf.slots.get_mut(key).ok_or(Refused::Full)?;
-        let number = match slot.value {
+        let entry = table.entries.get_mut(key).ok_or(Refused::Full)?;
+        let number = match entry.value {
             Some(StateValue::Bytes(_)) => return Err(Refused::NoNumber),
             Some(StateValue::Number(number)) => number,
             None => 0,
         };
-        let pending = slot.pending.checked_add(by).ok_or(Refused::NoNumber)?;
+        let pending = entry.pending.checked_add(by).ok_or(Refused::NoNumber)?;
         let total = number.checked_add(pending).ok_or(Refused::NoNumber)?;
-        if slot.value.is_none() && slot.holders == 0 {
-            slot.expires_ms = ttl_ms.map(|ttl| now_ms.saturating_add(ttl));
+        if entry.value.is_none() && entry.holders == 0 {
+            entry.expires_ms = ttl_ms.map(|ttl| now_ms.saturating_add(ttl));
         }
-        slot.pending = pending;
+        entry.pending = pending;
         match self.own.get_mut(key) {
-            Some(Change::Count { by: all, round }) if *round == slot.round => *all += by,
+            Some(Change::Count { by: all, round }) if *round == entry.round => *all += by,
             _ => {
-                slot.holders += 1;
-                self.own.insert(key.into(), Change::Count { by, round: slot.round });
+                entry.holders += 1;
+                self.own.insert(key.into(), Change::Count { by, round: entry.round });
             }
         }
         Ok(total)
@@ -252,12 +252,14 @@ impl Changes {
     /// As if it had read the number and put the next one.
     fn count_apart(&mut self, key: &str, by: i64, expires_ms: Option<u64>) -> Result<i64, Refused> {
         let now_ms = self.now_ms;
-        let before = match self.space.shelf.lock().slot(key, now_ms) {
-            Some(Slot { value: Some(StateValue::Bytes(_)), .. }) => return Err(Refused::NoNumber),
-            Some(Slot { value: Some(StateValue::Number(number)), pending, .. }) => {
+        let before = match self.space.table.lock().entry(key, now_ms) {
+            Some(KeyEntry { value: Some(StateValue::Bytes(_)), .. }) => {
+                return Err(Refused::NoNumber);
+            }
+            Some(KeyEntry { value: Some(StateValue::Number(number)), pending, .. }) => {
                 number.checked_add(*pending)
             }
-            Some(Slot { value: None, pending, .. }) => Some(*pending),
+            Some(KeyEntry { value: None, pending, .. }) => Some(*pending),
             None => Some(0),
         };
         let total = before.and_then(|before| before.checked_add(by)).ok_or(Refused::NoNumber)?;
@@ -275,14 +277,14 @@ impl Changes {
 
     /// Holds room for a value free, and for its key where that is a new one.
     fn reserve(&mut self, key: &str, value: usize, now_ms: u64) -> Result<(), Refused> {
-        let mut shelf = self.space.shelf.lock();
-        let new = shelf.slot(key, now_ms).is_none() && !self.own.contains_key(key);
+        let mut table = self.space.table.lock();
+        let new = table.entry(key, now_ms).is_none() && !self.own.contains_key(key);
         let (keys, bytes) = (usize::from(new), value + if new { key.len() } else { 0 });
-        if !shelf.fits(keys, bytes, now_ms) {
+        if !table.fits(keys, bytes, now_ms) {
             return Err(Refused::Full);
         }
-        shelf.bytes += bytes;
-        shelf.reserved += keys;
+        table.bytes += bytes;
+        table.reserved += keys;
         (self.bytes, self.keys) = (self.bytes + bytes, self.keys + keys);
         Ok(())
     }
@@ -290,22 +292,22 @@ impl Changes {
     fn put(&mut self, key: &str, value: Option<StateValue>, expires_ms: Option<u64>) {
         let put = Change::Put { value, expires_ms };
         if let Some(Change::Count { by, round }) = self.own.insert(key.into(), put) {
-            self.space.shelf.lock().take_back(key, by, round);
+            self.space.table.lock().take_back(key, by, round);
         }
     }
 
-    /// Into the shelf, and as rows.
+    /// Into the table, and as rows.
     pub(crate) fn enter(mut self, rows: &mut Vec<StateRow>) {
         let own = std::mem::take(&mut self.own);
         let space = self.space.clone();
-        let mut shelf = space.shelf.lock();
-        shelf.bytes -= self.bytes.min(shelf.bytes);
-        shelf.reserved -= self.keys.min(shelf.reserved);
+        let mut table = space.table.lock();
+        table.bytes -= self.bytes.min(table.bytes);
+        table.reserved -= self.keys.min(table.reserved);
         (self.bytes, self.keys) = (0, 0);
         for (key, change) in own {
             let row = match change {
-                Change::Put { value, expires_ms } => shelf.put(&key, value, expires_ms),
-                Change::Count { by, round } => match shelf.count(&key, by, round) {
+                Change::Put { value, expires_ms } => table.put(&key, value, expires_ms),
+                Change::Count { by, round } => match table.count(&key, by, round) {
                     Some(row) => row,
                     None => continue,
                 },
@@ -313,7 +315,7 @@ impl Changes {
             let (value, expires_ms) = row;
             rows.push(StateRow { plugin: space.plugin.clone(), key, value, expires_ms });
         }
-        drop(shelf);
+        drop(table);
     }
 }
 
@@ -322,12 +324,12 @@ impl Drop for Changes {
         if self.own.is_empty() && self.bytes == 0 && self.keys == 0 {
             return;
         }
-        let mut shelf = self.space.shelf.lock();
-        shelf.bytes -= self.bytes.min(shelf.bytes);
-        shelf.reserved -= self.keys.min(shelf.reserved);
+        let mut table = self.space.table.lock();
+        table.bytes -= self.bytes.min(table.bytes);
+        table.reserved -= self.keys.min(table.reserved);
         for (key, change) in std::mem::take(&mut self.own) {
             if let Change::Count { by, round } = change {
-                shelf.take_back(&key, by, round);
+                table.take_back(&key, by, round);
             }
         }
     }

@@ -8,14 +8,14 @@ use crate::limits::{STATE_BYTES, STATE_KEYS};
 
 const START: u64 = 1_700_000_000_000;
 
-fn state() -> (State, Clock, Arc<Space>) {
+fn state() -> (State, Clock, Arc<Keyspace>) {
     let clock = Clock::manual(START);
     let state = State::new(clock.clone(), Vec::new());
     let space = state.space(&"p".parse().unwrap());
     (state, clock, space)
 }
 
-fn call(space: &Arc<Space>) -> Changes {
+fn call(space: &Arc<Keyspace>) -> Changes {
     Changes::new(space.clone(), false)
 }
 
@@ -221,9 +221,9 @@ proptest! {
                 drop(call);
             }
             prop_assert_eq!(&rows, &model, "the rows say the same");
-            let shelf = space.shelf.lock();
+            let table = space.table.lock();
             let held: usize = model.iter().map(|(key, value)| key.len() + value.size()).sum();
-            prop_assert_eq!((shelf.bytes, shelf.reserved, shelf.slots.len()), (held, 0, model.len()));
+            prop_assert_eq!((table.bytes, table.reserved, table.entries.len()), (held, 0, model.len()));
         }
     }
 }

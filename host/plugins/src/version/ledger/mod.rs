@@ -1,9 +1,9 @@
-//! Which events plugins had in hand when the host died, so that none kills it again and again.
+//! The in-flight ledger: which events plugins were handling when the host crashed, so that none crashes it in a loop.
 //!
 //! An event that was in the store when the host died is routed again at the
 //! next start, and may be what killed it. From such a start on, calls about
 //! events of before are marked in a file for as long as they last. What is
-//! marked when the host dies once more is a suspect and goes through its
+//! marked when the host dies again is a suspect and goes through its
 //! plugins alone; one that is marked at another death is parked.
 //!
 //! A shadow may kill the host over an event whose outcome is recorded already, so
@@ -20,8 +20,8 @@ use ::metrics::counter;
 use parking_lot::Mutex;
 use tokio::sync::OwnedMutexGuard;
 
-use crate::run::call::Aim;
-use crate::version::strikes::{Mark, Standing, Strikes};
+use crate::run::CallMode;
+use crate::version::crash_loop::{CrashLoopTracker, InFlightMark, Standing};
 use hookwright_model::metrics::POISON_EVENTS;
 use hookwright_model::{Digest, Event, EventId, Name};
 
@@ -31,15 +31,17 @@ const STRIKES: &str = "strikes.json";
 /// Bytes of a mark: an event, the start of a digest and a plugin's name, and room.
 const MARK: usize = 128;
 
-/// The marks of this run, and what those of the runs before came to.
-pub struct Hands {
+/// The in-flight ledger: marks of calls in a file, and what earlier crashes have told.
+///
+/// Each version marks its calls in it, and routing asks it whether an event is a suspect.
+pub struct InFlightLedger {
     dir: PathBuf,
     marks: File,
     free: Mutex<Free>,
     /// Events with row keys before that are marked; 0 where there is nothing to
     /// be found out. Not their times, since clocks are set.
     watch_to: i64,
-    strikes: Mutex<Strikes>,
+    strikes: Mutex<CrashLoopTracker>,
     /// Whether there are suspects; where there are none, an event costs one look at this.
     suspects: AtomicBool,
     alone: Arc<tokio::sync::Mutex<()>>,
@@ -54,26 +56,26 @@ struct Free {
     next: u32,
 }
 
-/// The marks can't be kept.
+/// Why the ledger can't be opened.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "{path} can't be read or written: {source}; it must belong to the user that runs Hookwright"
 )]
-pub struct HandsError {
+pub struct LedgerError {
     path: PathBuf,
     source: io::Error,
 }
 
-/// One call, marked while this lives.
-pub(crate) struct Hand {
-    hands: Arc<Hands>,
+/// The mark of one call; it is erased when this is dropped.
+pub(crate) struct LedgerEntry {
+    ledger: Arc<InFlightLedger>,
     place: u32,
 }
 
-/// An event that was in hand when the host died, and its turn: suspects go one
+/// An event that was in flight when the host crashed, and its turn: suspects go one
 /// at a time. It stays one until it is told otherwise.
 pub struct Suspect {
-    hands: Arc<Hands>,
+    ledger: Arc<InFlightLedger>,
     event: EventId,
     guilty: Option<String>,
     _turn: OwnedMutexGuard<()>,
@@ -95,23 +97,23 @@ impl Suspect {
     /// again and nothing would be known of the times before. A person who
     /// replays it gives it all its tries again. Blocks.
     pub fn clear(self) {
-        self.hands.forget(self.event);
+        self.ledger.forget(self.event);
     }
 }
 
-impl Hands {
+impl InFlightLedger {
     /// Reads what the last run left in the data directory, and begins this one.
     /// Events with row keys up to `newest` are those of before.
     ///
     /// # Errors
     /// Where the files can't be read or written.
-    pub fn open(dir: &Path, newest: i64) -> Result<Self, HandsError> {
+    pub fn open(dir: &Path, newest: i64) -> Result<Self, LedgerError> {
         let failed = |name: &str| {
             let path = dir.join(name);
-            move |source| HandsError { path, source }
+            move |source| LedgerError { path, source }
         };
         let left = read(&dir.join(MARKS)).map_err(failed(MARKS))?;
-        let mut strikes = Strikes::default();
+        let mut strikes = CrashLoopTracker::default();
         if left.is_none() {
             // Of an end that was orderly, but for what came after it.
             let _ = fs::remove_file(dir.join(STRIKES));
@@ -121,7 +123,7 @@ impl Hands {
             // What can't be understood tells nothing.
             strikes = serde_json::from_slice(&kept).unwrap_or_default();
             let lines = String::from_utf8_lossy(left);
-            strikes.blame(&lines.lines().filter_map(Mark::read).collect::<Vec<_>>());
+            strikes.blame(&lines.lines().filter_map(InFlightMark::read).collect::<Vec<_>>());
             write(dir, &strikes).map_err(failed(STRIKES))?;
         }
         for (event, plugin, strikes) in strikes.suspects() {
@@ -163,18 +165,18 @@ impl Hands {
         event: &Event,
         plugin: &Name,
         digest: Digest,
-        aim: Aim,
-    ) -> Option<Hand> {
-        let comes_back = match aim {
-            Aim::Decide => event.id.row() < self.watch_to,
-            Aim::Shadow => self.watch_to > 0,
-            Aim::Preview => true,
+        mode: CallMode,
+    ) -> Option<LedgerEntry> {
+        let comes_back = match mode {
+            CallMode::Decide => event.id.row() < self.watch_to,
+            CallMode::Shadow => self.watch_to > 0,
+            CallMode::Preview => true,
         };
         if !comes_back {
             return None;
         }
         let place = self.free.lock().take();
-        let hand = Hand { hands: self.clone(), place };
+        let hand = LedgerEntry { ledger: self.clone(), place };
         self.mark(place, &format!("{} {}", event.id, version(plugin, digest)));
         Some(hand)
     }
@@ -196,7 +198,7 @@ impl Hands {
             Standing::Guilty(why) => Some(why),
         };
         let _turn = self.alone.clone().lock_owned().await;
-        Some(Suspect { hands: self.clone(), event, guilty, _turn })
+        Some(Suspect { ledger: self.clone(), event, guilty, _turn })
     }
 
     pub(crate) fn is_suspect(&self, event: EventId) -> bool {
@@ -233,10 +235,10 @@ impl Hands {
     }
 }
 
-impl Drop for Hand {
+impl Drop for LedgerEntry {
     fn drop(&mut self) {
-        self.hands.mark(self.place, "");
-        self.hands.free.lock().given_back.push(self.place);
+        self.ledger.mark(self.place, "");
+        self.ledger.free.lock().given_back.push(self.place);
     }
 }
 
@@ -275,7 +277,7 @@ fn create(path: &Path) -> io::Result<File> {
 }
 
 /// No sync: the death of a process takes nothing of a file with it.
-fn write(dir: &Path, strikes: &Strikes) -> io::Result<()> {
+fn write(dir: &Path, strikes: &CrashLoopTracker) -> io::Result<()> {
     let draft = dir.join(format!("{STRIKES}.tmp"));
     create(&draft)?.write_all(&serde_json::to_vec(strikes)?)?;
     fs::rename(draft, dir.join(STRIKES))

@@ -1,11 +1,11 @@
-//! The world `responder`: the answer that a plugin wants its event's source to get.
+//! The interface `responder`: the answer that a plugin wants its event's source to get.
 use http::StatusCode;
 use wasmtime::{Result, bail};
 
 use crate::limits::REPLY_BODY;
 use crate::run::bindings::hookwright::plugin::responder as contract;
-use crate::run::host::Guest;
-use crate::run::http::headers;
+use crate::run::guest::Guest;
+use crate::run::headers::headers;
 use hookwright_model::Reply;
 
 impl contract::Host for Guest {

@@ -1,4 +1,4 @@
-//! The world `http`: which requests a plugin may make; whoever sets the engine up sends them.
+//! Which requests a plugin may make, by its grants; whoever sets the engine up sends them.
 use std::future::Future;
 use std::net::IpAddr;
 use std::pin::Pin;
@@ -6,16 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::CONTENT_TYPE;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
-use wasmtime::{Result, bail};
+use http::{HeaderMap, Method, Uri};
 
-use crate::limits::HTTP_CALLS;
 use crate::run::bindings::hookwright::plugin::http as contract;
-use crate::run::host::Guest;
-use crate::run::log::escape;
-use crate::run::slow::give_way;
-use crate::run::verdict::is_hosts;
+use crate::run::headers::headers;
+use crate::text::escape;
 
 /// Sends a plugin's requests, behind whatever guards the host has.
 pub trait Fetch: Send + Sync {
@@ -23,45 +18,54 @@ pub trait Fetch: Send + Sync {
     fn fetch(&self, request: Outgoing) -> Fetching;
 }
 
+/// An answer that is awaited.
 pub type Fetching = Pin<Box<dyn Future<Output = Result<Incoming, FetchError>> + Send>>;
 
 /// A request that the plugin's grants allow.
 #[derive(Debug, Clone)]
 pub struct Outgoing {
-    /// GET or POST.
+    /// The method, GET or POST.
     pub method: Method,
+    /// The URL, of a host that the grants name.
     pub url: Uri,
+    /// The headers, none of them the host's own.
     pub headers: HeaderMap,
+    /// The body; empty for a GET.
     pub body: Bytes,
+    /// Time for the whole exchange.
     pub timeout: Duration,
     /// The grant names an address or this machine itself, so a private one is meant.
     pub private: bool,
 }
 
+/// The answer to a request.
 #[derive(Debug, Clone)]
 pub struct Incoming {
+    /// The status code.
     pub status: u16,
+    /// The headers.
     pub headers: HeaderMap,
+    /// The body, at most [`HTTP_BODY`](crate::HTTP_BODY) bytes.
     pub body: Bytes,
 }
 
 /// Why no answer came.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FetchError {
+    /// The request failed, for this reason.
     Failed(String),
+    /// No answer within the request's time.
     Timeout,
+    /// The answer's body has more than [`HTTP_BODY`](crate::HTTP_BODY) bytes.
     TooLarge,
 }
 
-/// Headers of one request, at most.
-const HEADERS: usize = 64;
-
 /// What a version may reach, by its grants.
 #[derive(Clone)]
-pub(crate) struct Reach {
+pub(crate) struct NetworkPolicy {
     hosts: Arc<[Host]>,
     /// None where nobody answers: for a shadow, a preview, or on an author's machine.
-    fetch: Option<Arc<dyn Fetch>>,
+    pub(crate) fetch: Option<Arc<dyn Fetch>>,
 }
 
 /// `HOST` or `HOST:PORT` of a grant.
@@ -102,7 +106,7 @@ impl Host {
 ///
 /// # Errors
 /// Where it names no host.
-pub fn check_grant(grant: &str) -> std::result::Result<(), &'static str> {
+pub fn check_grant(grant: &str) -> Result<(), &'static str> {
     Host::of(grant).map(drop).ok_or("no host stands behind `http:`")
 }
 
@@ -110,12 +114,12 @@ pub fn check_grant(grant: &str) -> std::result::Result<(), &'static str> {
 ///
 /// # Errors
 /// Where it may not, with the reason that the plugin would be told.
-pub fn check_url(grants: &[String], url: &str) -> std::result::Result<Uri, String> {
+pub fn check_url(grants: &[String], url: &str) -> Result<Uri, String> {
     let hosts: Vec<Host> = grants.iter().filter_map(|grant| Host::of(grant)).collect();
     granted(&hosts, url).map(|(url, _)| url)
 }
 
-fn granted<'h>(hosts: &'h [Host], url: &str) -> std::result::Result<(Uri, &'h Host), String> {
+fn granted<'h>(hosts: &'h [Host], url: &str) -> Result<(Uri, &'h Host), String> {
     let shown = escape(url, 200);
     let url: Uri = url.parse().map_err(|_| format!("`{shown}` is no URL"))?;
     if !matches!(url.scheme_str(), Some("http" | "https")) {
@@ -131,7 +135,7 @@ fn granted<'h>(hosts: &'h [Host], url: &str) -> std::result::Result<(Uri, &'h Ho
     Ok((url, host))
 }
 
-impl Reach {
+impl NetworkPolicy {
     /// None without such a grant.
     pub(crate) fn of(grants: &[String], fetch: Option<Arc<dyn Fetch>>) -> Option<Self> {
         let hosts: Arc<[Host]> = grants.iter().filter_map(|grant| Host::of(grant)).collect();
@@ -143,7 +147,7 @@ impl Reach {
         Self { hosts: self.hosts.clone(), fetch: None }
     }
 
-    fn prepare(&self, request: contract::Request) -> std::result::Result<Outgoing, String> {
+    pub(crate) fn prepare(&self, request: contract::Request) -> Result<Outgoing, String> {
         let (url, host) = granted(&self.hosts, &request.url)?;
         let method = match request.method {
             contract::Method::Get => Method::GET,
@@ -163,77 +167,13 @@ impl Reach {
     }
 }
 
-/// Headers that a plugin wrote, unless one is the host's or none at all.
-pub(crate) fn headers(list: Vec<(String, String)>) -> std::result::Result<HeaderMap, String> {
-    if list.len() > HEADERS {
-        return Err(format!("{} headers; {HEADERS} is the limit", list.len()));
-    }
-    let mut headers = HeaderMap::with_capacity(list.len());
-    for (name, value) in list {
-        let shown = escape(&name, 80);
-        let name = HeaderName::from_bytes(name.as_bytes())
-            .map_err(|_| format!("`{shown}` is no header name"))?;
-        if name != CONTENT_TYPE && is_hosts(&name) {
-            return Err(format!("the header `{shown}` is the host's"));
-        }
-        let value = HeaderValue::from_str(&value).map_err(|_| {
-            format!("the value of the header `{shown}` has a character that no header may have")
-        })?;
-        headers.append(name, value);
-    }
-    Ok(headers)
-}
-
-impl contract::Host for Guest {
-    async fn send(
-        &mut self,
-        request: contract::Request,
-    ) -> Result<std::result::Result<contract::Response, contract::Error>> {
-        self.enter(request.body.len()).await?;
-        let Some(reach) = self.reach.clone() else {
-            bail!("`http` is there while an event is handled, not in `describe` or `init`");
-        };
-        let request = match reach.prepare(request) {
-            Ok(request) => request,
-            Err(why) => return Ok(Err(contract::Error::Refused(why))),
-        };
-        let Some(fetch) = &reach.fetch else {
-            let why = "nothing is sent here: not for a shadow or a preview, nor by the commands of an author";
-            return Ok(Err(contract::Error::Refused(why.into())));
-        };
-        if self.requests >= HTTP_CALLS {
-            let why = format!("more than {HTTP_CALLS} requests in one call");
-            return Ok(Err(contract::Error::Refused(why)));
-        }
-        self.requests += 1;
-        // To wait, and to begin anew, is nothing for a thread that others need.
-        give_way().await;
-        Ok(match fetch.fetch(request).await {
-            Ok(answer) => Ok(raise(answer)),
-            Err(FetchError::Failed(why)) => Err(contract::Error::Failed(escape(&why, 512))),
-            Err(FetchError::Timeout) => Err(contract::Error::Timeout),
-            Err(FetchError::TooLarge) => Err(contract::Error::TooLarge),
-        })
-    }
-}
-
-fn raise(answer: Incoming) -> contract::Response {
-    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
-    let named = answer.headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value)));
-    contract::Response {
-        status: answer.status,
-        headers: named.collect(),
-        body: answer.body.to_vec(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn reach(grants: &[&str]) -> Option<Reach> {
+    fn network(grants: &[&str]) -> Option<NetworkPolicy> {
         let grants: Vec<String> = grants.iter().map(|grant| (*grant).to_owned()).collect();
-        Reach::of(&grants, None)
+        NetworkPolicy::of(&grants, None)
     }
 
     fn get(url: &str) -> contract::Request {
@@ -248,15 +188,15 @@ mod tests {
 
     #[test]
     fn only_granted_hosts_and_ports_are_reached() {
-        assert!(reach(&["kv"]).is_none());
-        let reach = reach(&["http:api.example.com", "http:127.0.0.1:8080"]).unwrap();
+        assert!(network(&["kv"]).is_none());
+        let network = network(&["http:api.example.com", "http:127.0.0.1:8080"]).unwrap();
         for (url, private) in [
             ("https://api.example.com/a?b", false),
             ("http://API.example.com:80/", false),
             ("https://api.example.com:443", false),
             ("http://127.0.0.1:8080/x", true),
         ] {
-            assert_eq!(reach.prepare(get(url)).unwrap().private, private, "{url}");
+            assert_eq!(network.prepare(get(url)).unwrap().private, private, "{url}");
         }
         for (url, part) in [
             ("https://example.com/", "no grant for `example.com`"),
@@ -268,24 +208,24 @@ mod tests {
             ("/a", "begins neither"),
             ("http://a b/", "is no URL"),
         ] {
-            let why = reach.prepare(get(url)).unwrap_err();
+            let why = network.prepare(get(url)).unwrap_err();
             assert!(why.contains(part), "{url}: {why}");
         }
     }
 
     #[test]
     fn headers_of_the_host_and_a_body_of_a_get_are_refused() {
-        let reach = reach(&["http:a.example"]).unwrap();
+        let network = network(&["http:a.example"]).unwrap();
         let with = |name: &str, value: &str| {
             let headers = vec![(name.to_owned(), value.to_owned())];
-            reach.prepare(contract::Request { headers, ..get("https://a.example/") })
+            network.prepare(contract::Request { headers, ..get("https://a.example/") })
         };
         assert!(with("content-type", "text/plain").is_ok() && with("x-a", "b").is_ok());
         for (name, value) in [("Host", "b"), ("cookie", "b"), ("x-a", "b\r\nc: d"), ("", "b")] {
             assert!(with(name, value).is_err(), "{name:?} {value:?}");
         }
         let body = b"x".to_vec();
-        assert!(reach.prepare(contract::Request { body, ..get("https://a.example/") }).is_err());
+        assert!(network.prepare(contract::Request { body, ..get("https://a.example/") }).is_err());
     }
 
     #[test]

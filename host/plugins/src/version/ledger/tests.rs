@@ -13,16 +13,16 @@ fn event(number: i64) -> Event {
     }
 }
 
-fn open(dir: &tempfile::TempDir) -> Arc<Hands> {
-    Arc::new(Hands::open(dir.path(), i64::MAX).unwrap())
+fn open(dir: &tempfile::TempDir) -> Arc<InFlightLedger> {
+    Arc::new(InFlightLedger::open(dir.path(), i64::MAX).unwrap())
 }
 
-fn take(hands: &Arc<Hands>, number: i64) -> Option<Hand> {
-    take_for(hands, number, Aim::Decide)
+fn take(ledger: &Arc<InFlightLedger>, number: i64) -> Option<LedgerEntry> {
+    take_for(ledger, number, CallMode::Decide)
 }
 
-fn take_for(hands: &Arc<Hands>, number: i64, aim: Aim) -> Option<Hand> {
-    hands.take(&event(number), &"p".parse().unwrap(), Digest::new([1; 32]), aim)
+fn take_for(ledger: &Arc<InFlightLedger>, number: i64, mode: CallMode) -> Option<LedgerEntry> {
+    ledger.take(&event(number), &"p".parse().unwrap(), Digest::new([1; 32]), mode)
 }
 
 /// The fault: whoever asked for previews could end the host each time.
@@ -30,18 +30,18 @@ fn take_for(hands: &Arc<Hands>, number: i64, aim: Aim) -> Option<Hand> {
 async fn regression_a_preview_that_kills_the_host_is_marked_from_the_first_on() {
     let dir = tempfile::tempdir().unwrap();
     for strikes in 0..2 {
-        let hands = open(&dir);
-        assert_eq!(hands.is_suspect(event(1).id), strikes > 0);
-        let preview = take_for(&hands, 1, Aim::Preview);
+        let ledger = open(&dir);
+        assert_eq!(ledger.is_suspect(event(1).id), strikes > 0);
+        let preview = take_for(&ledger, 1, CallMode::Preview);
         assert!(preview.is_some(), "after {strikes} deaths");
         std::mem::forget(preview);
     }
-    let hands = open(&dir);
-    assert!(hands.suspect(event(1).id).await.unwrap().guilty().is_some());
+    let ledger = open(&dir);
+    assert!(ledger.suspect(event(1).id).await.unwrap().guilty().is_some());
     // With one event after the other: the plugin is to blame.
     let plugin = "p".parse().unwrap();
-    assert!(hands.condemned(&plugin, Digest::new([1; 32])).is_none());
-    std::mem::forget(take_for(&hands, 2, Aim::Preview));
+    assert!(ledger.condemned(&plugin, Digest::new([1; 32])).is_none());
+    std::mem::forget(take_for(&ledger, 2, CallMode::Preview));
     assert!(open(&dir).condemned(&plugin, Digest::new([1; 32])).is_some());
 }
 
@@ -49,35 +49,36 @@ async fn regression_a_preview_that_kills_the_host_is_marked_from_the_first_on() 
 #[tokio::test]
 async fn regression_a_shadow_of_a_new_event_is_marked_once_the_host_has_died() {
     let dir = tempfile::tempdir().unwrap();
-    let of_now = |hands: &Arc<Hands>, aim| take_for(hands, i64::MAX >> 20, aim).is_some();
-    let hands = Arc::new(Hands::open(dir.path(), 1).unwrap());
-    assert!(!of_now(&hands, Aim::Shadow), "it costs nothing before that");
-    drop(hands);
-    let hands = Arc::new(Hands::open(dir.path(), 1).unwrap());
-    assert!(of_now(&hands, Aim::Shadow) && !of_now(&hands, Aim::Decide));
+    let of_now =
+        |ledger: &Arc<InFlightLedger>, mode| take_for(ledger, i64::MAX >> 20, mode).is_some();
+    let ledger = Arc::new(InFlightLedger::open(dir.path(), 1).unwrap());
+    assert!(!of_now(&ledger, CallMode::Shadow), "it costs nothing before that");
+    drop(ledger);
+    let ledger = Arc::new(InFlightLedger::open(dir.path(), 1).unwrap());
+    assert!(of_now(&ledger, CallMode::Shadow) && !of_now(&ledger, CallMode::Decide));
 }
 
 #[tokio::test]
 async fn an_event_that_is_in_hand_at_two_deaths_is_guilty_and_then_free_again() {
     let dir = tempfile::tempdir().unwrap();
-    let hands = open(&dir);
-    assert!(take(&hands, 1).is_none(), "nothing is marked before a death");
-    let hands = open(&dir);
-    let (one, two) = (take(&hands, 1).unwrap(), take(&hands, 2).unwrap());
+    let ledger = open(&dir);
+    assert!(take(&ledger, 1).is_none(), "nothing is marked before a death");
+    let ledger = open(&dir);
+    let (one, two) = (take(&ledger, 1).unwrap(), take(&ledger, 2).unwrap());
     drop(two);
-    assert!(take(&hands, 3).is_some_and(|three| three.place == 1), "the place is free again");
+    assert!(take(&ledger, 3).is_some_and(|three| three.place == 1), "the place is free again");
     std::mem::forget(one);
-    let hands = open(&dir);
-    assert!(hands.suspect(event(2).id).await.is_none());
-    let suspect = hands.suspect(event(1).id).await.unwrap();
+    let ledger = open(&dir);
+    assert!(ledger.suspect(event(2).id).await.is_none());
+    let suspect = ledger.suspect(event(1).id).await.unwrap();
     assert_eq!(suspect.guilty(), None);
-    std::mem::forget((take(&hands, 1), suspect));
-    let hands = open(&dir);
-    let suspect = hands.suspect(event(1).id).await.unwrap();
+    std::mem::forget((take(&ledger, 1), suspect));
+    let ledger = open(&dir);
+    let suspect = ledger.suspect(event(1).id).await.unwrap();
     let why = suspect.guilty().unwrap();
     assert!(why.ends_with("the plugin 010101010101 p had it in hand"), "{why}");
     suspect.clear();
-    assert!(hands.suspect(event(1).id).await.is_none(), "a replay");
+    assert!(ledger.suspect(event(1).id).await.is_none(), "a replay");
     assert!(open(&dir).suspect(event(1).id).await.is_none());
 }
 
@@ -86,12 +87,12 @@ async fn regression_what_is_not_in_its_row_yet_stays_a_suspect() {
     let dir = tempfile::tempdir().unwrap();
     open(&dir);
     std::mem::forget(take(&open(&dir), 1));
-    let hands = open(&dir);
-    drop(hands.suspect(event(1).id).await);
-    assert!(hands.is_suspect(event(1).id), "it asked for another try, say");
-    std::mem::forget(take(&hands, 1));
-    let hands = open(&dir);
-    drop(hands.suspect(event(1).id).await);
+    let ledger = open(&dir);
+    drop(ledger.suspect(event(1).id).await);
+    assert!(ledger.is_suspect(event(1).id), "it asked for another try, say");
+    std::mem::forget(take(&ledger, 1));
+    let ledger = open(&dir);
+    drop(ledger.suspect(event(1).id).await);
     assert!(open(&dir).suspect(event(1).id).await.unwrap().guilty().is_some());
 }
 
@@ -101,18 +102,18 @@ async fn one_that_goes_through_is_free_and_an_orderly_end_forgets_all() {
     open(&dir);
     std::mem::forget([take(&open(&dir), 1), take(&open(&dir), 2)]);
     std::mem::forget(take(&open(&dir), 1));
-    let hands = open(&dir);
-    hands.suspect(event(1).id).await.unwrap().clear();
-    assert!(hands.suspect(event(1).id).await.is_none());
-    std::mem::forget(take(&hands, 2));
-    let hands = open(&dir);
-    let late = hands.suspect(event(2).id).await.unwrap();
-    hands.close();
+    let ledger = open(&dir);
+    ledger.suspect(event(1).id).await.unwrap().clear();
+    assert!(ledger.suspect(event(1).id).await.is_none());
+    std::mem::forget(take(&ledger, 2));
+    let ledger = open(&dir);
+    let late = ledger.suspect(event(2).id).await.unwrap();
+    ledger.close();
     late.clear();
     assert!(!dir.path().join(STRIKES).exists() && !dir.path().join(MARKS).exists());
-    let hands = open(&dir);
-    assert!(hands.suspect(event(2).id).await.is_none());
-    assert!(take(&hands, 2).is_none());
+    let ledger = open(&dir);
+    assert!(ledger.suspect(event(2).id).await.is_none());
+    assert!(take(&ledger, 2).is_none());
 }
 
 #[test]
@@ -120,9 +121,9 @@ fn a_start_that_failed_is_no_death() {
     let dir = tempfile::tempdir().unwrap();
     open(&dir).undo();
     assert!(take(&open(&dir), 1).is_none());
-    let hands = open(&dir);
-    std::mem::forget(take(&hands, 1));
-    hands.undo();
+    let ledger = open(&dir);
+    std::mem::forget(take(&ledger, 1));
+    ledger.undo();
     assert!(open(&dir).is_suspect(event(1).id), "but it forgives none");
 }
 
@@ -130,11 +131,11 @@ fn a_start_that_failed_is_no_death() {
 async fn suspects_go_one_at_a_time() {
     let dir = tempfile::tempdir().unwrap();
     open(&dir);
-    let hands = open(&dir);
-    std::mem::forget([take(&hands, 1), take(&hands, 2)]);
-    let hands = open(&dir);
-    let first = hands.suspect(event(1).id).await;
-    let mut second = Box::pin(hands.suspect(event(2).id));
+    let ledger = open(&dir);
+    std::mem::forget([take(&ledger, 1), take(&ledger, 2)]);
+    let ledger = open(&dir);
+    let first = ledger.suspect(event(1).id).await;
+    let mut second = Box::pin(ledger.suspect(event(2).id));
     assert!(futures_util::poll!(&mut second).is_pending());
     drop(first);
     assert!(second.await.is_some());
@@ -160,7 +161,7 @@ fn regression_the_marks_follow_no_link_and_are_the_hosts_alone() {
         let path = dir.path().join(name);
         let _ = fs::remove_file(&path);
         symlink(&theirs, &path).unwrap();
-        let error = Hands::open(dir.path(), i64::MAX).err().unwrap();
+        let error = InFlightLedger::open(dir.path(), i64::MAX).err().unwrap();
         assert!(error.to_string().contains(name), "{error}");
         assert_eq!(fs::read_to_string(&theirs).unwrap(), "kept");
         fs::remove_file(&path).unwrap();

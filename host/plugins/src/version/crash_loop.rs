@@ -1,4 +1,4 @@
-//! Deaths of the host, counted against the events and plugins that were in hand. Pure.
+//! The crash-loop tracker: crashes of the host, counted against the events and plugins that were in flight. Pure.
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
@@ -9,15 +9,15 @@ const EVENT: u32 = 2;
 /// were not all one event's.
 const PLUGIN: u32 = 3;
 
-/// What was in hand when the host died: an event, and the plugin's version.
+/// A call that was in flight when the host crashed: its event, and the plugin's version.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Mark {
+pub(crate) struct InFlightMark {
     pub(crate) event: String,
     /// The start of the digest, and the name.
     pub(crate) plugin: String,
 }
 
-impl Mark {
+impl InFlightMark {
     /// Of a line of text; none where there is no mark in it.
     pub(crate) fn read(line: &str) -> Option<Self> {
         let (event, plugin) = line.trim_end().split_once(' ')?;
@@ -27,7 +27,7 @@ impl Mark {
 
 /// Strikes, as they are kept from run to run until an orderly end.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Strikes {
+pub(crate) struct CrashLoopTracker {
     events: BTreeMap<String, Suspect>,
     plugins: BTreeMap<String, Blame>,
 }
@@ -53,17 +53,17 @@ pub(crate) enum Standing {
     Guilty(String),
 }
 
-impl Strikes {
+impl CrashLoopTracker {
     /// Counts a death of the host: a strike for each event that was in hand,
     /// since any of them may be the cause, those that are new to it too. A
     /// plugin has one where nothing else was in hand.
-    pub(crate) fn blame(&mut self, marks: &[Mark]) {
-        let mut hands: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    pub(crate) fn blame(&mut self, marks: &[InFlightMark]) {
+        let mut in_flight: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
         for mark in marks {
             // Two versions may have one event in hand, one of them as a shadow.
-            hands.entry(&mark.event).or_default().insert(&mark.plugin);
+            in_flight.entry(&mark.event).or_default().insert(&mark.plugin);
         }
-        for (event, plugins) in &hands {
+        for (event, plugins) in &in_flight {
             let suspect = self.events.entry((*event).to_owned()).or_default();
             suspect.plugin = plugins.iter().copied().collect::<Vec<_>>().join(" or ");
             suspect.strikes = suspect.strikes.saturating_add(1);
@@ -112,25 +112,25 @@ impl Strikes {
 mod tests {
     use super::*;
 
-    fn mark(event: &str) -> Mark {
-        Mark::read(&format!("{event} 0123456789ab p   \n")).unwrap()
+    fn mark(event: &str) -> InFlightMark {
+        InFlightMark::read(&format!("{event} 0123456789ab p   \n")).unwrap()
     }
 
-    fn died(strikes: &mut Strikes, events: &[&str]) {
+    fn died(strikes: &mut CrashLoopTracker, events: &[&str]) {
         strikes.blame(&events.iter().map(|event| mark(event)).collect::<Vec<_>>());
     }
 
     #[test]
     fn a_mark_is_a_line_and_an_empty_line_is_none() {
-        let wanted = Mark { event: "evt_1".into(), plugin: "0123456789ab p".into() };
+        let wanted = InFlightMark { event: "evt_1".into(), plugin: "0123456789ab p".into() };
         assert_eq!(mark("evt_1"), wanted);
-        assert_eq!(Mark::read(&" ".repeat(127)), None);
-        assert_eq!(Mark::read(""), None);
+        assert_eq!(InFlightMark::read(&" ".repeat(127)), None);
+        assert_eq!(InFlightMark::read(""), None);
     }
 
     #[test]
     fn regression_newcomers_beside_a_suspect_are_suspects_too_and_no_plugin_pays_for_another() {
-        let mut strikes = Strikes::default();
+        let mut strikes = CrashLoopTracker::default();
         died(&mut strikes, &["slow-1", "slow-2"]);
         died(&mut strikes, &["slow-1", "killer"]);
         assert_eq!(strikes.standing("killer"), Standing::Suspect, "it goes alone from now on");
@@ -140,7 +140,7 @@ mod tests {
         }
         assert_eq!(strikes.condemned("0123456789ab p"), None, "it was never alone");
         let two = ["0123456789ab p", "ba9876543210 q"]
-            .map(|plugin| Mark { event: "both".into(), plugin: plugin.into() });
+            .map(|plugin| InFlightMark { event: "both".into(), plugin: plugin.into() });
         (0..9).for_each(|_| strikes.blame(&two));
         assert_eq!(strikes.condemned("ba9876543210 q"), None, "it may have been the other");
         let Standing::Guilty(why) = strikes.standing("both") else { panic!("{strikes:?}") };
@@ -149,7 +149,7 @@ mod tests {
 
     #[test]
     fn of_a_crowd_each_is_a_suspect_and_the_one_that_goes_on_killing_is_guilty() {
-        let mut strikes = Strikes::default();
+        let mut strikes = CrashLoopTracker::default();
         died(&mut strikes, &["a", "b", "c"]);
         for event in ["a", "b", "c"] {
             assert_eq!(strikes.standing(event), Standing::Suspect);
@@ -164,7 +164,7 @@ mod tests {
 
     #[test]
     fn a_plugin_that_kills_with_one_event_after_the_other_is_condemned() {
-        let mut strikes = Strikes::default();
+        let mut strikes = CrashLoopTracker::default();
         for event in ["a", "a", "a", "b"] {
             assert_eq!(strikes.condemned("0123456789ab p"), None);
             died(&mut strikes, &[event]);
@@ -176,15 +176,15 @@ mod tests {
 
     #[test]
     fn an_event_that_two_versions_had_in_hand_has_one_strike() {
-        let mut strikes = Strikes::default();
+        let mut strikes = CrashLoopTracker::default();
         died(&mut strikes, &["a", "a"]);
         assert_eq!(strikes.standing("a"), Standing::Suspect);
     }
 
     #[test]
     fn a_death_with_nothing_in_hand_blames_nobody() {
-        let mut strikes = Strikes::default();
+        let mut strikes = CrashLoopTracker::default();
         died(&mut strikes, &[]);
-        assert_eq!(strikes, Strikes::default());
+        assert_eq!(strikes, CrashLoopTracker::default());
     }
 }

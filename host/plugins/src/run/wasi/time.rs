@@ -1,6 +1,6 @@
 //! The monotonic clock of a guest, and its waits: time passes for it only as it waits, and no wait takes any.
 //!
-//! So a guest that sleeps goes on at once, and nothing of the host (how long a call
+//! So a guest that sleeps continues at once, and nothing of the host (how long a call
 //! takes, what others do) can be told from its clock: a replay sees the same one.
 use std::collections::HashMap;
 
@@ -11,8 +11,8 @@ use wasmtime_wasi::p2::bindings::clocks::monotonic_clock;
 use wasmtime_wasi::p2::bindings::io::poll;
 use wasmtime_wasi::p2::{DynPollable, Pollable, subscribe};
 
+use super::Wasi;
 use crate::run::slow::give_way;
-use crate::run::wasi::Wasi;
 
 /// Nanoseconds that the clock claims to tell apart.
 const RESOLUTION: u64 = 1_000_000;
@@ -21,7 +21,7 @@ const AT_ONCE: usize = 10_000;
 
 /// A guest's time, in nanoseconds since its event began.
 #[derive(Default)]
-pub(crate) struct Waits {
+pub(super) struct VirtualClock {
     now: u64,
     /// When the handles of timers are due. All other handles are always ready:
     /// behind them is nothing that anybody waits for.

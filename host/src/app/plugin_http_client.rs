@@ -5,14 +5,14 @@ use hookwright_egress::{Egress, Fetch, FetchError, Fetcher, SetupError};
 use hookwright_settings::NetworkPolicy;
 
 /// The two ways out: to names of the world, and to addresses that a grant spells out.
-pub(super) struct Outside {
+pub(super) struct PluginHttpClient {
     guarded: Fetcher,
-    spelt_out: Fetcher,
+    allow_private: Fetcher,
     /// The plugins' own threads have a low priority, and their calls end early.
     runtime: Handle,
 }
 
-impl Outside {
+impl PluginHttpClient {
     /// Needs a running runtime.
     pub(super) fn new() -> Result<Self, SetupError> {
         let egress = Egress::default();
@@ -22,7 +22,7 @@ impl Outside {
                 NetworkPolicy::default(),
                 hookwright_plugins::HTTP_BODY,
             )?,
-            spelt_out: egress.fetcher(
+            allow_private: egress.fetcher(
                 "plugins",
                 NetworkPolicy::Any,
                 hookwright_plugins::HTTP_BODY,
@@ -32,16 +32,16 @@ impl Outside {
     }
 }
 
-impl hookwright_plugins::Fetch for Outside {
+impl hookwright_plugins::Fetch for PluginHttpClient {
     fn fetch(&self, request: hookwright_plugins::Outgoing) -> hookwright_plugins::Fetching {
         let hookwright_plugins::Outgoing { method, url, headers, body, timeout, private } = request;
-        let way = if private { &self.spelt_out } else { &self.guarded }.clone();
+        let client = if private { &self.allow_private } else { &self.guarded }.clone();
         let fetch = Fetch { method, url, headers, body, timeout };
-        let under_way = self.runtime.spawn(async move { way.fetch(fetch).await });
+        let in_flight = self.runtime.spawn(async move { client.fetch(fetch).await });
         // A call that ends before its answer takes the request with it.
-        let under_way = tokio_util::task::AbortOnDropHandle::new(under_way);
+        let in_flight = tokio_util::task::AbortOnDropHandle::new(in_flight);
         Box::pin(async move {
-            let ended = under_way.await;
+            let ended = in_flight.await;
             let answer =
                 ended.map_err(|error| hookwright_plugins::FetchError::Failed(error.to_string()))?;
             let answer = answer.map_err(|error| match error {
