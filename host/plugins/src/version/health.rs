@@ -290,11 +290,12 @@ mod tests {
             failures in 1u32..=100,
         ) {
             let rule = Quarantine { calls, failures, wait: Duration::from_secs(1) };
-            let health = Health::new(rule);
+            let (health, now) = (Health::new(rule), Instant::now());
             let mut seen: Vec<bool> = Vec::new();
             for failed in outcomes {
                 let result = if failed { bad() } else { good() };
-                let change = health.admit().unwrap().settle(&result);
+                let mut guarded = health.guarded.lock();
+                let change = guarded.record(None, signal(&result), now, |_| String::new());
                 seen.push(failed);
                 let last = &seen[seen.len().saturating_sub(calls as usize)..];
                 let bad = last.iter().filter(|failed| **failed).count() as u32;
