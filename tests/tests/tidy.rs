@@ -22,7 +22,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("plugins", &["model"]),
     ("config", &["model", "settings", "signing"]),
     ("delivery", &["model", "settings", "signing", "store", "egress", "telemetry", "terminal"]),
-    ("intake", &["model", "signing", "store", "server"]),
+    ("intake", &["model", "settings", "signing", "store", "server"]),
     ("routing", &["model", "store", "plugins", "telemetry"]),
     ("admin", &["model", "store", "server", "telemetry"]),
     ("author", &["model", "config", "plugins", "terminal"]),

@@ -9,29 +9,8 @@ use super::reader::Section;
 use super::secret::SecretRef;
 use super::tree::Value;
 use super::unit::{Fault, quote};
-use hookwright_model::Rate;
+use hookwright_settings::{ClientPins, EndpointOptions};
 use hookwright_signing::Secret;
-
-/// The settings of `[sources.NAME]` that are checked before anything is read.
-#[derive(Debug, Clone)]
-pub struct AccessConfig {
-    /// Any one of them stands in the URL, behind the name. Empty: none may.
-    pub tokens: Vec<Secret>,
-    pub require_tls: bool,
-    /// None asks for no client certificate.
-    pub client: Option<ClientConfig>,
-    /// None lets every address post; never an empty list.
-    pub allow: Option<Vec<IpNet>>,
-    pub rate_per_address: Option<Rate>,
-    pub rate: Option<Rate>,
-}
-
-/// Which client certificates a source knows.
-#[derive(Debug, Clone)]
-pub struct ClientConfig {
-    pub san: Vec<ServerName<'static>>,
-    pub sha256: Vec<[u8; 32]>,
-}
 
 const SAN: Text<ServerName<'static>> = Text {
     name: "DNS name or address",
@@ -71,32 +50,31 @@ const TOKEN: SecretRef = SecretRef(|bytes| {
     Err(Fault::new(message, "make one with `openssl rand -hex 32`"))
 });
 
-impl AccessConfig {
-    pub(super) fn read(s: &Section<'_, '_>) -> Self {
-        let doc = "The URL is `/in/NAME/TOKEN`, with any one of these; without one the source is not found. Several let a new token come before the old one goes.";
-        let tokens = s.key("tokens", List(TOKEN), doc).default("[]");
-        let doc = "Refuse with 403 what came over plain HTTP. A trusted proxy that ends TLS says so in `x-forwarded-proto` or `forwarded`.";
-        let require_tls = s.key("require_tls", Flag, doc).default("false");
-        let doc = "Ask for a client certificate that `ingress.tls.client_ca` vouches for; with names or fingerprints, for one of these.";
-        let client = s.optional_section("client", doc, |inner| {
-            let doc = "Alternative names; one of them must be the certificate's.";
-            let san = inner.key("san", List(SAN), doc).default("[]");
-            let doc = "Or fingerprints of whole certificates.";
-            let sha256 = inner.key("sha256", List(SHA256), doc).default("[]");
-            Some(ClientConfig { san, sha256 })
-        });
-        let doc = "Addresses that may post; one address, or a network as `140.82.112.0/20`.";
-        let allow = s.key("allow", List(NETWORK), doc).optional("all");
-        if is_empty_list(s, "allow") {
-            let help = "remove it to let every address post, or name a network";
-            s.wrong("allow", Fault::new("is empty: nobody could post", help));
-        }
-        let doc = "Of each address by itself, verified or not; more is refused with 429. An IPv6 network of 64 bits counts as one address.";
-        let rate_per_address = s.key("rate_per_address", RATE, doc).optional("no limit");
-        let doc = "Of all addresses together, counted once a request is verified; more is refused with 429.";
-        let rate = s.key("rate", RATE, doc).optional("no limit");
-        Self { tokens, require_tls, client, allow, rate_per_address, rate }
+/// The keys of `[sources.NAME]` that are checked before anything is read.
+pub(super) fn read(s: &Section<'_, '_>, to: &mut EndpointOptions) {
+    let doc = "The URL is `/in/NAME/TOKEN`, with any one of these; without one the source is not found. Several let a new token come before the old one goes.";
+    to.tokens = s.key("tokens", List(TOKEN), doc).default("[]");
+    let doc = "Refuse with 403 what came over plain HTTP. A trusted proxy that ends TLS says so in `x-forwarded-proto` or `forwarded`.";
+    to.require_tls = s.key("require_tls", Flag, doc).default("false");
+    let doc = "Ask for a client certificate that `ingress.tls.client_ca` vouches for; with names or fingerprints, for one of these.";
+    to.client = s.optional_section("client", doc, |inner| {
+        let doc = "Alternative names; one of them must be the certificate's.";
+        let names = inner.key("san", List(SAN), doc).default("[]");
+        let doc = "Or fingerprints of whole certificates.";
+        let fingerprints = inner.key("sha256", List(SHA256), doc).default("[]");
+        Some(ClientPins { names, fingerprints })
+    });
+    let doc = "Addresses that may post; one address, or a network as `140.82.112.0/20`.";
+    to.allow = s.key("allow", List(NETWORK), doc).optional("all").unwrap_or_default();
+    if is_empty_list(s, "allow") {
+        let help = "remove it to let every address post, or name a network";
+        s.wrong("allow", Fault::new("is empty: nobody could post", help));
     }
+    let doc = "Of each address by itself, verified or not; more is refused with 429. An IPv6 network of 64 bits counts as one address.";
+    to.rate_per_address = s.key("rate_per_address", RATE, doc).optional("no limit");
+    let doc =
+        "Of all addresses together, counted once a request is verified; more is refused with 429.";
+    to.source.rate = s.key("rate", RATE, doc).optional("no limit");
 }
 
 /// A list that is written, and holds nothing.

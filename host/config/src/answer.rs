@@ -4,14 +4,7 @@ use http::{HeaderValue, StatusCode};
 use super::kind::{Text, whole};
 use super::reader::Section;
 use super::unit::{Fault, quote};
-
-/// A fixed answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AnswerConfig {
-    pub status: StatusCode,
-    pub content_type: Option<HeaderValue>,
-    pub body: String,
-}
+use hookwright_settings::Answer;
 
 const CONTENT_TYPE: Text<HeaderValue> = Text {
     name: "content type",
@@ -26,7 +19,7 @@ const CONTENT_TYPE: Text<HeaderValue> = Text {
 const BODY: Text<String> =
     Text { name: "text", example: "\"ok\"", unit: "", parse: |text| Ok(text.to_owned()) };
 
-pub(super) fn read(s: &Section<'_, '_>) -> Option<AnswerConfig> {
+pub(super) fn read(s: &Section<'_, '_>) -> Option<Answer> {
     let doc = "A success: the event is on the disk by then.";
     let status = s.key("status", whole::<u16>(), doc).range("200", "299").default("200");
     let content_type = s.key("content_type", CONTENT_TYPE, "Of the body.").optional("none");
@@ -35,5 +28,5 @@ pub(super) fn read(s: &Section<'_, '_>) -> Option<AnswerConfig> {
         let message = format!("status {status} has no body");
         s.wrong("body", Fault::new(message, "remove it, or choose another status"));
     }
-    Some(AnswerConfig { status: StatusCode::from_u16(status).ok()?, content_type, body })
+    Some(Answer { status: StatusCode::from_u16(status).ok()?, content_type, body: body.into() })
 }

@@ -53,10 +53,10 @@ fn listeners(s: &Section<'_, '_>, tree: &Table, config: &Config) {
 fn open_sources(s: &Section<'_, '_>, tree: &Table, config: &Config) {
     let reachable = !config.ingress.listen.ip().is_loopback();
     for (name, source) in config.sources.iter().filter(|_| reachable) {
-        let open = matches!(source.verify, Verify::None)
-            && source.access.allow.is_none()
-            && source.access.tokens.is_empty()
-            && source.access.client.is_none();
+        let open = matches!(source.endpoint.verify, Verify::None)
+            && source.endpoint.allow.is_empty()
+            && source.endpoint.tokens.is_empty()
+            && source.endpoint.client.is_none();
         if let (Some(entry), true) = (find(tree, &["sources", name, "verify"]), open) {
             let message = format!("anybody who reaches {} may post", config.ingress.listen);
             let help = "choose a scheme, list the addresses that may post in `allow`, or give the URL `tokens`";
@@ -68,10 +68,10 @@ fn open_sources(s: &Section<'_, '_>, tree: &Table, config: &Config) {
 
 /// `require_tls` where no request can come encrypted.
 fn plain_sources(s: &Section<'_, '_>, tree: &Table, config: &Config) {
-    let plain = config.ingress.tls.is_none() && config.ingress.trusted_proxies.is_empty();
+    let plain = config.ingress.tls.is_none() && config.ingress.proxies.trusted.is_empty();
     for (name, source) in config.sources.iter().filter(|_| plain) {
         let entry = find(tree, &["sources", name, "require_tls"]);
-        if let (Some(entry), true) = (entry, source.access.require_tls) {
+        if let (Some(entry), true) = (entry, source.endpoint.require_tls) {
             let help = "set `[ingress] tls`, or name the proxy that ends TLS in `trusted_proxies`";
             let fault = Fault::new("no request can come over HTTPS: every one is refused", help);
             s.reader.mistake(&entry.node.origin, &format!("sources.{name}.require_tls"), fault);
@@ -83,7 +83,7 @@ fn client_certificates(s: &Section<'_, '_>, tree: &Table, config: &Config) {
     let asked = config.ingress.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
     for (name, source) in config.sources.iter().filter(|_| !asked) {
         let entry = find(tree, &["sources", name, "client"]);
-        if let (Some(entry), true) = (entry, source.access.client.is_some()) {
+        if let (Some(entry), true) = (entry, source.endpoint.client.is_some()) {
             let help = "set `client_ca` in `[ingress] tls`";
             let fault = Fault::new("no client is asked for a certificate", help);
             s.reader.mistake(&entry.key, &format!("sources.{name}.client"), fault);
@@ -109,7 +109,7 @@ fn body_sizes(s: &Section<'_, '_>, tree: &Table, config: &Config) {
     }
     for (name, source) in &config.sources {
         let entry = find(tree, &["sources", name, "max_body"]);
-        if let (Some(entry), true) = (entry, source.max_body.is_some_and(|body| body > most)) {
+        if let (Some(entry), true) = (entry, source.own_body.is_some_and(|body| body > most)) {
             s.reader.mistake(&entry.node.origin, &format!("sources.{name}.max_body"), fault());
         }
     }

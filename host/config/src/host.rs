@@ -3,12 +3,11 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use ipnet::IpNet;
-
 use super::access::NETWORK;
 use super::kind::{ADDRESS, Choice, DURATION, File, Flag, List, PUBLIC_URL, SIZE, whole};
 use super::reader::Section;
 use super::unit::Fault;
+use hookwright_settings::{Proxies, ToldBy};
 
 /// `[ingress]`: where webhooks come in.
 #[derive(Debug, Clone)]
@@ -31,20 +30,13 @@ pub struct IngressConfig {
     pub max_connections: usize,
     /// Of arrays and objects in each other.
     pub max_json_depth: usize,
-    pub trusted_proxies: Vec<IpNet>,
-    pub client_header: ClientHeader,
+    /// Who may speak for other clients.
+    pub proxies: Proxies,
     /// Trusted proxies begin each connection with a PROXY header.
     pub proxy_protocol: bool,
     pub tls: Option<TlsConfig>,
     /// How many of the host's own deliveries an event may go through.
     pub max_hops: u32,
-}
-
-/// Where trusted proxies write whom they speak for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ClientHeader {
-    XForwardedFor,
-    Forwarded,
 }
 
 /// PEM files that were readable when the settings were read.
@@ -135,12 +127,10 @@ impl IngressConfig {
     pub(super) fn read(s: &Section<'_, '_>) -> Self {
         let doc = "Proxies and load balancers that are believed about whom they speak for: addresses or networks. `allow` and rates by address look at the first address, from here outward, that is not among them.";
         let trusted_proxies = s.key("trusted_proxies", List(NETWORK), doc).default("[]");
-        const HEADERS: Choice<ClientHeader> = Choice(&[
-            ("x-forwarded-for", ClientHeader::XForwardedFor),
-            ("forwarded", ClientHeader::Forwarded),
-        ]);
+        const HEADERS: Choice<ToldBy> =
+            Choice(&[("x-forwarded-for", ToldBy::XForwardedFor), ("forwarded", ToldBy::Forwarded)]);
         let doc = "Where the trusted proxies write it. Only this header is read: the other one is the sender's own word.";
-        let client_header = s.key("client_header", HEADERS, doc).default("x-forwarded-for");
+        let told_by = s.key("client_header", HEADERS, doc).default("x-forwarded-for");
         let doc = "Every connection from a trusted proxy begins with a header of the PROXY protocol, version 1 or 2. Connections from elsewhere must not.";
         let proxy_protocol = s.key("proxy_protocol", Flag, doc).default("false");
         if proxy_protocol && trusted_proxies.is_empty() {
@@ -148,8 +138,7 @@ impl IngressConfig {
             s.wrong("proxy_protocol", Fault::new("nobody is trusted to send it", help));
         }
         Self {
-            trusted_proxies,
-            client_header,
+            proxies: Proxies { trusted: trusted_proxies, told_by },
             proxy_protocol,
             listen: s
                 .key("listen", ADDRESS, "Where sources post to, at `/in/<source>`.")

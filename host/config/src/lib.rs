@@ -34,21 +34,18 @@ mod values;
 mod verify;
 mod written;
 
-pub use access::{AccessConfig, ClientConfig};
 pub use admin::{AdminConfig, TokenConfig, TokenScope};
 pub use alerts::{AlertsConfig, OWN_SOURCES, PagerDutyConfig};
-pub use answer::AnswerConfig;
 pub use host::{
-    ClientHeader, DeliveryConfig, EngineConfig, IngressConfig, LogConfig, LogFormat, LogLevel,
-    RetentionConfig, StoreConfig, TlsConfig,
+    DeliveryConfig, EngineConfig, IngressConfig, LogConfig, LogFormat, LogLevel, RetentionConfig,
+    StoreConfig, TlsConfig,
 };
 pub use mistake::{Excerpt, Mistake, Mistakes, Place};
 pub use plugin::{PluginConfig, parse_grant};
 pub use settings::{Config, reference, sample};
-pub use source::{DedupeConfig, DedupeKey, Selector, SourceConfig};
+pub use source::SourceConfig;
 pub use sources::{Prints, ReadFile, Seen, Sources, print_of};
 pub use traces::TracesConfig;
 pub use unit::{parse_duration, parse_size, print_duration};
-pub use validate::{OnInvalid, ValidateConfig};
 pub use values::Changed;
 pub use written::Written;

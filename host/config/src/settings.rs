@@ -19,7 +19,7 @@ use super::source::SourceConfig;
 use super::sources::Sources;
 use super::traces::TracesConfig;
 use super::tree::{Origin, Table};
-use super::unit::Fault;
+use super::unit::{Fault, in_memory};
 use super::written::Written;
 use super::{checks, destination, overrides, tree};
 use hookwright_model::Name;
@@ -77,8 +77,8 @@ impl Config {
 
     /// Bytes of the largest body that a source takes. Where its settings say nothing: as large
     /// as the provider's get, if store and memory have room for it, or as all others.
-    pub fn max_body(&self, source: &SourceConfig) -> u64 {
-        source.max_body.unwrap_or_else(|| {
+    fn max_body(&self, source: &SourceConfig) -> u64 {
+        source.own_body.unwrap_or_else(|| {
             let memory = self.ingress.memory.map_or(u64::MAX, |memory| memory / BODIES);
             let room = self.room_for_body().min(memory);
             let own = source.provider_body.unwrap_or_default().min(room);
@@ -146,7 +146,7 @@ impl Config {
         let public_url = ingress.public_url.clone();
         let doc = "How events are written down.";
         let store = s.section("store", doc, |s| StoreConfig::read(s, &data_dir));
-        let config = Self {
+        let mut config = Self {
             data_dir,
             plugins_dir,
             core_dumps,
@@ -183,7 +183,26 @@ impl Config {
         };
         s.close();
         checks::check(s, tree, &config);
+        config.settle_sources();
         config
+    }
+
+    /// Fills in what a source has from other sections: its limits, and whether a plugin may answer.
+    fn settle_sources(&mut self) {
+        let mut sources = std::mem::take(&mut self.sources);
+        for source in sources.values_mut() {
+            let max_body = in_memory(self.max_body(source));
+            let endpoint = &mut source.endpoint;
+            endpoint.source.max_body = max_body;
+            endpoint.source.max_json_depth = self.ingress.max_json_depth;
+            let answers = |name: &Name| {
+                let grants = self.plugins.get(name).map(|plugin| &plugin.spec.grants);
+                grants.is_some_and(|grants| grants.iter().any(|grant| grant == "responder"))
+            };
+            endpoint.respond_within =
+                endpoint.respond_within.filter(|_| source.plugins.iter().any(answers));
+        }
+        self.sources = sources;
     }
 
     /// Bytes of the largest body that any source takes.

@@ -1,82 +1,34 @@
 //! `[sources.NAME]`: who may post, and where it goes.
-use std::time::Duration;
+use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 
-use super::access::AccessConfig;
-use super::answer::{self, AnswerConfig};
 use super::kind::{Choice, DURATION, Flag, Kind, List, PUBLIC_URL, Reference, SIZE, Text, header};
 use super::reader::{At, Section};
 use super::tree::Value;
 use super::unit::{Fault, quote};
-use super::validate::{self, ValidateConfig};
+use super::validate::{self, OnInvalid};
 use super::verify::{self, Scheme};
-use hookwright_model::{Name, pointer};
+use super::{access, answer};
+use hookwright_model::{Name, Rules, pointer};
+use hookwright_settings::{Dedupe, EndpointOptions, Selector, SourceOptions};
 use hookwright_signing::{Place, Proof, Verify};
 
-/// One source. Its URL is `/in/<name>`.
+/// One source: what the intake takes, and where its events go. Its URL is `/in/<name>`.
 #[derive(Debug, Clone)]
 pub struct SourceConfig {
-    pub verify: Verify,
-    /// In order.
+    /// How it is reached, what its clients must prove, and what is done with its events.
+    pub endpoint: EndpointOptions,
+    /// The plugins that see its events, in order.
     pub plugins: Vec<Name>,
-    /// For what no plugin routed.
+    /// The destinations of what no plugin routed.
     pub destinations: Vec<Name>,
-    /// Where an event's kind stands; none leaves it empty.
-    pub kind: Option<Selector>,
-    pub dedupe: Option<DedupeConfig>,
-    pub access: AccessConfig,
-    /// Keep and hand on the plain body.
-    pub decompress: bool,
-    /// Takes any method.
-    pub bin: bool,
-    pub validate: Option<ValidateConfig>,
-    /// None tells the event's id.
-    pub answer: Option<AnswerConfig>,
-    /// For an answer of a plugin.
-    pub respond_within: Duration,
-    /// By which events come.
-    pub methods: Vec<Method>,
-    /// What an accepted event is answered with, where there is no `answer`.
-    pub success: StatusCode,
-    /// Bytes; none means as `[ingress]` says, or what the provider sends at most.
-    pub max_body: Option<u64>,
-    /// The most that the provider sends, where that is more than usual.
-    pub provider_body: Option<u64>,
-}
-
-/// A part of a request: `header:x-event`, `json:/type` or `form:event`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Selector {
-    Header(HeaderName),
-    /// A JSON pointer (RFC 6901) into the body.
-    Json(String),
-    /// A field of a form.
-    Form(String),
-    /// Of a CloudEvent: its type, or its source and id together.
-    CloudEvents,
-    /// The id of Standard Webhooks, by any of its names.
-    Id,
-    /// The header's value, where it is this one.
-    HeaderIs(HeaderName, HeaderValue),
-    /// The first of these that there is.
-    First(Vec<Selector>),
-}
-
-/// Refuse a second event with the same key within the window.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DedupeConfig {
-    pub key: DedupeKey,
-    pub window: Duration,
-}
-
-/// What makes two events the same.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum DedupeKey {
-    /// All of these; never none of them.
-    Parts(Vec<Selector>),
-    /// The whole body.
-    Body,
+    /// Parks an event that breaks one of these rules. None: parks none.
+    pub park_unless: Option<Arc<Rules>>,
+    /// The most that the provider sends, in bytes, where that is more than usual.
+    pub(super) provider_body: Option<u64>,
+    /// `max_body` as it is written.
+    pub(super) own_body: Option<u64>,
 }
 
 const KIND: Text<Option<Selector>> = Text {
@@ -96,14 +48,14 @@ const METHODS: Choice<&str> = Choice(&[
 ]);
 
 /// None stands for the scheme's own id.
-const ONE_KEY: Text<Option<DedupeKey>> = Text {
+const ONE_KEY: Text<Option<Selector>> = Text {
     name: "`\"id\"`, `\"hash\"`, `\"cloudevents\"`, `\"header:NAME\"`, `\"json:/POINTER\"` or `\"form:FIELD\"`",
     example: "\"id\"",
     unit: "",
     parse: |text| match text {
         "id" => Ok(None),
-        "hash" => Ok(Some(DedupeKey::Body)),
-        other => Ok(Some(DedupeKey::Parts(vec![selector(other)?]))),
+        "hash" => Ok(Some(Selector::Body)),
+        other => selector(other).map(Some),
     },
 };
 
@@ -114,7 +66,7 @@ const PART: Text<Selector> =
 struct KeyKind;
 
 impl Kind for KeyKind {
-    type Value = Option<DedupeKey>;
+    type Value = Option<Selector>;
 
     fn name(&self) -> String {
         format!("{}, or a list of the last three", ONE_KEY.name)
@@ -125,7 +77,11 @@ impl Kind for KeyKind {
             Value::List(parts) if parts.is_empty() => {
                 at.wrong(Fault::new("is empty: no event would have a key", "name a part"))
             }
-            Value::List(_) => Some(Some(DedupeKey::Parts(List(PART).read(at)?))),
+            Value::List(_) => {
+                let mut parts = List(PART).read(at)?;
+                let one = if parts.len() == 1 { parts.pop() } else { None };
+                Some(one.or(Some(Selector::All(parts))))
+            }
             _ => ONE_KEY.read(at),
         }
     }
@@ -170,7 +126,8 @@ impl SourceConfig {
         let kind = s.key("kind", KIND, doc).optional("by the scheme");
         let doc = "Answer a repeated event with the first one's id and do not handle it again.";
         let dedupe = s.optional_section("dedupe", doc, |inner| dedupe(inner, scheme));
-        let access = AccessConfig::read(s);
+        let mut endpoint = EndpointOptions::default();
+        access::read(s, &mut endpoint);
         let doc = "Take a verified body's `content-encoding` away: gzip, deflate, br or zstd. Plugins and destinations get the plain body, at most `max_body`. Without it all get the body as it came, and `kind`, `dedupe` and `validate` can't look into a compressed one.";
         let decompress = s.key("decompress", Flag, doc).default("false");
         let doc = "What a verified request must look like.";
@@ -186,26 +143,28 @@ impl SourceConfig {
         let methods = methods_of(s, methods, scheme, bin);
         let doc = "The largest body of this source.";
         let max_body = s.key("max_body", SIZE, doc).range("1KiB", "256MiB");
-        let max_body = max_body.optional("as `ingress.max_body`, or the provider's limit where that is larger: see [the table](sources.md)");
+        let own_body = max_body.optional("as `ingress.max_body`, or the provider's limit where that is larger: see [the table](sources.md)");
         let preset = scheme.and_then(Scheme::preset);
         let kind = kind.unwrap_or_else(|| default_kind(scheme));
-        Some(Self {
+        let success = scheme.map_or(StatusCode::ACCEPTED, Scheme::success);
+        let (rules, park_unless) = match validate {
+            Some((rules, OnInvalid::Refuse)) => (Some(rules), None),
+            Some((rules, OnInvalid::Park)) => (None, Some(rules)),
+            None => (None, None),
+        };
+        let source = SourceOptions { kind, dedupe, decompress, rules, ..endpoint.source };
+        let endpoint = EndpointOptions {
+            source,
             verify: verify?,
-            plugins,
-            destinations,
-            kind,
-            dedupe,
-            access,
-            decompress,
             bin,
-            validate,
-            answer,
-            respond_within,
             methods,
-            success: scheme.map_or(StatusCode::ACCEPTED, Scheme::success),
-            max_body,
-            provider_body: preset.and_then(|preset| preset.max_body).map(|most| most as u64),
-        })
+            answer,
+            success,
+            respond_within: Some(respond_within),
+            ..endpoint
+        };
+        let provider_body = preset.and_then(|preset| preset.max_body).map(|most| most as u64);
+        Some(Self { endpoint, plugins, destinations, park_unless, provider_body, own_body })
     }
 }
 
@@ -239,13 +198,13 @@ fn methods_of(
     names.into_iter().filter_map(|name| name.parse().ok()).collect()
 }
 
-fn dedupe(s: &Section<'_, '_>, scheme: Option<Scheme>) -> Option<DedupeConfig> {
+fn dedupe(s: &Section<'_, '_>, scheme: Option<Scheme>) -> Option<Dedupe> {
     let doc = "What makes two events the same. `id` is the scheme's own, see [the table](sources.md). `cloudevents` is a CloudEvent's `source` and `id`. `hash` is the whole body, byte for byte. Of a list all must be the same; an event that lacks one is taken as new.";
     let key = s.key("key", KeyKind, doc).required();
     let doc = "How long a key is remembered.";
     let window = s.key("window", DURATION, doc).range("1s", "30d").default("24h");
     let key = match (key?, scheme?) {
-        (Some(key), _) => return Some(DedupeConfig { key, window }),
+        (Some(key), _) => return Some(Dedupe { key, window }),
         (None, scheme) => {
             let own = scheme.preset().and_then(|preset| preset.id).and_then(selected);
             let own = own.or_else(|| scheme.own_id());
@@ -257,7 +216,7 @@ fn dedupe(s: &Section<'_, '_>, scheme: Option<Scheme>) -> Option<DedupeConfig> {
             own?
         }
     };
-    Some(DedupeConfig { key: DedupeKey::Parts(vec![key]), window })
+    Some(Dedupe { key, window })
 }
 
 fn default_kind(scheme: Option<Scheme>) -> Option<Selector> {

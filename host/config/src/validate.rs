@@ -9,15 +9,9 @@ use super::unit::{Fault, quote};
 use hookwright_model::{Rules, Schema};
 use hookwright_signing::is_credential;
 
-/// What is checked, and what becomes of an event that fails.
-#[derive(Debug, Clone)]
-pub struct ValidateConfig {
-    pub rules: Arc<Rules>,
-    pub on_invalid: OnInvalid,
-}
-
+/// What becomes of an event that breaks a rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OnInvalid {
+pub(super) enum OnInvalid {
     /// Answered 422, and not kept.
     Refuse,
     /// Taken, and parked until a replay.
@@ -43,7 +37,7 @@ const CONTENT_TYPE: Text<String> = Text {
     },
 };
 
-pub(super) fn read(s: &Section<'_, '_>) -> Option<ValidateConfig> {
+pub(super) fn read(s: &Section<'_, '_>) -> Option<(Arc<Rules>, OnInvalid)> {
     let doc = "One of these must be the content type; parameters behind it do not count.";
     let content_types = s.key("content_types", List(CONTENT_TYPE), doc).default("[]");
     let doc = "Headers that must be there.";
@@ -60,7 +54,7 @@ pub(super) fn read(s: &Section<'_, '_>) -> Option<ValidateConfig> {
     let doc = "`refuse` answers 422 with the place; `park` takes the event and parks it: nobody gets it before a replay.";
     let on_invalid = s.key("on_invalid", ON_INVALID, doc).default("refuse");
     let rules = Arc::new(Rules { content_types, headers, schema, kinds });
-    Some(ValidateConfig { rules, on_invalid })
+    Some((rules, on_invalid))
 }
 
 /// A file with a JSON Schema, compiled.

@@ -8,9 +8,9 @@ use super::claims::{Claims, warn_of_anybody};
 use super::kind::{Choice, DURATION, HEADER, List, Text};
 use super::reader::Section;
 use super::secret::{self, Dated, Jwks};
-use super::source::Selector;
 use super::tree::Value;
 use super::unit::{Fault, quote};
+use hookwright_settings::Selector;
 use hookwright_signing::{
     Algorithm, ApiKeyPlace, ApiKeyScheme, CertifiedScheme, Claim, Credential, Encoding, Handshake,
     HmacScheme, Issuer, Jwk, JwtKeys, JwtScheme, KeyForm, Preset, PresetScheme, Secret, Verify,

@@ -5,8 +5,8 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use sha2::{Digest, Sha256};
 
-use super::{DedupeFrom, KeyFrom, KindFrom};
 use hookwright_model::{form, pointer};
+use hookwright_settings as settings;
 use hookwright_store::Dedupe;
 
 /// Bytes of a kind; the rest is cut.
@@ -63,9 +63,12 @@ enum Selector {
 }
 
 impl Extraction {
-    pub(super) fn new(kind: &KindFrom, dedupe: Option<&DedupeFrom>) -> Self {
+    pub(super) fn new(
+        kind: Option<&settings::Selector>,
+        dedupe: Option<&settings::Dedupe>,
+    ) -> Self {
         let mut pointers = Vec::new();
-        let kind = Selector::for_kind(kind, &mut pointers);
+        let kind = kind.and_then(|kind| Selector::for_kind(kind, &mut pointers));
         let key =
             dedupe.map(|dedupe| (Selector::for_key(&dedupe.key, &mut pointers), dedupe.window));
         Self { kind, key, pointers }
@@ -94,15 +97,17 @@ impl Selector {
         Self::Pointer(pointers.len() - 1)
     }
 
-    fn for_kind(kind: &KindFrom, pointers: &mut Vec<String>) -> Option<Self> {
+    /// None where it selects no kind.
+    fn for_kind(kind: &settings::Selector, pointers: &mut Vec<String>) -> Option<Self> {
+        use settings::Selector as From;
         Some(match kind {
-            KindFrom::None => return None,
-            KindFrom::Header(name) => Self::Header(name.clone()),
-            KindFrom::HeaderIs(name, value) => Self::HeaderIs(name.clone(), value.clone()),
-            KindFrom::Pointer(pointer) => Self::pointer(pointer, pointers),
-            KindFrom::Form(name) => Self::Form(name.clone()),
-            KindFrom::CloudEvents => Self::CloudEventType,
-            KindFrom::First(selectors) => Self::First(
+            From::Id | From::Body | From::All(_) => return None,
+            From::Header(name) => Self::Header(name.clone()),
+            From::HeaderIs(name, value) => Self::HeaderIs(name.clone(), value.clone()),
+            From::Json(pointer) => Self::pointer(pointer, pointers),
+            From::Form(name) => Self::Form(name.clone()),
+            From::CloudEvents => Self::CloudEventType,
+            From::First(selectors) => Self::First(
                 selectors
                     .iter()
                     .filter_map(|selector| Self::for_kind(selector, pointers))
@@ -111,18 +116,19 @@ impl Selector {
         })
     }
 
-    fn for_key(key: &KeyFrom, pointers: &mut Vec<String>) -> Self {
+    fn for_key(key: &settings::Selector, pointers: &mut Vec<String>) -> Self {
+        use settings::Selector as From;
         match key {
-            KeyFrom::Id => Self::Id,
-            KeyFrom::Header(name) => Self::Header(name.clone()),
-            KeyFrom::Pointer(pointer) => Self::pointer(pointer, pointers),
-            KeyFrom::Form(name) => Self::Form(name.clone()),
-            KeyFrom::CloudEvents => Self::CloudEventId,
-            KeyFrom::Body => Self::Whole,
-            KeyFrom::First(selectors) => Self::First(
+            From::Id => Self::Id,
+            From::Header(name) | From::HeaderIs(name, _) => Self::Header(name.clone()),
+            From::Json(pointer) => Self::pointer(pointer, pointers),
+            From::Form(name) => Self::Form(name.clone()),
+            From::CloudEvents => Self::CloudEventId,
+            From::Body => Self::Whole,
+            From::First(selectors) => Self::First(
                 selectors.iter().map(|selector| Self::for_key(selector, pointers)).collect(),
             ),
-            KeyFrom::All(parts) => {
+            From::All(parts) => {
                 Self::All(parts.iter().map(|part| Self::for_key(part, pointers)).collect())
             }
         }
@@ -234,13 +240,14 @@ mod tests {
     use proptest::prelude::*;
 
     fn kind_at(pointer: &str, body: &str) -> String {
-        let extraction = Extraction::new(&KindFrom::Pointer(pointer.into()), None);
+        let extraction = Extraction::new(Some(&settings::Selector::Json(pointer.into())), None);
         extraction.read(Envelope::new(&HeaderMap::new()), body.as_bytes()).0.into()
     }
 
-    fn key(from: KeyFrom, headers: &HeaderMap, body: &str) -> Option<[u8; 16]> {
-        let dedupe = DedupeFrom { key: from, window: Duration::from_secs(60) };
-        let extraction = Extraction::new(&KindFrom::Pointer("/type".into()), Some(&dedupe));
+    fn key(from: settings::Selector, headers: &HeaderMap, body: &str) -> Option<[u8; 16]> {
+        let dedupe = settings::Dedupe { key: from, window: Duration::from_secs(60) };
+        let extraction =
+            Extraction::new(Some(&settings::Selector::Json("/type".into())), Some(&dedupe));
         let (_, dedupe) = extraction.read(Envelope::new(headers), body.as_bytes());
         dedupe.map(|dedupe| dedupe.key)
     }
@@ -261,7 +268,7 @@ mod tests {
     #[test]
     fn a_kind_may_come_from_a_header_of_any_bytes() {
         let name = HeaderName::from_static("x-event");
-        let extraction = Extraction::new(&KindFrom::Header(name.clone()), None);
+        let extraction = Extraction::new(Some(&settings::Selector::Header(name.clone())), None);
         let mut headers = HeaderMap::new();
         headers.insert(&name, HeaderValue::from_bytes(b"pu\xffsh\t").unwrap());
         assert_eq!(&*extraction.read(Envelope::new(&headers), b"").0, "pu\u{fffd}sh");
@@ -273,28 +280,34 @@ mod tests {
         headers.insert("svix-id", HeaderValue::from_static("one"));
         headers.insert("x-key", HeaderValue::from_static("two"));
         let body = r#"{"type":"t","id":"three","empty":""}"#;
-        let header = |name| KeyFrom::Header(HeaderName::from_static(name));
-        assert_eq!(key(KeyFrom::Id, &headers, body), Some(hash(b"one")));
+        let header = |name| settings::Selector::Header(HeaderName::from_static(name));
+        assert_eq!(key(settings::Selector::Id, &headers, body), Some(hash(b"one")));
         assert_eq!(key(header("x-key"), &headers, body), Some(hash(b"two")));
-        assert_eq!(key(KeyFrom::Pointer("/id".into()), &headers, body), Some(hash(b"three")));
+        assert_eq!(
+            key(settings::Selector::Json("/id".into()), &headers, body),
+            Some(hash(b"three"))
+        );
         assert_eq!(key(header("x-none"), &headers, body), None);
         for absent in ["/none", "/empty"] {
-            assert_eq!(key(KeyFrom::Pointer(absent.into()), &headers, body), None);
+            assert_eq!(key(settings::Selector::Json(absent.into()), &headers, body), None);
         }
         headers.insert("webhook-id", HeaderValue::from_static("zero"));
-        assert_eq!(key(KeyFrom::Id, &headers, body), Some(hash(b"zero")));
+        assert_eq!(key(settings::Selector::Id, &headers, body), Some(hash(b"zero")));
     }
 
     #[test]
     fn a_key_may_be_the_whole_body_or_several_parts() {
         let mut headers = HeaderMap::new();
         headers.insert("x-key", HeaderValue::from_static("ab"));
-        assert_eq!(key(KeyFrom::Body, &headers, "{} "), Some(hash(b"{} ")));
-        assert_ne!(key(KeyFrom::Body, &headers, "{}"), key(KeyFrom::Body, &headers, "{} "));
+        assert_eq!(key(settings::Selector::Body, &headers, "{} "), Some(hash(b"{} ")));
+        assert_ne!(
+            key(settings::Selector::Body, &headers, "{}"),
+            key(settings::Selector::Body, &headers, "{} ")
+        );
         let parts = |pointers: &[&str]| {
-            let pointers = pointers.iter().map(|text| KeyFrom::Pointer((*text).into()));
-            let header = KeyFrom::Header(HeaderName::from_static("x-key"));
-            KeyFrom::All(pointers.chain([header]).collect())
+            let pointers = pointers.iter().map(|text| settings::Selector::Json((*text).into()));
+            let header = settings::Selector::Header(HeaderName::from_static("x-key"));
+            settings::Selector::All(pointers.chain([header]).collect())
         };
         let both = |body| key(parts(&["/a", "/b"]), &headers, body);
         assert_eq!(both(r#"{"a":"1","b":2,"c":3}"#), both(r#"{"b":2,"a":"1"}"#));
@@ -307,13 +320,17 @@ mod tests {
     #[test]
     fn regression_kind_and_key_are_found_in_all_that_is_json() {
         let none = HeaderMap::new();
-        let plain = key(KeyFrom::Pointer("/id".into()), &none, r#"{"id":"1"}"#);
+        let plain = key(settings::Selector::Json("/id".into()), &none, r#"{"id":"1"}"#);
         assert!(plain.is_some());
         for more in ["1", "1e400", r#""\ud800""#, r#"{"\udc00":[-1e999]}"#] {
             for start in ["", "\u{feff}"] {
                 let body = format!("{start}{{\"more\":{more},\"type\":\"t\",\"id\":\"1\"}}");
                 assert_eq!(kind_at("/type", &body), "t", "{body}");
-                assert_eq!(key(KeyFrom::Pointer("/id".into()), &none, &body), plain, "{body}");
+                assert_eq!(
+                    key(settings::Selector::Json("/id".into()), &none, &body),
+                    plain,
+                    "{body}"
+                );
             }
         }
     }
@@ -326,8 +343,11 @@ mod tests {
             for (name, value) in more {
                 headers.insert(*name, HeaderValue::from_static(value));
             }
-            let dedupe = DedupeFrom { key: KeyFrom::CloudEvents, window: Duration::from_secs(60) };
-            let extraction = Extraction::new(&KindFrom::CloudEvents, Some(&dedupe));
+            let dedupe = settings::Dedupe {
+                key: settings::Selector::CloudEvents,
+                window: Duration::from_secs(60),
+            };
+            let extraction = Extraction::new(Some(&settings::Selector::CloudEvents), Some(&dedupe));
             let (kind, dedupe) = extraction.read(Envelope::new(&headers), body.as_bytes());
             (String::from(kind), dedupe.map(|dedupe| dedupe.key))
         };
@@ -351,13 +371,16 @@ mod tests {
         let of = |content_type: &'static str, body: &str| {
             let mut headers = HeaderMap::new();
             headers.insert("content-type", HeaderValue::from_static(content_type));
-            let key = KeyFrom::All(vec![KeyFrom::Form("id".into()), KeyFrom::Form("part".into())]);
-            let dedupe = DedupeFrom { key, window: Duration::from_secs(60) };
-            let kind = KindFrom::First(vec![
-                KindFrom::Pointer("/event".into()),
-                KindFrom::Form("event".into()),
+            let key = settings::Selector::All(vec![
+                settings::Selector::Form("id".into()),
+                settings::Selector::Form("part".into()),
             ]);
-            let extraction = Extraction::new(&kind, Some(&dedupe));
+            let dedupe = settings::Dedupe { key, window: Duration::from_secs(60) };
+            let kind = settings::Selector::First(vec![
+                settings::Selector::Json("/event".into()),
+                settings::Selector::Form("event".into()),
+            ]);
+            let extraction = Extraction::new(Some(&kind), Some(&dedupe));
             let (kind, dedupe) = extraction.read(Envelope::new(&headers), body.as_bytes());
             (String::from(kind), dedupe.map(|dedupe| dedupe.key))
         };
@@ -377,14 +400,14 @@ mod tests {
 
     #[test]
     fn regression_one_value_of_a_header_may_be_the_kind_before_another_header() {
-        let kind = KindFrom::First(vec![
-            KindFrom::HeaderIs(
+        let kind = settings::Selector::First(vec![
+            settings::Selector::HeaderIs(
                 HeaderName::from_static("x-sort"),
                 HeaderValue::from_static("revocation"),
             ),
-            KindFrom::Header(HeaderName::from_static("x-kind")),
+            settings::Selector::Header(HeaderName::from_static("x-kind")),
         ]);
-        let extraction = Extraction::new(&kind, None);
+        let extraction = Extraction::new(Some(&kind), None);
         let mut headers = HeaderMap::new();
         headers.insert("x-kind", HeaderValue::from_static("follow"));
         headers.insert("x-sort", HeaderValue::from_static("notification"));
@@ -406,7 +429,7 @@ mod tests {
 
         #[test]
         fn any_body_is_read_without_a_panic(body: Vec<u8>) {
-            Extraction::new(&KindFrom::Pointer("/a/0".into()), None).read(Envelope::new(&HeaderMap::new()), &body);
+            Extraction::new(Some(&settings::Selector::Json("/a/0".into())), None).read(Envelope::new(&HeaderMap::new()), &body);
         }
     }
 }

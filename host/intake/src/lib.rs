@@ -24,6 +24,6 @@ mod tests;
 
 pub use decode::DecodeError;
 pub use intake::{Attributes, Candidate, Intake, Options, Outcome};
-pub use options::{DedupeFrom, KeyFrom, KindFrom, Rate, SourceOptions};
+use options::Rate;
 pub use refusal::{Class, Refusal};
 pub use source::Source;

@@ -4,13 +4,14 @@ use std::sync::Arc;
 use http::{HeaderMap, header};
 use tokio::time::Instant;
 
-use super::SourceOptions;
+use super::Rate;
 use super::extraction::Extraction;
 use super::meters::Meters;
 use super::refusal::Refusal;
 use hookwright_model::token_bucket::TokenBucket;
 use hookwright_model::{Name, Rules, is_deeper};
 use hookwright_server::Share;
+use hookwright_settings::SourceOptions;
 
 /// A source of events: what [`Intake`](super::Intake) has to know of it. Ways in make one for each source of the
 /// settings, and a new one when the settings change.
@@ -31,13 +32,13 @@ impl Source {
     /// `before` is the same source under the settings before: its rate continues to count where
     /// the new settings have the same one.
     pub fn new(name: Name, options: &SourceOptions, before: Option<&Self>) -> Self {
-        let rate = options.rate.map(|rate| {
+        let rate = options.rate.map(Rate::from).map(|rate| {
             let kept = before.and_then(|source| source.rate.clone());
             let kept = kept.filter(|bucket| bucket.pace() == rate.pace());
             kept.unwrap_or_else(|| TokenBucket::new(rate.pace()).into())
         });
         Self {
-            extraction: Extraction::new(&options.kind, options.dedupe.as_ref()),
+            extraction: Extraction::new(options.kind.as_ref(), options.dedupe.as_ref()),
             max_body: options.max_body,
             decompress: options.decompress,
             meters: Meters::new(&name),

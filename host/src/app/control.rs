@@ -36,11 +36,11 @@ impl Control for Parts {
         };
         let status = config.sources.iter().map(|(name, source)| SourceStatus {
             name: name.to_string(),
-            url: format!("{}{}", base.trim_end_matches('/'), path(name, &source.access.tokens)),
-            path: path(name, &source.access.tokens),
-            title: signing::title(&source.verify).to_owned(),
-            setup: signing::setup(&source.verify),
-            scheme: source.verify.name().to_owned(),
+            url: format!("{}{}", base.trim_end_matches('/'), path(name, &source.endpoint.tokens)),
+            path: path(name, &source.endpoint.tokens),
+            title: signing::title(&source.endpoint.verify).to_owned(),
+            setup: signing::setup(&source.endpoint.verify),
+            scheme: source.endpoint.verify.name().to_owned(),
             plugins: names(&source.plugins),
             destinations: names(&source.destinations),
             rejected: 0,

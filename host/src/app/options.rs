@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 
-use super::sources;
 use hookwright_admin as admin;
 use hookwright_config as config;
 use hookwright_config::Config;
@@ -43,7 +42,7 @@ pub(super) fn server(
         drain: config.shutdown,
         max_headers: ingress.max_headers,
         max_header_bytes: usize_of(ingress.max_header_bytes),
-        proxies: if ingress.proxy_protocol { ingress.trusted_proxies.clone() } else { Vec::new() },
+        proxies: if ingress.proxy_protocol { ingress.proxies.trusted.clone() } else { Vec::new() },
         tls,
         ..server::Options::new("ingress")
     }
@@ -132,12 +131,10 @@ pub(super) fn pipelines(config: &Config) -> Pipelines {
         let pipeline = Pipeline::new(steps.collect(), source.destinations.clone(), waits.clone())
             .ordered(orders.clone())
             .known(known.clone())
-            .answers(sources::answers(config, source));
-        match &source.validate {
-            Some(validate) if validate.on_invalid == config::OnInvalid::Park => {
-                pipeline.park_unless(validate.rules.clone())
-            }
-            _ => pipeline,
+            .answers(source.endpoint.respond_within.is_some());
+        match &source.park_unless {
+            Some(rules) => pipeline.park_unless(rules.clone()),
+            None => pipeline,
         }
     };
     let named = config.sources.iter().map(|(name, source)| (name.clone(), pipeline(source)));

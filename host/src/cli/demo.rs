@@ -169,7 +169,7 @@ fn settings(
 /// Sends the event and tells what became of it.
 async fn tell(config: &Config, receiver: &mut receiver::Receiver) -> anyhow::Result<()> {
     let source = config.sources.get("github").context("the demo's settings have a source")?;
-    let sample = super::send::sample(&source.verify, None, None, &Clock::system())?;
+    let sample = super::send::sample(&source.endpoint.verify, None, None, &Clock::system())?;
     let url = format!("http://{}/in/github", config.ingress.listen);
     super::print(&format!(
         "A GitHub `push` event of {} bytes, signed, is posted to {url}\n",

@@ -124,7 +124,7 @@ pub(super) fn run(config: &Path, json: bool, args: Args) -> anyhow::Result<ExitC
         bail!("`send` speaks plain HTTP; this host's ingress has TLS: use curl");
     }
     let mut url = format!("{scheme}://{}/in/{}", reachable(config.ingress.listen), args.source);
-    if let Some(token) = source.access.tokens.first() {
+    if let Some(token) = source.endpoint.tokens.first() {
         let token = std::str::from_utf8(token.expose()).context("a token is plain text")?;
         url = format!("{url}/{token}");
     }
@@ -134,7 +134,7 @@ pub(super) fn run(config: &Path, json: bool, args: Args) -> anyhow::Result<ExitC
         let mut code = ExitCode::SUCCESS;
         for _ in 0..args.count {
             let kind = args.kind.as_deref();
-            let mut sample = sample(&source.verify, kind, body.as_deref(), &clock)?;
+            let mut sample = sample(&source.endpoint.verify, kind, body.as_deref(), &clock)?;
             sample.headers.extend(extra.iter().cloned());
             let (status, answer) = post(&url, &sample).await?;
             if args.raw {

@@ -293,7 +293,7 @@ fn of_a_schema() {
     }
     let good = [("/etc/hw/a.json", "true"), ("/etc/hw/b.json", "{}"), ("/etc/hw/c.json", "{}")];
     let config = super::parse_with(text, &super::sources(&[], &good)).expect("good");
-    let rules = &config.sources["s"].validate.as_ref().expect("validate").rules;
+    let rules = config.sources["s"].endpoint.source.rules.as_ref().expect("rules");
     assert_eq!(rules.kinds.keys().collect::<Vec<_>>(), ["paid", "x y"]);
 }
 
@@ -338,7 +338,9 @@ fn regression_claims_are_texts_numbers_flags_or_lists_of_them() {
         "[sources.s]\n{}",
         claims("{ email = [\"a@b\", \"c@d\"], level = 2, ok = true, \"/a/b\" = \"x\" }")
     ));
-    let hookwright_signing::Verify::Jwt(scheme) = &config.sources["s"].verify else { panic!() };
+    let hookwright_signing::Verify::Jwt(scheme) = &config.sources["s"].endpoint.verify else {
+        panic!()
+    };
     assert_eq!(scheme.claims.len(), 4);
     let email = scheme.claims.iter().find(|claim| claim.name == "email").unwrap();
     assert_eq!(email.any_of, ["a@b", "c@d"]);

@@ -10,7 +10,7 @@ fn github(secret: &str) -> String {
 }
 
 fn exposed(config: &Config) -> Vec<u8> {
-    match &config.sources["s"].verify.secrets()[0].key {
+    match &config.sources["s"].endpoint.verify.secrets()[0].key {
         Key::Shared(secret) => secret.expose().to_vec(),
         other => panic!("{other:?}"),
     }
@@ -154,11 +154,11 @@ fn a_secret_may_have_the_time_in_which_it_counts() {
     let good = |entry: &str| read(entry).unwrap_or_else(|mistakes| panic!("{mistakes}"));
     let config = good(r#"{ secret = "env:S", from = "2026-12-01", until = 2027-12-01T12:00:00Z }"#);
     assert_eq!(exposed(&config), b"abc");
-    let secret = &config.sources["s"].verify.secrets()[0];
+    let secret = &config.sources["s"].endpoint.verify.secrets()[0];
     assert_eq!((secret.from_s, secret.until_s), (1_796_083_200, 1_827_662_400));
     assert!(config.warnings.is_empty());
     let config = good(r#"{ secret = "env:S" }, "dangerous_plain:x""#);
-    let both = config.sources["s"].verify.secrets();
+    let both = config.sources["s"].endpoint.verify.secrets();
     assert_eq!((both[0].from_s, both[0].until_s, both.len()), (0, u64::MAX, 2));
 
     // The tests' clock stands at this very second.
@@ -216,7 +216,7 @@ fn a_public_key_has_the_providers_form() {
         [("sendgrid", point), ("sendgrid", &*pem), ("discord", ed25519), ("standard", whpk)]
     {
         let config = read(scheme, key).unwrap_or_else(|mistakes| panic!("{mistakes}"));
-        let key = &config.sources["s"].verify.secrets()[0].key;
+        let key = &config.sources["s"].endpoint.verify.secrets()[0].key;
         assert!(!matches!(key, Key::Shared(_)), "{scheme}");
     }
     let whsk = "whsk_6Xb/dCcHpPea21PS1N9VY/NZW723CEc77N4rJCubMbfVKIDij2HKpMKkioLlX0dRqSKJp4AJ6p9lMicMFs6Kvg==";

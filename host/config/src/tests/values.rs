@@ -4,12 +4,14 @@ use std::time::Duration;
 
 use http::HeaderName;
 
-use super::super::{ClientHeader, DedupeConfig, DedupeKey, LogFormat, LogLevel, Selector};
+use super::super::{LogFormat, LogLevel};
 use super::{STANDARD, good, parse_with, sources};
 use hookwright_model::plugin::OnFailure;
 use hookwright_model::retry::{End, Never, Policy};
 use hookwright_model::{Cause, Rate, Share};
-use hookwright_settings::{FileOptions, NetworkPolicy, TlsVersion, To, Transport};
+use hookwright_settings::{
+    Dedupe, FileOptions, NetworkPolicy, Selector, TlsVersion, To, ToldBy, Transport,
+};
 use hookwright_signing::{Algorithm, Encoding, Key, Verify};
 
 #[test]
@@ -156,20 +158,22 @@ url = "https://a.example"
 "#;
     let config = good(text);
     let source = &config.sources["s"];
-    let Verify::Hmac(hmac) = &source.verify else { panic!("hmac") };
+    let Verify::Hmac(hmac) = &source.endpoint.verify else { panic!("hmac") };
     assert_eq!(hmac.header, "x-sig");
     assert_eq!((hmac.algorithm, hmac.encoding), (Algorithm::Sha512, Encoding::Base64));
     let Key::Shared(secret) = &hmac.secrets[0].key else { panic!("a secret") };
     assert_eq!((hmac.prefix.as_str(), secret.expose()), ("v=", &b"k"[..]));
     assert_eq!(source.plugins.iter().map(|name| name.as_str()).collect::<Vec<_>>(), ["b", "a"]);
-    assert_eq!(source.kind, Some(Selector::Json("/data/type".into())));
+    assert_eq!(source.endpoint.source.kind, Some(Selector::Json("/data/type".into())));
     let key = Selector::Header(HeaderName::from_static("x-id"));
-    let key = DedupeKey::Parts(vec![key]);
-    assert_eq!(source.dedupe, Some(DedupeConfig { key, window: Duration::from_secs(300) }));
+    assert_eq!(
+        source.endpoint.source.dedupe,
+        Some(Dedupe { key, window: Duration::from_secs(300) })
+    );
     let allow: Vec<String> =
-        source.access.allow.iter().flatten().map(|network| network.to_string()).collect();
+        source.endpoint.allow.iter().map(|network| network.to_string()).collect();
     assert_eq!(allow, ["10.0.0.0/8", "::1/128"]);
-    assert_eq!(source.max_body, Some(16_384));
+    assert_eq!(source.endpoint.source.max_body, 16_384);
 }
 
 #[test]
@@ -181,11 +185,8 @@ fn kind_and_id_follow_the_scheme() {
         let config = parse_with(&text, &sources(&[("S", STANDARD)], &[]));
         let mut config = config.unwrap_or_else(|mistakes| panic!("{mistakes}"));
         let source = config.sources.remove("s").expect("s");
-        let DedupeKey::Parts(mut key) = source.dedupe.expect("dedupe").key else {
-            panic!("an id is a part of the request");
-        };
-        assert_eq!(key.len(), 1);
-        (source.kind, key.remove(0))
+        let source = source.endpoint.source;
+        (source.kind, source.dedupe.expect("dedupe").key)
     };
     let header = |name| Selector::Header(HeaderName::from_static(name));
     let json = |path: &str| Selector::Json(path.to_owned());
@@ -200,12 +201,12 @@ fn kind_and_id_follow_the_scheme() {
 fn a_key_may_be_the_body_or_several_parts() {
     let read = |key: &str| {
         let text = format!("[sources.s]\nverify = {{ scheme = \"none\" }}\ndedupe.key = {key}\n");
-        good(&text).sources.remove("s").expect("s").dedupe.expect("dedupe").key
+        good(&text).sources.remove("s").expect("s").endpoint.source.dedupe.expect("dedupe").key
     };
-    assert_eq!(read("\"hash\""), DedupeKey::Body);
+    assert_eq!(read("\"hash\""), Selector::Body);
     let header = Selector::Header(HeaderName::from_static("x-id"));
     let parts = vec![Selector::Json("/a".into()), header];
-    assert_eq!(read("[\"json:/a\", \"header:X-Id\"]"), DedupeKey::Parts(parts));
+    assert_eq!(read("[\"json:/a\", \"header:X-Id\"]"), Selector::All(parts));
 }
 
 #[test]
@@ -233,20 +234,20 @@ answer = {{ status = 201, content_type = "text/xml", body = "<Response/>" }}
     files.push(("/etc/hw/t", second));
     let config = parse_with(&text, &sources(&[("T", first)], &files));
     let config = config.unwrap_or_else(|mistakes| panic!("{mistakes}"));
-    assert_eq!(config.ingress.trusted_proxies[1].to_string(), "192.0.2.1/32");
-    assert_eq!(config.ingress.client_header, ClientHeader::Forwarded);
+    assert_eq!(config.ingress.proxies.trusted[1].to_string(), "192.0.2.1/32");
+    assert_eq!(config.ingress.proxies.told_by, ToldBy::Forwarded);
     assert!(config.ingress.proxy_protocol);
     let tls = config.ingress.tls.as_ref().expect("tls");
     assert_eq!(tls.client_ca.as_deref(), Some(Path::new("/etc/hw/ca.pem")));
     let source = &config.sources["s"];
-    let tokens: Vec<&[u8]> = source.access.tokens.iter().map(|token| token.expose()).collect();
+    let tokens: Vec<&[u8]> = source.endpoint.tokens.iter().map(|token| token.expose()).collect();
     assert_eq!(tokens, [first.as_bytes(), second.as_bytes()]);
-    assert!(source.access.require_tls);
-    assert_eq!(source.access.rate_per_address.map(|rate| rate.count.get()), Some(10));
-    let client = source.access.client.as_ref().expect("client");
-    assert_eq!((client.san.len(), client.sha256[0][..2].to_vec()), (2, vec![0xa0, 0x4e]));
-    let answer = source.answer.as_ref().expect("answer");
-    assert_eq!((answer.status.as_u16(), answer.body.as_str()), (201, "<Response/>"));
+    assert!(source.endpoint.require_tls);
+    assert_eq!(source.endpoint.rate_per_address.map(|rate| rate.count.get()), Some(10));
+    let client = source.endpoint.client.as_ref().expect("client");
+    assert_eq!((client.names.len(), client.fingerprints[0][..2].to_vec()), (2, vec![0xa0, 0x4e]));
+    let answer = source.endpoint.answer.as_ref().expect("answer");
+    assert_eq!((answer.status.as_u16(), &answer.body[..]), (201, &b"<Response/>"[..]));
     assert!(!format!("{config:?}").contains(first));
 }
 
@@ -320,7 +321,7 @@ fn a_public_url_is_the_sources_own_or_made_from_the_hosts() {
         let text = format!(
             "[ingress]\n{host}\n[sources.s]\n{own}\nverify = {{ scheme = \"square\", secrets = [\"dangerous_plain:k\"] }}\n"
         );
-        match good(&text).sources.remove("s").expect("s").verify {
+        match good(&text).sources.remove("s").expect("s").endpoint.verify {
             Verify::Preset(scheme) => scheme.url.expect("a URL"),
             other => panic!("{other:?}"),
         }
@@ -338,7 +339,7 @@ fn a_tolerance_is_the_schemes_own_unless_set() {
         let text = format!(
             "[sources.s]\nverify = {{ scheme = \"{scheme}\", secrets = [\"dangerous_plain:k\"]{rest} }}\n"
         );
-        match good(&text).sources.remove("s").expect("s").verify {
+        match good(&text).sources.remove("s").expect("s").endpoint.verify {
             Verify::Preset(scheme) => scheme.tolerance.as_secs(),
             other => panic!("{other:?}"),
         }

@@ -4,8 +4,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
-use super::{Proxies, ToldBy};
 use hookwright_server::Peer;
+use hookwright_settings::{Proxies, ToldBy};
 
 static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 static X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -18,20 +18,17 @@ pub(super) struct Client {
     pub(super) secure: bool,
 }
 
-impl Proxies {
-    fn trusts(&self, address: IpAddr) -> bool {
-        self.trusted.iter().any(|net| net.contains(&address))
-    }
-
+impl Client {
     /// Goes from the peer outward, as long as each one is trusted. What an
     /// untrusted peer tells, or a trusted one in a form that can't be read,
     /// counts for nothing: then the last one found is the client.
-    pub(super) fn client(&self, peer: &Peer, headers: &HeaderMap) -> Client {
-        let mut client = Client { address: peer.address.ip().to_canonical(), secure: peer.secure };
-        if !self.trusts(client.address) {
+    pub(super) fn of(proxies: &Proxies, peer: &Peer, headers: &HeaderMap) -> Self {
+        let trusts = |address: IpAddr| proxies.trusted.iter().any(|net| net.contains(&address));
+        let mut client = Self { address: peer.address.ip().to_canonical(), secure: peer.secure };
+        if !trusts(client.address) {
             return client;
         }
-        let told = match self.told_by {
+        let told = match proxies.told_by {
             ToldBy::XForwardedFor => Told::by_x_headers(headers),
             ToldBy::Forwarded => Told::by_forwarded(headers),
         };
@@ -39,7 +36,7 @@ impl Proxies {
         for address in told.addresses {
             let Some(address) = address else { break };
             client.address = address;
-            if !self.trusts(address) {
+            if !trusts(address) {
                 break;
             }
         }
@@ -123,7 +120,7 @@ mod tests {
             headers.append(*name, HeaderValue::from_bytes(value.as_bytes()).unwrap());
         }
         let peer = Peer::plain(SocketAddr::new(peer.parse().unwrap(), 1));
-        let client = proxies(told_by).client(&peer, &headers);
+        let client = Client::of(&proxies(told_by), &peer, &headers);
         (client.address.to_string(), client.secure)
     }
 

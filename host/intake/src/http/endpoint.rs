@@ -18,10 +18,10 @@ use super::meters::Meters;
 use super::refused::{Refused, reasons};
 use super::rejects::Sample;
 use super::url_tokens::UrlTokens;
-use super::{Answer, ClientPins, EndpointOptions};
-use crate::{Attributes, Source};
+use crate::{Attributes, Rate, Source};
 use hookwright_model::Name;
 use hookwright_server::Peer;
+use hookwright_settings::{Answer, ClientPins, EndpointOptions};
 use hookwright_signing::{Refusal, Request, Secret, Verified, Verifier};
 
 /// Bytes of a query that is kept with an event.
@@ -60,7 +60,7 @@ impl Endpoint {
         all_tokens: UrlTokens,
         before: Option<&Self>,
     ) -> Self {
-        let addresses = options.rate_per_address.map(|rate| {
+        let addresses = options.rate_per_address.map(Rate::from).map(|rate| {
             let kept = before.and_then(|endpoint| endpoint.addresses.clone());
             kept.filter(|kept| kept.pace == rate.pace())
                 .unwrap_or_else(|| Addresses::new(rate).into())
@@ -126,7 +126,7 @@ impl Endpoint {
             addresses.take(address, now).map_err(|wait| Refused::AddressRate { wait })?;
         }
         if let Some(pins) = &self.client
-            && !peer.certificate.as_ref().is_some_and(|own| pins.know(own))
+            && !peer.certificate.as_ref().is_some_and(|own| super::knows(pins, own))
         {
             return Err(Refused::ClientCertificate);
         }

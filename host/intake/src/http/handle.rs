@@ -151,7 +151,7 @@ impl Shared {
         B: Body<Data = Bytes, Error: Into<BodyError>> + Send + Unpin + 'static,
     {
         let started = Instant::now();
-        let client = self.proxies.client(peer, request.headers());
+        let client = Client::of(&self.proxies, peer, request.headers());
         let endpoint = match self.find(request.uri().path()) {
             Ok(endpoint) => endpoint,
             Err(refused) => {
@@ -205,7 +205,7 @@ impl Shared {
     /// Counts, logs and keeps a request whose head the server refused: with the
     /// source, where its path names one.
     fn unread(&self, peer: &Peer, unread: &Unread) {
-        let client = self.proxies.client(peer, &unread.headers).address;
+        let client = Client::of(&self.proxies, peer, &unread.headers).address;
         let found = self.find(unread.path()).ok();
         let (source, meters, activity) = match &found {
             Some(endpoint) => (&**endpoint.name(), &endpoint.meters, endpoint.activity.as_ref()),

@@ -4,8 +4,8 @@ use std::time::Duration;
 use ::metrics::{Counter, Histogram, counter, histogram};
 use http::StatusCode;
 
-use super::Answer;
 use hookwright_model::metrics::{INGRESS_SECONDS, REFUSED, REQUESTS, VERIFIED};
+use hookwright_settings::Answer;
 
 /// Every status that the intake answers with by itself, the most frequent first.
 const STATUSES: [u16; 17] =

@@ -190,7 +190,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::http::EndpointOptions;
+    use hookwright_settings::EndpointOptions;
 
     const ONE: &str = "vD2sPq9zT4hWm1kR8xYb";
     const TWO: &str = "0123456789abcdef";

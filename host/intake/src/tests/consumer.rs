@@ -1,4 +1,5 @@
 //! A way in beside HTTP, played: a consumer that pulls messages from a broker and hands them in.
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
@@ -9,8 +10,9 @@ use tokio::task::{JoinHandle, yield_now};
 use tokio::time::Instant;
 
 use super::store::MemoryStore;
-use crate::{Candidate, Class, DedupeFrom, Intake, KeyFrom, KindFrom, Options, Rate};
-use crate::{Source, SourceOptions};
+use crate::{Candidate, Class, Intake, Options, Source};
+use hookwright_model::Rate;
+use hookwright_settings::{Dedupe, Selector, SourceOptions};
 use hookwright_store::AppendError;
 
 /// What the broker keeps; it outlives the host.
@@ -72,10 +74,10 @@ fn start(broker: &Arc<Broker>, disk: &Arc<MemoryStore>, options: &SourceOptions)
 
 /// The kind and the key stand in the message.
 fn orders() -> SourceOptions {
-    let key = KeyFrom::Pointer("/id".to_owned());
+    let key = Selector::Json("/id".to_owned());
     SourceOptions {
-        kind: KindFrom::Pointer("/type".to_owned()),
-        dedupe: Some(DedupeFrom { key, window: Duration::from_secs(60) }),
+        kind: Some(Selector::Json("/type".to_owned())),
+        dedupe: Some(Dedupe { key, window: Duration::from_secs(60) }),
         ..SourceOptions::default()
     }
 }
@@ -157,7 +159,10 @@ async fn a_busy_store_stops_the_pulling_and_loses_nothing() {
 #[tokio::test(start_paused = true)]
 async fn the_rate_of_a_source_slows_its_consumer_down() {
     let (broker, disk) = (Broker::with(&MESSAGES), Arc::new(MemoryStore::default()));
-    let options = SourceOptions { rate: Some(Rate { per_s: 0.5, burst: 1 }), ..orders() };
+    let options = SourceOptions {
+        rate: Some(Rate { count: NonZeroU32::MIN, per: Duration::from_secs(2) }),
+        ..orders()
+    };
     let since = Instant::now();
     start(&broker, &disk, &options).await.unwrap();
     assert_eq!((since.elapsed().as_secs(), kept(&disk).len()), (4, 3));

@@ -7,9 +7,8 @@ use tokio::io::AsyncReadExt;
 
 use super::server_kit::kit::{post, soon, whole};
 use super::{serve, serve_with, sources};
-use crate::http::{Answer, EndpointOptions};
 use crate::tests::store::NOW;
-use crate::{DedupeFrom, KeyFrom, KindFrom, Rate, SourceOptions};
+use hookwright_settings::{Answer, Dedupe, EndpointOptions, Selector, SourceOptions};
 use hookwright_signing::{
     ApiKeyPlace, ApiKeyScheme, Draft, Secret, Sign, Signer, Verify, presets, sign_as_provider,
 };
@@ -114,11 +113,8 @@ async fn a_signed_request_is_believed() {
 #[tokio::test]
 async fn kind_and_key_are_read_and_a_duplicate_gets_the_first_id() {
     let ingress = serve(SourceOptions {
-        kind: KindFrom::Header(HeaderName::from_static("x-event")),
-        dedupe: Some(DedupeFrom {
-            key: KeyFrom::Pointer("/id".into()),
-            window: Duration::from_secs(60),
-        }),
+        kind: Some(Selector::Header(HeaderName::from_static("x-event"))),
+        dedupe: Some(Dedupe { key: Selector::Json("/id".into()), window: Duration::from_secs(60) }),
         ..SourceOptions::default()
     });
     let mut wire = ingress.server.connect().await;
@@ -142,7 +138,7 @@ async fn a_source_may_have_an_answer_of_its_own() {
         content_type: Some(HeaderValue::from_static("text/xml")),
         body: "<Response/>".into(),
     };
-    let dedupe = DedupeFrom { key: KeyFrom::Body, window: Duration::from_secs(60) };
+    let dedupe = Dedupe { key: Selector::Body, window: Duration::from_secs(60) };
     let recorder = PrometheusBuilder::new().build_recorder();
     let ingress = ::metrics::with_local_recorder(&recorder, || {
         let (answer, dedupe) = (Some(answer), Some(dedupe));
@@ -184,7 +180,7 @@ async fn a_compressed_body_is_kept_as_it_came_or_plain() {
     let signed = sign_as_provider(&verify, &draft).unwrap();
     let signature = |(name, _): &(String, String)| name == "x-hub-signature-256";
     let (name, value) = signed.headers.into_iter().find(signature).unwrap();
-    let kind = KindFrom::Pointer("/type".into());
+    let kind = Some(Selector::Json("/type".into()));
     for decompress in [false, true] {
         let source = EndpointOptions {
             verify: verify.clone(),
@@ -229,7 +225,7 @@ async fn a_compressed_body_is_kept_as_it_came_or_plain() {
 
 #[tokio::test]
 async fn new_sources_serve_at_once_and_old_connections_stay() {
-    let rate = Some(Rate { per_s: 1e-6, burst: 2 });
+    let rate = Some(crate::tests::rate(2, 2000000));
     let limited = SourceOptions { rate, ..SourceOptions::default() };
     let ingress = serve_with(sources([("a", limited.clone())]), |_| {});
     let mut wire = ingress.server.connect().await;
@@ -286,7 +282,7 @@ async fn a_query_is_handed_to_the_verifier_and_a_key_is_not_kept() {
 /// Linear, Mailgun and Paddle got 202, sent again, and disabled the webhook in the end.
 #[tokio::test]
 async fn regression_a_provider_gets_the_status_that_it_counts_as_success() {
-    let dedupe = DedupeFrom { key: KeyFrom::Body, window: Duration::from_secs(60) };
+    let dedupe = Dedupe { key: Selector::Body, window: Duration::from_secs(60) };
     let source = EndpointOptions {
         success: StatusCode::OK,
         ..EndpointOptions::from(SourceOptions {
@@ -375,12 +371,12 @@ async fn regression_events_come_by_the_sources_methods_and_keep_method_and_query
 /// new event.
 #[tokio::test]
 async fn regression_a_form_by_get_has_its_kind_and_key_in_the_query() {
-    let key = KeyFrom::Form("MessageSid".to_owned());
+    let key = Selector::Form("MessageSid".to_owned());
     let source = EndpointOptions {
         methods: [Method::POST, Method::GET, Method::HEAD].to_vec(),
         ..EndpointOptions::from(SourceOptions {
-            kind: KindFrom::Form("EventType".to_owned()),
-            dedupe: Some(DedupeFrom { key, window: Duration::from_secs(60) }),
+            kind: Some(Selector::Form("EventType".to_owned())),
+            dedupe: Some(Dedupe { key, window: Duration::from_secs(60) }),
             ..SourceOptions::default()
         })
     };

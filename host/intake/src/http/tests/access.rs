@@ -5,11 +5,12 @@ use metrics_exporter_prometheus::PrometheusBuilder;
 
 use super::server_kit::kit::Running;
 use super::{serve, serve_with, sources};
-use crate::http::{ClientPins, EndpointOptions, Handle, Options, Proxies, ToldBy};
+use crate::Intake;
+use crate::http::{Handle, Options};
 use crate::tests::store::{MemoryStore, NOW};
-use crate::{Intake, Rate, SourceOptions};
 use hookwright_model::clock::Clock;
 use hookwright_model::replies::Replies;
+use hookwright_settings::{ClientPins, EndpointOptions, Proxies, SourceOptions, ToldBy};
 use hookwright_signing::Secret;
 
 fn behind_a_proxy(source: EndpointOptions) -> super::Ingress {
@@ -42,8 +43,8 @@ async fn behind_a_trusted_proxy_the_allow_list_looks_at_the_client() {
 
 #[tokio::test]
 async fn each_address_has_its_own_rate_before_the_sources() {
-    let rate_per_address = Some(Rate { per_s: 0.1, burst: 2 });
-    let rate = Some(Rate { per_s: 0.1, burst: 3 });
+    let rate_per_address = Some(crate::tests::rate(2, 20));
+    let rate = Some(crate::tests::rate(3, 30));
     let source = EndpointOptions {
         rate_per_address,
         ..EndpointOptions::from(SourceOptions { rate, ..SourceOptions::default() })

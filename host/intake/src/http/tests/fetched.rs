@@ -8,11 +8,12 @@ use serde_json::Value;
 
 use super::server_kit::kit::Running;
 use super::sources;
-use crate::http::{EndpointOptions, Fetch, Fetching, Handle, Options, Proxies};
+use crate::Intake;
+use crate::http::{Fetch, Fetching, Handle, Options};
 use crate::tests::store::MemoryStore;
-use crate::{Intake, KindFrom, SourceOptions};
 use hookwright_model::clock::Clock;
 use hookwright_model::replies::Replies;
+use hookwright_settings::{EndpointOptions, Proxies, Selector, SourceOptions};
 use hookwright_signing::{CertifiedScheme, Issuer, Verify};
 
 const NOW: u64 = 1_800_000_000_000;
@@ -46,7 +47,7 @@ fn serve() -> (Arc<Aws>, Arc<MemoryStore>, Running) {
     let topics = vec!["arn:aws:sns:eu-west-1:123456789012:orders".to_owned()];
     let tolerance = Duration::from_secs(3_600);
     let verify = Verify::Certified(CertifiedScheme { issuer: Issuer::Sns { topics }, tolerance });
-    let kind = KindFrom::Pointer("/Type".to_owned());
+    let kind = Some(Selector::Json("/Type".to_owned()));
     let source = EndpointOptions {
         verify,
         ..EndpointOptions::from(SourceOptions { kind, ..SourceOptions::default() })

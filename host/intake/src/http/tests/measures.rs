@@ -2,7 +2,7 @@
 use metrics_exporter_prometheus::PrometheusBuilder;
 
 use super::serve;
-use crate::http::EndpointOptions;
+use hookwright_settings::EndpointOptions;
 use hookwright_signing::{Secret, Verify, presets};
 
 #[tokio::test]

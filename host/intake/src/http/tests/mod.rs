@@ -11,11 +11,12 @@ mod watching;
 
 use std::sync::Arc;
 
-use super::{EndpointOptions, Handle, Options, Sources};
+use super::{Handle, Options, Sources};
 use crate::Intake;
 use crate::tests::store::{MemoryStore, NOW};
 use hookwright_model::clock::Clock;
 use hookwright_model::replies::Replies;
+use hookwright_settings::EndpointOptions;
 use server_kit::kit::Running;
 
 /// The settings of the service and of the intake behind it.

@@ -2,8 +2,7 @@
 
 use super::server_kit::kit::Answer;
 use super::{Ingress, serve};
-use crate::http::EndpointOptions;
-use crate::{Rate, SourceOptions};
+use hookwright_settings::{EndpointOptions, SourceOptions};
 use hookwright_signing::{Secret, Verify, presets};
 use hookwright_store::AppendError;
 
@@ -82,7 +81,7 @@ async fn an_address_off_the_list_is_refused() {
 
 #[tokio::test]
 async fn too_many_requests_are_told_when_to_come_again() {
-    let rate = Some(Rate { per_s: 0.1, burst: 2 });
+    let rate = Some(crate::tests::rate(2, 20));
     let ingress = serve(SourceOptions { rate, ..SourceOptions::default() });
     let mut wire = ingress.server.connect().await;
     for _ in 0..2 {

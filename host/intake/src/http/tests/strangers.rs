@@ -1,9 +1,8 @@
 //! What a stranger's requests use up: nothing of the source's own.
 use super::server_kit::kit::{Answer, soon, until};
 use super::{Ingress, serve_with, sources};
-use crate::Rate;
-use crate::http::{EndpointOptions, Proxies, ToldBy};
 use hookwright_server::Budget;
+use hookwright_settings::{EndpointOptions, Proxies, ToldBy};
 use hookwright_signing::{Secret, Verify, presets};
 
 const RIGHT: &str = "authorization: Bearer right\r\n";
@@ -30,7 +29,7 @@ async fn post(ingress: &Ingress, path: &str, from: &str, headers: &str, body: &s
 /// Twenty strangers with a wrong token used up a source's `rate`, and the provider got 429.
 #[tokio::test]
 async fn regression_what_is_not_verified_uses_up_nothing_of_the_sources_rate() {
-    let rate = Some(Rate { per_s: 0.01, burst: 3 });
+    let rate = Some(crate::tests::rate(3, 300));
     let ingress = guarded(|endpoint| endpoint.source.rate = rate, None);
     // From one address that is the provider's too, and from many.
     for stranger in 0..20 {

@@ -7,7 +7,7 @@ use tokio::sync::Semaphore;
 
 use super::server_kit::kit::{soon, until};
 use super::{serve, serve_with, sources};
-use crate::SourceOptions;
+use hookwright_settings::SourceOptions;
 
 const HEAD: &str = "POST /in/s HTTP/1.1\r\nhost: h\r\ncontent-length: 100\r\n\r\n";
 

@@ -1,8 +1,8 @@
 //! What an operator can see of refused requests, and of sources that are not as usual.
 use super::{serve, serve_with, sources};
-use crate::SourceOptions;
-use crate::http::{Anomaly, EndpointOptions, Sources};
+use crate::http::{Anomaly, Sources};
 use crate::tests::store::NOW;
+use hookwright_settings::{EndpointOptions, SourceOptions};
 use hookwright_signing::{Secret, Verify, presets};
 
 fn bearer() -> EndpointOptions {
