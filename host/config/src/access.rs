@@ -52,7 +52,7 @@ const TOKEN: SecretRef = SecretRef(|bytes| {
 
 /// The keys of `[sources.NAME]` that are checked before anything is read.
 pub(super) fn read(s: &Section<'_, '_>, to: &mut EndpointOptions) {
-    let doc = "The URL is `/in/NAME/TOKEN`, with any one of these; without one the source is not found. Several let a new token come before the old one goes.";
+    let doc = "The URL is `/in/NAME/TOKEN`, with any one of these tokens; without one the source is not found. With several, a new token can be introduced before the old one is removed.";
     to.tokens = s.key("tokens", List(TOKEN), doc).default("[]");
     let doc = "Refuse with 403 what came over plain HTTP. A trusted proxy that ends TLS says so in `x-forwarded-proto` or `forwarded`.";
     to.require_tls = s.key("require_tls", Flag, doc).default("false");
@@ -70,10 +70,9 @@ pub(super) fn read(s: &Section<'_, '_>, to: &mut EndpointOptions) {
         let help = "remove it to let every address post, or name a network";
         s.wrong("allow", Fault::new("is empty: nobody could post", help));
     }
-    let doc = "Of each address by itself, verified or not; more is refused with 429. An IPv6 network of 64 bits counts as one address.";
+    let doc = "The most requests of each address, verified or not; more are refused with 429. An IPv6 network of 64 bits counts as one address.";
     to.rate_per_address = s.key("rate_per_address", RATE, doc).optional("no limit");
-    let doc =
-        "Of all addresses together, counted once a request is verified; more is refused with 429.";
+    let doc = "The most requests of all addresses together, counted once a request is verified; more are refused with 429.";
     to.source.rate = s.key("rate", RATE, doc).optional("no limit");
 }
 

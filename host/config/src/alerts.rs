@@ -54,22 +54,22 @@ impl AlertsConfig {
             slack,
             pagerduty,
             every: s
-                .key("every", DURATION, "From one look to the next.")
+                .key("every", DURATION, "The time from one check to the next.")
                 .range("1s", "1h")
                 .default("10s"),
             hold: s
-                .key("hold", DURATION, "So long it must be wrong before it is told.")
+                .key("hold", DURATION, "How long something must be wrong before an alert is sent.")
                 .range("0s", "1d")
                 .default("1m"),
             clear: s
-                .key("clear", DURATION, "So long it must be well before it is told as resolved.")
+                .key("clear", DURATION, "How long it must be well before the alert is resolved.")
                 .range("0s", "1d")
                 .default("5m"),
             backlog_age: s
                 .key(
                     "backlog_age",
                     DURATION,
-                    "How long an event may wait for a destination; `0s`: for ever.",
+                    "Alerts when an event has waited this long for a destination; `0s`: never.",
                 )
                 .range("0s", "30d")
                 .default("15m"),
@@ -77,7 +77,7 @@ impl AlertsConfig {
                 .key(
                     "failures",
                     whole(),
-                    "Failed attempts at a destination, one after the other; 0: never.",
+                    "Alerts after this many failed attempts at a destination in a row; 0: never.",
                 )
                 .range("0", "100000")
                 .default("20"),
@@ -85,12 +85,16 @@ impl AlertsConfig {
                 .key(
                     "disk_free",
                     SIZE,
-                    "Less than this is free on the disk of `data_dir`; `0B`: never.",
+                    "Alerts when less than this is free on the disk of `data_dir`; `0B`: never.",
                 )
                 .range("0B", "1024GiB")
                 .default("1GiB"),
             certificate: s
-                .key("certificate", DURATION, "The ingress's certificate ends within; `0s`: never.")
+                .key(
+                    "certificate",
+                    DURATION,
+                    "Alerts when the ingress's certificate expires within this time; `0s`: never.",
+                )
                 .range("0s", "365d")
                 .default("14d"),
         }

@@ -66,7 +66,7 @@ pub struct StoreConfig {
 #[derive(Debug, Clone)]
 pub struct RetentionConfig {
     pub keep: Duration,
-    /// From one purge to the next.
+    /// The time from one purge to the next.
     pub interval: Duration,
 }
 
@@ -125,13 +125,13 @@ impl LogLevel {
 
 impl IngressConfig {
     pub(super) fn read(s: &Section<'_, '_>) -> Self {
-        let doc = "Proxies and load balancers that are believed about whom they speak for: addresses or networks. `allow` and rates by address look at the first address, from here outward, that is not among them.";
+        let doc = "Proxies and load balancers whose word about the client's address is trusted: addresses or networks. `allow` and rates by address apply to the first address, from here outward, that is not among them.";
         let trusted_proxies = s.key("trusted_proxies", List(NETWORK), doc).default("[]");
         const HEADERS: Choice<ToldBy> =
             Choice(&[("x-forwarded-for", ToldBy::XForwardedFor), ("forwarded", ToldBy::Forwarded)]);
-        let doc = "Where the trusted proxies write it. Only this header is read: the other one is the sender's own word.";
+        let doc = "The header in which the trusted proxies write the client's address. Only this header is read: the other one may be the client's own invention.";
         let told_by = s.key("client_header", HEADERS, doc).default("x-forwarded-for");
-        let doc = "Every connection from a trusted proxy begins with a header of the PROXY protocol, version 1 or 2. Connections from elsewhere must not.";
+        let doc = "Every connection from a trusted proxy begins with a PROXY protocol header, version 1 or 2. Connections from elsewhere must not have one.";
         let proxy_protocol = s.key("proxy_protocol", Flag, doc).default("false");
         if proxy_protocol && trusted_proxies.is_empty() {
             let help = "name the proxies in `trusted_proxies`";
@@ -151,15 +151,15 @@ impl IngressConfig {
                 .range("1KiB", "256MiB")
                 .default("1MiB"),
             memory: s
-                .key("memory", SIZE, "Heads and bodies on their way in, over all connections, counted as they come, also what `decompress` makes of them; beyond it, or beyond a source's fair share of it, 503. It must be six times the largest body at least.")
+                .key("memory", SIZE, "Memory for heads and bodies on their way in, over all connections, counted as they arrive, including what `decompress` makes of them. Beyond it, or beyond a source's fair share of it, requests get a 503. At least six times the largest body.")
                 .range("4MiB", "64GiB")
                 .optional("the larger of 128MiB and six of the largest bodies"),
             max_headers: s
-                .key("max_headers", whole(), "The most headers of a request.")
+                .key("max_headers", whole(), "The most headers that a request may have.")
                 .range("8", "1000")
                 .default("100"),
             max_header_bytes: s
-                .key("max_header_bytes", SIZE, "All headers of a request together.")
+                .key("max_header_bytes", SIZE, "The most bytes of all headers of a request together.")
                 .range("8KiB", "1MiB")
                 .default("32KiB"),
             header_timeout: s
@@ -179,11 +179,11 @@ impl IngressConfig {
                 .range("1", "1000000")
                 .default("10000"),
             max_json_depth: s
-                .key("max_json_depth", whole(), "Arrays and objects in each other, in a body whose content type is JSON; deeper ones are refused with 422.")
+                .key("max_json_depth", whole(), "How deep arrays and objects may be nested in a body whose content type is JSON; deeper ones are refused with 422.")
                 .range("4", "127")
                 .default("100"),
             max_hops: s
-                .key("max_hops", whole(), "How many of the host's own deliveries an event may go through; coming back from the last of them, it is refused with 508.")
+                .key("max_hops", whole(), "How many of the host's own deliveries an event may pass through; when it comes back from the last of them, it is refused with 508.")
                 .range("1", "100")
                 .default("8"),
             tls: s.optional_section("tls", "Serve HTTPS instead of HTTP.", TlsConfig::read),
@@ -196,7 +196,7 @@ impl TlsConfig {
         let file = || File { checked: true };
         let cert = s.key("cert", file(), "The certificate and its chain, PEM.").required();
         let key = s.key("key", file(), "The private key, PEM.").required();
-        let doc = "Authorities whose client certificates are believed, PEM. Clients without one are served, except by sources with `client`.";
+        let doc = "Authorities whose client certificates are trusted, PEM. Clients without a certificate are served, except by sources with `client`.";
         let client_ca = s.key("client_ca", file(), doc).optional("none asked for");
         Some(Self { cert: cert?, key: key?, client_ca })
     }
@@ -204,9 +204,9 @@ impl TlsConfig {
 
 impl StoreConfig {
     pub(super) fn read(s: &Section<'_, '_>, data_dir: &Path) -> Self {
-        let doc = "What stays free on the disk of `data_dir`. With less, sources get 503; deliveries, reads and the purge go on. `0B` switches it off.";
+        let doc = "Space that stays free on the disk of `data_dir`. With less, sources get 503; deliveries, reads and the purge continue. `0B` switches the check off.";
         let reserve = s.key("reserve", SIZE, doc).range("0B", "1024GiB").default("256MiB");
-        let doc = "Where `hookwright backup` puts its folders; better on another disk.";
+        let doc = "Where `hookwright backup` puts its folders; preferably on another disk.";
         let backups = s.key("backups", File { checked: false }, doc);
         // The data directory is the one place that the host can always write to.
         let backups = backups.optional("`backups` in `data_dir`");
@@ -215,14 +215,14 @@ impl StoreConfig {
             reserve,
             backups,
             segment: s
-                .key("segment", SIZE, "One file of the journal. Space is freed file by file.")
+                .key("segment", SIZE, "The size of one journal file. Space is freed file by file.")
                 .range("1MiB", "1GiB")
                 .default("64MiB"),
             queue: s
                 .key(
                     "queue",
                     SIZE,
-                    "What may wait in memory to be written; beyond it, sources get 503.",
+                    "How much may wait in memory to be written; beyond it, sources get 503.",
                 )
                 .range("1MiB", "4GiB")
                 .default("64MiB"),
@@ -230,7 +230,7 @@ impl StoreConfig {
                 .key(
                     "linger",
                     DURATION,
-                    "Under load a commit waits so long for more events: more throughput, later answers. A single event never waits.",
+                    "How long a commit waits for more events under load: higher throughput, later answers. A single event never waits.",
                 )
                 .range("0s", "100ms")
                 .default("200us"),
@@ -245,12 +245,12 @@ impl RetentionConfig {
                 .key(
                     "keep",
                     DURATION,
-                    "How long finished events are kept. Unfinished ones are kept longer.",
+                    "How long finished events are kept. Unfinished events are kept until they finish.",
                 )
                 .range("1m", "3650d")
                 .default("30d"),
             interval: s
-                .key("interval", DURATION, "From one purge to the next.")
+                .key("interval", DURATION, "The time from one purge to the next.")
                 .range("1s", "1d")
                 .default("10m"),
         }
@@ -272,7 +272,7 @@ impl DeliveryConfig {
     pub(super) fn read(s: &Section<'_, '_>) -> Self {
         Self {
             memory: s
-                .key("memory", SIZE, "Bodies of due deliveries held in memory, shared out among the destinations; the rest stays on disk.")
+                .key("memory", SIZE, "Memory for the bodies of due deliveries, divided among the destinations; the rest stays on disk.")
                 .range("1MiB", "64GiB")
                 .default("256MiB"),
             response_excerpt: s
@@ -284,7 +284,7 @@ impl DeliveryConfig {
                 .range("0B", "64KiB")
                 .default("4KiB"),
             ports: s
-                .key("ports", List(whole()), "Ports that destinations may have, and no others.")
+                .key("ports", List(whole()), "The only ports that destinations may have.")
                 .optional("all but those of other protocols, as 25 and 6379"),
         }
     }

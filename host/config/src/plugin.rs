@@ -64,9 +64,9 @@ impl PluginConfig {
         let doc = "What the plugin may use beyond its event: `kv`, durable keys and values of its own; `http:HOST` or `http:HOST:PORT`, requests to that host; `responder`, the answer to the source.";
         let grants = s.key("grants", List(GRANT), doc).default("[]");
         let limits = s.section("limits", "Of one call.", limits);
-        let doc = "What becomes of an event that the plugin fails on: `park` keeps it for a replay, `skip` goes on without the plugin, `dead-letter` ends it.";
+        let doc = "What becomes of an event that the plugin fails on: `park` keeps it for a replay, `skip` continues without the plugin, `dead-letter` ends it.";
         let on_failure = s.key("on_failure", FAILURES, doc).default("park");
-        let doc = "A version that is tried beside the one in force, with the same settings.";
+        let doc = "A version that is tried beside the active one, with the same settings.";
         let candidate = s.optional_section("candidate", doc, candidate);
         let doc = "When the plugin fails for most events: it is left alone for a while, its events follow `on_failure`, and single probes find out when it works again.";
         let quarantine = s.section("quarantine", doc, quarantine);
@@ -110,7 +110,7 @@ fn candidate(s: &Section<'_, '_>) -> Option<Candidate> {
     let file = s.key("file", FILE, doc).required();
     let doc = "It sees each event too; its verdicts are only counted and compared.";
     let shadow = s.key("shadow", Flag, doc).default("false");
-    let doc = "So many events are its to decide, chosen by their ids. Where it fails, the version in force decides; where it fails more often than that one, it is stopped.";
+    let doc = "It decides for this share of events, chosen by their ids. Where it fails, the active version decides; where it fails more often than the active version, it is stopped.";
     let canary = s.key("canary", PERCENT, doc).range("1%", "100%").optional("none");
     if s.entry("file").is_some() && shadow == s.entry("canary").is_some() {
         let help = "write either `shadow = true` or `canary = \"5%\"`";
@@ -121,9 +121,9 @@ fn candidate(s: &Section<'_, '_>) -> Option<Candidate> {
 }
 
 fn instances(s: &Section<'_, '_>) -> Option<Warm> {
-    let doc = "So many wait for an event; each holds its memory meanwhile. 32 over all plugins.";
+    let doc = "How many instances wait for an event; each holds its memory meanwhile. At most 32 over all plugins.";
     let keep = s.key("warm", whole(), doc).range("1", "32").required();
-    let doc = "An instance goes after so many events, and after any failure.";
+    let doc = "How many events an instance handles before it is dropped; any failure drops it too.";
     let calls = s.key("calls", whole(), doc).range("1", "1000000").default("1000");
     Some(Warm { keep: keep?, calls })
 }
@@ -131,7 +131,7 @@ fn instances(s: &Section<'_, '_>) -> Option<Warm> {
 fn quarantine(s: &Section<'_, '_>) -> Quarantine {
     Quarantine {
         calls: s
-            .key("calls", whole(), "So many of the last calls are looked at; 0 turns it off.")
+            .key("calls", whole(), "How many of the last calls are counted; 0 turns it off.")
             .range("0", "64")
             .default("20"),
         failures: s

@@ -131,15 +131,15 @@ impl Config {
     /// What is wrong is with the reader; the answer holds only where nothing is.
     fn read(s: &Section<'_, '_>, tree: &Table) -> Self {
         let directory = || File { checked: false };
-        let doc = "Events, and all else that must outlive a restart.";
+        let doc = "Events, and everything else that must outlive a restart.";
         let data_dir = s.key("data_dir", directory(), doc).default("data");
-        let doc = "The plugins' components. Watched: a new file takes over between two events.";
+        let doc = "The plugins' components. The folder is watched: a new file takes over between two events.";
         let plugins_dir = s.key("plugins_dir", directory(), doc).default("plugins");
         let doc = "Whether a crash may leave a core dump, and debuggers of the same user may look into the process: its memory holds secrets and events. Takes a restart.";
         let core_dumps = s.key("core_dumps", Flag, doc).default("false");
         let doc = "How long a shutdown waits for what is in flight.";
         let shutdown = s.key("shutdown", DURATION, doc).range("0s", "10m").default("20s");
-        let doc = "A key of the host's own, by which it knows what it wrote itself, as the count of an event's rounds. Hosts that stand for each other share one. At least 16 bytes.";
+        let doc = "The host's own key, by which it recognises what it wrote itself, such as the count of an event's hops. Hosts that stand in for each other share one. At least 16 bytes.";
         let host_key = s.key("host_key", HOST_KEY, doc).optional("made, and kept in `data_dir`");
         let (plugins, destinations) = (s.names("plugins"), s.names("destinations"));
         let ingress = s.section("ingress", "Where webhooks come in.", IngressConfig::read);
@@ -161,7 +161,7 @@ impl Config {
             log: s.section("log", "What is written to standard error.", LogConfig::read),
             alerts: s.section(
                 "alerts",
-                "Whom the host tells when something goes wrong. Alerts are events of the source `hookwright` (`hookwright-slack`, `hookwright-pagerduty`), kept, signed and tried again as all are.",
+                "Who is alerted when something goes wrong. Alerts are events of the source `hookwright` (`hookwright-slack`, `hookwright-pagerduty`), and are kept, signed and retried like all others.",
                 |inner| AlertsConfig::read(inner, &destinations),
             ),
             traces: s.optional_section(

@@ -94,7 +94,7 @@ impl SourceConfig {
         destinations: &[&str],
         public_base: Option<&str>,
     ) -> Option<Self> {
-        let doc = "A bin: takes a request of any method from anybody, and keeps it with its headers, body and query, to be looked at. The method is its kind. `verify` is not required.";
+        let doc = "A bin takes a request of any method from anybody, and keeps it with its headers, body and query for inspection. The method is its kind. `verify` is not required.";
         let bin = s.key("bin", Flag, doc).default("false");
         if !bin {
             s.missing("verify", "add `verify = { scheme = \"…\", secrets = [\"env:NAME\"] }`, or `verify = { scheme = \"none\" }` to let anybody post");
@@ -128,13 +128,13 @@ impl SourceConfig {
         let dedupe = s.optional_section("dedupe", doc, |inner| dedupe(inner, scheme));
         let mut endpoint = EndpointOptions::default();
         access::read(s, &mut endpoint);
-        let doc = "Take a verified body's `content-encoding` away: gzip, deflate, br or zstd. Plugins and destinations get the plain body, at most `max_body`. Without it all get the body as it came, and `kind`, `dedupe` and `validate` can't look into a compressed one.";
+        let doc = "Decode a verified body's `content-encoding`: gzip, deflate, br or zstd. Plugins and destinations get the plain body, at most `max_body`. Without it they get the body as it came, and `kind`, `dedupe` and `validate` can't look into a compressed one.";
         let decompress = s.key("decompress", Flag, doc).default("false");
         let doc = "What a verified request must look like.";
         let validate = s.optional_section("validate", doc, validate::read);
         let doc = "What the provider gets for an accepted event, new or repeated. Without it: 202, or 200 where the provider may count nothing else as success ([the table](sources.md)), for a repeated one always 200; and the event's id as JSON.";
         let answer = s.optional_section("answer", doc, answer::read);
-        let doc = "How long a request waits for what a plugin with the grant `responder` answers, and gets the usual answer then. Where none of the source's plugins has it, nothing waits.";
+        let doc = "How long a request waits for the answer of a plugin with the grant `responder`; after that it gets the usual answer. Where none of the source's plugins has the grant, no request waits.";
         let respond_within = s.key("respond_within", DURATION, doc);
         let respond_within = respond_within.range("50ms", "30s").default("2s");
         let doc = "Methods by which events come; others are refused with 405. What a provider signs holds for any of them, so name those that it uses.";
@@ -199,7 +199,7 @@ fn methods_of(
 }
 
 fn dedupe(s: &Section<'_, '_>, scheme: Option<Scheme>) -> Option<Dedupe> {
-    let doc = "What makes two events the same. `id` is the scheme's own, see [the table](sources.md). `cloudevents` is a CloudEvent's `source` and `id`. `hash` is the whole body, byte for byte. Of a list all must be the same; an event that lacks one is taken as new.";
+    let doc = "What makes two events the same. `id` is the scheme's own, see [the table](sources.md). `cloudevents` is a CloudEvent's `source` and `id`. `hash` is the whole body, byte for byte. Of a list, all parts must be the same; an event that lacks one is taken as new.";
     let key = s.key("key", KeyKind, doc).required();
     let doc = "How long a key is remembered.";
     let window = s.key("window", DURATION, doc).range("1s", "30d").default("24h");

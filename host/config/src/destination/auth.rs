@@ -88,7 +88,7 @@ pub(super) fn read(s: &Section<'_, '_>) -> Option<Auth> {
     let client_id = client_id.optional("required for `oauth2`");
     let doc = "`oauth2`: scopes, separated by spaces.";
     let scope = s.key("scope", PLAIN, doc).optional("none");
-    let doc = "`oauth2`: whom the token is for, where the server wants to know.";
+    let doc = "`oauth2`: the audience of the token, where the server asks for one.";
     let audience = s.key("audience", PLAIN, doc).optional("none");
     let doc = "`oauth2`: where the client's id and secret stand.";
     let in_body = s.key("client", IN_BODY, doc).default("header");

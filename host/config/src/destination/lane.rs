@@ -13,7 +13,7 @@ const ORDER: Choice<Option<Order>> =
 const FORMAT: Choice<Format> = Choice(&[("array", Format::Array), ("lines", Format::Lines)]);
 
 pub(super) fn order(s: &Section<'_, '_>) -> Option<Order> {
-    let doc = "Which deliveries are made one after the other, in the order in which their events were accepted: `source`, all of one source; `key`, those of one source to which a plugin gave the same order key. One that is tried again holds up those behind it, others go on; a dead one lets the next go.";
+    let doc = "Which deliveries are made one after the other, in the order in which their events were accepted: `source`, all of one source; `key`, those of one source to which a plugin gave the same order key. A delivery that is being retried holds up those behind it, and others continue; a dead delivery lets the next one go.";
     s.key("order", ORDER, doc).default("none")
 }
 
@@ -30,11 +30,11 @@ pub(super) fn batch(s: &Section<'_, '_>, order: Option<Order>) -> Option<Batch> 
 }
 
 fn batch_of(s: &Section<'_, '_>) -> Batch {
-    let doc = "So many in one request, at the most.";
+    let doc = "The most deliveries in one request.";
     let events = s.key("events", whole(), doc).range("1", "1000").default("100");
     let doc = "How long the first waits for others.";
     let wait = s.key("wait", DURATION, doc).range("1ms", "10m").default("1s");
-    let doc = "Of the request's body, at the most; a delivery that is larger by itself goes alone. Where the destination answers 413 to less, less is sent.";
+    let doc = "The largest body of a request; a delivery that is larger by itself goes alone. Where the destination answers 413 to a smaller body, smaller ones are sent.";
     let size = s.key("size", SIZE, doc).range("1KiB", "64MiB").default("1MiB");
     let doc = "`array`: one JSON array. `lines`: a JSON object in each line.";
     let format = s.key("format", FORMAT, doc).default("array");
@@ -52,20 +52,19 @@ pub(super) fn breaker(s: &Section<'_, '_>) -> Option<Breaker> {
 }
 
 pub(super) fn disable_after(s: &Section<'_, '_>) -> Option<Duration> {
-    let doc =
-        "Nothing but failures for so long disables the destination, as a 410 does; `0s`: never.";
+    let doc = "Disables the destination after nothing but failures for this long, as a 410 does; `0s`: never.";
     let after = s.key("disable_after", DURATION, doc).range("0s", "365d").default("5d");
     Some(after).filter(|after| !after.is_zero())
 }
 
 fn breaker_of(s: &Section<'_, '_>) -> Option<Breaker> {
-    let doc = "It opens where at least so many of the attempts failed: no answer, 401, 408, 5xx or 3xx. Another 4xx is no failure of the destination. Credentials that don't work (no token, no key that counts) open it at once.";
+    let doc = "It opens when at least this share of the attempts failed: no answer, 401, 408, 5xx or 3xx. Another 4xx is not a failure of the destination. Credentials that don't work (no token, no valid key) open it at once.";
     let failures = s.key("failures", PERCENT, doc).range("1%", "100%").default("80%");
-    let doc = "And there were at least so many of them; 0: it never opens.";
+    let doc = "And there were at least this many attempts; 0: it never opens.";
     let attempts = s.key("attempts", whole(), doc).range("0", "100000").default("20");
-    let doc = "Within this time. Counting begins with the first failure after a while without any.";
+    let doc = "The time in which attempts are counted. Counting begins with the first failure after a while without any.";
     let window = s.key("window", DURATION, doc).range("1s", "1d").default("1m");
-    let doc = "From its opening to the first probe; doubled by each probe that fails. Three that go well close it.";
+    let doc = "The wait from its opening to the first probe; doubled by each probe that fails. Three successful probes close it.";
     let wait = s.key("wait", DURATION, doc).range("100ms", "1d").default("10s");
     let cap = s.key("cap", DURATION, "The longest wait.").range("100ms", "1d").default("5m");
     if cap < wait {

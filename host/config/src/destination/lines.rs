@@ -24,9 +24,9 @@ fn mode(text: &str) -> Result<u32, Fault> {
 pub(super) fn read(s: &Section<'_, '_>) -> Option<FileOptions> {
     let doc = "Where lines are appended to. Its folder is made where it is missing.";
     let path = s.key("path", File { checked: false }, doc).required();
-    let doc = "A new file is begun where this one would become larger; the full one gets the time into its name.";
+    let doc = "A new file is begun where this one would grow larger; the time is added to the name of the full one.";
     let max_size = s.key("max_size", SIZE, doc).range("1KiB", "1024GiB").optional("no limit");
-    let doc = "A new file is begun, with the next delivery, when this one is so old.";
+    let doc = "A new file is begun, with the next delivery, when this one has reached this age.";
     let max_age = s.key("max_age", DURATION, doc).range("1m", "365d").optional("no limit");
     let doc = "How many full files are kept.";
     let keep = s.key("keep", whole(), doc).range("0", "100000").optional("all");

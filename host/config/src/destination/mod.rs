@@ -32,21 +32,23 @@ const HTTP_ONLY: [&str; 10] = [
 ];
 
 pub(super) fn read(s: &Section<'_, '_>) -> Option<Destination> {
-    let doc = "Where to post, `https://…` or `http://…`. One whose path is a secret may be a reference, `env:NAME` or `file:PATH`; nothing shows more of a URL than its host.";
+    let doc = "Where to post, `https://…` or `http://…`. A URL whose path is a secret may be a reference, `env:NAME` or `file:PATH`; nothing shows more of a URL than its host.";
     let url = s.key("url", Url, doc).optional("required, or `file`, or `stdout`");
-    let doc = "Append deliveries to a file instead: a line of JSON each, on the disk before it counts as delivered.";
+    let doc = "Append deliveries to a file instead: one line of JSON each, which is on the disk before it counts as delivered.";
     let file = s.optional_section("file", doc, lines::read);
     let doc = "Write the same lines to standard output instead.";
     let stdout = s.key("stdout", Flag, doc).default("false");
     let doc = "How deliveries are signed. Not at all by default.";
     let sign = s.optional_section("sign", doc, sign::read);
-    let doc = "Who we are to it, beside the signature. Nobody by default.";
+    let doc = "The credentials that it knows us by, beside the signature. None by default.";
     let auth = s.optional_section("auth", doc, auth::read);
     let doc = "DNS, connect, TLS, headers and body together.";
     let timeout = s.key("timeout", DURATION, doc).range("10ms", "10m").default("30s");
     let doc = "When a failed delivery is tried again: `base · factorⁿ` after the n-th failure, at most `cap`, spread by `± jitter`.";
     let policy = s.section("retry", doc, retry::read);
-    let rate = s.key("rate", RATE, "More wait for their turn.").optional("no limit");
+    let rate = s
+        .key("rate", RATE, "The most requests in a time; more wait for their turn.")
+        .optional("no limit");
     let doc = "Requests at the same time.";
     let in_flight = s.key("in_flight", whole(), doc).range("1", "10000").default("8");
     let order = lane::order(s);

@@ -32,7 +32,7 @@ pub(super) fn read(s: &Section<'_, '_>) -> Policy {
             .range("0", "1")
             .default("0.2"),
         attempts: s
-            .key("attempts", whole(), "In all; after them the delivery is dead.")
+            .key("attempts", whole(), "The most attempts in all; after them the delivery is dead.")
             .range("1", "1000")
             .default("16"),
         first: s
@@ -43,7 +43,7 @@ pub(super) fn read(s: &Section<'_, '_>) -> Policy {
     };
     let doc = "The waits themselves, instead of `base`, `factor`, `cap`, `attempts` and `first`: from acceptance to the first attempt, then after each failure, as `[\"0s\", \"5s\", \"5m\", \"30m\", \"2h\"]`. After the last of them the delivery is dead.";
     let schedule = s.key("schedule", Sequence(DURATION), doc).optional("none");
-    let doc = "From acceptance; no attempt is begun later. A replay is tried whatever its age.";
+    let doc = "The age, counted from acceptance, after which no attempt is begun. A replay is attempted whatever its age.";
     policy.max_age = s.key("max_age", DURATION, doc).range("1s", "365d").optional("no limit");
     let doc = "Not to be tried again: statuses, classes or ranges of them, and causes of failures (`dns`, `refused`, `connect`, `tls`, `timeout`, `protocol`, `credentials`).";
     policy.never = Never(s.key("never", List(END), doc).default("[]"));
