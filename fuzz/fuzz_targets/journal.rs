@@ -75,7 +75,7 @@ fn event(body: &'static str) -> NewEvent {
 struct Nobody;
 
 impl Handoff for Nobody {
-    fn accepted(&self, _: Vec<Arc<Event>>) {}
+    fn durable(&self, _: Vec<Arc<Event>>) {}
 
     fn ready(&self, _: Vec<hookwright_model::Delivery>) {}
 }

@@ -20,13 +20,13 @@ const START: u64 = 1_700_000_000_000;
 struct ToRouter(OnceLock<Router>);
 
 impl Handoff for ToRouter {
-    fn accepted(&self, events: Vec<Arc<Event>>) {
+    fn durable(&self, events: Vec<Arc<Event>>) {
         if let Some(router) = self.0.get() {
             router.accepted(events);
         }
     }
     fn ready(&self, _deliveries: Vec<Delivery>) {}
-    fn stir(&self) {
+    fn wake(&self) {
         if let Some(router) = self.0.get() {
             router.wake();
         }

@@ -24,7 +24,7 @@ impl Handoffs {
 }
 
 impl Handoff for Handoffs {
-    fn accepted(&self, events: Vec<Arc<Event>>) {
+    fn durable(&self, events: Vec<Arc<Event>>) {
         if let Some(router) = self.router.get() {
             router.accepted(events);
         }
@@ -36,7 +36,7 @@ impl Handoff for Handoffs {
         }
     }
 
-    fn stir(&self) {
+    fn wake(&self) {
         if let Some(router) = self.router.get() {
             router.wake();
         }

@@ -159,13 +159,13 @@ impl Cursor {
 /// lets go and claims later.
 pub trait Handoff: Send + Sync + 'static {
     /// Events just made durable, to be routed.
-    fn accepted(&self, events: Vec<Arc<Event>>);
+    fn durable(&self, events: Vec<Arc<Event>>);
     /// Deliveries to be made. Their rows are committed, or on their way: an
     /// outcome that is handed in later finds them.
     fn ready(&self, deliveries: Vec<Delivery>);
     /// Events are to be routed again (a replay): look for them with
     /// [`WorkQueue::claim_events`].
-    fn stir(&self) {}
+    fn wake(&self) {}
 }
 
 /// What routing found for one event.

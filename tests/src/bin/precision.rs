@@ -76,7 +76,7 @@ struct Hand {
 }
 
 impl Handoff for Hand {
-    fn accepted(&self, events: Vec<Arc<Event>>) {
+    fn durable(&self, events: Vec<Arc<Event>>) {
         for event in events {
             let _ = self.accepted.send(event);
         }

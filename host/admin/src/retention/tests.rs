@@ -13,7 +13,7 @@ const YEAR_MS: u64 = 365 * 24 * 3_600_000;
 struct Nobody;
 
 impl Handoff for Nobody {
-    fn accepted(&self, _: Vec<Arc<Event>>) {}
+    fn durable(&self, _: Vec<Arc<Event>>) {}
     fn ready(&self, _: Vec<Delivery>) {}
 }
 

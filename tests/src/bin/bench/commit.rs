@@ -15,7 +15,7 @@ const WAITING: usize = 64;
 struct Nobody;
 
 impl Handoff for Nobody {
-    fn accepted(&self, _: Vec<Arc<Event>>) {}
+    fn durable(&self, _: Vec<Arc<Event>>) {}
     fn ready(&self, _: Vec<Delivery>) {}
 }
 

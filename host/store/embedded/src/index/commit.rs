@@ -222,7 +222,7 @@ impl<'c> Committer<'c> {
             }
         }
         if wake {
-            self.links.handoff.stir();
+            self.links.handoff.wake();
         }
     }
 }

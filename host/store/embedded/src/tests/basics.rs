@@ -169,7 +169,7 @@ fn a_first_round_is_handed_on_at_once_and_its_rows_say_how_it_ended() {
 fn a_flush_waits_for_the_hand_offs_under_way() {
     struct Slow(Mutex<(bool, bool)>, Condvar);
     impl Handoff for Slow {
-        fn accepted(&self, _: Vec<Arc<Event>>) {}
+        fn durable(&self, _: Vec<Arc<Event>>) {}
         fn ready(&self, _: Vec<Delivery>) {
             let mut state = self.0.lock();
             state.0 = true;

@@ -13,31 +13,6 @@ fn duplicate_of(opened: &Opened, key: u8) -> Option<EventId> {
 }
 
 #[test]
-fn of_a_hundred_at_once_one_is_new() {
-    let opened = Opened::new();
-    let threads: Vec<_> = (0..100)
-        .map(|_| {
-            let store = Arc::clone(&opened.store);
-            std::thread::spawn(move || wait(store.append(keyed(1, 1_000))).unwrap())
-        })
-        .collect();
-    let all: Vec<_> = threads.into_iter().map(|thread| thread.join().unwrap()).collect();
-    let new: Vec<_> = all
-        .iter()
-        .filter_map(|one| match one {
-            Appended::New(id) => Some(*id),
-            Appended::Duplicate(_) => None,
-        })
-        .collect();
-    assert_eq!(new.len(), 1);
-    assert!(
-        all.iter()
-            .all(|one| matches!(one, Appended::New(id) | Appended::Duplicate(id) if *id == new[0]))
-    );
-    assert_eq!(opened.store.usage().unwrap().events, 1);
-}
-
-#[test]
 fn a_key_is_known_before_and_after_the_index_has_it() {
     let opened = Opened::new();
     let id = first(&opened, 1, 1_000);
@@ -56,14 +31,6 @@ fn a_key_survives_a_crash_before_the_index_has_it() {
     let copy = snapshot(opened.dir.path());
     let after = Opened::at(copy, opened.clock.clone(), |_| {});
     assert_eq!(duplicate_of(&after, 1), Some(id));
-}
-
-#[test]
-fn another_source_has_its_own_keys() {
-    let opened = Opened::new();
-    first(&opened, 1, 1_000);
-    let other = NewEvent { source: name("gitlab"), ..keyed(1, 1_000) };
-    new_id(opened.append(other));
 }
 
 #[test]

@@ -237,7 +237,7 @@ fn a_full_index_keeps_what_it_was_told_until_there_is_room() {
 struct Panics;
 
 impl Handoff for Panics {
-    fn accepted(&self, _: Vec<Arc<Event>>) {
+    fn durable(&self, _: Vec<Arc<Event>>) {
         panic!("as the test wants");
     }
 
@@ -273,7 +273,7 @@ fn a_thread_that_panics_leaves_nobody_waiting() {
 struct PanicsWhenReady;
 
 impl Handoff for PanicsWhenReady {
-    fn accepted(&self, _: Vec<Arc<Event>>) {}
+    fn durable(&self, _: Vec<Arc<Event>>) {}
 
     fn ready(&self, _: Vec<hookwright_model::Delivery>) {
         panic!("as the test wants");

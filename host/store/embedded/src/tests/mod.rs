@@ -3,19 +3,18 @@ mod backup;
 mod basics;
 mod claims;
 mod clock;
+mod conformance;
 mod damage;
 mod dedupe;
 mod faults;
 mod faulty;
 mod kill;
 mod listing;
-mod model;
 mod opening;
 mod order;
 mod purge;
 mod recovery;
 mod refused;
-mod state;
 mod waiting;
 mod weight;
 
@@ -70,7 +69,7 @@ impl Recorder {
 }
 
 impl Handoff for Recorder {
-    fn accepted(&self, events: Vec<Arc<Event>>) {
+    fn durable(&self, events: Vec<Arc<Event>>) {
         self.state.lock().accepted.extend(events);
         self.came.notify_all();
     }
@@ -80,7 +79,7 @@ impl Handoff for Recorder {
         self.came.notify_all();
     }
 
-    fn stir(&self) {
+    fn wake(&self) {
         self.state.lock().stirs += 1;
         self.came.notify_all();
     }

@@ -281,7 +281,7 @@ impl Writer {
             answer.give();
         }
         if !events.is_empty() {
-            self.handoff.accepted(events);
+            self.handoff.durable(events);
         }
     }
 }

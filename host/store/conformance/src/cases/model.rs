@@ -1,12 +1,14 @@
 //! Random histories against a simple model of what the store should say.
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::*;
-use crate::cursor::DueCursor;
-use hookwright_model::DeliveryState;
-use hookwright_store::EventQuery;
+use crate::bench::*;
+use crate::{End, Engine};
+use hookwright_model::{DeliveryState, Event, EventId, EventState};
+use hookwright_store::{Appended, Claim, Cursor, Dedupe, EventQuery, NewEvent, Next, Routed};
 
 const DESTINATIONS: [&str; 3] = ["a", "b", "c"];
 
@@ -68,23 +70,22 @@ impl Kept {
     }
 }
 
-struct World {
-    opened: Opened,
+struct World<E> {
+    bench: Option<Bench<E>>,
     now: u64,
     kept: BTreeMap<EventId, Kept>,
     keys: BTreeMap<u8, (EventId, u64)>,
     bodies: usize,
 }
 
-fn options(options: &mut Options) {
-    options.segment_bytes = 1_500;
-    options.segment_age = Duration::from_millis(200);
-}
-
-impl World {
+impl<E: Engine> World<E> {
     fn new() -> Self {
         let (kept, keys) = Default::default();
-        Self { opened: Opened::with(options), now: START, kept, keys, bodies: 0 }
+        Self { bench: Some(Bench::new()), now: START, kept, keys, bodies: 0 }
+    }
+
+    fn bench(&self) -> &Bench<E> {
+        self.bench.as_ref().expect("open between two steps")
     }
 
     fn pick(&mut self, event: usize) -> Option<&mut Kept> {
@@ -92,19 +93,19 @@ impl World {
         if count == 0 { None } else { self.kept.values_mut().nth(event % count) }
     }
 
-    fn append(&mut self, key: Option<u8>) {
+    async fn append(&mut self, key: Option<u8>) {
         self.bodies += 1;
         let window = Duration::from_millis(60);
         let dedupe = key.map(|key| Dedupe { key: [key; 16], window });
         let new = NewEvent { dedupe, ..event(&self.bodies.to_string()) };
-        let got = self.opened.append(new).unwrap();
+        let got = self.bench().append(new).await;
         let known = key.and_then(|key| self.keys.get(&key)).filter(|(_, end)| *end > self.now);
         if let Some((id, _)) = known {
             assert_eq!(got, Appended::Duplicate(*id));
             return;
         }
-        let id = new_id(Ok(got));
-        let event = self.opened.find(id);
+        let Appended::New(id) = got else { panic!("its key is not known") };
+        let event = self.bench().handed_on(id);
         assert!(self.kept.keys().next_back().is_none_or(|last| *last < id));
         key.map(|key| self.keys.insert(key, (id, self.now + 60)));
         let kept =
@@ -112,7 +113,7 @@ impl World {
         self.kept.insert(id, kept);
     }
 
-    fn route(&mut self, event: usize, to: u8, is_changed: bool, due: u64) {
+    async fn route(&mut self, event: usize, to: u8, is_changed: bool, due: u64) {
         let due = self.now + due;
         let Some(kept) = self.pick(event).filter(|kept| kept.state == EventState::Accepted) else {
             return;
@@ -134,10 +135,10 @@ impl World {
         }
         let first = kept.replays == 0;
         let routed = outcome(&kept.event.clone(), EventState::Routed, deliveries);
-        self.opened.store.routed(Routed { first, ..routed });
+        self.bench().routed(Routed { first, ..routed });
         if !first || is_changed {
             // Only then may they be settled.
-            self.opened.store.flush().unwrap();
+            self.bench().store.recorded().await.unwrap();
         }
     }
 
@@ -149,7 +150,7 @@ impl World {
         (kept.state, kept.due) = (state, due);
         let mut routed = outcome(&kept.event.clone(), state, Vec::new());
         routed.retry_ms = due;
-        self.opened.store.routed(routed);
+        self.bench().routed(routed);
     }
 
     fn settle(&mut self, event: usize, to: usize, next: u8) {
@@ -171,10 +172,10 @@ impl World {
             Next::Retry { due_ms } => sent.due = *due_ms,
         }
         let number = sent.attempts;
-        self.opened.settle(id, DESTINATIONS[to], number, next);
+        self.bench().settle(id, DESTINATIONS[to], number, next);
     }
 
-    fn replay(&mut self, event: usize, to: Option<usize>) {
+    async fn replay(&mut self, event: usize, to: Option<usize>) {
         let now = self.now;
         let Some(kept) = self.pick(event) else { return };
         let id = kept.event.id;
@@ -188,57 +189,51 @@ impl World {
                 true
             }),
         };
-        let replayed = self.opened.store.replay(id, to.map(|to| DESTINATIONS[to]));
-        assert_eq!(replayed.unwrap(), there);
+        let replayed = self.bench().store.replay(id, to.map(|to| DESTINATIONS[to]));
+        assert_eq!(replayed.await.unwrap(), there);
     }
 
-    fn purge(&mut self, age: u64) {
+    async fn purge(&mut self, age: u64) {
         let before = self.now.saturating_sub(age);
-        let purged = self.opened.store.purge(before).unwrap();
-        let store = Arc::clone(&self.opened.store);
+        let purged = self.bench().store.purge(before).await.unwrap();
         let count = self.kept.len();
-        self.kept.retain(|id, kept| {
-            let there = store.event(*id).unwrap().is_some();
-            assert!(there || (kept.is_finished() && id.millis() < before), "{id} must stay");
-            there
-        });
+        for id in self.kept.keys().copied().collect::<Vec<_>>() {
+            if self.bench().store.event(id).await.unwrap().is_none() {
+                let gone = self.kept.remove(&id);
+                let may_go = gone.is_some_and(|kept| kept.is_finished());
+                assert!(may_go && id.millis() < before, "{id} must stay");
+            }
+        }
         assert_eq!(count - self.kept.len(), purged.events as usize);
     }
 
-    fn reopen(&mut self, crash: bool) {
-        self.opened.store.flush().unwrap();
-        let dir = if crash {
-            snapshot(self.opened.dir.path())
-        } else {
-            self.opened.store.close();
-            Arc::clone(&self.opened.dir)
-        };
-        let clock = self.opened.clock.clone();
-        let opened = Opened::at(dir, clock, options);
-        self.opened = opened;
+    async fn reopen(&mut self, end: End) {
+        self.bench().store.recorded().await.unwrap();
+        let bench = self.bench.take().expect("open between two steps");
+        self.bench = Some(bench.reopened(end).await);
     }
 
-    fn apply(&mut self, step: Step) {
+    async fn apply(&mut self, step: Step) {
         match step {
-            Step::Append { key } => self.append(key),
-            Step::Route { event, to, changed, due } => self.route(event, to, changed, due),
+            Step::Append { key } => self.append(key).await,
+            Step::Route { event, to, changed, due } => self.route(event, to, changed, due).await,
             Step::End { event, state } => self.end(event, EventState::ALL[state], 0),
             Step::Retry { event, due } => self.end(event, EventState::Accepted, due),
             Step::Settle { event, to, next } => self.settle(event, to, next),
-            Step::Replay { event, to } => self.replay(event, to),
+            Step::Replay { event, to } => self.replay(event, to).await,
             Step::Tick(by) => {
                 self.now += by;
-                self.opened.clock.set(self.now);
+                self.bench().clock.set(self.now);
             }
-            Step::Purge { age } => self.purge(age),
-            Step::Reopen => self.reopen(false),
-            Step::Crash => self.reopen(true),
+            Step::Purge { age } => self.purge(age).await,
+            Step::Reopen => self.reopen(End::Orderly).await,
+            Step::Crash => self.reopen(End::Crash).await,
         }
     }
 
-    fn check(&self) {
+    async fn check(&self) {
         let query = EventQuery { limit: 1_000, ..EventQuery::default() };
-        let rows = self.opened.store.events(&query).unwrap();
+        let rows = self.bench().store.events(&query).await.unwrap();
         assert_eq!(rows.len(), self.kept.len());
         for (row, kept) in rows.iter().rev().zip(self.kept.values()) {
             assert_eq!((row.id, row.state), (kept.event.id, kept.state));
@@ -252,12 +247,12 @@ impl World {
                 .map(|(to, sent)| (DESTINATIONS[*to].to_owned(), sent.state, sent.attempts));
             assert_eq!(said, meant.map(|one| format!("{one:?}")).collect());
         }
-        self.check_waiting();
-        self.check_backlog();
-        assert_eq!(self.opened.store.usage().unwrap().events as usize, self.kept.len());
+        self.check_waiting().await;
+        self.check_backlog().await;
+        assert_eq!(self.bench().store.usage().await.unwrap().events as usize, self.kept.len());
     }
 
-    fn check_waiting(&self) {
+    async fn check_waiting(&self) {
         for (number, name) in DESTINATIONS.iter().enumerate() {
             let sent = self.kept.values().filter_map(|kept| Some((kept, kept.sent.get(&number)?)));
             let mut meant: Vec<_> = sent
@@ -267,11 +262,12 @@ impl World {
                 })
                 .collect();
             meant.sort();
-            let (mut said, mut after) = (Vec::new(), None);
+            let (mut said, mut after) = (Vec::new(), None::<Cursor>);
             loop {
-                let page = self.opened.store.due(name, self.now, after, 3).unwrap();
-                let Some(last) = page.deliveries.last() else { break };
-                after = Some(DueCursor { due_ms: last.due_ms, row: last.event.id.row() });
+                let claim = Claim { of: name, now_ms: self.now, after: after.as_ref(), limit: 3 };
+                let page = self.bench().store.claim_deliveries(claim).await.unwrap();
+                let Some(next) = page.next else { break };
+                after = Some(next);
                 said.extend(page.deliveries.iter().map(|one| {
                     let body = String::from_utf8(one.body().to_vec()).unwrap();
                     (one.due_ms, one.event.id.row(), one.tries, one.attempts, body)
@@ -282,15 +278,15 @@ impl World {
         let accepted = self.kept.values().filter(|kept| kept.state == EventState::Accepted);
         let (mut now, later): (Vec<_>, Vec<_>) = accepted.partition(|kept| kept.due <= self.now);
         now.sort_by_key(|kept| kept.due);
-        let page = self.opened.unrouted(self.now);
+        let page = self.bench().unrouted(self.now).await;
         let said: Vec<_> = page.events.iter().map(|one| (one.event.id, one.replay)).collect();
         let meant: Vec<_> = now.iter().map(|kept| (kept.event.id, kept.replays > 0)).collect();
         assert_eq!(said, meant);
         assert_eq!(page.next_due_ms, later.iter().map(|kept| kept.due).min());
     }
 
-    fn check_backlog(&self) {
-        for backlog in self.opened.store.backlog().unwrap() {
+    async fn check_backlog(&self) {
+        for backlog in self.bench().store.backlog().await.unwrap() {
             let number = DESTINATIONS.iter().position(|name| *name == backlog.destination).unwrap();
             let in_state = |state| {
                 let kept = self.kept.values();
@@ -306,18 +302,18 @@ impl World {
     }
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
-
-    #[test]
-    fn the_store_says_what_the_model_says(steps in prop::collection::vec(step(), 1..60)) {
-        let mut world = World::new();
-        for (number, step) in steps.into_iter().enumerate() {
-            world.apply(step);
-            if number % 5 == 4 {
-                world.check();
+pub fn the_store_says_what_the_model_says<E: Engine>() {
+    let config = ProptestConfig { cases: 40, failure_persistence: None, ..Default::default() };
+    proptest!(config, |(steps in prop::collection::vec(step(), 1..60))| {
+        run(async {
+            let mut world = World::<E>::new();
+            for (number, step) in steps.into_iter().enumerate() {
+                world.apply(step).await;
+                if number % 5 == 4 {
+                    world.check().await;
+                }
             }
-        }
-        world.check();
-    }
+            world.check().await;
+        });
+    });
 }
