@@ -14,7 +14,8 @@ use hookwright_model::clock::Clock;
 use hookwright_model::{Event, Rejected};
 use hookwright_store::AuditLog;
 use hookwright_model::tasks::Tasks;
-use hookwright_fuzz::{MemoryStore, run};
+use hookwright_fuzz::{run, store};
+use hookwright_store_memory::Memory;
 use http::{HeaderValue, Request, Response, header};
 use http_body_util::Full;
 use libfuzzer_sys::fuzz_target;
@@ -74,14 +75,13 @@ impl Control for Asked {
     }
 }
 
-static STORE: LazyLock<Arc<MemoryStore>> = LazyLock::new(Arc::default);
+static STORE: LazyLock<Arc<Memory>> = LazyLock::new(|| store().0);
 static CONTROL: LazyLock<Arc<Asked>> = LazyLock::new(Arc::default);
 static FOLDER: LazyLock<TempDir> = LazyLock::new(|| tempfile::tempdir().expect("a folder"));
 static AUDIT: LazyLock<Arc<AuditLog>> =
     LazyLock::new(|| Arc::new(AuditLog::open(FOLDER.path()).expect("a new log")));
 static REPLAYS: LazyLock<Replays> = LazyLock::new(|| {
-    let started = async { Replays::start(STORE.clone(), Clock::manual(0), Tasks::new()) };
-    run(started).expect("the store has no replays")
+    run(Replays::start(STORE.clone(), Clock::manual(0), Tasks::new())).expect("the store has no replays")
 });
 
 fuzz_target!(|input: (bool, String, Vec<u8>, Vec<u8>, Vec<u8>)| {
@@ -119,10 +119,10 @@ fn believed() -> Tokens {
 }
 
 /// The status, and how often store and control were asked.
-fn answer(request: Request<Full<Bytes>>, tokens: Tokens) -> (u16, usize) {
+fn answer(request: Request<Full<Bytes>>, tokens: Tokens) -> (u16, u64) {
     // Their start asks the store, too.
     let replays = REPLAYS.clone();
-    let count = || STORE.asked() + CONTROL.0.load(Ordering::Relaxed);
+    let count = || STORE.calls() + CONTROL.0.load(Ordering::Relaxed) as u64;
     let before = count();
     let service = router(Options {
         tokens,

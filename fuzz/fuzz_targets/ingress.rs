@@ -11,8 +11,9 @@ use hookwright_intake::{DedupeFrom, Intake, KeyFrom, KindFrom, SourceOptions};
 use hookwright_model::replies::Replies;
 use hookwright_server::{Arriving, Peer, Service};
 use hookwright_signing::is_credential;
-use hookwright_store::NewEvent;
-use hookwright_fuzz::{MemoryStore, run};
+use hookwright_fuzz::{Handed, run, store};
+use hookwright_model::Event;
+use hookwright_store_memory::Memory;
 use http::uri::PathAndQuery;
 use http::{HeaderName, HeaderValue, header};
 use hyper::server::conn::http1;
@@ -23,7 +24,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 type Headers = Vec<(HeaderName, HeaderValue)>;
 
-static INGRESS: LazyLock<(Handle, Arc<MemoryStore>)> = LazyLock::new(|| {
+static INGRESS: LazyLock<(Handle, Arc<Memory>, Arc<Handed>)> = LazyLock::new(|| {
     let key = KeyFrom::Pointer("/id".to_owned());
     let source = SourceOptions {
         kind: KindFrom::Pointer("/type".to_owned()),
@@ -31,10 +32,10 @@ static INGRESS: LazyLock<(Handle, Arc<MemoryStore>)> = LazyLock::new(|| {
         ..SourceOptions::default()
     };
     let sources = Sources::from([("s".parse().expect("a name"), source.into())]);
-    let store = Arc::new(MemoryStore::default());
+    let (store, handed) = store();
     let (options, replies) = (Options::new(sources), Replies::default());
     let intake = Intake::new(hookwright_intake::Options::default(), store.clone());
-    (Handle::new(options, intake, replies, Clock::manual(0)), store)
+    (Handle::new(options, intake, replies, Clock::manual(0)), store, handed)
 });
 
 fuzz_target!(|input: (Option<String>, Vec<(String, Vec<u8>)>, Vec<u8>, u16)| {
@@ -50,7 +51,8 @@ fuzz_target!(|input: (Option<String>, Vec<(String, Vec<u8>)>, Vec<u8>, u16)| {
 
     let (first, rest) = sent.split_at(usize::from(first).min(sent.len()));
     let status = run(exchange(first, rest));
-    let kept = INGRESS.1.take();
+    let kept = INGRESS.2.take();
+    INGRESS.1.clear();
     match (status, &kept[..]) {
         (202, [event]) => check(event, &headers, &body),
         // What the http crate takes for a path or header, hyper may yet refuse.
@@ -100,7 +102,7 @@ async fn exchange(first: &[u8], rest: &[u8]) -> u16 {
     status.unwrap_or_else(|| panic!("no answer: {line}"))
 }
 
-fn check(event: &NewEvent, sent: &Headers, body: &[u8]) {
+fn check(event: &Event, sent: &Headers, body: &[u8]) {
     assert_eq!(&event.body[..], body);
     assert_eq!(event.source.as_str(), "s");
     assert!(event.kind.len() <= 200 && !event.kind.contains(char::is_control));

@@ -23,7 +23,7 @@ static WHOLE: LazyLock<(TempDir, Vec<EventId>)> = LazyLock::new(|| {
         other => panic!("not a new event: {other:?}"),
     };
     let ids = BODIES.into_iter().map(append).collect();
-    store.close();
+    run(store.close()).expect("closed in order");
     (dir, ids)
 });
 
@@ -46,12 +46,12 @@ fuzz_target!(|input: (bool, Option<u16>, Vec<(u16, u8)>)| {
         Err(error) => return assert!(!intact, "{error}"),
     };
     for (id, body) in ids.iter().zip(BODIES) {
-        match store.event(*id) {
+        match run(store.event(*id)) {
             Ok(Some(detail)) => check(&detail.event, *id, body),
             other => assert!(!intact, "{other:?}"),
         }
     }
-    store.close();
+    run(store.close()).expect("closed in order");
 });
 
 fn check(event: &Event, id: EventId, body: &'static str) {

@@ -1,76 +1,78 @@
 //! What a guest answers, through the router: the event ends in one state, and its deliveries are fit to be made.
 #![no_main]
 use std::path::Path;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use hookwright_model::clock::Clock;
-use hookwright_model::{Event, EventId, EventState, Name};
+use hookwright_model::{EventState, Name};
 use hookwright_plugins::{Compiler, Options, Plugins, Spec};
 use hookwright_model::replies::Replies;
 use hookwright_model::plugin::OnFailure;
 use hookwright_routing::{Pipeline, Pipelines, Router, Step};
-use hookwright_store::Routed;
+use hookwright_store::{Appended, EventDetail, EventLog, NewEvent, Queries};
+use hookwright_store_memory::Memory;
 use hookwright_model::tasks::Tasks;
-use hookwright_fuzz::{MemoryStore, run};
+use hookwright_fuzz::{Handed, run, store};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use libfuzzer_sys::fuzz_target;
 
 /// The guest writes the event's body into its memory as its answer.
 const GUEST: &str = "raw-verdict";
 
-static ROUTER: LazyLock<(Router, Arc<MemoryStore>, tempfile::TempDir)> = LazyLock::new(|| {
+static ROUTER: LazyLock<(Router, Arc<Memory>, Arc<Handed>, tempfile::TempDir)> = LazyLock::new(|| {
     let folder = tempfile::tempdir().expect("a folder");
     run(async {
         let plugins = plugins(folder.path()).await;
         let step = Step { plugin: name(GUEST), on_failure: OnFailure::Park };
         let pipeline = Pipeline::new(vec![step], vec![name("sink")], Arc::default());
         let pipelines = Pipelines::from([(name("shop"), pipeline)]);
-        let store = Arc::new(MemoryStore::default());
+        let (store, handed) = store();
         let (replies, clock) = (Replies::default(), Clock::system());
         let tasks = Tasks::new();
         let router = Router::start(pipelines, plugins, store.clone(), replies, clock, None, tasks);
-        (router, store, folder)
+        (router, store, handed, folder)
     })
 });
 
-static ROW: AtomicI64 = AtomicI64::new(1);
-
 fuzz_target!(|body: Vec<u8>| {
-    let (router, store, _) = &*ROUTER;
-    let event = Arc::new(Event {
-        id: EventId::new(ROW.fetch_add(1, Ordering::Relaxed), 7),
-        received_ms: 0,
+    let (router, store, handed, _) = &*ROUTER;
+    let event = NewEvent {
         source: name("shop"),
         kind: "push".into(),
         headers: HeaderMap::new(),
         body: body.into(),
-    });
-    let routed = run(async {
-        router.accepted(vec![event]);
+        dedupe: None,
+    };
+    let detail = run(async {
+        let appended = store.append(event).await.expect("an open store");
+        let Appended::New(id) = appended else { panic!("it has no key") };
+        router.accepted(handed.take());
         loop {
-            if let Some(routed) = store.take_routed().pop() {
-                return routed;
+            let found = store.event(id).await.expect("an open store");
+            let detail = found.expect("it was appended");
+            if detail.row.state != EventState::Accepted {
+                return detail;
             }
             tokio::time::sleep(Duration::from_micros(100)).await;
         }
     });
-    check(&routed);
+    store.clear();
+    check(&detail);
 });
 
-fn check(routed: &Routed) {
-    assert_eq!(routed.rulings.len(), 1);
-    assert_eq!(routed.state == EventState::Routed, !routed.deliveries.is_empty());
-    assert!(routed.deliveries.len() <= 64);
-    for delivery in &routed.deliveries {
+fn check(detail: &EventDetail) {
+    assert_eq!(detail.rulings.len(), 1);
+    assert_eq!(detail.row.state == EventState::Routed, !detail.deliveries.is_empty());
+    assert!(detail.deliveries.len() <= 64);
+    for delivery in &detail.deliveries {
         let Some(payload) = &delivery.payload else { continue };
         for edit in &payload.headers {
             assert!(HeaderName::from_lowercase(edit.name.as_bytes()).is_ok(), "{}", edit.name);
             assert!(edit.value.as_deref().is_none_or(|text| HeaderValue::from_str(text).is_ok()));
         }
     }
-    let reason = routed.reason.as_deref().unwrap_or_default();
+    let reason = detail.row.reason.as_deref().unwrap_or_default();
     assert!(!reason.contains(char::is_control) && reason.len() < 16 << 10, "{reason:?}");
 }
 

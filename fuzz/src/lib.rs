@@ -4,9 +4,9 @@ use std::sync::LazyLock;
 
 use tokio::runtime::{Builder, Runtime};
 
-mod store;
+mod handed;
 
-pub use store::MemoryStore;
+pub use handed::{Handed, store};
 
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
     let made = Builder::new_current_thread().enable_time().build();

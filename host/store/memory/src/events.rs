@@ -71,6 +71,11 @@ pub(super) fn place(cursor: Option<&Cursor>) -> Result<Option<At>, StoreError> {
 }
 
 impl Tables {
+    /// All rows go; ids continue to rise.
+    pub(super) fn clear(&mut self) {
+        *self = Self { last: self.last, ..Self::default() };
+    }
+
     pub(super) fn append(&mut self, new: NewEvent, now_ms: u64, follow: &mut Follow) -> Appended {
         let key = new.dedupe.as_ref().map(|dedupe| (new.source.clone(), dedupe.key));
         let known = key.as_ref().and_then(|key| self.keys.get(key));

@@ -147,7 +147,8 @@ impl Maintenance for Memory {
     }
 
     fn faults(&self) -> Answer<'_, Vec<Fault>> {
-        self.read(|_| Vec::new())
+        // As a look at its health, it counts for no call.
+        ready(Ok(Vec::new()))
     }
 
     fn close(&self) -> Answer<'_, ()> {
