@@ -43,6 +43,7 @@ pub struct AuditEntry {
     pub number: u64,
     /// When it was begun, milliseconds since 1970.
     pub at_ms: u64,
+    /// What was changed.
     #[serde(flatten)]
     pub change: Change,
     /// The answer's status. A refused change is kept too. None: how it ended is not known, since it is under way, or the
@@ -75,6 +76,7 @@ pub struct AuditPage {
 /// Which entries to list. Newest first.
 #[derive(Debug, Clone, Default)]
 pub struct AuditQuery {
+    /// Of this token, or whatever else changed it.
     pub who: Option<String>,
     /// A part of the action.
     pub action: Option<String>,
@@ -84,6 +86,7 @@ pub struct AuditQuery {
     pub until_ms: Option<u64>,
     /// Only entries with a smaller number: the cursor.
     pub before: Option<u64>,
+    /// At most this many.
     pub limit: usize,
 }
 

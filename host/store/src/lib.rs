@@ -8,6 +8,7 @@
 //! that it needs: intake the [`EventLog`], routing and delivery the
 //! [`WorkQueue`], the API the [`Queries`]. [`Store`] is all of them, for the
 //! wiring.
+#![deny(missing_docs)]
 mod audit;
 mod conditions;
 mod error;

@@ -102,24 +102,36 @@ pub struct FeedPage {
 /// One event in a list.
 #[derive(Debug, Clone, serde::Serialize, utoipa::ToSchema)]
 pub struct EventRow {
+    /// Its id.
     pub id: EventId,
+    /// The source that it came from.
     pub source: String,
+    /// Its type; empty where unknown.
     pub kind: String,
+    /// How far its routing has come.
     pub state: EventState,
+    /// When it was accepted, milliseconds since 1970.
     pub received_ms: u64,
+    /// The size of its body.
     pub body_bytes: u64,
+    /// How often it was sent through routing again.
     pub replays: u32,
     /// Why, where routing ended it.
     pub reason: Option<String>,
+    /// To each destination that it goes or went to.
     pub deliveries: Vec<DeliveryRow>,
 }
 
+/// One delivery in a list.
 #[derive(Debug, Clone, serde::Serialize, utoipa::ToSchema)]
 pub struct DeliveryRow {
+    /// Where it goes.
     pub destination: String,
+    /// What has become of it.
     pub state: DeliveryState,
     /// When it is or was due, milliseconds since 1970.
     pub due_ms: u64,
+    /// Attempts ever made.
     pub attempts: u32,
     /// Why it is dead.
     pub cause: Option<String>,
