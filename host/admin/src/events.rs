@@ -314,7 +314,7 @@ impl Tried {
             Outcome::Failed { cause, message } => {
                 Self { cause: Some(cause), message: Some(message), ..tried }
             }
-            Outcome::Taken => Self { taken: true, ..tried },
+            Outcome::Accepted => Self { taken: true, ..tried },
         }
     }
 }

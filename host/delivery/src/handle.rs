@@ -6,12 +6,12 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio_util::task::TaskTracker;
 
+use super::kinds::Environment;
 use super::lane::{Lane, Shared};
-use super::settings::{Maker, Settings};
+use super::settings::Settings;
 use super::status::Status;
 use super::window::Limits;
 use super::{Options, SettingsError, StartError, SwitchError};
-use hookwright_egress::Egress;
 use hookwright_model::clock::Clock;
 use hookwright_model::tasks::Tasks;
 use hookwright_model::{Delivery, Name};
@@ -29,7 +29,7 @@ pub struct Handle(Arc<Parts>);
 
 struct Parts {
     shared: Arc<Shared>,
-    maker: Maker,
+    environment: Environment,
     window: usize,
     lanes: ArcSwap<Lanes>,
     /// One change of the settings at a time.
@@ -45,7 +45,7 @@ struct Parts {
 /// # Errors
 /// All that is wrong with the settings, or a store that can't be read. Nothing runs then.
 pub async fn start(
-    options: Options,
+    mut options: Options,
     queue: Arc<dyn WorkQueue>,
     conditions: Arc<dyn Conditions>,
     clock: Clock,
@@ -63,23 +63,16 @@ pub async fn start(
         clock,
         tasks,
     };
-    let maker = Maker {
-        egress: Egress::new(options.resolver),
-        places: Default::default(),
-        excerpt: options.excerpt,
-        user_agent: options.user_agent,
-        hops: options.hops,
-        traces: options.traces,
-    };
+    let (window, destinations) = (options.window, std::mem::take(&mut options.destinations));
     let parts = Parts {
         shared: Arc::new(shared),
-        maker,
-        window: options.window,
+        environment: Environment::new(options),
+        window,
         lanes: ArcSwap::default(),
         changing: Default::default(),
     };
     let handle = Handle(Arc::new(parts));
-    handle.reconfigure(options.destinations).await?;
+    handle.reconfigure(destinations).await?;
     Ok(handle)
 }
 
@@ -102,7 +95,7 @@ impl Handle {
     /// settings from the next attempt on. Blocks as `start` does.
     ///
     /// # Errors
-    /// All that is wrong with them; the old ones stay in force then.
+    /// All that is wrong with them; the old ones stay active then.
     pub async fn reconfigure(
         &self,
         destinations: HashMap<Name, Destination>,
@@ -140,7 +133,7 @@ impl Handle {
             }
         }
         // First reachable, then running: what is handed over before a lane
-        // looks at the rows for the first time is found there.
+        // polls the rows for the first time is found there.
         self.0.lanes.store(Arc::new(lanes));
         for lane in new {
             self.0.shared.tasks.spawn("delivery lane", lane.run());
@@ -157,7 +150,7 @@ impl Handle {
         let mut wrong = Vec::new();
         for (name, options) in destinations {
             let before = old.get(&name).map(|lane| lane.settings());
-            match self.0.maker.make(&name, options, before.as_deref()) {
+            match Settings::new(&name, options, &self.0.environment, before.as_deref()) {
                 Ok(settings) => drop(made.insert(name, settings)),
                 Err(problem) => wrong.push(SettingsError { destination: name, problem }),
             }
@@ -232,7 +225,7 @@ impl Handle {
         all
     }
 
-    /// Starts no more attempts and waits for those under way, at most
+    /// Starts no more attempts and waits for those in flight, at most
     /// `deadline`; what is left then is cut off and still waits in its row.
     /// Then closes the destinations, for which they have 1 s at the most.
     /// False where something was cut off.

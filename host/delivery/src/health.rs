@@ -1,121 +1,113 @@
-//! Whether a destination is well, as its answers tell: the breaker, the pause that it asks for, and how many attempts at once are good for it.
+//! A destination's health as its answers tell it: a circuit breaker, a pause that the destination asks for, and an adaptive limit on attempts at once.
 //!
-//! Pure: the caller brings the time. Nothing here touches a delivery: while an
-//! attempt may not begin, deliveries wait and lose none of theirs.
+//! The lane asks it before each attempt and tells it of each outcome. Pure: the
+//! caller brings the time. Nothing here touches a delivery: while an attempt may
+//! not begin, deliveries wait and lose no attempt.
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::signs::Sign;
-use super::tally::Tally;
-use hookwright_settings::Breaker;
+use super::signal::HealthSignal;
+use hookwright_model::Share;
+use hookwright_model::breaker::{self, Breaker, Change, State};
+use hookwright_model::sliding_counter::SlidingCounter;
+use hookwright_settings as settings;
 
-/// Probes in a row that must go well before the breaker closes.
-const PROBES: u32 = 3;
 /// However long a `retry-after` asks, the other deliveries wait no longer.
 const LONGEST_PAUSE: Duration = Duration::from_secs(3_600);
-/// The pause where it says nothing, once there is no more to halve; it doubles.
+/// The first pause of a destination that is throttling and names none, once the
+/// limit can't be halved any more; each further one is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// The longest of those.
 const LAST_PAUSE: Duration = Duration::from_secs(60);
 
+fn policy(options: &settings::Breaker) -> breaker::Policy {
+    breaker::Policy {
+        failures: Share::fraction(options.failures),
+        calls: options.attempts,
+        wait: options.wait,
+        cap: options.cap,
+    }
+}
+
 /// What the health of a destination is judged by.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Care {
+pub(super) struct HealthPolicy {
     /// None: never left alone.
-    pub(super) breaker: Option<Breaker>,
-    /// Send less at once where it has too much.
+    pub(super) breaker: Option<settings::Breaker>,
+    /// Fewer attempts at once where the destination throttles or is slow.
     pub(super) adaptive: bool,
     /// Attempts at once, at the most.
     pub(super) in_flight: usize,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum State {
-    Closed,
-    /// Nothing is sent until then.
-    Open {
-        until: Instant,
-    },
-    /// One attempt at a time shows whether it is well again.
-    HalfOpen {
-        probing: bool,
-        well: u32,
-    },
+impl HealthPolicy {
+    fn breaker(&self) -> (breaker::Policy, SlidingCounter) {
+        let options = self.breaker.clone().unwrap_or_default();
+        (policy(&options), SlidingCounter::new(options.window))
+    }
 }
 
-/// What the breaker did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Change {
-    Opened {
-        wait: Duration,
-        /// Failed attempts and all attempts within the window.
-        failed: (u32, u32),
-    },
-    Closed,
-}
-
-/// What was so when an attempt began.
+/// The state in which an attempt began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Ticket {
-    turn: u32,
-    cuts: u32,
+    breaker: breaker::Ticket,
+    backoffs: u32,
 }
 
+/// One destination's health.
 #[derive(Debug)]
 pub(super) struct Health {
-    care: Care,
-    tally: Tally,
-    state: State,
-    /// Of the present or the next opening.
-    wait: Duration,
-    /// Counts the breaker's changes: an attempt that began before the last one
-    /// says nothing any more.
-    turn: u32,
-    /// Attempts at once that are good for it, 1 to `care.in_flight`.
+    policy: HealthPolicy,
+    /// Stays closed where the policy has none.
+    breaker: Breaker<SlidingCounter>,
+    /// Attempts at once that the destination copes with, 1 to `policy.in_flight`.
     limit: f64,
-    /// Counts what was taken off the limit: of the attempts that were under way
-    /// together only the first one does.
-    cuts: u32,
+    /// Counts the reductions of the limit: of attempts that were in flight
+    /// together only the first one reduces it.
+    backoffs: u32,
+    /// Nothing is sent before then.
     pause: Option<Instant>,
+    /// Pauses since the last success.
     pauses: u32,
-    /// It is left alone since there was nothing to prove by who sends.
+    /// It is left alone because there was nothing to prove with who sends.
     locked: bool,
 }
 
 impl Health {
-    pub(super) fn new(care: Care) -> Self {
-        let breaker = care.breaker.clone().unwrap_or_default();
+    pub(super) fn new(policy: HealthPolicy) -> Self {
+        let (breaker, window) = policy.breaker();
         Self {
-            tally: Tally::new(breaker.window),
-            wait: breaker.wait,
-            limit: care.in_flight as f64,
-            care,
-            state: State::Closed,
-            turn: 0,
-            cuts: 0,
+            breaker: Breaker::new(breaker, window),
+            limit: policy.in_flight as f64,
+            policy,
+            backoffs: 0,
             pause: None,
             pauses: 0,
             locked: false,
         }
     }
 
-    /// Begins anew where the settings have changed.
-    pub(super) fn configure(&mut self, care: Care) {
-        if self.care != care {
-            let turn = self.turn.wrapping_add(1);
-            *self = Self { turn, ..Self::new(care) };
+    /// Starts over where the settings have changed.
+    pub(super) fn configure(&mut self, policy: HealthPolicy) {
+        if self.policy != policy {
+            self.policy = policy;
+            self.forget();
         }
     }
 
-    /// A person knows better: as if it had never failed.
+    /// As if it had never failed: a person knows better, or the settings are new.
     pub(super) fn forget(&mut self) {
-        let turn = self.turn.wrapping_add(1);
-        *self = Self { turn, ..Self::new(self.care.clone()) };
+        let (breaker, window) = self.policy.breaker();
+        self.breaker.reconfigure(breaker, window);
+        self.limit = self.policy.in_flight as f64;
+        (self.backoffs, self.pause, self.pauses, self.locked) = (0, None, 0, false);
     }
 
-    /// Whether one more attempt may begin beside so many; else when to ask
-    /// again at the latest, where only time can tell.
+    /// Whether an attempt may begin beside those `in_flight`.
+    ///
+    /// # Errors
+    /// When to ask again at the latest; none where the end of an attempt decides.
     pub(super) fn admit(&mut self, in_flight: usize) -> Result<(), Option<Instant>> {
         if in_flight >= self.limit() {
             return Err(None);
@@ -126,108 +118,51 @@ impl Health {
             }
             self.pause = None;
         }
-        match self.state {
-            State::Closed | State::HalfOpen { probing: false, .. } => Ok(()),
-            State::HalfOpen { probing: true, .. } => Err(None),
-            State::Open { until } => Err(Some(until)),
-        }
+        self.breaker.admits()
     }
 
     /// An attempt that was admitted begins.
     pub(super) fn began(&mut self) -> Ticket {
-        if let State::HalfOpen { probing, .. } = &mut self.state {
-            *probing = true;
-        }
-        Ticket { turn: self.turn, cuts: self.cuts }
+        Ticket { breaker: self.breaker.begin(), backoffs: self.backoffs }
     }
 
-    /// It ended without an outcome.
-    pub(super) fn broke_off(&mut self, ticket: Ticket) {
-        if let State::HalfOpen { probing, .. } = &mut self.state
-            && ticket.turn == self.turn
-        {
-            *probing = false;
-        }
+    /// The attempt ended without an outcome.
+    pub(super) fn abandoned(&mut self, ticket: Ticket) {
+        self.breaker.abandon(ticket.breaker);
     }
 
-    pub(super) fn ended(&mut self, ticket: Ticket, sign: Sign, now: Instant) -> Option<Change> {
-        if let Sign::Locked { rest } = sign {
-            return self.lock(ticket, rest, now);
+    /// The attempt ended.
+    pub(super) fn ended(
+        &mut self,
+        ticket: Ticket,
+        signal: HealthSignal,
+        now: Instant,
+    ) -> Option<Change> {
+        if let HealthSignal::NoCredentials { until } = signal {
+            return self.lock(ticket, until, now);
         }
-        self.locked &= sign.is_ill().is_none();
-        self.adapt(ticket, sign, now);
-        if self.care.breaker.is_none() || ticket.turn != self.turn {
-            return None;
-        }
-        match (&mut self.state, sign.is_ill()) {
-            (State::HalfOpen { probing, .. }, None) => {
-                *probing = false;
-                None
-            }
-            (State::HalfOpen { .. }, Some(true)) => {
-                let cap = self.care.breaker.as_ref().map_or(self.wait, |breaker| breaker.cap);
-                self.wait = (self.wait * 2).min(cap);
-                Some(self.open(now, (1, 1)))
-            }
-            (State::HalfOpen { probing, well }, Some(false)) => {
-                *probing = false;
-                *well += 1;
-                (*well >= PROBES).then(|| self.close())
-            }
-            (State::Closed, Some(ill)) => self.count(ill, now),
-            (State::Closed, None) | (State::Open { .. }, _) => None,
-        }
-    }
-
-    fn count(&mut self, ill: bool, now: Instant) -> Option<Change> {
-        // Without a failure of late there is nothing to count.
-        if !ill && self.tally.is_clean() {
-            return None;
-        }
-        let (failed, all) = self.tally.count(ill, now);
-        let breaker = self.care.breaker.as_ref()?;
-        let opens = ill
-            && all >= breaker.attempts
-            && f64::from(failed) >= breaker.failures * f64::from(all);
-        if !opens {
-            return None;
-        }
-        self.wait = breaker.wait;
-        Some(self.open(now, (failed, all)))
-    }
-
-    fn open(&mut self, now: Instant, failed: (u32, u32)) -> Change {
-        self.open_until_then(now, now + self.wait, failed)
-    }
-
-    fn open_until_then(&mut self, now: Instant, until: Instant, failed: (u32, u32)) -> Change {
-        self.turn = self.turn.wrapping_add(1);
-        self.state = State::Open { until };
-        Change::Opened { wait: until - now, failed }
+        let verdict = signal.for_breaker();
+        self.locked &= verdict == breaker::Signal::Neutral;
+        self.adapt(ticket, signal, now);
+        self.policy.breaker.as_ref()?;
+        self.breaker.record(ticket.breaker, verdict, now)
     }
 
     /// Credentials that do not work are so for every delivery: the first attempt
-    /// ends them all for a while, by the breaker or, without one, by a pause.
-    fn lock(&mut self, ticket: Ticket, rest: Option<Instant>, now: Instant) -> Option<Change> {
-        let rest = rest.map_or(now, |until| until.min(now + LONGEST_PAUSE));
-        let Some(breaker) = &self.care.breaker else {
+    /// stops them all for a while, by the breaker or, without one, by a pause.
+    fn lock(&mut self, ticket: Ticket, until: Option<Instant>, now: Instant) -> Option<Change> {
+        let until = until.map_or(now, |until| until.min(now + LONGEST_PAUSE));
+        if self.policy.breaker.is_none() {
             if self.pause.is_none_or(|until| until <= now) {
                 let pause = self.next_pause();
-                self.pause_until(rest.max(now + pause));
+                self.pause_until(until.max(now + pause));
             }
             self.locked = true;
             return None;
-        };
-        if ticket.turn != self.turn {
-            return None;
         }
-        self.wait = match self.state {
-            State::Open { .. } => return None,
-            State::HalfOpen { .. } => (self.wait * 2).min(breaker.cap),
-            State::Closed => breaker.wait,
-        };
+        let change = self.breaker.trip(ticket.breaker, until, now)?;
         self.locked = true;
-        Some(self.open_until_then(now, rest.max(now + self.wait), (1, 1)))
+        Some(change)
     }
 
     /// Whether it is left alone for want of credentials: new ones may work at once.
@@ -242,70 +177,55 @@ impl Health {
         pause.min(LAST_PAUSE)
     }
 
-    fn close(&mut self) -> Change {
-        self.turn = self.turn.wrapping_add(1);
-        self.state = State::Closed;
-        self.tally.clear();
-        Change::Closed
-    }
-
     /// Until when the breaker is open. Once that is past, it is half open.
     pub(super) fn open_until(&mut self, now: Instant) -> Option<Instant> {
-        match self.state {
-            State::Open { until } if until > now => Some(until),
-            State::Open { .. } => {
-                self.turn = self.turn.wrapping_add(1);
-                self.state = State::HalfOpen { probing: false, well: 0 };
-                None
-            }
-            _ => None,
-        }
+        self.breaker.poll(now)
     }
 
     /// Additive increase, multiplicative decrease (Chiu and Jain, "Analysis of
     /// the Increase and Decrease Algorithms for Congestion Avoidance in Computer
-    /// Networks", 1989; the constants of TCP, RFC 5681): one more after a whole
+    /// Networks", 1989; the constants of TCP, RFC 5681): one attempt more after a whole
     /// round went well, half as many where it has too much.
-    fn adapt(&mut self, ticket: Ticket, sign: Sign, now: Instant) {
-        if sign == Sign::Well {
+    fn adapt(&mut self, ticket: Ticket, signal: HealthSignal, now: Instant) {
+        if signal == HealthSignal::Healthy {
             self.pauses = 0;
         }
-        if !self.care.adaptive {
+        if !self.policy.adaptive {
             return;
         }
-        let most = self.care.in_flight as f64;
-        match sign {
-            Sign::Well => {
+        let most = self.policy.in_flight as f64;
+        match signal {
+            HealthSignal::Healthy => {
                 if self.limit < most {
                     self.limit = (self.limit + 1.0 / self.limit).min(most);
                 }
             }
-            Sign::Late | Sign::Crowded => drop(self.cut(ticket)),
-            Sign::Busy { pause: Some(asked), .. } => {
-                self.cut(ticket);
+            HealthSignal::Slow | HealthSignal::Queued => drop(self.back_off(ticket)),
+            HealthSignal::Throttled { pause: Some(asked), .. } => {
+                self.back_off(ticket);
                 self.pause_until(now + asked.min(LONGEST_PAUSE));
             }
-            Sign::Busy { pause: None, .. } => {
-                if self.cut(ticket) == Cut::AtOne {
+            HealthSignal::Throttled { pause: None, .. } => {
+                if self.back_off(ticket) == Backoff::AtOne {
                     let pause = self.next_pause();
                     self.pause_until(now + pause);
                 }
             }
-            Sign::Ill | Sign::Nothing | Sign::Locked { .. } => {}
+            HealthSignal::Failing | HealthSignal::Neutral | HealthSignal::NoCredentials { .. } => {}
         }
     }
 
-    fn cut(&mut self, ticket: Ticket) -> Cut {
-        if ticket.cuts != self.cuts {
-            return Cut::Already;
+    fn back_off(&mut self, ticket: Ticket) -> Backoff {
+        if ticket.backoffs != self.backoffs {
+            return Backoff::Already;
         }
-        self.cuts = self.cuts.wrapping_add(1);
+        self.backoffs = self.backoffs.wrapping_add(1);
         if self.limit < 2.0 {
             self.limit = 1.0;
-            return Cut::AtOne;
+            return Backoff::AtOne;
         }
         self.limit /= 2.0;
-        Cut::Halved
+        Backoff::Halved
     }
 
     fn pause_until(&mut self, until: Instant) {
@@ -318,12 +238,17 @@ impl Health {
         self.limit as usize
     }
 
+    /// Whether the limit is lower than the settings say.
+    pub(super) fn is_lowered(&self) -> bool {
+        self.limit() < self.policy.in_flight
+    }
+
     pub(super) fn is_open(&self) -> bool {
-        matches!(self.state, State::Open { .. })
+        self.breaker.is_open()
     }
 
     pub(super) fn state(&self) -> State {
-        self.state
+        self.breaker.state()
     }
 
     pub(super) fn paused_until(&self) -> Option<Instant> {
@@ -331,9 +256,10 @@ impl Health {
     }
 }
 
+/// What a reduction of the limit came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Cut {
-    /// By an attempt that was under way at the same time.
+enum Backoff {
+    /// An attempt that was in flight at the same time has reduced it.
     Already,
     Halved,
     AtOne,

@@ -5,17 +5,21 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::batch::Load;
-use super::health::{self, Health, Ticket};
+use super::health::{Health, Ticket};
+use super::history::History;
 use super::known::Known;
 use super::meter::Shown;
-use super::rate::Bucket;
+use super::pacing::Pacing;
 use super::settings::Settings;
-use super::status::Last;
+use super::switch::Switch;
 use super::window::{Limits, Window};
 use hookwright_model::Delivery;
+use hookwright_model::breaker::State;
 use hookwright_model::clock::Clock;
 use hookwright_store::Condition;
 
+/// What a lane's lock holds. Each part has its own file and decides by itself; this
+/// one asks them in turn.
 pub(super) struct Inner {
     pub(super) window: Window,
     /// Of the window while the destination is well.
@@ -23,52 +27,82 @@ pub(super) struct Inner {
     pub(super) settings: Arc<Settings>,
     pub(super) health: Health,
     pub(super) in_flight: usize,
-    pub(super) rate: Option<Bucket>,
-    /// Since when deliveries are gathered for a batch.
-    pub(super) gathering: Option<Instant>,
+    pub(super) pacing: Pacing,
     /// What was learned of the destination's own limits on batches.
     pub(super) known: Known,
     /// Rate, health or a batch allow the next attempt then.
-    pub(super) later: Option<Instant>,
-    /// What is remembered over a restart.
-    pub(super) condition: Condition,
-    /// Until when a person has paused it, by a clock that nobody sets.
-    pub(super) paused: Option<Instant>,
-    /// Since when it fails, likewise, and how long it did before the start.
-    pub(super) failing: Option<(Instant, Duration)>,
-    /// That it fails was written down.
-    pub(super) failing_is_known: bool,
+    later: Option<Instant>,
+    pub(super) switch: Switch,
+    pub(super) history: History,
     /// No longer in the settings.
     pub(super) removed: bool,
     /// For good: the task ends.
     pub(super) ended: bool,
-    pub(super) failures: u32,
-    /// An attempt went well since the start.
-    pub(super) succeeded: bool,
-    pub(super) last: Option<Last>,
     /// What the gauges say.
-    pub(super) shown: Shown,
+    shown: Shown,
 }
 
 impl Inner {
+    /// `limits` are the window's; `condition` was written down before.
+    pub(super) fn new(
+        settings: Arc<Settings>,
+        condition: Condition,
+        limits: Limits,
+        (now, now_ms): (Instant, u64),
+    ) -> Self {
+        let Condition { disabled, paused_until_ms, failing_since_ms } = condition;
+        Self {
+            window: Window::new(limits),
+            limits,
+            health: Health::new(settings.health.clone()),
+            in_flight: 0,
+            pacing: Pacing::new(settings.rate),
+            known: Known::default(),
+            later: None,
+            switch: Switch::restore(disabled, paused_until_ms, (now, now_ms)),
+            history: History::restore(failing_since_ms, now, now_ms),
+            removed: false,
+            ended: false,
+            shown: Shown::default(),
+            settings,
+        }
+    }
+
+    /// When time alone allows the next attempt, where it does.
+    pub(super) fn later(&self) -> Option<Instant> {
+        self.later
+    }
+
+    /// What is to be remembered over a restart, about to be written down.
+    pub(super) fn condition(&mut self) -> Condition {
+        Condition {
+            disabled: self.switch.disabled().map(str::to_owned),
+            paused_until_ms: self.switch.paused_until_ms(),
+            failing_since_ms: self.history.write_down(),
+        }
+    }
+
+    /// What the gauges should say, where that is not what they say.
+    pub(super) fn news(&mut self) -> Option<Shown> {
+        let shown = self.to_show();
+        let before = std::mem::replace(&mut self.shown, shown);
+        (shown != before).then_some(shown)
+    }
+
     pub(super) fn is_open(&self) -> bool {
-        (self.condition.disabled.is_none() && self.paused.is_none())
-            && !self.settings.disabled
-            && !self.removed
-            && !self.ended
+        self.switch.is_on() && !self.settings.disabled && !self.removed && !self.ended
     }
 
     /// What the gauges should say. Of a destination that was removed, nothing.
-    pub(super) fn to_show(&self) -> Shown {
+    fn to_show(&self) -> Shown {
         if self.removed {
             return Shown::default();
         }
-        let limit = self.health.limit();
         Shown {
-            open: !matches!(self.health.state(), health::State::Closed),
-            disabled: self.condition.disabled.is_some(),
-            limit,
-            lowered: limit < self.settings.care.in_flight,
+            open: !matches!(self.health.state(), State::Closed),
+            disabled: self.switch.disabled().is_some(),
+            limit: self.health.limit(),
+            lowered: self.health.is_lowered(),
         }
     }
 
@@ -102,10 +136,10 @@ impl Inner {
     pub(super) fn next(&mut self) -> Option<(Load, Arc<Settings>, Ticket)> {
         self.later = None;
         if self.window.len() == 0 || !self.is_open() {
-            self.gathering = None;
+            self.pacing.stop_gathering();
             return None;
         }
-        if let Some(later) = self.gathers_until() {
+        if let Some(later) = self.gathers_until(Instant::now()) {
             self.later = Some(later);
             return None;
         }
@@ -113,9 +147,7 @@ impl Inner {
             self.later = later;
             return None;
         }
-        if let Some(bucket) = &mut self.rate
-            && let Err(later) = bucket.take(Instant::now())
-        {
+        if let Some(later) = self.pacing.paced_until(Instant::now()) {
             self.later = Some(later);
             return None;
         }
@@ -123,7 +155,7 @@ impl Inner {
             None => Load::One(self.window.pop()?),
             Some(batch) => {
                 let bytes = self.known.bytes(batch);
-                Load::Many(self.window.pop_many(batch.events, bytes, &self.known.alone))
+                Load::Many(self.window.pop_many(batch.events, bytes, self.known.alone()))
             }
         };
         self.in_flight += 1;
@@ -131,18 +163,10 @@ impl Inner {
     }
 
     /// Until when deliveries wait for more of them, to leave together.
-    fn gathers_until(&mut self) -> Option<Instant> {
+    fn gathers_until(&mut self, now: Instant) -> Option<Instant> {
         let batch = self.settings.batch.as_ref()?;
-        let now = Instant::now();
-        if self.window.has_enough(batch.events, self.known.bytes(batch)) {
-            // Those that it leaves may begin to wait anew.
-            self.gathering = None;
-            return None;
-        }
-        // Once the time is up all go that are there, of whatever source: it
-        // begins anew with the next one that finds nothing before it.
-        let until = *self.gathering.get_or_insert(now) + batch.wait;
-        (until > now).then_some(until)
+        let bytes = self.known.bytes(batch);
+        self.pacing.gathers_until(batch, bytes, &self.window, now)
     }
 
     /// As if it had never failed.
@@ -153,13 +177,10 @@ impl Inner {
 
     /// Until when nothing can begin, where the lane is shut for a time.
     pub(super) fn shut_until(&mut self, now: Instant) -> Option<Instant> {
-        if let Some(until) = self.paused {
-            if until > now {
-                return Some(until);
-            }
-            self.paused = None;
-            self.condition.paused_until_ms = None;
-            self.window.clear();
+        match self.switch.poll(now) {
+            (Some(until), _) => return Some(until),
+            (None, true) => self.window.clear(),
+            (None, false) => {}
         }
         let was_open = self.health.is_open();
         let until = self.health.open_until(now);

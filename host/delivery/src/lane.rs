@@ -1,4 +1,4 @@
-//! One destination's lane: takes hand-offs, looks at the rows, and starts attempts within the limits.
+//! One destination's lane: takes hand-offs, polls the rows, and starts attempts within the limits.
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,23 +9,21 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::attempt;
-use super::health::{Change, Health, Ticket};
+use super::health::Ticket;
 use super::inner::Inner;
-use super::meter::{Meter, Shown};
-use super::rate::Bucket;
+use super::meter::Meter;
+use super::permit::Permit;
 use super::settings::Settings;
-use super::signs::Sign;
-use super::slot::Slot;
-use super::status::Last;
-use super::window::{Limits, Look, Offered, Rein, SWEEP_MS, Window};
+use super::signal::HealthSignal;
+use super::status::{Last, Status};
+use super::window::{Limits, Offered, Poll, Rein, SWEEP_MS};
+use hookwright_model::breaker::Change;
 use hookwright_model::clock::{Clock, millis};
+use hookwright_model::sliding_counter::Counts;
 use hookwright_model::tasks::Tasks;
-use hookwright_model::{Delivery, Name, Outcome};
+use hookwright_model::{Delivery, Name, Outcome, Response};
 use hookwright_store::{Claim, Condition, Conditions, DuePage, GivenUp, StoreError, WorkQueue};
 use hookwright_telemetry::traces::Spans;
-
-/// Of those that a person asks for.
-const LONGEST_PAUSE: Duration = Duration::from_secs(30 * 24 * 3_600);
 
 /// After the store failed.
 pub(super) const STORE_PAUSE_MS: u64 = 1_000;
@@ -64,38 +62,10 @@ impl Lane {
         condition: Condition,
         limits: Limits,
     ) -> Arc<Self> {
-        let rate = settings.rate.map(|rate| Bucket::new(rate, Instant::now()));
         let meter = Meter::new(&name);
         meter.begin(&*settings.kind);
-        let (now, now_ms) = (Instant::now(), shared.clock.now_ms());
-        let paused = condition.paused_until_ms.map(|until_ms| {
-            // One that ends later was begun while the clock was ahead.
-            now + Duration::from_millis(until_ms.saturating_sub(now_ms)).min(LONGEST_PAUSE)
-        });
-        let failing = condition
-            .failing_since_ms
-            .map(|since_ms| (now, Duration::from_millis(now_ms.saturating_sub(since_ms))));
-        let inner = Inner {
-            window: Window::new(limits),
-            limits,
-            health: Health::new(settings.care.clone()),
-            settings,
-            in_flight: 0,
-            rate,
-            gathering: None,
-            known: Default::default(),
-            later: None,
-            failing_is_known: condition.failing_since_ms.is_some(),
-            condition,
-            paused,
-            failing,
-            removed: false,
-            ended: false,
-            failures: 0,
-            succeeded: false,
-            last: None,
-            shown: Shown::default(),
-        };
+        let now = (Instant::now(), shared.clock.now_ms());
+        let inner = Inner::new(settings, condition, limits, now);
         let lane = Arc::new(Self {
             meter,
             name,
@@ -111,8 +81,7 @@ impl Lane {
 
     /// Sets the gauges where what they say has changed.
     fn show(&self, inner: &mut Inner) {
-        let shown = inner.to_show();
-        if shown != std::mem::replace(&mut inner.shown, shown) {
+        if let Some(shown) = inner.news() {
             self.meter.show(shown);
         }
     }
@@ -122,7 +91,7 @@ impl Lane {
     pub(super) fn offer(self: &Arc<Self>, delivery: Delivery, now_ms: u64) {
         let wake = {
             let mut inner = self.inner.lock();
-            // Closed: the row keeps it, and opening looks at the rows.
+            // Closed: the row keeps it, and opening polls the rows.
             if !inner.takes() {
                 return;
             }
@@ -142,7 +111,7 @@ impl Lane {
         let mut timer = std::pin::pin!(tokio::time::sleep(Duration::ZERO));
         loop {
             self.pump();
-            let Some(until) = self.look_or_wait() else { return };
+            let Some(until) = self.poll_or_wait() else { return };
             timer.as_mut().reset(until);
             tokio::select! {
                 () = self.wake.notified() => {}
@@ -162,7 +131,7 @@ impl Lane {
                     over if !over.is_empty() => Err(over),
                     _ => match inner.next() {
                         Some(next) => Ok(next),
-                        None => return inner.later.is_some(),
+                        None => return inner.later().is_some(),
                     },
                 }
             };
@@ -174,8 +143,8 @@ impl Lane {
                 }
             };
             self.meter.attempt_began();
-            let slot = Slot::new(Arc::clone(self), &load, ticket);
-            let attempt = attempt::run(Arc::clone(self), settings, load, slot);
+            let permit = Permit::new(Arc::clone(self), &load, ticket);
+            let attempt = attempt::run(Arc::clone(self), settings, load, permit);
             self.shared.attempts.spawn_on(attempt, &self.shared.runtime);
         }
     }
@@ -194,12 +163,12 @@ impl Lane {
             }
             self.inner.lock().window.ended(event, None);
         }
-        // There may be room to look at the rows again.
+        // There may be room to poll the rows again.
         self.wake.notify_one();
     }
 
-    /// Begins a look at the rows if it is time. Answers when to come back at the latest; none at the end.
-    fn look_or_wait(self: &Arc<Self>) -> Option<Instant> {
+    /// Begins a poll of the rows if it is time. Answers when to come back at the latest; none at the end.
+    fn poll_or_wait(self: &Arc<Self>) -> Option<Instant> {
         let now = Instant::now();
         let now_ms = self.shared.clock.now_ms();
         let mut inner = self.inner.lock();
@@ -213,31 +182,31 @@ impl Lane {
         if !inner.is_open() {
             return Some(until);
         }
-        if let Some(look) = inner.window.look(now_ms) {
+        if let Some(poll) = inner.window.poll(now_ms) {
             let policy = &inner.settings.policy;
-            let longest = match look.rein {
+            let longest = match poll.rein {
                 Some(Rein::SetBack) => policy.longest_backoff(),
                 _ => policy.longest_wait(),
             };
-            self.shared.tasks.spawn_piece(Arc::clone(self).look(look, longest));
+            self.shared.tasks.spawn_piece(Arc::clone(self).poll(poll, longest));
         } else if let Some(at_ms) = inner.window.wake_at() {
             until =
                 until.min(now + Duration::from_millis(at_ms.saturating_sub(now_ms).min(SWEEP_MS)));
         }
-        Some(inner.later.map_or(until, |at| at.min(until)))
+        Some(inner.later().map_or(until, |at| at.min(until)))
     }
 
     /// Waits of more than `longest` are none that the policy has made.
-    async fn look(self: Arc<Self>, look: Look, longest: Duration) {
-        let read = self.claim(look, longest).await;
+    async fn poll(self: Arc<Self>, poll: Poll, longest: Duration) {
+        let read = self.claim(poll, longest).await;
         {
             let mut inner = self.inner.lock();
             match read {
-                Ok((page, now_ms)) => inner.window.done(page, look.limit, now_ms),
+                Ok((page, now_ms)) => inner.window.done(page, poll.limit, now_ms),
                 Err(error) => {
                     let again_ms = self.shared.clock.now_ms().saturating_add(STORE_PAUSE_MS);
                     tracing::warn!(destination = %self.name, %error, "waiting deliveries can't be read; will be tried again");
-                    inner.window.failed(look, again_ms);
+                    inner.window.failed(poll, again_ms);
                 }
             }
             if !inner.takes() {
@@ -248,27 +217,28 @@ impl Lane {
     }
 
     /// The deliveries that are due, and by which time.
-    async fn claim(&self, look: Look, longest: Duration) -> Result<(DuePage, u64), StoreError> {
+    async fn claim(&self, poll: Poll, longest: Duration) -> Result<(DuePage, u64), StoreError> {
         let Shared { queue, clock, .. } = &*self.shared;
         let now_ms = clock.now_ms();
-        if look.rein.is_some() {
+        if poll.rein.is_some() {
             let reined = queue.rein_in(Some(&self.name), now_ms, longest).await?;
             if reined > 0 {
                 tracing::warn!(destination = %self.name, reined, "deliveries waited for a time that a wrong clock gave them; they are due now");
             }
         }
-        let claim = Claim { of: &self.name, now_ms, after: None, limit: look.limit };
+        let claim = Claim { of: &self.name, now_ms, after: None, limit: poll.limit };
         Ok((queue.claim_deliveries(claim).await?, now_ms))
     }
 
     /// An attempt that began at `at_ms` with the ticket ended at `now`.
-    pub(super) fn note_outcome(
+    pub(super) fn note_response(
         self: &Arc<Self>,
         (at_ms, ticket): (u64, Ticket),
-        (outcome, sign): (&Outcome, Sign),
+        response: &Response,
         now: Instant,
     ) {
-        let brief = match outcome {
+        let signal = HealthSignal::of(response);
+        let brief = match &response.outcome {
             Outcome::Answered { status, retry_after_s, .. } => Outcome::Answered {
                 status: *status,
                 retry_after_s: *retry_after_s,
@@ -278,17 +248,11 @@ impl Lane {
         };
         let (change, failing) = {
             let mut inner = self.inner.lock();
-            let well = outcome.is_success();
-            // Our own crowd is no failure of the destination.
-            let counts = sign != Sign::Crowded;
-            inner.failures = match (well, counts) {
-                (true, _) => 0,
-                (false, true) => inner.failures.saturating_add(1),
-                (false, false) => inner.failures,
-            };
-            inner.succeeded |= well;
-            inner.last = Some(Last { at_ms, outcome: brief });
-            let change = inner.health.ended(ticket, sign, now);
+            let well = response.is_accepted();
+            // Our own queue is not a failure of the destination.
+            let counts = signal != HealthSignal::Queued;
+            inner.history.note(Last { at_ms, outcome: brief }, well, counts);
+            let change = inner.health.ended(ticket, signal, now);
             match change {
                 Some(Change::Opened { .. }) => inner.window.clear(),
                 Some(Change::Closed) => {
@@ -298,7 +262,13 @@ impl Lane {
                 None => {}
             }
             self.show(&mut inner);
-            (change, if counts { inner.note_failing(well, at_ms, now) } else { None })
+            let mut failing = None;
+            if counts {
+                let disable_after = inner.settings.disable_after;
+                let disable_after = disable_after.filter(|_| inner.switch.disabled().is_none());
+                failing = inner.history.judge(well, (at_ms, now), disable_after);
+            }
+            (change, failing)
         };
         if let Some(change) = change {
             self.tell(change);
@@ -311,7 +281,7 @@ impl Lane {
     /// What the breaker did, for those who watch.
     fn tell(&self, change: Change) {
         match change {
-            Change::Opened { wait, failed: (failed, all) } => {
+            Change::Opened { wait, counts: Counts { failed, all } } => {
                 let wait_ms = millis(wait);
                 tracing::warn!(destination = %self.name, failed, of = all, wait_ms, "the breaker is open: nothing is sent until a probe, deliveries wait");
                 self.meter.breaker_opened();
@@ -328,9 +298,9 @@ impl Lane {
         self.meter.begin(&*settings.kind);
         self.change(|inner| {
             if inner.settings.rate != settings.rate {
-                inner.rate = settings.rate.map(|rate| Bucket::new(rate, Instant::now()));
+                inner.pacing.set_rate(settings.rate);
             }
-            inner.health.configure(settings.care.clone());
+            inner.health.configure(settings.health.clone());
             inner.known = Default::default();
             inner.settings = settings;
             inner.removed = false;
@@ -365,7 +335,7 @@ impl Lane {
         idle
     }
 
-    /// After any change of what opens and closes, the rows are looked at anew.
+    /// After any change of what opens and closes, the rows are polled again.
     pub(super) fn change(&self, change: impl FnOnce(&mut Inner)) {
         {
             let mut inner = self.inner.lock();
@@ -377,6 +347,12 @@ impl Lane {
             self.show(&mut inner);
         }
         self.wake.notify_one();
+    }
+
+    /// None where it is no longer in the settings.
+    pub(super) fn status(&self) -> Option<Status> {
+        let now = (Instant::now(), self.shared.clock.now_ms());
+        Status::of(&self.name, &self.inner.lock(), now)
     }
 
     pub(super) fn settings(&self) -> Arc<Settings> {

@@ -2,26 +2,29 @@
 //!
 //! A lane holds what is in flight and a small window of what is due now. All
 //! else is in the store's rows: what does not fit the window is let go and read
-//! again when there is room, so a backlog costs no memory.
+//! again when there is room, so a backlog costs no memory. Where deliveries go is
+//! a kind of destination's to know, behind one seam (`kinds`).
+#![deny(missing_docs)]
+
 mod attempt;
 mod batch;
-mod file;
+mod control;
 mod handle;
 mod health;
+mod history;
 mod inner;
-mod kind;
+mod kinds;
 mod known;
 mod lane;
 mod meter;
-mod post;
+mod pacing;
+mod permit;
 mod rate;
 mod settings;
-mod signs;
-mod slot;
+mod signal;
 mod split;
 mod status;
 mod switch;
-mod tally;
 mod together;
 mod trial;
 mod window;
@@ -47,15 +50,16 @@ use hookwright_telemetry::traces::Spans;
 
 /// Everything that delivery needs to know.
 pub struct Options {
+    /// All of them, by name.
     pub destinations: HashMap<Name, Destination>,
     /// How many bytes of an answer's body are kept with the attempt. Default 4 KiB.
     pub excerpt: usize,
     /// How many bytes of due bodies are held in memory, shared out among the
     /// destinations: at most 4 MiB and at least 32 KiB for each. Default 128 MiB.
     pub window: usize,
-    /// Default `hookwright/<version>`.
+    /// The header of that name. Default `hookwright/<version>`.
     pub user_agent: HeaderValue,
-    /// Default: the system's.
+    /// Resolves names of hosts. Default: the system's.
     pub resolver: Arc<dyn Resolver>,
     /// Tells how often an event has come back. Default: nothing does.
     pub hops: Option<Arc<Hops>>,
@@ -81,14 +85,19 @@ impl Default for Options {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("destination `{destination}`: {problem}")]
 pub struct SettingsError {
+    /// Which one.
     pub destination: Name,
+    /// What is wrong.
     pub problem: Problem,
 }
 
+/// Why a destination can't be made from its settings.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Problem {
+    /// Its HTTP client can't be made.
     #[error(transparent)]
     Client(#[from] SetupError),
+    /// A header of this name is not for the settings to set.
     #[error("the header `{0}` is set by Hookwright itself; remove it from `headers`")]
     Header(String),
 }
@@ -96,8 +105,10 @@ pub enum Problem {
 /// Why delivery did not start, or did not take new settings.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StartError {
+    /// All that is wrong with the settings, by destination.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Settings(Vec<SettingsError>),
+    /// The store could not be read.
     #[error("which destinations are disabled or paused could not be read: {0}")]
     Store(#[from] StoreError),
 }
@@ -105,10 +116,16 @@ pub enum StartError {
 /// Why a destination was not enabled or disabled.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum SwitchError {
+    /// No destination has this name.
     #[error("there is no destination `{0}` in the settings")]
     Unknown(String),
+    /// The settings disable it.
     #[error("`{destination}` is disabled in the settings; remove `disabled = true` there")]
-    BySettings { destination: Name },
+    BySettings {
+        /// Which one.
+        destination: Name,
+    },
+    /// The store did not keep the change.
     #[error("the change holds until the next start only, because it was not written down: {0}")]
     Store(#[from] StoreError),
 }

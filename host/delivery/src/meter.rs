@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 
-use super::kind::Kind;
+use super::kinds::Kind;
 use hookwright_model::metrics::{
     ATTEMPT_SECONDS, ATTEMPTS, BREAKER_OPEN, BREAKER_OPENINGS, DELIVERIES, DISABLED,
     FAILED_ATTEMPTS, IN_FLIGHT, IN_FLIGHT_LIMIT, LAG_SECONDS,
@@ -99,7 +99,7 @@ impl Meter {
     /// The series of attempts that go well is there before the first of them,
     /// for a share of those that fail.
     pub(super) fn begin(&self, kind: &dyn Kind) {
-        let good = if kind.takes_silently() { Outcome::Taken } else { OK };
+        let good = if kind.accepts_without_status() { Outcome::Accepted } else { OK };
         self.attempts(class(&good)).increment(0);
     }
 
@@ -172,7 +172,7 @@ fn class(outcome: &Outcome) -> usize {
             Cause::Write => 14,
             Cause::Queue => 16,
         },
-        Outcome::Taken => 15,
+        Outcome::Accepted => 15,
     }
 }
 
@@ -230,7 +230,7 @@ mod tests {
             retry_after_s: None,
             excerpt: Default::default(),
         });
-        for outcome in statuses.chain(failed).chain([Outcome::Taken]) {
+        for outcome in statuses.chain(failed).chain([Outcome::Accepted]) {
             let good = GOOD_OUTCOMES.contains(&CLASSES[class(&outcome)]);
             assert_eq!(good, outcome.is_success(), "{outcome:?}");
         }

@@ -1,58 +1,42 @@
-//! At most so many attempts in so long.
+//! How fast a destination is sent to: at most so many attempts in so long.
 use std::time::Duration;
 
-use tokio::time::Instant;
-
 use hookwright_model::Rate;
+use hookwright_model::token_bucket::Pace;
 
-/// Timers wake to the millisecond; what a pause of this length held up may
-/// leave together.
+/// Timers wake to the millisecond, so attempts that a pause of this length held
+/// up may leave together.
 const SLACK: Duration = Duration::from_millis(10);
-/// Rarer than this is not kept up: it would be no rate but a stop.
+/// The longest time between two attempts: a rarer rate would be a stop.
 const LONGEST: Duration = Duration::from_secs(24 * 3_600);
 
-/// Meters attempts (the generic cell rate algorithm, ITU-T I.371): no stretch
-/// of time sees more than its share and 10 ms' worth.
-#[derive(Debug)]
-pub(super) struct Bucket {
-    interval: Duration,
-    /// When the next one would be due if all were evenly spread.
-    due: Instant,
-}
-
-impl Bucket {
-    pub(super) fn new(rate: Rate, now: Instant) -> Self {
-        Self { interval: (rate.per / rate.count.get()).min(LONGEST), due: now }
-    }
-
-    /// Takes leave for one attempt, or says when to ask again.
-    pub(super) fn take(&mut self, now: Instant) -> Result<(), Instant> {
-        let slack = SLACK.saturating_sub(self.interval);
-        if self.due > now + slack {
-            return Err(self.due.checked_sub(slack).unwrap_or(self.due));
-        }
-        self.due = self.due.max(now) + self.interval;
-        Ok(())
-    }
+/// The pace of attempts at a rate: `50/s` is 50 in 1 s, spread evenly and not sent in
+/// bursts. No stretch of time sees more than its part of the rate, and 10 ms' worth.
+pub(super) fn pace(rate: Rate) -> Pace {
+    let interval = (rate.per / rate.count.get()).min(LONGEST);
+    Pace::spaced(interval, SLACK.saturating_sub(interval))
 }
 
 #[cfg(test)]
 mod tests {
     use std::num::NonZeroU32;
 
-    use super::*;
+    use hookwright_model::token_bucket::TokenBucket;
     use proptest::prelude::*;
+    use tokio::time::Instant;
 
-    fn rate(count: u32, per: Duration) -> Rate {
-        Rate { count: NonZeroU32::new(count).expect("at least 1"), per }
+    use super::*;
+
+    fn bucket(count: u32, per: Duration) -> TokenBucket {
+        let count = NonZeroU32::new(count).expect("at least 1");
+        TokenBucket::new(pace(Rate { count, per }))
     }
 
     proptest! {
         #[test]
         fn a_second_sees_its_share_and_no_more(count in 1u32..5_000, steps in prop::collection::vec(0u64..30, 1..400)) {
-            let start = Instant::now();
-            let mut bucket = Bucket::new(rate(count, Duration::from_secs(1)), start);
-            let mut now = start;
+            let bucket = bucket(count, Duration::from_secs(1));
+            let mut now = Instant::now();
             let mut sent = Vec::new();
             for step in steps {
                 now += Duration::from_millis(step);
@@ -68,13 +52,13 @@ mod tests {
         }
 
         #[test]
-        fn whoever_asks_when_told_is_served(count in 1u32..5_000, tries in 1usize..200) {
+        fn who_asks_again_when_told_is_served(count in 1u32..5_000, tries in 1usize..200) {
+            let bucket = bucket(count, Duration::from_secs(1));
             let mut now = Instant::now();
-            let mut bucket = Bucket::new(rate(count, Duration::from_secs(1)), now);
             for _ in 0..tries {
-                if let Err(later) = bucket.take(now) {
-                    prop_assert!(later > now);
-                    now = later;
+                if let Err(wait) = bucket.take(now) {
+                    prop_assert!(!wait.is_zero());
+                    now += wait;
                     prop_assert!(bucket.take(now).is_ok());
                 }
             }

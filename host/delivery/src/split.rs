@@ -8,30 +8,6 @@
 //! gone by itself from the start.
 use std::collections::VecDeque;
 
-use hookwright_model::{Cause, Outcome};
-
-/// Whether an answer is about what was sent, and not about the sender, the
-/// place or the moment: it is split at once.
-pub(super) fn is_about_content(outcome: &Outcome) -> bool {
-    matches!(outcome, Outcome::Answered { status: 400 | 406 | 409 | 413 | 415 | 422, .. })
-}
-
-/// Whether one delivery may be to blame for what came of the whole request: a
-/// receiver may crash over it, run into its own time limit, or have a filter
-/// before it. Nobody is given up for such an outcome unless it was alone.
-///
-/// Not what is the same for whatever is sent: credentials, the URL, too many
-/// requests, no connection.
-pub(super) fn may_be_one_of_them(outcome: &Outcome) -> bool {
-    match outcome {
-        Outcome::Answered { status, .. } => {
-            !matches!(status, 401 | 402 | 405 | 407 | 410 | 421 | 426 | 429 | 451 | 511)
-        }
-        Outcome::Failed { cause, .. } => matches!(cause, Cause::Timeout | Cause::Protocol),
-        Outcome::Taken => false,
-    }
-}
-
 /// The deliveries of a batch that have not ended, by their places in it, in order.
 pub(super) struct Split {
     pending: VecDeque<usize>,
@@ -80,7 +56,7 @@ impl Split {
         }
     }
 
-    /// The first `count` went badly; those that `stay` are tried again in smaller company.
+    /// The first `count` went badly; those that `stay` are tried again in smaller messages.
     pub(super) fn failed(&mut self, count: usize, stay: &[usize]) {
         self.pending.drain(..count.min(self.pending.len()));
         for place in stay.iter().rev() {
@@ -167,25 +143,5 @@ mod tests {
         assert_eq!(split.next(10, |place| sizes[place]), Some(vec![3]));
         split.succeeded(1);
         assert_eq!(split.next(10, |place| sizes[place]), None);
-    }
-
-    #[test]
-    fn what_says_nothing_of_the_content_splits_nothing() {
-        let answered =
-            |status| Outcome::Answered { status, retry_after_s: None, excerpt: Default::default() };
-        for status in [400, 413, 422] {
-            assert!(is_about_content(&answered(status)) && may_be_one_of_them(&answered(status)));
-        }
-        for status in [403, 404, 500, 503, 508] {
-            assert!(!is_about_content(&answered(status)) && may_be_one_of_them(&answered(status)));
-        }
-        for status in [401, 410, 429] {
-            assert!(!is_about_content(&answered(status)) && !may_be_one_of_them(&answered(status)));
-        }
-        for cause in Cause::ALL {
-            let failed = Outcome::Failed { cause, message: String::new() };
-            let may = matches!(cause, Cause::Timeout | Cause::Protocol);
-            assert_eq!(may_be_one_of_them(&failed), may, "{cause:?}");
-        }
     }
 }

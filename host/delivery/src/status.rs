@@ -1,15 +1,15 @@
 //! How a destination is doing, as the admin part shows it.
 use tokio::time::Instant;
 
-use super::health;
 use super::inner::Inner;
-use super::lane::Lane;
+use hookwright_model::breaker;
 use hookwright_model::clock::millis;
 use hookwright_model::{Name, Outcome};
 
 /// Whether a destination gets its deliveries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
+    /// Deliveries leave as they become due.
     Running,
     /// It has too much to do: it gets less at once, or nothing for a moment.
     Slowed,
@@ -40,13 +40,15 @@ impl State {
 /// A destination's health.
 #[derive(Debug, Clone)]
 pub struct Status {
+    /// Its name in the settings.
     pub destination: Name,
+    /// What keeps it from its deliveries, where something does.
     pub state: State,
     /// Why it is disabled.
     pub reason: Option<String>,
     /// Until when nothing is sent, milliseconds since 1970.
     pub until_ms: Option<u64>,
-    /// Attempts under way.
+    /// Attempts in flight.
     pub in_flight: usize,
     /// Attempts at once that are allowed now.
     pub limit: usize,
@@ -59,6 +61,7 @@ pub struct Status {
     pub succeeded: bool,
     /// The first of them, or of those before a restart, milliseconds since 1970.
     pub failing_since_ms: Option<u64>,
+    /// None before the first attempt since the start.
     pub last: Option<Last>,
 }
 
@@ -71,50 +74,45 @@ pub struct Last {
     pub outcome: Outcome,
 }
 
-impl Lane {
-    /// None where it is no longer in the settings.
-    pub(super) fn status(&self) -> Option<Status> {
-        let inner = self.inner.lock();
+impl Status {
+    /// None where the destination is no longer in the settings.
+    pub(super) fn of(name: &Name, inner: &Inner, (now, now_ms): (Instant, u64)) -> Option<Self> {
         if inner.removed {
             return None;
         }
-        let by_settings = inner.settings.disabled.then(|| "disabled in the settings".to_owned());
-        let reason = by_settings.or_else(|| inner.condition.disabled.clone());
+        let by_settings = inner.settings.disabled.then_some("disabled in the settings");
+        let reason = by_settings.or(inner.switch.disabled()).map(str::to_owned);
         let (state, until_ms) = match reason {
             Some(_) => (State::Disabled, None),
-            None => state(&inner, Instant::now(), self.shared.clock.now_ms()),
+            None => state(inner, now, now_ms),
         };
-        Some(Status {
-            destination: self.name.clone(),
+        Some(Self {
+            destination: name.clone(),
             state,
             reason,
             until_ms,
             in_flight: inner.in_flight,
             limit: inner.health.limit(),
             window: inner.window.len(),
-            failures: inner.failures,
-            succeeded: inner.succeeded,
-            failing_since_ms: inner.condition.failing_since_ms,
-            last: inner.last.clone(),
+            failures: inner.history.failures(),
+            succeeded: inner.history.succeeded(),
+            failing_since_ms: inner.history.failing_since_ms(),
+            last: inner.history.last().cloned(),
         })
     }
 }
 
 fn state(inner: &Inner, now: Instant, now_ms: u64) -> (State, Option<u64>) {
     let in_ms = |until: Instant| now_ms.saturating_add(millis(until.duration_since(now)));
-    if let Some(until) = inner.paused {
-        // As it was told, unless the clock was set since.
-        let until_ms = in_ms(until);
-        let told = inner.condition.paused_until_ms;
-        let told = told.filter(|told| told.abs_diff(until_ms) < 1_000);
-        return (State::Paused, Some(told.unwrap_or(until_ms)));
+    if let Some(until_ms) = inner.switch.pause_shown_ms(now, now_ms) {
+        return (State::Paused, Some(until_ms));
     }
     match inner.health.state() {
-        health::State::Open { until } => (State::BreakerOpen, Some(in_ms(until))),
-        health::State::HalfOpen { .. } => (State::Probing, None),
-        health::State::Closed => {
+        breaker::State::Open { until } => (State::BreakerOpen, Some(in_ms(until))),
+        breaker::State::HalfOpen { .. } => (State::Probing, None),
+        breaker::State::Closed => {
             let pause = inner.health.paused_until().filter(|until| *until > now);
-            let slowed = pause.is_some() || inner.health.limit() < inner.settings.care.in_flight;
+            let slowed = pause.is_some() || inner.health.is_lowered();
             let state = if slowed { State::Slowed } else { State::Running };
             (state, pause.map(in_ms))
         }

@@ -1,19 +1,20 @@
-//! An attempt of many deliveries: in one request where that goes well, and by smaller ones where some of them spoil it.
+//! An attempt of many deliveries: in one message where that goes well, and in smaller ones where some of them spoil it.
 use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::attempt::{self, Made};
-use super::batch::{Entries, Load};
+use super::attempt::{self, Made, MadeMany};
+use super::batch::Load;
+use super::kinds::{Packed, Separate};
 use super::lane::{Lane, STORE_PAUSE_MS};
+use super::permit::Permit;
 use super::settings::Settings;
-use super::slot::Slot;
-use super::split::{Split, is_about_content, may_be_one_of_them};
-use hookwright_model::Outcome;
+use super::split::Split;
 use hookwright_model::retry::After;
+use hookwright_model::{Delivery, Outcome};
 use hookwright_settings::Batch;
 
-/// Whether one more request may leave from the same place in flight.
+/// Whether another message may leave within the same attempt.
 enum Leave {
     Given,
     /// The breaker opened: the destination as a whole fails.
@@ -22,102 +23,158 @@ enum Leave {
     Shut,
 }
 
-/// Each delivery is settled once at the most, by the last request that it was
-/// in: what a request with others came to uses up none of its attempts where
-/// it goes into another one. Nobody is given up for company. False where it
-/// was cut off; what is not settled then still waits in its row.
+/// An attempt of many deliveries, from its first message to its last.
+struct Together<'a> {
+    lane: &'a Arc<Lane>,
+    settings: &'a Settings,
+    batch: &'a Batch,
+    deliveries: &'a [Delivery],
+    split: Split,
+    /// What a message with others meant for each, where it goes into another one.
+    meant: Vec<Option<(Arc<Made>, After)>>,
+    permit: &'a mut Permit,
+}
+
+/// Each delivery is settled once at the most, by the last message that it was
+/// in: what a message with others came to uses up none of its attempts where
+/// it goes into another one. None is given up for what another one caused. False
+/// where it was cut off; what is not settled then still waits in its row.
 pub(super) async fn run(
     lane: &Arc<Lane>,
     settings: &Settings,
     batch: &Batch,
     load: &Load,
-    slot: &mut Slot,
+    permit: &mut Permit,
 ) -> bool {
     let deliveries = load.deliveries();
-    let entries = Entries::new(deliveries, batch.format);
-    let mut split = Split::new(deliveries.len());
-    // What a request with others meant for each, where it goes into another one.
-    let mut meant: Vec<Option<(Arc<Made>, After)>> = deliveries.iter().map(|_| None).collect();
+    let kind = &*settings.kind;
+    let packed = kind.pack(deliveries);
+    let packed = packed.unwrap_or_else(|| Box::new(Separate::new(kind, deliveries)));
+    let mut together = Together {
+        lane,
+        settings,
+        batch,
+        deliveries,
+        split: Split::new(deliveries.len()),
+        meant: deliveries.iter().map(|_| None).collect(),
+        permit,
+    };
     let mut again = false;
-    while let Some(group) = split.next(lane.batch_bytes(batch), |place| entries.size(place)) {
+    while let Some(group) = together.next(&*packed) {
         if std::mem::replace(&mut again, true) {
             match leave(lane).await {
                 Leave::Given => {}
-                Leave::Open => return leave_all(lane, settings, &split, meant, load, slot),
-                Leave::Shut => return leave_all(lane, settings, &split, Vec::new(), load, slot),
+                Leave::Open => {
+                    together.leave_rest();
+                    return true;
+                }
+                Leave::Shut => {
+                    together.meant.clear();
+                    together.leave_rest();
+                    return true;
+                }
             }
         }
-        let joined = entries.join(deliveries, &group);
-        let made = attempt::send(lane, settings, &joined, slot.ticket).await;
-        let Some(made) = made.map(Arc::new) else { return false };
-        let (outcome, alone) = (&made.outcome, group.len() == 1);
-        if !alone {
-            lane.learn_bytes(batch, joined.body().len(), outcome);
-        }
-        let mut stay = Vec::new();
-        for place in &group {
-            let delivery = &deliveries[*place];
-            let after = attempt::decide(lane, settings, delivery, &made);
-            let given_up = matches!(after, After::Dead(_));
-            let shared = is_about_content(outcome) || (given_up && may_be_one_of_them(outcome));
-            if !alone && shared {
-                stay.push(*place);
-                meant[*place] = Some((made.clone(), after));
+        let ticket = together.permit.ticket;
+        let made = match attempt::send_together(lane, &*packed, &group, ticket).await {
+            None => return false,
+            Some(MadeMany::Whole(made)) => made,
+            Some(MadeMany::Each(made)) => {
+                together.settle_each(&group, &made);
                 continue;
             }
-            let refused = alone && matches!(after, After::At(_)) && is_about_content(outcome);
-            lane.goes_alone(delivery.event.id, refused);
-            if let Some(due_ms) = attempt::settle(lane, settings, delivery, &made, after) {
-                slot.due_again(*place, due_ms);
-            }
-        }
-        if outcome.is_success() {
-            split.succeeded(group.len());
-            continue;
-        }
-        if !stay.is_empty() {
-            let destination = &lane.name;
-            tracing::info!(%destination, deliveries = group.len(), outcome = ?brief(outcome), "a batch was not taken as a whole; it is sent in parts");
-        }
-        split.failed(group.len(), &stay);
-        if !may_be_one_of_them(outcome) {
+        };
+        let bytes = group.iter().map(|place| packed.size(*place)).sum();
+        let blame = made.response.blame;
+        let accepted = made.response.is_accepted();
+        together.settle_whole(&group, bytes, made);
+        if !accepted && !blame.is_possible() {
             // The rest would not fare better now.
-            return leave_all(lane, settings, &split, Vec::new(), load, slot);
+            together.meant.clear();
+            together.leave_rest();
+            return true;
         }
     }
     true
 }
 
-/// The rest of the batch does not go now. What a request with others already
-/// `meant` for it holds where that is known; else it waits in its row, and has lost nothing.
-fn leave_all(
-    lane: &Arc<Lane>,
-    settings: &Settings,
-    split: &Split,
-    mut meant: Vec<Option<(Arc<Made>, After)>>,
-    load: &Load,
-    slot: &mut Slot,
-) -> bool {
-    let later_ms = lane.shared.clock.now_ms().saturating_add(STORE_PAUSE_MS);
-    for place in split.rest() {
-        let due_ms = match meant.get_mut(place).and_then(Option::take) {
-            Some((made, after)) => {
-                attempt::settle(lane, settings, &load.deliveries()[place], &made, after)
+impl Together<'_> {
+    /// What goes into the next message.
+    fn next(&self, packed: &dyn Packed) -> Option<Vec<usize>> {
+        let bytes = self.lane.inner.lock().known.bytes(self.batch);
+        self.split.next(bytes, |place| packed.size(place))
+    }
+
+    /// Each had a response of its own: none of them is tried again within this attempt.
+    fn settle_each(&mut self, group: &[usize], made: &[Made]) {
+        for (place, made) in group.iter().zip(made) {
+            let after = attempt::decide(self.lane, self.settings, &self.deliveries[*place], made);
+            self.settle(*place, made, after);
+        }
+        self.split.succeeded(group.len());
+    }
+
+    /// They were one message of so many bytes. Those that may have been harmed by
+    /// another one stay, and go into smaller messages.
+    fn settle_whole(&mut self, group: &[usize], bytes: usize, made: Made) {
+        let (made, alone) = (Arc::new(made), group.len() == 1);
+        let blame = made.response.blame;
+        if !alone {
+            self.lane.inner.lock().known.learn(self.batch, bytes, &made.response);
+        }
+        let mut stay = Vec::new();
+        for place in group {
+            let delivery = &self.deliveries[*place];
+            let after = attempt::decide(self.lane, self.settings, delivery, &made);
+            let given_up = matches!(after, After::Dead(_));
+            let shared = blame.is_content() || (given_up && blame.is_possible());
+            if !alone && shared {
+                stay.push(*place);
+                self.meant[*place] = Some((made.clone(), after));
+                continue;
             }
-            None => Some(later_ms),
-        };
-        if let Some(due_ms) = due_ms {
-            slot.due_again(place, due_ms);
+            let refused = alone && matches!(after, After::At(_)) && blame.is_content();
+            self.lane.inner.lock().known.set_alone(delivery.event.id, refused);
+            self.settle(*place, &made, after);
+        }
+        if made.response.is_accepted() {
+            self.split.succeeded(group.len());
+            return;
+        }
+        if !stay.is_empty() {
+            let (destination, outcome) = (&self.lane.name, brief(&made.response.outcome));
+            tracing::info!(%destination, deliveries = group.len(), ?outcome, "a batch was not taken as a whole; it is sent in parts");
+        }
+        self.split.failed(group.len(), &stay);
+    }
+
+    fn settle(&mut self, place: usize, made: &Made, after: After) {
+        let delivery = &self.deliveries[place];
+        if let Some(due_ms) = attempt::settle(self.lane, self.settings, delivery, made, after) {
+            self.permit.due_again(place, due_ms);
         }
     }
-    true
+
+    /// The rest of the batch does not go now. What a message with others already
+    /// meant for it holds where that is known; else it waits in its row, and has
+    /// lost nothing.
+    fn leave_rest(&mut self) {
+        let later_ms = self.lane.shared.clock.now_ms().saturating_add(STORE_PAUSE_MS);
+        let rest: Vec<usize> = self.split.rest().collect();
+        for place in rest {
+            match self.meant.get_mut(place).and_then(Option::take) {
+                Some((made, after)) => self.settle(place, &made, after),
+                None => self.permit.due_again(place, later_ms),
+            }
+        }
+    }
 }
 
 /// Waits for the destination's rate.
 async fn leave(lane: &Arc<Lane>) -> Leave {
     loop {
         let later = {
-            let mut inner = lane.inner.lock();
+            let inner = lane.inner.lock();
             let now = Instant::now();
             if inner.health.is_open() {
                 return Leave::Open;
@@ -126,9 +183,9 @@ async fn leave(lane: &Arc<Lane>) -> Leave {
             if paused || !inner.is_open() || lane.shared.stop.is_cancelled() {
                 return Leave::Shut;
             }
-            match inner.rate.as_mut().map(|bucket| bucket.take(now)) {
-                None | Some(Ok(())) => return Leave::Given,
-                Some(Err(later)) => later,
+            match inner.pacing.paced_until(now) {
+                None => return Leave::Given,
+                Some(later) => later,
             }
         };
         tokio::select! {
@@ -143,6 +200,6 @@ fn brief(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Answered { status, .. } => status.to_string(),
         Outcome::Failed { cause, .. } => cause.as_str().to_owned(),
-        Outcome::Taken => "taken".to_owned(),
+        Outcome::Accepted => "taken".to_owned(),
     }
 }

@@ -1,38 +1,28 @@
-//! What `check` asks before anything runs: whether a destination's client can be made.
-use std::sync::Arc;
-
-use super::post::{Post, Shared};
+//! A trial of settings, before anything runs: whether each destination's client can be made.
+use super::kinds::Environment;
+use super::settings::Settings;
 use super::{Options, Problem};
-use hookwright_egress::Egress;
 use hookwright_model::Name;
-use hookwright_settings::{Destination, To};
+use hookwright_settings::Destination;
 
-/// Makes clients as delivery does, and lets them go.
+/// Makes destinations as delivery does, and lets them go. `check` uses it, and
+/// the start, to tell of all mistakes at once.
 pub struct Trial {
-    egress: Egress,
-    options: Options,
+    environment: Environment,
 }
 
 impl Default for Trial {
     fn default() -> Self {
-        let options = Options::default();
-        Self { egress: Egress::new(Arc::clone(&options.resolver)), options }
+        Self { environment: Environment::new(Options::default()) }
     }
 }
 
 impl Trial {
+    /// Nothing is connected to, and no file is opened.
+    ///
     /// # Errors
     /// What is wrong with the settings.
     pub fn make(&self, name: &Name, options: &Destination) -> Result<(), Problem> {
-        let To::Post(post) = &options.to else { return Ok(()) };
-        let shared = Shared {
-            egress: &self.egress,
-            excerpt: self.options.excerpt,
-            user_agent: &self.options.user_agent,
-            hops: None,
-            traces: None,
-        };
-        let in_flight = options.in_flight.max(1);
-        Post::new(name, post.as_ref().clone(), in_flight, &shared, None).map(drop)
+        Settings::new(name, options.clone(), &self.environment, None).map(drop)
     }
 }

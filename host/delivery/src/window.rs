@@ -8,7 +8,7 @@
 //!   meanwhile sets it again.
 //! - While behind, hand-offs are let go too: else a steady stream would keep
 //!   the window full and the rows waiting for ever.
-//! - `held` names what is in the window or in flight; a row read again is skipped.
+//! - `tracked` names what is in the window or in flight; a row read again is skipped.
 //! - A claim answers rows with all that the store was told before the claim.
 //!   `settling` names what ended after that: its row, as claimed, may be out of
 //!   date.
@@ -25,10 +25,10 @@ use hookwright_store::DuePage;
 const PAGE_ROWS: usize = 256;
 /// Rows read at once, even where bodies are large.
 const FEWEST_ROWS: usize = 8;
-/// Between two looks for what became due by the clock, in milliseconds: what
+/// Between two polls for what became due by the clock, in milliseconds: what
 /// becomes due one by one is then read together.
 const SPACING_MS: u64 = 25;
-/// The rows are looked at so often even where nothing seems to wait, in milliseconds.
+/// The rows are polled so often even where nothing seems to wait, in milliseconds.
 pub(super) const SWEEP_MS: u64 = 60_000;
 
 /// How much a window holds, at least one delivery.
@@ -50,9 +50,9 @@ impl Limits {
     }
 }
 
-/// A look at the rows, to be carried out: a claim.
+/// A poll the rows, to be carried out: a claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Look {
+pub(super) struct Poll {
     pub(super) limit: usize,
     /// Whether times in the rows may lie too far ahead, to be brought back first.
     pub(super) rein: Option<Rein>,
@@ -70,14 +70,14 @@ pub(super) enum Rein {
 /// What became of a hand-off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Offered {
-    Taken,
+    Kept,
     LeftToRow,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Held {
+struct Tracked {
     from_row: bool,
-    /// It was handed over once more: look at its row again when it has ended.
+    /// It was handed over again: read its row again when it has ended.
     again: bool,
 }
 
@@ -88,15 +88,15 @@ pub(super) struct Window {
     bytes: usize,
     /// A moving average of the bodies' sizes.
     mean: usize,
-    held: HashMap<EventId, Held>,
+    tracked: HashMap<EventId, Tracked>,
     settling: HashSet<EventId>,
-    /// `settling` as it was when the present look began.
+    /// `settling` as it was when the present poll began.
     told: HashSet<EventId>,
     behind: bool,
     /// When the rows hold something that is not due yet, milliseconds since 1970.
-    look_at: Option<u64>,
-    looking: bool,
-    looked_ms: u64,
+    poll_at: Option<u64>,
+    polling: bool,
+    polled_ms: u64,
     rein: Option<Rein>,
 }
 
@@ -108,13 +108,13 @@ impl Window {
             queue: VecDeque::new(),
             bytes: 0,
             mean: 64 * 1024,
-            held: HashMap::new(),
+            tracked: HashMap::new(),
             settling: HashSet::new(),
             told: HashSet::new(),
             behind: true,
-            look_at: None,
-            looking: false,
-            looked_ms: 0,
+            poll_at: None,
+            polling: false,
+            polled_ms: 0,
             rein: Some(Rein::Start),
         }
     }
@@ -126,8 +126,8 @@ impl Window {
     /// Takes a hand-off, or lets it go where its row will do.
     pub(super) fn offer(&mut self, delivery: Delivery, now_ms: u64) -> Offered {
         let event = delivery.event.id;
-        if let Some(held) = self.held.get_mut(&event) {
-            held.again = true;
+        if let Some(tracked) = self.tracked.get_mut(&event) {
+            tracked.again = true;
         } else if self.settling.contains(&event) || self.told.contains(&event) {
             self.behind = true;
         } else if delivery.due_ms > now_ms {
@@ -136,12 +136,12 @@ impl Window {
             self.behind = true;
         } else {
             self.push(delivery, false);
-            return Offered::Taken;
+            return Offered::Kept;
         }
         Offered::LeftToRow
     }
 
-    /// The next to be sent. It stays held until `ended`.
+    /// The next to be sent. It stays tracked until `ended`.
     pub(super) fn pop(&mut self) -> Option<Delivery> {
         let delivery = self.queue.pop_front()?;
         self.bytes = self.bytes.saturating_sub(delivery.body().len());
@@ -149,8 +149,8 @@ impl Window {
     }
 
     /// The next ones to be sent together: of one source, so many and so large
-    /// at the most, but one at least; those that go `alone` have no company.
-    /// They stay held until `ended`.
+    /// at the most, but one at least; those that go `alone` leave by themselves.
+    /// They stay tracked until `ended`.
     pub(super) fn pop_many(
         &mut self,
         count: usize,
@@ -176,7 +176,7 @@ impl Window {
     }
 
     /// Takes out those at the front, or all of them, that are not to be sent any
-    /// more. They stay held until `ended`.
+    /// more. They stay tracked until `ended`.
     pub(super) fn take_out(
         &mut self,
         all: bool,
@@ -203,74 +203,74 @@ impl Window {
 
     /// An attempt ended, and the store was told so before; `due_ms` where there will be another.
     pub(super) fn ended(&mut self, event: EventId, due_ms: Option<u64>) {
-        let held = self.held.remove(&event);
-        if self.looking || held.is_some_and(|held| held.from_row) {
+        let tracked = self.tracked.remove(&event);
+        if self.polling || tracked.is_some_and(|tracked| tracked.from_row) {
             self.settling.insert(event);
         }
-        self.behind |= held.is_some_and(|held| held.again);
+        self.behind |= tracked.is_some_and(|tracked| tracked.again);
         if let Some(due_ms) = due_ms {
             self.note(due_ms);
         }
     }
 
-    /// Lets go of all that is not in flight, and asks for a look.
+    /// Lets go of all that is not in flight, and asks for a poll.
     pub(super) fn clear(&mut self) {
         for delivery in self.queue.drain(..) {
-            self.held.remove(&delivery.event.id);
+            self.tracked.remove(&delivery.event.id);
         }
         self.bytes = 0;
         self.behind = true;
     }
 
-    /// Begins a look at the rows if it is time; `done` or `failed` ends it.
-    pub(super) fn look(&mut self, now_ms: u64) -> Option<Look> {
-        if now_ms < self.looked_ms {
+    /// Begins a poll of the rows if it is time; `done` or `failed` ends it.
+    pub(super) fn poll(&mut self, now_ms: u64) -> Option<Poll> {
+        if now_ms < self.polled_ms {
             // What is to come by the old clock may never come.
             self.rein = Some(Rein::SetBack);
-            self.looked_ms = now_ms;
+            self.polled_ms = now_ms;
             self.behind = true;
         }
-        if !self.looking && self.wake_at().is_some_and(|at| at <= now_ms) {
+        if !self.polling && self.wake_at().is_some_and(|at| at <= now_ms) {
             self.behind = true;
-            self.look_at = None;
+            self.poll_at = None;
         }
-        if !self.wants_look() {
+        if !self.wants_poll() {
             return None;
         }
-        self.looking = true;
-        self.looked_ms = now_ms;
+        self.polling = true;
+        self.polled_ms = now_ms;
         self.behind = false;
-        self.look_at = None;
+        self.poll_at = None;
         self.told = std::mem::take(&mut self.settling);
-        // Rows that are held are read too and skipped.
-        Some(Look { limit: self.room_for_rows() + self.held.len(), rein: self.rein.take() })
+        // Rows that are tracked are read too and skipped.
+        Some(Poll { limit: self.room_for_rows() + self.tracked.len(), rein: self.rein.take() })
     }
 
-    pub(super) fn wants_look(&self) -> bool {
+    pub(super) fn wants_poll(&self) -> bool {
         let low = (self.limits.count / 4).min(PAGE_ROWS / 2);
-        self.behind && !self.looking && self.queue.len() <= low
+        self.behind && !self.polling && self.queue.len() <= low
     }
 
-    /// When a look is due by the clock, milliseconds since 1970; none while one
-    /// is under way or due for other reasons.
+    /// When a poll is due by the clock, milliseconds since 1970; none while one
+    /// is in flight or due for other reasons.
     pub(super) fn wake_at(&self) -> Option<u64> {
-        if self.looking || self.behind {
+        if self.polling || self.behind {
             return None;
         }
-        let sweep = self.looked_ms.saturating_add(SWEEP_MS);
-        let spaced = |at: u64| at.max(self.looked_ms.saturating_add(SPACING_MS));
-        Some(self.look_at.map_or(sweep, spaced).min(sweep))
+        let sweep = self.polled_ms.saturating_add(SWEEP_MS);
+        let spaced = |at: u64| at.max(self.polled_ms.saturating_add(SPACING_MS));
+        Some(self.poll_at.map_or(sweep, spaced).min(sweep))
     }
 
-    /// The rows due by `now_ms` that a look with that limit found.
+    /// The rows due by `now_ms` that a poll with that limit found.
     pub(super) fn done(&mut self, page: DuePage, limit: usize, now_ms: u64) {
-        self.looking = false;
+        self.polling = false;
         self.told.clear();
         let full = page.deliveries.len() >= limit;
         let mut taken = false;
         for delivery in page.deliveries {
             let event = delivery.event.id;
-            if self.held.contains_key(&event) || self.settling.contains(&event) {
+            if self.tracked.contains_key(&event) || self.settling.contains(&event) {
                 continue;
             }
             if self.has_room_for(&delivery) {
@@ -289,10 +289,10 @@ impl Window {
         }
     }
 
-    /// The rows could not be read; look again then.
-    pub(super) fn failed(&mut self, look: Look, again_ms: u64) {
-        self.looking = false;
-        self.rein = self.rein.or(look.rein);
+    /// The rows could not be read; poll again then.
+    pub(super) fn failed(&mut self, poll: Poll, again_ms: u64) {
+        self.polling = false;
+        self.rein = self.rein.or(poll.rein);
         self.settling.extend(self.told.drain());
         self.note(again_ms);
     }
@@ -302,14 +302,14 @@ impl Window {
     }
 
     fn note(&mut self, due_ms: u64) {
-        self.look_at = Some(self.look_at.map_or(due_ms, |at| at.min(due_ms)));
+        self.poll_at = Some(self.poll_at.map_or(due_ms, |at| at.min(due_ms)));
     }
 
     fn push(&mut self, delivery: Delivery, from_row: bool) {
         let size = delivery.body().len();
         self.learn_size(size);
         self.bytes = self.bytes.saturating_add(size);
-        self.held.insert(delivery.event.id, Held { from_row, again: false });
+        self.tracked.insert(delivery.event.id, Tracked { from_row, again: false });
         self.queue.push_back(delivery);
     }
 

@@ -184,12 +184,12 @@ pub enum Outcome {
         message: String,
     },
     /// The destination took it, and is of a kind without a status: a file, for example.
-    Taken,
+    Accepted,
 }
 
 impl Outcome {
     pub fn is_success(&self) -> bool {
-        matches!(self, Self::Answered { status: 200..=299, .. } | Self::Taken)
+        matches!(self, Self::Answered { status: 200..=299, .. } | Self::Accepted)
     }
 
     /// Whether nothing was sent for reasons that are neither the event's nor the

@@ -177,7 +177,7 @@ fn last(last: delivery::Last) -> LastAttempt {
         outcome: match last.outcome {
             Outcome::Answered { status, .. } => status.to_string(),
             Outcome::Failed { cause, message } => format!("{}: {message}", cause.as_str()),
-            Outcome::Taken => "taken".to_owned(),
+            Outcome::Accepted => "taken".to_owned(),
         },
     }
 }

@@ -153,7 +153,7 @@ impl Exporter {
                 }
                 None
             }
-            Outcome::Taken => {
+            Outcome::Accepted => {
                 sent.rejected = Some(0);
                 None
             }

@@ -241,7 +241,7 @@ async fn the_log_of_attempts_tells_each_failure() {
         let told = attempts.iter().map(|attempt| match &attempt.outcome {
             Outcome::Answered { status, .. } => Ok(*status),
             Outcome::Failed { cause, .. } => Err(*cause),
-            Outcome::Taken => panic!("it is posted to"),
+            Outcome::Accepted => panic!("it is posted to"),
         });
         let told: Vec<_> = told.collect();
         assert_eq!(told, [Ok(500), Err(Cause::Protocol), Ok(302), Ok(204)]);
@@ -334,8 +334,8 @@ async fn what_does_not_fit_the_window_is_read_from_the_rows() {
     }
     bench.all_delivered("a").await;
     assert_eq!(receiver.seen().len(), 1_000, "each once");
-    let looks = bench.store.looks.load(Ordering::SeqCst);
-    assert!(looks <= 500, "{looks} looks for 1,000 deliveries");
+    let polls = bench.store.polls.load(Ordering::SeqCst);
+    assert!(polls <= 500, "{polls} polls for 1,000 deliveries");
 }
 
 #[tokio::test]

@@ -66,7 +66,7 @@ pub(super) struct FakeStore {
     writer: Option<mpsc::Sender<Command>>,
     /// Reads that fail before they work again.
     pub(super) failures: AtomicUsize,
-    pub(super) looks: AtomicUsize,
+    pub(super) polls: AtomicUsize,
 }
 
 impl FakeStore {
@@ -107,7 +107,7 @@ impl FakeStore {
             handle: OnceLock::new(),
             writer,
             failures: AtomicUsize::new(0),
-            looks: AtomicUsize::new(0),
+            polls: AtomicUsize::new(0),
         }
     }
 
@@ -236,7 +236,7 @@ impl FakeStore {
     }
 
     fn page(&self, claim: Claim<'_>) -> Result<DuePage, StoreError> {
-        self.looks.fetch_add(1, Ordering::SeqCst);
+        self.polls.fetch_add(1, Ordering::SeqCst);
         let left =
             self.failures.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1));
         if left.is_ok() {

@@ -7,60 +7,43 @@ use tokio::time::Instant;
 
 use super::*;
 use crate::State;
-use crate::health::{Care, Change, Health, State as Position};
-use crate::signs::Sign;
-use hookwright_model::{Cause, DeliveryState, Outcome};
+use crate::health::{Health, HealthPolicy};
+use crate::signal::HealthSignal;
+use hookwright_model::DeliveryState;
+use hookwright_model::breaker::{Change, State as Position};
+use hookwright_model::sliding_counter::Counts;
 use hookwright_settings::Breaker;
 use hookwright_store::Condition;
 use hookwright_testkit::receiver::{Receiver, Reply, answer, status};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-fn care(in_flight: usize) -> Care {
-    Care { breaker: Some(Breaker::default()), adaptive: true, in_flight }
+fn care(in_flight: usize) -> HealthPolicy {
+    HealthPolicy { breaker: Some(Breaker::default()), adaptive: true, in_flight }
 }
 
 /// One attempt after the other with this sign; what the last one changed.
-fn attempts(health: &mut Health, count: usize, sign: Sign, now: Instant) -> Option<Change> {
+fn attempts(
+    health: &mut Health,
+    count: usize,
+    signal: HealthSignal,
+    now: Instant,
+) -> Option<Change> {
     let mut change = None;
     for _ in 0..count {
         let ticket = health.began();
-        change = health.ended(ticket, sign, now);
+        change = health.ended(ticket, signal, now);
     }
     change
 }
 
 #[test]
-fn only_what_tells_of_the_destination_is_a_sign() {
-    let answered = |status, retry_after_s| {
-        Sign::of(&Outcome::Answered { status, retry_after_s, excerpt: Bytes::new() }, None)
-    };
-    let failed = |cause| Sign::of(&Outcome::Failed { cause, message: String::new() }, None);
-    for status in [200, 204, 400, 403, 404, 410, 422] {
-        assert_eq!(answered(status, None), Sign::Well, "{status}");
-    }
-    for status in [301, 401, 500, 503] {
-        assert_eq!(answered(status, None), Sign::Ill, "{status}");
-    }
-    let pause = Some(30 * SECOND);
-    assert_eq!(answered(429, Some(30)), Sign::Busy { pause, ill: false });
-    assert_eq!(answered(503, Some(30)), Sign::Busy { pause, ill: true });
-    assert_eq!(answered(502, None), Sign::Busy { pause: None, ill: true });
-    assert_eq!(answered(504, None), Sign::Busy { pause: None, ill: true });
-    assert_eq!(failed(Cause::Timeout), Sign::Late);
-    assert_eq!(failed(Cause::Request), Sign::Nothing);
-    assert_eq!(failed(Cause::Connect), Sign::Ill);
-    assert_eq!(failed(Cause::Credentials), Sign::Locked { rest: None });
-    assert_eq!(failed(Cause::Queue), Sign::Crowded);
-}
-
-#[test]
 fn the_first_attempt_without_credentials_ends_them_all_for_a_while() {
     let start = Instant::now();
-    let rest = Some(start + 30 * SECOND);
+    let until = Some(start + 30 * SECOND);
     let mut health = Health::new(care(8));
     let early: Vec<_> = (0..8).map(|_| health.began()).collect();
-    let locked = Sign::Locked { rest };
+    let locked = HealthSignal::NoCredentials { until };
     assert_eq!(health.ended(early[0], locked, start), Some(opened(30, (1, 1))), "as it asks");
     for ticket in &early[1..] {
         assert_eq!(health.ended(*ticket, locked, start), None, "they began before");
@@ -70,23 +53,26 @@ fn the_first_attempt_without_credentials_ends_them_all_for_a_while() {
     for wait in [20, 40] {
         now += 60 * SECOND;
         assert_eq!(health.open_until(now), None);
-        let change = attempts(&mut health, 1, Sign::Locked { rest: None }, now);
+        let change = attempts(&mut health, 1, HealthSignal::NoCredentials { until: None }, now);
         assert_eq!(change, Some(opened(wait, (1, 1))));
     }
     assert_eq!(health.open_until(now + 60 * SECOND), None);
-    assert_eq!(attempts(&mut health, 3, Sign::Well, now), Some(Change::Closed));
+    assert_eq!(attempts(&mut health, 3, HealthSignal::Healthy, now), Some(Change::Closed));
     assert!(!health.is_locked());
     let never = Instant::now() + 1_000_000 * SECOND;
-    let change = attempts(&mut health, 1, Sign::Locked { rest: Some(never) }, now);
+    let change = attempts(&mut health, 1, HealthSignal::NoCredentials { until: Some(never) }, now);
     assert_eq!(change, Some(opened(3_600, (1, 1))), "no wait is without end");
 
-    let mut health = Health::new(Care { breaker: None, adaptive: false, in_flight: 8 });
+    let mut health = Health::new(HealthPolicy { breaker: None, adaptive: false, in_flight: 8 });
     for pause in [1, 2, 4] {
-        assert_eq!(attempts(&mut health, 5, Sign::Locked { rest: None }, now), None);
+        assert_eq!(
+            attempts(&mut health, 5, HealthSignal::NoCredentials { until: None }, now),
+            None
+        );
         assert_eq!(health.paused_until(), Some(now + pause * SECOND));
         now += 60 * SECOND;
     }
-    attempts(&mut health, 1, Sign::Well, now);
+    attempts(&mut health, 1, HealthSignal::Healthy, now);
     attempts(&mut health, 1, locked, now);
     assert_eq!(health.paused_until(), Some(now + SECOND), "it was well in between");
 }
@@ -95,7 +81,7 @@ fn the_first_attempt_without_credentials_ends_them_all_for_a_while() {
 fn a_crowd_of_our_own_only_makes_fewer_at_once() {
     let mut health = Health::new(care(8));
     let now = Instant::now();
-    assert_eq!(attempts(&mut health, 100, Sign::Crowded, now), None);
+    assert_eq!(attempts(&mut health, 100, HealthSignal::Queued, now), None);
     assert_eq!((health.limit(), health.paused_until()), (1, None));
 }
 
@@ -103,9 +89,9 @@ fn a_crowd_of_our_own_only_makes_fewer_at_once() {
 fn the_breaker_opens_by_the_ratio_probes_and_closes() {
     let mut health = Health::new(care(8));
     let start = Instant::now();
-    assert_eq!(attempts(&mut health, 19, Sign::Ill, start), None, "too few");
-    assert_eq!(attempts(&mut health, 5, Sign::Well, start), None);
-    assert_eq!(attempts(&mut health, 1, Sign::Ill, start), Some(opened(10, (20, 25))));
+    assert_eq!(attempts(&mut health, 19, HealthSignal::Failing, start), None, "too few");
+    assert_eq!(attempts(&mut health, 5, HealthSignal::Healthy, start), None);
+    assert_eq!(attempts(&mut health, 1, HealthSignal::Failing, start), Some(opened(10, (20, 25))));
     assert_eq!(health.admit(0), Err(Some(start + 10 * SECOND)));
     assert_eq!(health.open_until(start + 9 * SECOND), Some(start + 10 * SECOND));
 
@@ -119,18 +105,18 @@ fn the_breaker_opens_by_the_ratio_probes_and_closes() {
         let ticket = health.began();
         assert_eq!(health.admit(1), Err(None), "one probe at a time");
         wait = (wait * 2).min(300);
-        assert_eq!(health.ended(ticket, Sign::Ill, now), Some(opened(wait, (1, 1))));
+        assert_eq!(health.ended(ticket, HealthSignal::Failing, now), Some(opened(wait, (1, 1))));
     }
     now += wait * SECOND;
     assert_eq!(health.open_until(now), None);
-    assert_eq!(attempts(&mut health, 2, Sign::Well, now), None);
-    assert_eq!(attempts(&mut health, 1, Sign::Well, now), Some(Change::Closed));
-    assert_eq!(attempts(&mut health, 19, Sign::Ill, now), None, "it begins anew");
-    assert_eq!(attempts(&mut health, 1, Sign::Ill, now), Some(opened(10, (20, 20))));
+    assert_eq!(attempts(&mut health, 2, HealthSignal::Healthy, now), None);
+    assert_eq!(attempts(&mut health, 1, HealthSignal::Healthy, now), Some(Change::Closed));
+    assert_eq!(attempts(&mut health, 19, HealthSignal::Failing, now), None, "it begins anew");
+    assert_eq!(attempts(&mut health, 1, HealthSignal::Failing, now), Some(opened(10, (20, 20))));
 }
 
-fn opened(wait: u32, failed: (u32, u32)) -> Change {
-    Change::Opened { wait: wait * SECOND, failed }
+fn opened(wait: u32, (failed, all): (u32, u32)) -> Change {
+    Change::Opened { wait: wait * SECOND, counts: Counts { failed, all } }
 }
 
 #[test]
@@ -138,15 +124,17 @@ fn what_was_under_way_when_it_opened_says_nothing_any_more() {
     let mut health = Health::new(care(100));
     let now = Instant::now();
     let early: Vec<_> = (0..50).map(|_| health.began()).collect();
-    let changes: Vec<_> =
-        early.iter().filter_map(|ticket| health.ended(*ticket, Sign::Ill, now)).collect();
+    let changes: Vec<_> = early
+        .iter()
+        .filter_map(|ticket| health.ended(*ticket, HealthSignal::Failing, now))
+        .collect();
     assert_eq!(changes, [opened(10, (20, 20))]);
     assert_eq!(health.open_until(now + 10 * SECOND), None);
-    assert_eq!(health.ended(early[49], Sign::Ill, now), None);
-    assert_eq!(health.state(), Position::HalfOpen { probing: false, well: 0 });
+    assert_eq!(health.ended(early[49], HealthSignal::Failing, now), None);
+    assert_eq!(health.state(), Position::HalfOpen { probing: false, succeeded: 0 });
     // One that was cut off frees the place of the probe.
     let ticket = health.began();
-    health.broke_off(ticket);
+    health.abandoned(ticket);
     assert_eq!(health.admit(0), Ok(()));
 }
 
@@ -156,25 +144,29 @@ fn failures_of_long_ago_do_not_count() {
     let start = Instant::now();
     for step in 0..100 {
         let now = start + step * 4 * SECOND;
-        assert_eq!(attempts(&mut health, 1, Sign::Ill, now), None, "15 within a minute");
+        assert_eq!(
+            attempts(&mut health, 1, HealthSignal::Failing, now),
+            None,
+            "15 within a minute"
+        );
     }
     let now = start + 400 * SECOND;
-    assert_eq!(attempts(&mut health, 100, Sign::Well, now), None);
-    assert_eq!(attempts(&mut health, 300, Sign::Ill, now), None, "300 of 415");
+    assert_eq!(attempts(&mut health, 100, HealthSignal::Healthy, now), None);
+    assert_eq!(attempts(&mut health, 300, HealthSignal::Failing, now), None, "300 of 415");
 }
 
 #[test]
 fn the_limit_is_halved_once_a_round_and_comes_back_by_one_a_round() {
     let mut health = Health::new(care(64));
     let now = Instant::now();
-    let busy = Sign::Busy { pause: None, ill: false };
+    let busy = HealthSignal::Throttled { pause: None, failing: false };
     let together: Vec<_> = (0..64).map(|_| health.began()).collect();
     for ticket in together {
         health.ended(ticket, busy, now);
     }
     assert_eq!(health.limit(), 32, "64 answers of one moment are one sign");
     for expected in [16, 8, 4, 2, 1] {
-        attempts(&mut health, 1, Sign::Late, now);
+        attempts(&mut health, 1, HealthSignal::Slow, now);
         assert_eq!(health.limit(), expected);
     }
     assert_eq!(health.paused_until(), None);
@@ -182,12 +174,17 @@ fn the_limit_is_halved_once_a_round_and_comes_back_by_one_a_round() {
         attempts(&mut health, 1, busy, now);
         assert_eq!(health.paused_until().map(|at| at - now), Some(wait * SECOND));
     }
-    attempts(&mut health, 1, Sign::Busy { pause: Some(999_999 * SECOND), ill: false }, now);
+    attempts(
+        &mut health,
+        1,
+        HealthSignal::Throttled { pause: Some(999_999 * SECOND), failing: false },
+        now,
+    );
     assert_eq!(health.paused_until().map(|at| at - now), Some(3_600 * SECOND));
     // 1 + 2 + … + 63 successes, since each adds its share of a round.
-    attempts(&mut health, 1_900, Sign::Well, now);
+    attempts(&mut health, 1_900, HealthSignal::Healthy, now);
     assert!((56..64).contains(&health.limit()), "{}", health.limit());
-    attempts(&mut health, 1_000, Sign::Well, now);
+    attempts(&mut health, 1_000, HealthSignal::Healthy, now);
     assert_eq!(health.limit(), 64);
 }
 
@@ -208,11 +205,11 @@ proptest! {
                 under_way.push(health.began());
             }
             let sign = match kind {
-                0 | 1 => Sign::Well,
-                2 => Sign::Ill,
-                3 => Sign::Late,
-                4 => Sign::Busy { pause: None, ill: true },
-                _ => Sign::Busy { pause: Some(Duration::from_millis(ms)), ill: false },
+                0 | 1 => HealthSignal::Healthy,
+                2 => HealthSignal::Failing,
+                3 => HealthSignal::Slow,
+                4 => HealthSignal::Throttled { pause: None, failing: true },
+                _ => HealthSignal::Throttled { pause: Some(Duration::from_millis(ms)), failing: false },
             };
             if under_way.len() > usize::from(kind) {
                 health.ended(under_way.remove(0), sign, now);

@@ -6,7 +6,7 @@ mod clock;
 mod control;
 mod fake_store;
 mod health;
-mod lines;
+mod jsonl;
 mod model;
 mod scale;
 mod timing;

@@ -1,4 +1,4 @@
-//! What many lanes and a large backlog must not cost: looks at the rows, memory, and time.
+//! What many lanes and a large backlog must not cost: polls the rows, memory, and time.
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use hookwright_model::DeliveryState;
 use hookwright_settings::Breaker;
 use hookwright_testkit::receiver::{Receiver, status};
 
-/// "Memory is bounded by in-flight work": a lane whose breaker is open holds nothing, and looks at
+/// "Memory is bounded by in-flight work": a lane whose breaker is open holds nothing, and polls at
 /// the rows for probes only.
 #[tokio::test(start_paused = true)]
 async fn dead_destinations_cost_a_probe_now_and_then_and_no_memory() {
@@ -30,7 +30,7 @@ async fn dead_destinations_cost_a_probe_now_and_then_and_no_memory() {
     }
     let settled = Duration::from_secs(600);
     tokio::time::sleep(settled).await;
-    let looks = bench.store.looks.load(Ordering::SeqCst);
+    let polls = bench.store.polls.load(Ordering::SeqCst);
     for hour in 0..3 {
         bench.store.add(deliveries(hour * 100..(hour + 1) * 100, "a"));
         bench.all_delivered("a").await;
@@ -41,10 +41,10 @@ async fn dead_destinations_cost_a_probe_now_and_then_and_no_memory() {
         assert!(status.destination == name("a") || !shut || status.window == 0, "{status:?}");
         assert!(status.window <= 4, "{status:?}");
     }
-    // Probes come every five minutes; a probe is one look, and one more when it has failed.
-    let looks = bench.store.looks.load(Ordering::SeqCst) - looks;
+    // Probes come every five minutes; a probe is one poll, and one more when it has failed.
+    let polls = bench.store.polls.load(Ordering::SeqCst) - polls;
     let most = DEAD as usize * 3 * 12 * 3;
-    assert!(looks <= most, "{looks} looks at the rows in three hours, at most {most}");
+    assert!(polls <= most, "{polls} polls of the rows in three hours, at most {most}");
     let dead = bench.store.read(|rows| rows.count("dead-0", DeliveryState::Waiting));
     assert_eq!(dead, 60, "none is lost");
 }

@@ -102,7 +102,7 @@ async fn a_row_that_was_never_handed_over_is_found_within_a_minute() {
     let options = Options { destinations: one(steady(&receiver)), ..Options::default() };
     let clock = Clock::tokio(START_MS);
     let handle = begin(options, &store, clock, &tasks).expect("good settings");
-    // Past the first look at the rows.
+    // Past the first poll of the rows.
     tokio::time::advance(Duration::from_secs(10)).await;
     let bench = Bench { store, handle, tasks };
     bench.store.add(deliveries(0..1, "a"));

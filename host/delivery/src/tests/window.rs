@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use proptest::prelude::*;
 
 use super::*;
-use crate::window::{Limits, Look, Window};
+use crate::window::{Limits, Poll, Window};
 use hookwright_store::DuePage;
 
 /// One thing that happens.
@@ -22,8 +22,8 @@ enum Step {
     End(u8, Option<u8>),
     /// The window is told of all that ended.
     Free,
-    /// The next part of a look: begin, record what was told before, read, or bring the page home.
-    Look,
+    /// The next part of a poll: begin, record what was told before, read, or bring the page home.
+    Poll,
     /// A person wants the finished delivery at this place once more.
     Replay(u8),
     Pass(u8),
@@ -37,7 +37,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         6 => Just(Step::Start),
         6 => (any::<u8>(), prop::option::weighted(0.3, any::<u8>())).prop_map(|(at, again)| Step::End(at, again)),
         6 => Just(Step::Free),
-        8 => Just(Step::Look),
+        8 => Just(Step::Poll),
         4 => any::<u8>().prop_map(Step::Replay),
         2 => any::<u8>().prop_map(Step::Pass),
     ];
@@ -55,11 +55,11 @@ enum Told {
     Settle(u64, Option<u64>),
 }
 
-enum Looking {
+enum Polling {
     No,
-    Begun(Look),
-    Flushed(Look),
-    Read(Look, DuePage, u64),
+    Begun(Poll),
+    Flushed(Poll),
+    Read(Poll, DuePage, u64),
 }
 
 struct World {
@@ -71,7 +71,7 @@ struct World {
     to_hand_on: Vec<u64>,
     in_flight: Vec<u64>,
     ending: Vec<(u64, Option<u64>)>,
-    looking: Looking,
+    polling: Polling,
     /// Rounds asked for and rounds delivered.
     asked: BTreeMap<u64, usize>,
     made: BTreeMap<u64, usize>,
@@ -88,7 +88,7 @@ impl World {
             to_hand_on: Vec::new(),
             in_flight: Vec::new(),
             ending: Vec::new(),
-            looking: Looking::No,
+            polling: Polling::No,
             asked: BTreeMap::new(),
             made: BTreeMap::new(),
         }
@@ -108,7 +108,7 @@ impl World {
             Step::Start => self.start(),
             Step::End(place, again) => self.end(*place, *again),
             Step::Free => self.free(),
-            Step::Look => self.look(),
+            Step::Poll => self.poll(),
             Step::Replay(place) => self.replay(*place),
             Step::Pass(ms) => self.now_ms += u64::from(*ms),
         }
@@ -176,20 +176,20 @@ impl World {
         }
     }
 
-    fn look(&mut self) {
-        self.looking = match std::mem::replace(&mut self.looking, Looking::No) {
-            Looking::No => match self.window.look(self.now_ms) {
-                Some(look) => Looking::Begun(look),
-                None => Looking::No,
+    fn poll(&mut self) {
+        self.polling = match std::mem::replace(&mut self.polling, Polling::No) {
+            Polling::No => match self.window.poll(self.now_ms) {
+                Some(poll) => Polling::Begun(poll),
+                None => Polling::No,
             },
-            Looking::Begun(look) => {
+            Polling::Begun(poll) => {
                 self.commit();
-                Looking::Flushed(look)
+                Polling::Flushed(poll)
             }
-            Looking::Flushed(look) => Looking::Read(look, self.page(look.limit), self.now_ms),
-            Looking::Read(look, page, now_ms) => {
-                self.window.done(page, look.limit, now_ms);
-                Looking::No
+            Polling::Flushed(poll) => Polling::Read(poll, self.page(poll.limit), self.now_ms),
+            Polling::Read(poll, page, now_ms) => {
+                self.window.done(page, poll.limit, now_ms);
+                Polling::No
             }
         };
     }
@@ -236,11 +236,11 @@ impl World {
             self.step(&Step::Start);
             self.step(&Step::End(0, None));
             self.step(&Step::Free);
-            self.step(&Step::Look);
+            self.step(&Step::Poll);
             // The clock moves when nothing else does.
             if self.in_flight.is_empty()
                 && self.told.is_empty()
-                && matches!(self.looking, Looking::No)
+                && matches!(self.polling, Polling::No)
             {
                 self.now_ms += 5;
             }
@@ -272,13 +272,13 @@ proptest! {
 #[test]
 fn a_destination_that_fails_all_the_time_is_looked_at_now_and_then() {
     let mut window = Window::new(Limits::share(usize::MAX, 1));
-    let mut looks = 0;
+    let mut polls = 0;
     for ms in 0..1_000 {
-        if let Some(look) = window.look(START_MS + ms) {
-            looks += 1;
+        if let Some(poll) = window.poll(START_MS + ms) {
+            polls += 1;
             let next_due_ms = Some(START_MS + ms + 1);
-            window.done(DuePage { next_due_ms, ..DuePage::default() }, look.limit, START_MS + ms);
+            window.done(DuePage { next_due_ms, ..DuePage::default() }, poll.limit, START_MS + ms);
         }
     }
-    assert!((30..=50).contains(&looks), "{looks} looks in a second");
+    assert!((30..=50).contains(&polls), "{polls} polls in a second");
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 pub use never::{BadEnd, End, Never};
 
-use crate::{Cause, Outcome};
+use crate::{Disposition, Outcome, Response};
 
 /// However long a `retry-after` asks, nobody waits longer than this or the
 /// policy's `cap`, whichever is more.
@@ -79,32 +79,23 @@ impl Policy {
     /// What follows from an attempt that ended at `now_ms`. `tries` counts the
     /// attempts of the round, this one too; `unit_random` is in `[0, 1)`.
     ///
-    /// Everything but a 2xx is a failure, a 3xx too, since redirects are never
-    /// followed. Every failure is tried again, with five exceptions: a 410
-    /// says that the destination is gone and disables it (Standard Webhooks); a
-    /// 508 says that the event goes round in a loop; a request that could not be
-    /// made will not be better later; so does what
-    /// `never` names; and the last attempt is the last. A 400 or 404 is tried again, because a receiver
-    /// that is just being deployed answers so; and so is an address that the
-    /// guard refused, because DNS changes.
+    /// Every failure is tried again, with these exceptions: a destination that is
+    /// gone is disabled; what loops, what the receiver rejects for good and what
+    /// can't be sent will not be better later; so does what `never` names; and the
+    /// last attempt is the last. What an answer of its protocol means is the kind
+    /// of destination's to say.
     ///
-    /// A `retry-after` is a minimum: it may lengthen the wait, to 24 h or `cap`,
+    /// A `retry_after` is a minimum: it may lengthen the wait, to 24 h or `cap`,
     /// and never shortens it.
-    pub fn next(&self, tries: u32, outcome: &Outcome, now_ms: u64, unit_random: f64) -> After {
-        match outcome {
-            outcome if outcome.is_success() => return After::Delivered,
-            Outcome::Answered { status: 410, .. } => {
-                return After::Disable("the destination answered 410 (gone)".to_owned());
-            }
-            Outcome::Failed { cause: Cause::Request, message } => {
-                return After::Dead(format!("the request could not be made: {message}"));
-            }
-            // Loop Detected (RFC 5842): as Hookwright itself answers.
-            Outcome::Answered { status: 508, .. } => {
-                let cause = "the destination answered 508: the event goes round in a loop";
-                return After::Dead(cause.to_owned());
-            }
-            outcome if self.never.holds(outcome) => {
+    pub fn next(&self, tries: u32, response: &Response, now_ms: u64, unit_random: f64) -> After {
+        let outcome = &response.outcome;
+        match &response.disposition {
+            Disposition::Accepted { .. } => return After::Delivered,
+            Disposition::Gone { why } => return After::Disable(why.to_string()),
+            Disposition::Rejected { why }
+            | Disposition::Looped { why }
+            | Disposition::Unsendable { why } => return After::Dead(why.to_string()),
+            _ if self.never.holds(outcome) => {
                 return After::Dead(format!(
                     "not to be tried again (`retry.never`); {}",
                     last_words(outcome)
@@ -117,7 +108,7 @@ impl Policy {
             let words = last_words(outcome);
             return After::Dead(format!("given up after {tries} {attempts}; {words}"));
         }
-        let wait = self.backoff_ms(tries, unit_random).max(self.asked_ms(outcome));
+        let wait = self.backoff_ms(tries, unit_random).max(self.asked_ms(response));
         After::At(now_ms.saturating_add(wait))
     }
 
@@ -181,9 +172,9 @@ impl Policy {
         (wait * (1.0 + spread)).round() as u64
     }
 
-    fn asked_ms(&self, outcome: &Outcome) -> u64 {
-        let Outcome::Answered { retry_after_s: Some(seconds), .. } = outcome else { return 0 };
-        seconds.saturating_mul(1_000).min(whole_ms(self.cap.max(LONGEST_ASKED)))
+    fn asked_ms(&self, response: &Response) -> u64 {
+        let asked = response.retry_after.unwrap_or_default();
+        whole_ms(asked).min(whole_ms(self.cap.max(LONGEST_ASKED)))
     }
 }
 
@@ -201,6 +192,6 @@ fn last_words(outcome: &Outcome) -> String {
         Outcome::Failed { cause, message } => {
             format!("the last failed ({}): {message}", cause.as_str())
         }
-        Outcome::Taken => "the last was taken".to_owned(),
+        Outcome::Accepted => "the last was taken".to_owned(),
     }
 }

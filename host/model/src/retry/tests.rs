@@ -3,13 +3,21 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::*;
+use crate::{Blame, Cause};
 
-fn answered(status: u16, retry_after_s: Option<u64>) -> Outcome {
-    Outcome::Answered { status, retry_after_s, excerpt: Bytes::new() }
+/// A failure with a code of its protocol.
+fn answered(status: u16, retry_after_s: Option<u64>) -> Response {
+    with(status, retry_after_s, Disposition::Failed)
 }
 
-fn failed(cause: Cause) -> Outcome {
-    Outcome::Failed { cause, message: "as the test wants".to_owned() }
+fn with(status: u16, retry_after_s: Option<u64>, disposition: Disposition) -> Response {
+    let outcome = Outcome::Answered { status, retry_after_s, excerpt: Bytes::new() };
+    let retry_after = retry_after_s.map(Duration::from_secs);
+    Response { retry_after, ..Response::new(outcome, disposition, Blame::Nothing) }
+}
+
+fn failed(cause: Cause) -> Response {
+    Response::failed(cause, "as the test wants".to_owned())
 }
 
 fn steady() -> Policy {
@@ -38,26 +46,36 @@ fn jitter_spreads_to_both_sides() {
 }
 
 #[test]
-fn only_a_2xx_is_success() {
-    for status in 200..300 {
-        assert_eq!(steady().next(1, &answered(status, None), 0, 0.5), After::Delivered);
-    }
-    for status in [101, 199, 300, 301, 302, 304, 307, 400, 401, 404, 408, 425, 429, 500, 503, 999] {
-        assert_eq!(steady().next(1, &answered(status, None), 7, 0.5), After::At(1_007), "{status}");
+fn what_the_receiver_accepted_is_delivered_and_what_it_did_not_is_tried_again() {
+    assert_eq!(steady().next(1, &Response::accepted(None), 0, 0.5), After::Delivered);
+    for disposition in [
+        Disposition::Refused,
+        Disposition::Throttled { failing: false },
+        Disposition::TimedOut,
+        Disposition::Unauthorised,
+        Disposition::Unreachable,
+        Disposition::Failed,
+        Disposition::NoCredentials { until: None },
+        Disposition::Queued,
+    ] {
+        let response = with(400, None, disposition);
+        assert_eq!(steady().next(1, &response, 7, 0.5), After::At(1_007), "{response:?}");
     }
 }
 
 #[test]
-fn a_410_disables_even_at_the_first_attempt() {
-    assert!(matches!(steady().next(1, &answered(410, Some(5)), 0, 0.5), After::Disable(_)));
-}
-
-#[test]
-fn a_loop_ends_at_once() {
-    let After::Dead(cause) = steady().next(1, &answered(508, Some(5)), 0, 0.5) else {
-        panic!("dead")
-    };
-    assert!(cause.contains("loop"), "{cause}");
+fn what_is_final_ends_at_the_first_attempt() {
+    let why = std::borrow::Cow::Borrowed("the reason");
+    let gone = with(1, Some(5), Disposition::Gone { why: why.clone() });
+    assert_eq!(steady().next(1, &gone, 0, 0.5), After::Disable("the reason".to_owned()));
+    for disposition in [
+        Disposition::Rejected { why: why.clone() },
+        Disposition::Looped { why: why.clone() },
+        Disposition::Unsendable { why: why.clone() },
+    ] {
+        let response = with(1, Some(5), disposition);
+        assert_eq!(steady().next(1, &response, 0, 0.5), After::Dead("the reason".to_owned()));
+    }
 }
 
 #[test]
@@ -117,7 +135,7 @@ fn a_schedule_says_each_wait_and_how_many_attempts_there_are() {
 #[test]
 fn an_age_ends_it_at_the_attempt_that_would_come_too_late() {
     let policy = Policy { max_age: Some(Duration::from_secs(10)), ..steady() };
-    let outcome = answered(500, None);
+    let outcome = answered(500, None).outcome;
     for (due, given_up) in [(0, false), (10_007, false), (10_008, true), (u64::MAX, true)] {
         let after = policy.unless_aged(After::At(due), 7, &outcome);
         match after {
@@ -141,7 +159,8 @@ fn what_is_never_to_be_tried_again_is_given_up_at_once() {
     assert_eq!(cause, "not to be tried again (`retry.never`); the last answer was 404");
     assert!(matches!(policy.next(1, &failed(Cause::Tls), 0, 0.5), After::Dead(_)));
     assert_eq!(policy.next(1, &answered(400, None), 0, 0.5), After::At(1_000));
-    assert!(matches!(policy.next(1, &answered(410, None), 0, 0.5), After::Disable(_)));
+    let gone = with(410, None, Disposition::Gone { why: "gone".into() });
+    assert!(matches!(policy.next(1, &gone, 0, 0.5), After::Disable(_)));
 }
 
 #[test]
@@ -152,7 +171,7 @@ fn the_first_attempt_may_wait() {
     assert_eq!(policy.first_due_ms(5), u64::MAX);
 }
 
-fn any_outcome() -> impl Strategy<Value = Outcome> {
+fn any_response() -> impl Strategy<Value = Response> {
     let causes = prop::sample::select(Cause::ALL.to_vec());
     prop_oneof![
         (any::<u16>(), any::<Option<u64>>()).prop_map(|(status, after)| answered(status, after)),
@@ -171,9 +190,9 @@ prop_compose! {
 proptest! {
     #[test]
     fn any_numbers_give_a_time_not_before_now(
-        policy in any_policy(), tries: u32, outcome in any_outcome(), now: u64, unit: f64,
+        policy in any_policy(), tries: u32, response in any_response(), now: u64, unit: f64,
     ) {
-        if let After::At(due) = policy.next(tries, &outcome, now, unit) {
+        if let After::At(due) = policy.next(tries, &response, now, unit) {
             prop_assert!(due >= now);
             prop_assert!(tries < policy.attempts);
         }

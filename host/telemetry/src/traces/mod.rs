@@ -198,7 +198,7 @@ impl Spans {
             Outcome::Failed { cause, message } => {
                 Some((cause.as_str().to_owned(), message.clone()))
             }
-            Outcome::Taken => None,
+            Outcome::Accepted => None,
         };
         let error = error.map(|(kind, message)| {
             attributes.push(("error.type", Value::Text(kind)));

@@ -135,7 +135,7 @@ fn an_attempt_names_its_server_and_the_kind_of_its_error() {
     assert_eq!(attribute(&span, "error.type"), Some(&text("503")));
     let span = ended(answered(200), Some(&server), true);
     assert_eq!(attribute(&span, "error.type"), None);
-    let span = ended(Outcome::Taken, None, true);
+    let span = ended(Outcome::Accepted, None, true);
     for key in ["server.address", "server.port", "http.request.method", "error.type"] {
         assert_eq!(attribute(&span, key), None, "{key} of a file");
     }

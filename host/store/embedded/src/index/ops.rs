@@ -77,7 +77,7 @@ pub(crate) fn settled_weight(settled: &Settled) -> usize {
     let told = match &settled.attempt.outcome {
         Outcome::Answered { excerpt, .. } => excerpt.len(),
         Outcome::Failed { message, .. } => message.len(),
-        Outcome::Taken => 0,
+        Outcome::Accepted => 0,
     };
     let cause = match &settled.next {
         Next::Dead { cause } => cause.len(),

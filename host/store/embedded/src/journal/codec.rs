@@ -181,7 +181,7 @@ pub(crate) fn put_attempt(out: &mut Vec<u8>, attempt: &Attempt) {
             out.push(1 + place as u8);
             put_bytes(out, message.as_bytes());
         }
-        Outcome::Taken => out.push(TAKEN),
+        Outcome::Accepted => out.push(TAKEN),
     }
 }
 
@@ -196,7 +196,7 @@ pub(crate) fn attempt(bytes: &[u8]) -> Result<Attempt, Malformed> {
             retry_after_s: input.number()?.checked_sub(1),
             excerpt: Bytes::copy_from_slice(input.bytes()?),
         },
-        TAKEN => Outcome::Taken,
+        TAKEN => Outcome::Accepted,
         place => Outcome::Failed {
             cause: *CAUSES.get(usize::from(place) - 1).ok_or(Malformed)?,
             message: input.text()?.to_owned(),
@@ -221,7 +221,7 @@ mod tests {
         );
         let failed = (0..CAUSES.len(), ".{0,20}")
             .prop_map(|(cause, message)| Outcome::Failed { cause: CAUSES[cause], message });
-        prop_oneof![answered, failed, Just(Outcome::Taken)]
+        prop_oneof![answered, failed, Just(Outcome::Accepted)]
     }
 
     fn a_payload() -> impl Strategy<Value = Payload> {

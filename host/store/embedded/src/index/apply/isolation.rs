@@ -139,7 +139,7 @@ fn bare(settled: &Settled, why: &str) -> Settled {
             excerpt: bytes::Bytes::new(),
         },
         Outcome::Failed { cause, .. } => Outcome::Failed { cause: *cause, message: why.to_owned() },
-        Outcome::Taken => Outcome::Taken,
+        Outcome::Accepted => Outcome::Accepted,
     };
     let next = match &settled.next {
         Next::Dead { .. } => Next::Dead { cause: why.to_owned() },

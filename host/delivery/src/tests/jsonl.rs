@@ -59,7 +59,7 @@ async fn each_delivery_is_a_line_with_every_byte_of_its_body() {
     );
     bench.store.read(|rows| {
         let attempts = &rows.of("a").next().expect("a row").attempts;
-        assert!(matches!(attempts[0].outcome, Outcome::Taken));
+        assert!(matches!(attempts[0].outcome, Outcome::Accepted));
     });
 }
 

@@ -32,7 +32,7 @@ struct Line<'l> {
 }
 
 /// With its newline. The body stands in it as text, so that every byte of it can be had back.
-pub(super) fn of(delivery: &Delivery, at_ms: u64) -> Vec<u8> {
+pub(super) fn line(delivery: &Delivery, at_ms: u64) -> Vec<u8> {
     let (event, payload) = (&delivery.event, delivery.payload.as_ref());
     let kind = payload.and_then(|payload| payload.kind.as_deref());
     let edits = payload.map(|payload| payload.headers.as_slice()).unwrap_or_default();

@@ -31,7 +31,7 @@ struct Place {
     output: Output,
 }
 
-/// Bounded by what is in flight: whoever gives up waiting takes the line along.
+/// Bounded by what is in flight: a caller that gives up waiting takes its line along.
 #[derive(Default)]
 struct Queue {
     jobs: VecDeque<Job>,

@@ -3,7 +3,7 @@ use http::header::{
     CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT,
 };
 
-use super::{Post, Unmade};
+use super::{Http, Unmade};
 use hookwright_model::{Delivery, HeaderEdit, METHOD, QUERY, trace};
 
 const ID: HeaderName = HeaderName::from_static("webhook-id");
@@ -45,12 +45,12 @@ pub(super) fn is_credential(name: &HeaderName) -> bool {
 /// # Errors
 /// A header that a payload must not or can't set, by name; no key to sign with.
 pub(super) fn build(
-    post: &Post,
+    http: &Http,
     delivery: &Delivery,
     body: &[u8],
     at_ms: u64,
 ) -> Result<HeaderMap, Unmade> {
-    let mut headers = post.headers.clone();
+    let mut headers = http.headers.clone();
     headers.reserve(8);
     if let Some(value) = content_type(delivery)?
         && !headers.contains_key(CONTENT_TYPE)
@@ -69,24 +69,24 @@ pub(super) fn build(
         }
     }
     trace::pass_on(&delivery.event.headers, &mut headers);
-    if let Some(traces) = &post.traces {
+    if let Some(traces) = &http.traces {
         traces.pass_on(delivery, &mut headers);
     }
     if let Some(payload) = &delivery.payload {
         let mut changes = payload.headers.iter();
-        changes.try_for_each(|change| edit(post, &mut headers, change))?;
+        changes.try_for_each(|change| edit(http, &mut headers, change))?;
     }
     let id = delivery.event.id.to_string();
     let timestamp_s = at_ms / 1_000;
-    if let Some(hops) = &post.hops {
+    if let Some(hops) = &http.hops {
         hops.apply(&delivery.event.headers, &mut headers);
     }
     headers.insert(ID, text(&id)?);
     headers.insert(TIMESTAMP, HeaderValue::from(timestamp_s));
-    headers.insert(USER_AGENT, post.user_agent.clone());
+    headers.insert(USER_AGENT, http.user_agent.clone());
     headers.insert(ATTEMPT, HeaderValue::from(delivery.attempts.saturating_add(1)));
     headers.insert(SOURCE, text(&delivery.event.source)?);
-    let signed = post.signer.apply(&mut headers, &id, timestamp_s, body);
+    let signed = http.signer.apply(&mut headers, &id, timestamp_s, body);
     signed.map_err(|error| Unmade::credentials(error.to_string()))?;
     Ok(headers)
 }
@@ -101,10 +101,10 @@ fn content_type(delivery: &Delivery) -> Result<Option<HeaderValue>, String> {
     }
 }
 
-fn edit(post: &Post, headers: &mut HeaderMap, change: &HeaderEdit) -> Result<(), String> {
+fn edit(http: &Http, headers: &mut HeaderMap, change: &HeaderEdit) -> Result<(), String> {
     let refused = || format!("a plugin may not set the header `{:.80}`", change.name);
     let name: HeaderName = change.name.parse().map_err(|_| refused())?;
-    if post.owns(&name) {
+    if http.owns(&name) {
         return Err(refused());
     }
     match &change.value {

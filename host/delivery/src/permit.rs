@@ -1,4 +1,4 @@
-//! A place among a lane's attempts in flight.
+//! The permit of one attempt: a place among those that a lane may have in flight.
 use std::sync::Arc;
 
 use super::batch::Load;
@@ -6,48 +6,49 @@ use super::health::Ticket;
 use super::lane::{Lane, STORE_PAUSE_MS};
 use hookwright_model::EventId;
 
-/// A place among a lane's attempts in flight, freed when dropped: a hard limit.
-pub(super) struct Slot {
+/// The permit of one attempt, given back when dropped: a hard limit. It names the
+/// deliveries that the attempt sends, so that the lane hears of each when it ends.
+pub(super) struct Permit {
     lane: Arc<Lane>,
-    first: Held,
+    first: InFlight,
     /// Of a batch.
-    others: Vec<Held>,
+    others: Vec<InFlight>,
     pub(super) ticket: Ticket,
     freed: bool,
 }
 
-/// A delivery that is under way.
-struct Held {
+/// A delivery that is in flight.
+struct InFlight {
     event: EventId,
     /// It is due again then.
     due_ms: Option<u64>,
 }
 
-impl Held {
+impl InFlight {
     fn new(event: EventId) -> Self {
         Self { event, due_ms: None }
     }
 }
 
-impl Slot {
+impl Permit {
     pub(super) fn new(lane: Arc<Lane>, load: &Load, ticket: Ticket) -> Self {
         let (first, others) = load.split_first();
-        let others = others.iter().map(|one| Held::new(one.event.id)).collect();
-        Self { lane, first: Held::new(first.event.id), others, ticket, freed: false }
+        let others = others.iter().map(|one| InFlight::new(one.event.id)).collect();
+        Self { lane, first: InFlight::new(first.event.id), others, ticket, freed: false }
     }
 
     /// The delivery at this place of the load is due again then.
     pub(super) fn due_again(&mut self, place: usize, due_ms: u64) {
-        let held = match place.checked_sub(1) {
+        let one = match place.checked_sub(1) {
             None => Some(&mut self.first),
             Some(place) => self.others.get_mut(place),
         };
-        if let Some(held) = held {
-            held.due_ms = Some(due_ms);
+        if let Some(one) = one {
+            one.due_ms = Some(due_ms);
         }
     }
 
-    /// Frees the place and lets the next attempt start from here, without a
+    /// Gives the permit back and lets the next attempt start from here, without a
     /// detour through the lane's task.
     pub(super) fn free(mut self) {
         let wake = self.give_back();
@@ -63,21 +64,21 @@ impl Slot {
         let mut inner = self.lane.inner.lock();
         inner.in_flight -= 1;
         let mut again = false;
-        for held in std::iter::once(&self.first).chain(&self.others) {
-            inner.window.ended(held.event, held.due_ms);
-            again |= held.due_ms.is_some();
+        for one in std::iter::once(&self.first).chain(&self.others) {
+            inner.window.ended(one.event, one.due_ms);
+            again |= one.due_ms.is_some();
         }
-        again || inner.window.wants_look()
+        again || inner.window.wants_poll()
     }
 }
 
-impl Drop for Slot {
+impl Drop for Permit {
     fn drop(&mut self) {
         if !self.freed {
             // Cut off before it was settled: its row still waits.
             let due_ms = self.lane.shared.clock.now_ms().saturating_add(STORE_PAUSE_MS);
             (0..=self.others.len()).for_each(|place| self.due_again(place, due_ms));
-            self.lane.inner.lock().health.broke_off(self.ticket);
+            self.lane.inner.lock().health.abandoned(self.ticket);
             self.give_back();
             self.lane.wake.notify_one();
         }

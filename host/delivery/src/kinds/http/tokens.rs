@@ -48,7 +48,7 @@ struct Parts {
 #[derive(Default)]
 struct State {
     held: Option<Held>,
-    /// A fetch under way, or one that has ended.
+    /// A fetch in flight, or one that has ended.
     fetch: Option<(tokio::task::AbortHandle, Answer)>,
     /// The server gave none: it is not asked before the end.
     rest: Option<Rest>,
@@ -117,7 +117,7 @@ impl Tokens {
                 Some((authorization, renew)) if now < renew => return Ok(authorization),
                 Some((authorization, _)) => {
                     if state.rest.as_ref().is_none_or(|rest| rest.until <= now) {
-                        // It runs in its task, whoever waits.
+                        // It runs in its task, even if nobody waits.
                         drop(self.join(&mut state));
                     }
                     return Ok(authorization);
@@ -152,7 +152,7 @@ impl Tokens {
         true
     }
 
-    /// The fetch under way, or a new one. In a task, so that it ends whoever stops waiting.
+    /// The fetch in flight, or a new one. In a task, so that it ends even if callers stop waiting.
     fn join(&self, state: &mut State) -> Answer {
         if let Some((task, answer)) = &state.fetch
             && !task.is_finished()
@@ -189,7 +189,7 @@ impl Parts {
             Outcome::Failed { message, .. } => {
                 Err(format!("no token: the authorization server was not reached: {message}"))
             }
-            Outcome::Taken => Err("no token: the answer had no status".to_owned()),
+            Outcome::Accepted => Err("no token: the answer had no status".to_owned()),
         };
         let mut state = self.state.lock();
         let token = match token {

@@ -25,7 +25,7 @@ pub(super) struct Open {
 
 impl Open {
     /// Opens the file, or makes it, with its folder. Lines are only ever
-    /// appended (`O_APPEND`): each goes where the file ends then, whoever else
+    /// appended (`O_APPEND`): each goes where the file ends then, whatever else
     /// writes to it or has emptied it meanwhile.
     pub(super) fn at(path: &Path, mode: u32) -> io::Result<Self> {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());

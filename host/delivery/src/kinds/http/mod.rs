@@ -1,9 +1,12 @@
-//! HTTP, the first kind of destination: a signed POST over a pool of connections.
+//! HTTP as a kind of destination: a signed POST over a pool of connections.
 mod auth;
+mod batch;
 mod headers;
 mod hidden;
+mod response;
 mod tokens;
 
+use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,19 +15,21 @@ use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use tokio::time::Instant;
 
 use self::auth::Authorizer;
+use self::batch::Joined;
 use self::headers::{is_credential, is_ours};
-use self::hidden::Hidden;
-use super::Problem;
-use super::kind::{Kind, Sending};
-use hookwright_egress::{Client, Egress, Request};
-use hookwright_model::{Cause, Delivery, Outcome};
-use hookwright_settings::{Auth, Fill, PostOptions};
+use self::hidden::{Hidden, filled};
+use self::response::response;
+use super::{Environment, Factory, Kind, LaneOptions, Packed, Sending};
+use crate::Problem;
+use hookwright_egress::{Client, Request};
+use hookwright_model::{Cause, Delivery, Disposition, Outcome, Response};
+use hookwright_settings::{Auth, Fill, Format, PostOptions};
 use hookwright_signing::Signer;
 use hookwright_signing::hops::Hops;
 use hookwright_telemetry::traces::{Server, Spans};
 
 /// One destination's client, and what every delivery carries.
-pub(super) struct Post {
+pub(super) struct Http {
     client: Client,
     /// What the client was made of.
     made_of: hookwright_egress::Options,
@@ -41,15 +46,8 @@ pub(super) struct Post {
     timeout: Duration,
     fill: Option<Fill>,
     hidden: Hidden,
-}
-
-/// What all of them have in common.
-pub(super) struct Shared<'s> {
-    pub(super) egress: &'s Egress,
-    pub(super) excerpt: usize,
-    pub(super) user_agent: &'s HeaderValue,
-    pub(super) hops: Option<&'s Arc<Hops>>,
-    pub(super) traces: Option<&'s Arc<Spans>>,
+    /// None: each delivery in a request of its own.
+    batch: Option<Format>,
 }
 
 /// Why a request was not made.
@@ -72,14 +70,13 @@ impl From<String> for Unmade {
     }
 }
 
-impl Post {
+impl Http {
     /// Keeps the client, and with it the open connections, of settings before
     /// these that lead to the same place in the same way; likewise the token.
-    pub(super) fn new(
-        name: &str,
+    fn new(
         options: PostOptions,
-        in_flight: usize,
-        shared: &Shared<'_>,
+        lane: &LaneOptions<'_>,
+        environment: &Environment,
         before: Option<&Self>,
     ) -> Result<Self, Problem> {
         let mut headers = options.headers;
@@ -100,21 +97,21 @@ impl Post {
         // They may be credentials, and a sensitive value is not printed.
         headers.values_mut().for_each(|value| value.set_sensitive(true));
         let made_of = hookwright_egress::Options {
-            name: name.to_owned(),
+            name: lane.name.to_string(),
             url: options.url.clone(),
             transport: options.transport,
-            in_flight,
-            excerpt: shared.excerpt,
+            in_flight: lane.in_flight,
+            excerpt: environment.excerpt,
         };
         let client = match before.filter(|before| before.made_of == made_of) {
             Some(before) => before.client.clone(),
-            None => shared.egress.client(made_of.clone())?,
+            None => environment.egress.client(made_of.clone())?,
         };
-        let (egress, user_agent) = (shared.egress, shared.user_agent);
+        let (egress, user_agent) = (&environment.egress, &environment.user_agent);
         let (auth, transport) = (options.auth, &made_of.transport);
         let held = before.map(|before| &before.authorizer);
         Ok(Self {
-            authorizer: Authorizer::new(auth, egress, name, transport, user_agent, held)?,
+            authorizer: Authorizer::new(auth, egress, lane.name, transport, user_agent, held)?,
             client,
             server: Server::of(&options.url),
             url: options.url,
@@ -122,11 +119,13 @@ impl Post {
             headers,
             owned,
             user_agent: user_agent.clone(),
-            hops: shared.hops.cloned(),
-            traces: shared.traces.cloned(),
+            hops: environment.hops.clone(),
+            // A request with many events is in the trace of none of them.
+            traces: environment.traces.clone().filter(|_| lane.batch.is_none()),
             timeout: options.timeout,
             fill: options.fill,
             hidden,
+            batch: lane.batch.map(|batch| batch.format),
             made_of,
         })
     }
@@ -136,9 +135,21 @@ impl Post {
         is_ours(name) || is_credential(name) || self.owned.contains(name)
     }
 
+    async fn respond(&self, delivery: &Delivery, at_ms: u64) -> Response {
+        let Unmade { cause, message } = match self.post(delivery, at_ms).await {
+            Ok(outcome) => return response(outcome),
+            Err(unmade) => unmade,
+        };
+        let mut response = Response::failed(cause, message);
+        if let Disposition::NoCredentials { until } = &mut response.disposition {
+            *until = self.authorizer.rests_until();
+        }
+        response
+    }
+
     async fn post(&self, delivery: &Delivery, at_ms: u64) -> Result<Outcome, Unmade> {
         let began = Instant::now();
-        let body = self.fill.as_ref().and_then(|fill| hidden::filled(fill, delivery));
+        let body = self.fill.as_ref().and_then(|fill| filled(fill, delivery));
         let body = body.unwrap_or_else(|| delivery.body().clone());
         let mut headers = headers::build(self, delivery, &body, at_ms)?;
         let request = (&self.url, &mut headers, &body[..]);
@@ -166,16 +177,25 @@ impl Post {
     }
 }
 
-impl Kind for Post {
+impl Factory for PostOptions {
+    fn make(
+        &self,
+        lane: &LaneOptions<'_>,
+        environment: &Environment,
+        before: Option<&dyn Kind>,
+    ) -> Result<Arc<dyn Kind>, Problem> {
+        let before = before.and_then(|kind| (kind as &dyn Any).downcast_ref());
+        Ok(Arc::new(Http::new(self.clone(), lane, environment, before)?))
+    }
+}
+
+impl Kind for Http {
     fn send<'s>(&'s self, delivery: &'s Delivery, at_ms: u64) -> Sending<'s> {
-        Box::pin(async move {
-            let posted = self.post(delivery, at_ms).await;
-            posted.unwrap_or_else(|Unmade { cause, message }| Outcome::Failed { cause, message })
-        })
+        Box::pin(self.respond(delivery, at_ms))
     }
 
-    fn rests_until(&self) -> Option<Instant> {
-        self.authorizer.rests_until()
+    fn pack<'s>(&'s self, deliveries: &'s [Delivery]) -> Option<Box<dyn Packed + 's>> {
+        Some(Box::new(Joined::new(self, deliveries, self.batch?)))
     }
 
     fn server(&self) -> Option<&Server> {
