@@ -10,11 +10,11 @@ use hookwright_admin::{
     Bounds, Control, DestinationStatus, Options, PluginStatus, PreviewFuture, PreviewRefused,
     Recent, ReloadFuture, Reloaded, Replays, Scope, SourceStatus, Switch, Token, Tokens, router,
 };
+use hookwright_fuzz::{run, store};
 use hookwright_model::clock::Clock;
+use hookwright_model::tasks::Tasks;
 use hookwright_model::{Event, Rejected};
 use hookwright_store::AuditLog;
-use hookwright_model::tasks::Tasks;
-use hookwright_fuzz::{run, store};
 use hookwright_store_memory::Memory;
 use http::{HeaderValue, Request, Response, header};
 use http_body_util::Full;
@@ -81,7 +81,8 @@ static FOLDER: LazyLock<TempDir> = LazyLock::new(|| tempfile::tempdir().expect("
 static AUDIT: LazyLock<Arc<AuditLog>> =
     LazyLock::new(|| Arc::new(AuditLog::open(FOLDER.path()).expect("a new log")));
 static REPLAYS: LazyLock<Replays> = LazyLock::new(|| {
-    run(Replays::start(STORE.clone(), Clock::manual(0), Tasks::new())).expect("the store has no replays")
+    run(Replays::start(STORE.clone(), Clock::manual(0), Tasks::new()))
+        .expect("the store has no replays")
 });
 
 fuzz_target!(|input: (bool, String, Vec<u8>, Vec<u8>, Vec<u8>)| {

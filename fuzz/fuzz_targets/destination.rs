@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 use bytes::Bytes;
 use hookwright_config::{Config, Sources};
 use hookwright_egress::{Egress, Options, SetupError};
+use hookwright_settings::Pem;
 use http::Uri;
 use libfuzzer_sys::fuzz_target;
 
@@ -38,6 +39,6 @@ fuzz_target!(|input: (String, Option<Vec<u8>>)| {
 
 fn client(url: Uri, ca: Option<Bytes>) -> Result<(), SetupError> {
     let mut options = Options::new("d", url);
-    options.transport.tls.ca = ca;
+    options.transport.tls.ca = ca.map(|text| Pem { file: "ca.pem".into(), text });
     EGRESS.client(options).map(drop)
 }

@@ -5,14 +5,15 @@ use std::net::SocketAddr;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use hookwright_model::clock::Clock;
+use hookwright_fuzz::{Handed, run, store};
+use hookwright_intake::Intake;
 use hookwright_intake::http::{Handle, Options, Sources, target};
-use hookwright_intake::{DedupeFrom, Intake, KeyFrom, KindFrom, SourceOptions};
+use hookwright_model::Event;
+use hookwright_model::clock::Clock;
 use hookwright_model::replies::Replies;
 use hookwright_server::{Arriving, Peer, Service};
+use hookwright_settings::{Dedupe, Selector, SourceOptions};
 use hookwright_signing::is_credential;
-use hookwright_fuzz::{Handed, run, store};
-use hookwright_model::Event;
 use hookwright_store_memory::Memory;
 use http::uri::PathAndQuery;
 use http::{HeaderName, HeaderValue, header};
@@ -25,10 +26,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 type Headers = Vec<(HeaderName, HeaderValue)>;
 
 static INGRESS: LazyLock<(Handle, Arc<Memory>, Arc<Handed>)> = LazyLock::new(|| {
-    let key = KeyFrom::Pointer("/id".to_owned());
+    let key = Selector::Json("/id".to_owned());
     let source = SourceOptions {
-        kind: KindFrom::Pointer("/type".to_owned()),
-        dedupe: Some(DedupeFrom { key, window: Duration::from_secs(60) }),
+        kind: Some(Selector::Json("/type".to_owned())),
+        dedupe: Some(Dedupe { key, window: Duration::from_secs(60) }),
         ..SourceOptions::default()
     };
     let sources = Sources::from([("s".parse().expect("a name"), source.into())]);

@@ -4,11 +4,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 
+use hookwright_fuzz::run;
 use hookwright_model::clock::Clock;
 use hookwright_model::{Event, EventId};
 use hookwright_store::{Appended, Handoff, NewEvent, Store};
 use hookwright_store_embedded::{Options, open};
-use hookwright_fuzz::run;
 use libfuzzer_sys::fuzz_target;
 use tempfile::TempDir;
 

@@ -1,5 +1,6 @@
 //! The settings out of any bytes: sound, and fit for each other; or mistakes with place and cure, fit for a terminal.
 #![no_main]
+
 use std::path::Path;
 
 use hookwright_config::{Config, Excerpt, Mistake, Place, Sources};
@@ -27,17 +28,23 @@ fn check(config: &Config) {
     for source in config.sources.values() {
         assert!(source.plugins.iter().all(|name| config.plugins.contains_key(name)));
         assert!(source.destinations.iter().all(|name| config.destinations.contains_key(name)));
-        assert!(source.access.allow.as_ref().is_none_or(|list| !list.is_empty()));
-        assert!(source.access.rate.is_none_or(|rate| rate.count > 0 && rate.per_second() > 0.0));
+        let rates = [source.endpoint.rate_per_address, source.endpoint.source.rate];
+        assert!(rates.into_iter().flatten().all(|rate| rate.per_second() > 0.0));
     }
     for destination in config.destinations.values() {
-        assert!(destination.in_flight > 0 && !destination.timeout.is_zero());
-        assert!(destination.retry.attempts > 0 && destination.retry.base <= destination.retry.cap);
+        assert!(destination.in_flight > 0);
+        assert!(destination.to.post().is_none_or(|post| !post.timeout.is_zero()));
+        let policy = &destination.policy;
+        assert!(policy.attempts > 0 && policy.base <= policy.cap);
     }
     for plugin in config.plugins.values() {
         type Object = serde_json::Map<String, serde_json::Value>;
-        assert!(serde_json::from_str::<Object>(&plugin.config).is_ok(), "{}", plugin.config);
-        let path = Path::new(&plugin.file);
+        assert!(
+            serde_json::from_str::<Object>(&plugin.spec.config_json).is_ok(),
+            "{:?}",
+            plugin.spec
+        );
+        let path = plugin.spec.file.as_path();
         assert_eq!(path.file_name(), Some(path.as_os_str()), "a plain name");
     }
     assert!(config.admin.token.is_some() || config.admin.listen.ip().is_loopback());

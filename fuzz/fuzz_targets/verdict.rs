@@ -4,36 +4,38 @@ use std::path::Path;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
+use hookwright_fuzz::{Handed, run, store};
 use hookwright_model::clock::Clock;
+use hookwright_model::plugin::OnFailure;
+use hookwright_model::replies::Replies;
+use hookwright_model::tasks::Tasks;
 use hookwright_model::{EventState, Name};
 use hookwright_plugins::{Compiler, Options, Plugins, Spec};
-use hookwright_model::replies::Replies;
-use hookwright_model::plugin::OnFailure;
 use hookwright_routing::{Pipeline, Pipelines, Router, Step};
 use hookwright_store::{Appended, EventDetail, EventLog, NewEvent, Queries};
 use hookwright_store_memory::Memory;
-use hookwright_model::tasks::Tasks;
-use hookwright_fuzz::{Handed, run, store};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use libfuzzer_sys::fuzz_target;
 
 /// The guest writes the event's body into its memory as its answer.
 const GUEST: &str = "raw-verdict";
 
-static ROUTER: LazyLock<(Router, Arc<Memory>, Arc<Handed>, tempfile::TempDir)> = LazyLock::new(|| {
-    let folder = tempfile::tempdir().expect("a folder");
-    run(async {
-        let plugins = plugins(folder.path()).await;
-        let step = Step { plugin: name(GUEST), on_failure: OnFailure::Park };
-        let pipeline = Pipeline::new(vec![step], vec![name("sink")], Arc::default());
-        let pipelines = Pipelines::from([(name("shop"), pipeline)]);
-        let (store, handed) = store();
-        let (replies, clock) = (Replies::default(), Clock::system());
-        let tasks = Tasks::new();
-        let router = Router::start(pipelines, plugins, store.clone(), replies, clock, None, tasks);
-        (router, store, handed, folder)
-    })
-});
+static ROUTER: LazyLock<(Router, Arc<Memory>, Arc<Handed>, tempfile::TempDir)> =
+    LazyLock::new(|| {
+        let folder = tempfile::tempdir().expect("a folder");
+        run(async {
+            let plugins = plugins(folder.path()).await;
+            let step = Step { plugin: name(GUEST), on_failure: OnFailure::Park };
+            let pipeline = Pipeline::new(vec![step], vec![name("sink")], Arc::default());
+            let pipelines = Pipelines::from([(name("shop"), pipeline)]);
+            let (store, handed) = store();
+            let (replies, clock) = (Replies::default(), Clock::system());
+            let tasks = Tasks::new();
+            let router =
+                Router::start(pipelines, plugins, store.clone(), replies, clock, None, tasks);
+            (router, store, handed, folder)
+        })
+    });
 
 fuzz_target!(|body: Vec<u8>| {
     let (router, store, handed, _) = &*ROUTER;
