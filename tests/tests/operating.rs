@@ -192,7 +192,7 @@ async fn what_is_logged_changes_while_the_host_runs() {
     assert!(code == 1 && told.contains("none of error, warn"), "{told}");
     assert!(!host.log().contains("accepted"), "{}", host.log());
 
-    let wanted = "warn,hookwright_intake=debug";
+    let wanted = "warn,hookwright::ingress=debug";
     assert_eq!(hookwright(&["log", wanted]).1, format!("{wanted}\n"));
     assert_eq!(status_of(&host, "shop").await, 202);
     host.logged(&["accepted"]).await;
