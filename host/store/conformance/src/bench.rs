@@ -1,27 +1,20 @@
-//! An engine under test with what it hands on, and makers of what it is handed.
+//! An engine under test with what it hands on.
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use http::HeaderMap;
 use parking_lot::{Condvar, Mutex};
 
 use hookwright_model::clock::Clock;
-use hookwright_model::{
-    Attempt, Delivery, DeliveryKey, Event, EventId, EventState, Name, Outcome, Payload,
-};
+use hookwright_model::{Delivery, Event, EventId, EventState};
 use hookwright_store::{
-    Appended, Claim, Dedupe, EventDetail, Handoff, NewEvent, Next, Routed, Settled, Store,
-    UnroutedPage,
+    Appended, Claim, EventDetail, Handoff, NewEvent, Next, Routed, Store, UnroutedPage,
 };
 
 use crate::{End, Engine};
 
-/// The time at the start of each case, milliseconds since 1970.
-pub(crate) const START: u64 = 1_700_000_000_000;
-/// The source of nearly all events.
-pub(crate) const SOURCE: &str = "forge";
+// The cases take both with one import.
+pub(crate) use crate::fixtures::*;
 
 /// Keeps what is handed on.
 #[derive(Default)]
@@ -139,72 +132,4 @@ impl<E: Engine> Bench<E> {
 pub(crate) fn run<T>(case: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     runtime.block_on(case)
-}
-
-pub(crate) fn name(text: &str) -> Name {
-    text.parse().unwrap()
-}
-
-pub(crate) fn event(body: &str) -> NewEvent {
-    let mut headers = HeaderMap::new();
-    headers.insert("content-type", "application/json".parse().unwrap());
-    NewEvent {
-        source: name(SOURCE),
-        kind: "push".into(),
-        headers,
-        body: Bytes::copy_from_slice(body.as_bytes()),
-        dedupe: None,
-    }
-}
-
-pub(crate) fn keyed(key: u8, window_ms: u64) -> NewEvent {
-    let window = Duration::from_millis(window_ms);
-    NewEvent { dedupe: Some(Dedupe { key: [key; 16], window }), ..event("keyed") }
-}
-
-pub(crate) fn delivery(event: &Arc<Event>, destination: &str) -> Delivery {
-    Delivery {
-        event: Arc::clone(event),
-        destination: name(destination),
-        payload: None,
-        due_ms: event.received_ms(),
-        order_key: None,
-        tries: 0,
-        attempts: 0,
-        replayed: false,
-    }
-}
-
-pub(crate) fn changed(body: &str) -> Option<Arc<Payload>> {
-    let body = Some(Bytes::copy_from_slice(body.as_bytes()));
-    Some(Arc::new(Payload { body, ..Payload::default() }))
-}
-
-pub(crate) fn outcome(event: &Arc<Event>, state: EventState, deliveries: Vec<Delivery>) -> Routed {
-    Routed {
-        event: Arc::clone(event),
-        state,
-        reason: None,
-        rulings: Vec::new(),
-        deliveries,
-        first: false,
-        state_rows: Vec::new(),
-        retry_ms: 0,
-        tries: 1,
-    }
-}
-
-pub(crate) fn settled(id: EventId, destination: &str, number: u32, next: Next) -> Settled {
-    let status = if next == Next::Delivered { 200 } else { 503 };
-    let outcome = Outcome::Answered { status, retry_after_s: None, excerpt: "so".into() };
-    Settled {
-        key: DeliveryKey { event: id, destination: name(destination) },
-        attempt: Attempt { number, at_ms: START, took_us: 5, outcome },
-        next,
-        ordered: true,
-    }
-}
-
-pub(crate) fn dead(cause: &str) -> Next {
-    Next::Dead { cause: cause.into() }
 }

@@ -3,13 +3,15 @@
 //! An engine's tests implement [`Engine`] once and name it in [`suite!`], which
 //! makes a test of each case here. The cases speak the store's face alone, so
 //! what they ask is what the other crates may rely on; what only one engine has
-//! (files, damage, a full disk) is tested in that engine.
+//! (files, damage, a full disk) is tested in that engine, with the events and
+//! outcomes of [`fixtures`].
 #![deny(missing_docs)]
 // The cases are tests, which happen to stand in a library.
 #![allow(clippy::unwrap_used)]
 mod bench;
 #[doc(hidden)]
 pub mod cases;
+pub mod fixtures;
 
 use std::sync::Arc;
 

@@ -1,12 +1,13 @@
 //! What goes in comes out: contents, states, rows, replays.
 use std::sync::atomic::Ordering;
 
-use http::HeaderValue;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue};
 
 use super::faulty::{Fault, FaultyDisk};
 use super::*;
 use hookwright_model::{
-    Cause, Decision, DeliveryState, HeaderEdit, ReplayJob, ReplayState, Ruling,
+    Cause, Decision, DeliveryState, HeaderEdit, Outcome, Payload, ReplayJob, ReplayState, Ruling,
 };
 use hookwright_store::{Condition, EventQuery};
 
@@ -28,7 +29,7 @@ fn contents_come_back_byte_for_byte() {
             map.iter().map(|(key, value)| (key.to_string(), value.clone())).collect()
         };
         assert_eq!(pairs(&read.event.headers), pairs(&headers));
-        assert_eq!((&*read.event.kind, &*read.event.source), ("push", "github"));
+        assert_eq!((&*read.event.kind, &*read.event.source), ("push", SOURCE));
         assert_eq!((read.row.body_bytes, read.row.received_ms), (body.len() as u64, START));
         assert_eq!(read.row.state, EventState::Accepted);
     }

@@ -1,5 +1,6 @@
 //! The clock is set wrong and right again: order and time are two things.
 use super::*;
+use hookwright_model::DeliveryKey;
 use hookwright_store::{EventQuery, GivenUp, Usage};
 
 const DAY: u64 = 24 * 3_600_000;

@@ -1,6 +1,9 @@
 //! Full and broken disks: nothing false is claimed, reads go on, and room brings it back.
 use std::sync::atomic::Ordering;
 
+use bytes::Bytes;
+use http::HeaderMap;
+
 use super::faulty::{Fault, FaultyDisk};
 use super::*;
 use hookwright_store::StoreError;

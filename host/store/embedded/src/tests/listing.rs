@@ -1,6 +1,6 @@
 //! What lists cost those who write.
 use super::*;
-use hookwright_store::EventQuery;
+use hookwright_store::{EventQuery, Settled};
 
 /// Rows written, by a trigger for each kind of write.
 fn count_writes(opened: &Opened) {

@@ -22,22 +22,15 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use http::HeaderMap;
 use parking_lot::{Condvar, Mutex};
 use tempfile::TempDir;
 
 use super::open::open_embedded;
 use super::{Embedded, Options};
 use hookwright_model::clock::Clock;
-use hookwright_model::{
-    Attempt, Delivery, DeliveryKey, Event, EventId, EventState, Name, Outcome, Payload,
-};
-use hookwright_store::{
-    AppendError, Appended, Dedupe, Handoff, NewEvent, Next, Routed, Settled, UnroutedPage,
-};
-
-pub(super) const START: u64 = 1_700_000_000_000;
+use hookwright_model::{Delivery, Event, EventId, EventState};
+use hookwright_store::{AppendError, Appended, Handoff, NewEvent, Next, Routed, UnroutedPage};
+use hookwright_store_conformance::fixtures::*;
 
 /// Keeps what is handed on.
 #[derive(Default)]
@@ -125,7 +118,7 @@ impl Opened {
 
     /// All of the tests' one source that are to be routed and due.
     pub(super) fn unrouted(&self, now_ms: u64) -> UnroutedPage {
-        self.store.unrouted("github", now_ms, None, 1_000).unwrap()
+        self.store.unrouted(SOURCE, now_ms, None, 1_000).unwrap()
     }
 
     pub(super) fn accept(&self, body: &str) -> Arc<Event> {
@@ -169,74 +162,6 @@ pub(super) fn new_id(appended: Result<Appended, AppendError>) -> EventId {
         Ok(Appended::New(id)) => id,
         other => panic!("not a new event: {other:?}"),
     }
-}
-
-pub(super) fn name(text: &str) -> Name {
-    text.parse().unwrap()
-}
-
-pub(super) fn event(body: &str) -> NewEvent {
-    let mut headers = HeaderMap::new();
-    headers.insert("content-type", "application/json".parse().unwrap());
-    NewEvent {
-        source: name("github"),
-        kind: "push".into(),
-        headers,
-        body: Bytes::copy_from_slice(body.as_bytes()),
-        dedupe: None,
-    }
-}
-
-pub(super) fn keyed(key: u8, window_ms: u64) -> NewEvent {
-    let window = Duration::from_millis(window_ms);
-    NewEvent { dedupe: Some(Dedupe { key: [key; 16], window }), ..event("keyed") }
-}
-
-pub(super) fn delivery(event: &Arc<Event>, destination: &str) -> Delivery {
-    Delivery {
-        event: Arc::clone(event),
-        destination: name(destination),
-        payload: None,
-        due_ms: event.received_ms(),
-        order_key: None,
-        tries: 0,
-        attempts: 0,
-        replayed: false,
-    }
-}
-
-pub(super) fn changed(body: &str) -> Option<Arc<Payload>> {
-    let body = Some(Bytes::copy_from_slice(body.as_bytes()));
-    Some(Arc::new(Payload { body, ..Payload::default() }))
-}
-
-pub(super) fn outcome(event: &Arc<Event>, state: EventState, deliveries: Vec<Delivery>) -> Routed {
-    Routed {
-        event: Arc::clone(event),
-        state,
-        reason: None,
-        rulings: Vec::new(),
-        deliveries,
-        first: false,
-        state_rows: Vec::new(),
-        retry_ms: 0,
-        tries: 1,
-    }
-}
-
-pub(super) fn settled(id: EventId, destination: &str, number: u32, next: Next) -> Settled {
-    let status = if next == Next::Delivered { 200 } else { 503 };
-    let outcome = Outcome::Answered { status, retry_after_s: None, excerpt: "so".into() };
-    Settled {
-        key: DeliveryKey { event: id, destination: name(destination) },
-        attempt: Attempt { number, at_ms: START, took_us: 5, outcome },
-        next,
-        ordered: true,
-    }
-}
-
-pub(super) fn dead(cause: &str) -> Next {
-    Next::Dead { cause: cause.into() }
 }
 
 /// The journal's files, oldest first.

@@ -184,7 +184,8 @@ fn a_crash_at_any_moment_of_a_busy_store_loses_nothing() {
 
 #[test]
 fn an_event_whose_record_is_gone_ends_as_dead_and_holds_nothing_up() {
-    let opened = Opened::with(|options| options.segment_bytes = 100);
+    // Each event has a segment of its own.
+    let opened = Opened::with(|options| options.segment_bytes = 1);
     let events: Vec<_> = ["one", "two", "three"].map(|body| opened.accept(body)).into();
     opened.route(&events[0], &["ci"]);
     opened.route(&events[1], &["ci"]);

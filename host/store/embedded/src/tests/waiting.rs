@@ -43,7 +43,7 @@ fn lists_walk_the_rows_newest_first_without_sorting() {
     opened.store.flush().unwrap();
     let conn = schema::open_reader(opened.dir.path()).unwrap();
     let every = |(delivery, oldest_first)| EventQuery {
-        source: Some("github".into()),
+        source: Some(SOURCE.into()),
         kind: Some("push".into()),
         destination: Some("ci".into()),
         state: Some(EventState::Routed),
@@ -148,7 +148,7 @@ fn an_event_that_asks_for_another_try_is_found_when_it_is_due() {
     (again.retry_ms, again.tries) = (START + 10, 3);
     opened.store.routed(again);
     let read = |now_ms, after| {
-        let page = opened.store.unrouted("github", now_ms, after, 2).unwrap();
+        let page = opened.store.unrouted(SOURCE, now_ms, after, 2).unwrap();
         let ids: Vec<_> = page.events.iter().map(|one| one.event.id).collect();
         (ids, page.next_due_ms)
     };
