@@ -8,12 +8,13 @@ use std::sync::{Arc, LazyLock};
 use bytes::Bytes;
 use hookwright_admin::{
     Bounds, Control, DestinationStatus, Options, PluginStatus, PreviewFuture, PreviewRefused,
-    Recent, ReloadFuture, Reloaded, Replays, Scope, SourceStatus, Switch, Token, Tokens, router,
+    Recent, ReloadFuture, Reloaded, Replays, SourceStatus, Switch, Tokens, router,
 };
 use hookwright_fuzz::{run, store};
 use hookwright_model::clock::Clock;
 use hookwright_model::tasks::Tasks;
-use hookwright_model::{Event, Rejected};
+use hookwright_model::{Event, Rejected, Scope};
+use hookwright_settings::AdminToken;
 use hookwright_store::AuditLog;
 use hookwright_store_memory::Memory;
 use http::{HeaderValue, Request, Response, header};
@@ -116,7 +117,7 @@ fn is_near(host: &[u8]) -> bool {
 
 fn believed() -> Tokens {
     let hash = Sha256::digest(TOKEN).into();
-    Tokens::new(vec![Token { name: "fuzz".to_owned(), hash, scope: Scope::Admin }])
+    Tokens::new(vec![AdminToken { name: "fuzz".to_owned(), hash, scope: Scope::Admin }])
 }
 
 /// The status, and how often store and control were asked.

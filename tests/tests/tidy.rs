@@ -20,13 +20,13 @@ const TABLE: &[(&str, &[&str])] = &[
     ("store-embedded", &["model", "store"]),
     ("store-memory", &["model", "store"]),
     ("egress", &["model", "settings", "signing"]),
-    ("server", &["model"]),
+    ("server", &["model", "settings"]),
     ("plugins", &["model"]),
     ("config", &["model", "settings", "signing"]),
     ("delivery", &["model", "settings", "signing", "store", "egress", "telemetry", "terminal"]),
     ("intake", &["model", "settings", "signing", "store", "server"]),
     ("routing", &["model", "store", "plugins", "telemetry"]),
-    ("admin", &["model", "store", "server", "telemetry"]),
+    ("admin", &["model", "settings", "store", "server", "telemetry"]),
     ("author", &["model", "config", "plugins", "terminal"]),
 ];
 

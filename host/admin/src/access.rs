@@ -16,64 +16,31 @@ use utoipa::ToSchema;
 
 use super::Options;
 use super::problem::Problem;
+use hookwright_model::Scope;
 use hookwright_server::Peer;
+use hookwright_settings::AdminToken;
 
 /// Where a page's request comes from, as its browser tells.
 const FETCH_SITE: &str = "sec-fetch-site";
 
-/// What a token may do. Each includes the ones before it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Scope {
-    /// See everything but the audit log.
-    Read,
-    /// Replay events, and try what a replay would do.
-    Replay,
-    /// Change how the host works, and see who did.
-    Admin,
-}
-
-impl Scope {
-    pub const ALL: [Self; 3] = [Self::Read, Self::Replay, Self::Admin];
-
-    /// As the settings and the API name it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Read => "read",
-            Self::Replay => "replay",
-            Self::Admin => "admin",
-        }
-    }
-}
-
-/// A token that is believed. It is known by its hash only: tokens are long and
-/// random, so that a plain SHA-256 of one gives nothing away.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Token {
-    /// Who has it, for the audit log.
-    pub name: String,
-    /// SHA-256.
-    pub hash: [u8; 32],
-    pub scope: Scope,
-}
-
 /// The tokens that are believed now; others can be put in their place at any
 /// time. Clones share them.
 #[derive(Debug, Clone, Default)]
-pub struct Tokens(Arc<ArcSwap<Vec<Token>>>);
+pub struct Tokens(Arc<ArcSwap<Vec<AdminToken>>>);
 
 impl Tokens {
-    pub fn new(tokens: Vec<Token>) -> Self {
+    /// Believes these tokens. None of them: only requests of this machine are answered.
+    pub fn new(tokens: Vec<AdminToken>) -> Self {
         Self(Arc::new(ArcSwap::from_pointee(tokens)))
     }
 
     /// For the requests from now on.
-    pub fn replace(&self, tokens: Vec<Token>) {
+    pub fn replace(&self, tokens: Vec<AdminToken>) {
         self.0.store(Arc::new(tokens));
     }
 
     /// Compares with every token, so that the time tells nothing of which one.
-    fn find(&self, sent: &[u8]) -> Option<Token> {
+    fn find(&self, sent: &[u8]) -> Option<AdminToken> {
         let hash = Sha256::digest(sent);
         let mut found = None;
         for token in self.0.load().iter() {
@@ -265,7 +232,7 @@ mod tests {
 
     #[test]
     fn a_token_is_found_by_its_hash_and_can_be_taken_away() {
-        let token = |name: &str, text: &str, scope| Token {
+        let token = |name: &str, text: &str, scope| AdminToken {
             name: name.into(),
             hash: Sha256::digest(text).into(),
             scope,
@@ -277,10 +244,5 @@ mod tests {
         assert_eq!(tokens.find(b""), None);
         tokens.replace(vec![token("a", "one", Scope::Read)]);
         assert_eq!(tokens.find(b"two"), None);
-    }
-
-    #[test]
-    fn each_scope_includes_the_ones_before_it() {
-        assert!(Scope::ALL.is_sorted());
     }
 }

@@ -16,9 +16,10 @@ use tokio::time::timeout;
 use utoipa::{IntoParams, ToSchema};
 
 use super::Options;
-use super::access::{Caller, Scope};
+use super::access::Caller;
 use super::params::{Asked, Limit, Millis, Number};
 use super::problem::Problem;
+use hookwright_model::Scope;
 use hookwright_model::metrics::STORE_ERRORS;
 use hookwright_store::{AuditEntry, AuditPage, AuditQuery, Change};
 

@@ -119,7 +119,7 @@ impl Drop for Seat {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Scope;
+    use hookwright_model::Scope;
 
     fn caller(name: &str, address: [u8; 4]) -> Caller {
         Caller { name: name.into(), scope: Scope::Read, address: Some(address.into()) }

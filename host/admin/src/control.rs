@@ -11,14 +11,18 @@ use hookwright_model::{Event, EventState, Payload, Rejected, Ruling};
 
 /// What the admin side asks of the parts beside it; `app` answers.
 pub trait Control: Send + Sync + 'static {
+    /// Whether the host takes events: it has started, and no stop was asked for.
     fn ready(&self) -> bool;
+    /// The sources of the active settings, in any order.
     fn sources(&self) -> Vec<SourceStatus>;
     /// The last refused requests of the source, or of those that named none
     /// (`-`), the newest first. None where there is no such source.
     fn rejected(&self, source: &str) -> Option<Vec<Rejected>>;
     /// A text that is shown, without any token of a source's URL.
     fn without_tokens(&self, text: &str) -> String;
+    /// The destinations of the active settings, in any order.
     fn destinations(&self) -> Vec<DestinationStatus>;
+    /// The plugins of the active settings, in any order.
     fn plugins(&self) -> Vec<PluginStatus>;
     /// Does with one destination as told. Blocks shortly. The error says why not.
     fn switch(&self, destination: &str, to: Switch) -> Result<(), String>;
@@ -28,6 +32,7 @@ pub trait Control: Send + Sync + 'static {
     fn reload(&self) -> ReloadFuture<'_>;
 }
 
+/// What a reload resolves to.
 pub type ReloadFuture<'c> =
     Pin<Box<dyn Future<Output = Result<Reloaded, ReloadRefused>> + Send + 'c>>;
 
@@ -50,6 +55,7 @@ pub struct SettingsMistake {
     pub place: String,
     /// The setting; empty where it is the file as a whole.
     pub key: String,
+    /// What is wrong, one line.
     pub message: String,
     /// What to do.
     pub help: String,
@@ -64,6 +70,7 @@ pub enum ReloadRefused {
     Impossible,
 }
 
+/// What a preview resolves to.
 pub type PreviewFuture<'c> =
     Pin<Box<dyn Future<Output = Result<Preview, PreviewRefused>> + Send + 'c>>;
 
@@ -79,26 +86,34 @@ pub enum PreviewRefused {
 /// What routing would come to.
 #[derive(Debug)]
 pub struct Preview {
+    /// How its routing would end.
     pub state: EventState,
+    /// Why, where it would end there.
     pub reason: Option<String>,
+    /// What each plugin said, in order.
     pub rulings: Vec<Ruling>,
     /// Where it would go, and with what where that differs from the event.
     pub deliveries: Vec<(String, Option<Arc<Payload>>)>,
 }
 
+/// A source of the active settings, and how it is doing.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct SourceStatus {
+    /// Its name in the settings.
     pub name: String,
     /// The path to post to; `TOKEN` stands for a token.
     pub path: String,
     /// The whole URL to post to, as far as the settings tell it.
     pub url: String,
+    /// How its requests are verified: `verify.scheme` of the settings.
     pub scheme: String,
     /// The provider's name, or what the scheme is.
     pub title: String,
     /// What to do at the provider, step by step.
     pub setup: Vec<String>,
+    /// The plugins that see its events, in order.
     pub plugins: Vec<String>,
+    /// Where events go that no plugin routed.
     pub destinations: Vec<String>,
     /// Refused requests that are kept: see `/sources/{name}/rejected`.
     pub rejected: usize,
@@ -108,26 +123,32 @@ pub struct SourceStatus {
     pub anomalies: Vec<&'static str>,
 }
 
+/// The request of a source that was refused last.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct LastRejected {
     /// Milliseconds since 1970.
     pub at_ms: u64,
+    /// The code of the refusal, `bad-signature` for example.
     pub reason: &'static str,
 }
 
-/// What a person may do with a destination.
+/// What a person may do with a destination: an operation of the API each.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Switch {
     /// Whatever stopped it but the settings.
     Enable,
     /// For this reason.
     Disable(String),
+    /// Sends nothing for so long.
     Pause(Duration),
+    /// Tries it now, at full speed.
     CloseBreaker,
 }
 
+/// A destination of the active settings, and how it is doing.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct DestinationStatus {
+    /// Its name in the settings.
     pub name: String,
     /// Without credentials and query.
     pub url: String,
@@ -145,6 +166,7 @@ pub struct DestinationStatus {
     pub failures: u32,
     /// Since when there was no success, milliseconds since 1970.
     pub failing_since_ms: Option<u64>,
+    /// The attempt that ended last; none since the start of the host.
     pub last: Option<LastAttempt>,
 }
 
@@ -155,18 +177,26 @@ pub struct LastAttempt {
     pub at_ms: u64,
     /// The status that it was answered with, or why there was none.
     pub outcome: String,
+    /// Whether the attempt delivered.
     pub good: bool,
 }
 
+/// A plugin of the active settings, and how it is doing.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct PluginStatus {
+    /// Its name in the settings.
     pub name: String,
+    /// The component, a file in `plugins_dir`.
     pub file: String,
     /// None where no version is loaded.
     pub digest: Option<String>,
+    /// What it does, in its own words.
     pub summary: Option<String>,
+    /// Its version, in its own words.
     pub version: Option<String>,
+    /// What it imports, by the names of the interfaces.
     pub imports: Vec<String>,
+    /// What the settings grant it.
     pub grants: Vec<String>,
     /// Where the version in force fails for most events and is left alone.
     pub quarantine: Option<QuarantineStatus>,
@@ -176,8 +206,10 @@ pub struct PluginStatus {
     pub error: Option<String>,
 }
 
+/// A version on trial beside the active one, and how its verdicts compare.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct CandidateStatus {
+    /// The component, a file in `plugins_dir`.
     pub file: String,
     /// None where no version is loaded.
     pub digest: Option<String>,
@@ -185,7 +217,9 @@ pub struct CandidateStatus {
     pub mode: String,
     /// Verdicts like those of the version in force.
     pub same: u64,
+    /// Verdicts unlike those of the version in force.
     pub different: u64,
+    /// Calls that failed.
     pub failed: u64,
     /// Verdicts where the version in force failed.
     pub mended: u64,
@@ -197,9 +231,12 @@ pub struct CandidateStatus {
     pub error: Option<String>,
 }
 
+/// A version that fails for most events and is left alone.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct QuarantineStatus {
+    /// Why it was quarantined, one line.
     pub why: String,
+    /// Since when, milliseconds since 1970.
     pub since_ms: u64,
     /// The first event after that is a probe.
     pub next_probe_ms: Option<u64>,

@@ -1,4 +1,5 @@
 //! The admin side: API, console, metrics and health, on a port of its own.
+#![deny(missing_docs)]
 mod access;
 pub mod alerts;
 mod assets;
@@ -35,12 +36,13 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use hookwright_model::Scope;
 use hookwright_model::clock::Clock;
 use hookwright_model::tasks::Tasks;
 use hookwright_store::{AuditLog, Store};
 use hookwright_telemetry::Levels;
 
-pub use access::{Scope, Token, Tokens};
+pub use access::Tokens;
 pub use bounds::Bounds;
 pub use control::{
     CandidateStatus, Control, DestinationStatus, LastAttempt, LastRejected, PluginStatus, Preview,
@@ -58,6 +60,7 @@ pub struct Options {
     /// themselves. None: only requests that name this machine as their host
     /// are answered.
     pub tokens: Tokens,
+    /// The events, the queue and the rest of the store.
     pub store: Arc<dyn Store>,
     /// What is under way, by token and address.
     pub bounds: Bounds,
@@ -67,7 +70,9 @@ pub struct Options {
     pub tasks: Tasks,
     /// The parts that know of lanes and plugins.
     pub control: Arc<dyn Control>,
+    /// The bulk replays.
     pub replays: Replays,
+    /// The time, for pages that begin now and for ages.
     pub clock: Clock,
     /// Where backups go: a folder for each.
     pub backups: PathBuf,

@@ -4,8 +4,8 @@ use axum::response::{IntoResponse, Response};
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 
-use super::access::Scope;
 use super::control::SettingsMistake;
+use hookwright_model::Scope;
 use hookwright_server::ErrorCode;
 use hookwright_store::StoreError;
 

@@ -10,28 +10,37 @@ use hookwright_signing::Secret;
 /// The sources that alerts come from, one for each shape: the host's own.
 pub const OWN_SOURCES: [&str; 3] = ["hookwright", "hookwright-slack", "hookwright-pagerduty"];
 
-/// No alert is sent where no list names a destination.
+/// `[alerts]`. No alert is sent where no list names a destination.
 #[derive(Debug, Clone)]
 pub struct AlertsConfig {
+    /// Who gets alerts as Standard Webhooks. Default nobody.
     pub destinations: Vec<Name>,
+    /// Who gets them as an incoming webhook of Slack wants them. Default nobody.
     pub slack: Vec<Name>,
+    /// Who gets them as PagerDuty wants them. None, the default: nobody.
     pub pagerduty: Option<PagerDutyConfig>,
+    /// From one check to the next. Default 10 s.
     pub every: Duration,
+    /// How long something must be wrong before an alert is sent. Default 1 minute.
     pub hold: Duration,
+    /// How long it must be well before the alert is resolved. Default 5 minutes.
     pub clear: Duration,
-    /// Zero: never.
+    /// How long an event may wait for a destination without an alert. Default 15 minutes; zero: any time.
     pub backlog_age: Duration,
-    /// Failed attempts, one after the other; 0: never.
+    /// Failed attempts, one after the other, that make an alert. Default 20; 0: never.
     pub failures: u32,
-    /// Bytes; 0: never.
+    /// Bytes free on the disk of `data_dir` below which there is an alert. Default 1 GiB; 0: never.
     pub disk_free: u64,
-    /// Zero: never.
+    /// How long before the ingress's certificate ends there is an alert. Default 14 days; zero: never.
     pub certificate: Duration,
 }
 
+/// `[alerts.pagerduty]`.
 #[derive(Debug, Clone)]
 pub struct PagerDutyConfig {
+    /// The destinations that lead to PagerDuty.
     pub destinations: Vec<Name>,
+    /// The key of the service's integration, filled in when an alert is sent.
     pub routing_key: Secret,
 }
 

@@ -3,8 +3,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::alerts::OWN_SOURCES;
+use super::config::Config;
 use super::reader::Section;
-use super::settings::Config;
 use super::tree::{Entry, Table, Value};
 use super::unit::{Fault, print_duration, print_size};
 use hookwright_model::retry::Policy;

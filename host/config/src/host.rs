@@ -7,106 +7,109 @@ use super::access::NETWORK;
 use super::kind::{ADDRESS, Choice, DURATION, File, Flag, List, PUBLIC_URL, SIZE, whole};
 use super::reader::Section;
 use super::unit::Fault;
-use hookwright_settings::{Proxies, ToldBy};
+use hookwright_settings::{Proxies, Retention, TlsFiles, ToldBy};
 
 /// `[ingress]`: where webhooks come in.
 #[derive(Debug, Clone)]
 pub struct IngressConfig {
+    /// Where sources post to. Default `127.0.0.1:8080`.
     pub listen: SocketAddr,
-    /// Where sources reach it from outside, before `/in/<source>`.
+    /// Where sources reach it from outside, before `/in/<source>`. None, the default: not known.
+    /// Schemes that sign the URL need it.
     pub public_url: Option<String>,
-    /// Bytes.
+    /// Bytes of a source's body where nothing else is said of it. Default 1 MiB.
     pub max_body: u64,
     /// Bytes of heads and bodies on their way in, before their events are written down.
     /// None: as much as six of the largest bodies, and 128 MiB at least.
     pub memory: Option<u64>,
+    /// Header fields in one request. Default 100.
     pub max_headers: usize,
-    /// Bytes, of all headers of a request together.
+    /// Bytes of all headers of a request together. Default 32 KiB.
     pub max_header_bytes: u64,
+    /// For all headers of a request to arrive. Default 10 s.
     pub header_timeout: Duration,
-    /// For the whole body.
+    /// For the whole body to arrive. Default 30 s.
     pub body_timeout: Duration,
+    /// How long a connection may wait for a request. Default 60 s.
     pub idle_timeout: Duration,
+    /// Open connections; more get a 503. Default 10,000.
     pub max_connections: usize,
-    /// Of arrays and objects in each other.
+    /// Levels of arrays and objects in each other, of a JSON body. Default 100.
     pub max_json_depth: usize,
-    /// Who may speak for other clients.
+    /// Who may speak for other clients. Default nobody.
     pub proxies: Proxies,
-    /// Trusted proxies begin each connection with a PROXY header.
+    /// Trusted proxies begin each connection with a PROXY header. Default false.
     pub proxy_protocol: bool,
-    pub tls: Option<TlsConfig>,
-    /// How many of the host's own deliveries an event may go through.
+    /// The certificate of the listener. None, the default: it speaks plain HTTP.
+    pub tls: Option<TlsFiles>,
+    /// How many of the host's own deliveries an event may go through. Default 8.
     pub max_hops: u32,
 }
 
-/// PEM files that were readable when the settings were read.
-#[derive(Debug, Clone)]
-pub struct TlsConfig {
-    pub cert: PathBuf,
-    pub key: PathBuf,
-    pub client_ca: Option<PathBuf>,
-}
-
-/// `[store]`.
+/// `[store]`: how events are written down.
 #[derive(Debug, Clone)]
 pub struct StoreConfig {
-    /// Bytes of one journal file.
+    /// Bytes of one journal file. Default 64 MiB.
     pub segment: u64,
-    /// Bytes that may wait in memory to be written.
+    /// Bytes that may wait in memory to be written; beyond it sources get 503. Default 64 MiB.
     pub queue: u64,
-    /// Bytes that stay free on the disk.
+    /// Bytes that stay free on the disk; with less, sources get 503. Default 256 MiB; 0: not looked at.
     pub reserve: u64,
-    /// Where `hookwright backup` makes its folders.
+    /// Where `hookwright backup` makes its folders. Default `backups` in `data_dir`.
     pub backups: PathBuf,
-    /// How long a commit waits for more events.
+    /// How long a commit waits for more events under load. Default 200 µs.
     pub linger: Duration,
-}
-
-/// `[retention]`.
-#[derive(Debug, Clone)]
-pub struct RetentionConfig {
-    pub keep: Duration,
-    /// The time from one purge to the next.
-    pub interval: Duration,
 }
 
 /// `[engine]`: what runs the plugins.
 #[derive(Debug, Clone)]
 pub struct EngineConfig {
-    /// Calls at the same time; none means by the number of processors.
+    /// Calls at the same time. None, the default: by the number of processors.
     pub instances: Option<u32>,
 }
 
 /// `[delivery]`: limits over all destinations.
 #[derive(Debug, Clone)]
 pub struct DeliveryConfig {
-    /// Bytes of due bodies held in memory, over all destinations.
+    /// Bytes of due bodies held in memory, over all destinations. Default 256 MiB.
     pub memory: u64,
-    /// Bytes of a destination's answer that are kept.
+    /// Bytes of a destination's answer that are kept with the attempt. Default 4 KiB.
     pub response_excerpt: u64,
-    /// None: all but those at which other protocols are at home.
+    /// The only ports that destinations may have. None, the default: all but those at which other
+    /// protocols are at home.
     pub ports: Option<Vec<u16>>,
 }
 
-/// `[log]`.
+/// `[log]`: what is written to standard error.
 #[derive(Debug, Clone)]
 pub struct LogConfig {
+    /// How lines are written. Default text.
     pub format: LogFormat,
+    /// The least serious lines that are written. Default info.
     pub level: LogLevel,
 }
 
+/// How lines of the log are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
+    /// For people.
     Text,
+    /// For programs: one object of JSON a line.
     Json,
 }
 
+/// How serious a line of the log is; each level includes the ones before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogLevel {
+    /// Something failed that somebody has to mend.
     Error,
+    /// Something is wrong that the host copes with.
     Warn,
+    /// What the host does, in outline.
     Info,
+    /// What it does in detail.
     Debug,
+    /// Everything.
     Trace,
 }
 
@@ -186,20 +189,19 @@ impl IngressConfig {
                 .key("max_hops", whole(), "How many of the host's own deliveries an event may pass through; when it comes back from the last of them, it is refused with 508.")
                 .range("1", "100")
                 .default("8"),
-            tls: s.optional_section("tls", "Serve HTTPS instead of HTTP.", TlsConfig::read),
+            tls: s.optional_section("tls", "Serve HTTPS instead of HTTP.", tls_files),
         }
     }
 }
 
-impl TlsConfig {
-    fn read(s: &Section<'_, '_>) -> Option<Self> {
-        let file = || File { checked: true };
-        let cert = s.key("cert", file(), "The certificate and its chain, PEM.").required();
-        let key = s.key("key", file(), "The private key, PEM.").required();
-        let doc = "Authorities whose client certificates are trusted, PEM. Clients without a certificate are served, except by sources with `client`.";
-        let client_ca = s.key("client_ca", file(), doc).optional("none asked for");
-        Some(Self { cert: cert?, key: key?, client_ca })
-    }
+/// `[ingress.tls]`: PEM files that could be read when the settings were.
+fn tls_files(s: &Section<'_, '_>) -> Option<TlsFiles> {
+    let file = || File { checked: true };
+    let cert = s.key("cert", file(), "The certificate and its chain, PEM.").required();
+    let key = s.key("key", file(), "The private key, PEM.").required();
+    let doc = "Authorities whose client certificates are trusted, PEM. Clients without a certificate are served, except by sources with `client`.";
+    let client_ca = s.key("client_ca", file(), doc).optional("none asked for");
+    Some(TlsFiles { cert: cert?, key: key?, client_ca })
 }
 
 impl StoreConfig {
@@ -238,23 +240,13 @@ impl StoreConfig {
     }
 }
 
-impl RetentionConfig {
-    pub(super) fn read(s: &Section<'_, '_>) -> Self {
-        Self {
-            keep: s
-                .key(
-                    "keep",
-                    DURATION,
-                    "How long finished events are kept. Unfinished events are kept until they finish.",
-                )
-                .range("1m", "3650d")
-                .default("30d"),
-            interval: s
-                .key("interval", DURATION, "The time from one purge to the next.")
-                .range("1s", "1d")
-                .default("10m"),
-        }
-    }
+/// `[retention]`.
+pub(super) fn retention(s: &Section<'_, '_>) -> Retention {
+    let doc = "How long finished events are kept. Unfinished events are kept until they finish.";
+    let keep = s.key("keep", DURATION, doc).range("1m", "3650d").default("30d");
+    let doc = "The time from one purge to the next.";
+    let interval = s.key("interval", DURATION, doc).range("1s", "1d").default("10m");
+    Retention { keep, interval }
 }
 
 impl EngineConfig {

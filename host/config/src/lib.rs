@@ -3,15 +3,18 @@
 //! The file becomes a tree that knows its places (`tree`), variables are laid
 //! over it (`overrides`), and one typed pass reads it (`reader`, `setting`, `kind`). The
 //! same pass over an empty tree makes the reference page (`reference`).
+#![deny(missing_docs)]
 mod access;
 mod admin;
 mod alerts;
 mod answer;
 mod checks;
 mod claims;
+mod config;
 mod destination;
 mod host;
 mod kind;
+mod load;
 mod mistake;
 mod overrides;
 mod place;
@@ -21,7 +24,6 @@ mod reference;
 mod render;
 mod secret;
 mod setting;
-mod settings;
 mod source;
 mod sources;
 #[cfg(test)]
@@ -34,15 +36,15 @@ mod values;
 mod verify;
 mod written;
 
-pub use admin::{AdminConfig, TokenConfig, TokenScope};
+pub use admin::AdminConfig;
 pub use alerts::{AlertsConfig, OWN_SOURCES, PagerDutyConfig};
+pub use config::Config;
 pub use host::{
-    DeliveryConfig, EngineConfig, IngressConfig, LogConfig, LogFormat, LogLevel, RetentionConfig,
-    StoreConfig, TlsConfig,
+    DeliveryConfig, EngineConfig, IngressConfig, LogConfig, LogFormat, LogLevel, StoreConfig,
 };
+pub use load::{reference, sample};
 pub use mistake::{Excerpt, Mistake, Mistakes, Place};
 pub use plugin::{PluginConfig, parse_grant};
-pub use settings::{Config, reference, sample};
 pub use source::SourceConfig;
 pub use sources::{Prints, ReadFile, Seen, Sources, print_of};
 pub use traces::TracesConfig;

@@ -7,10 +7,12 @@ use serde::Serialize;
 /// One mistake, or one warning. Never shows a secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Mistake {
+    /// Where it was made.
     #[serde(flatten)]
     pub place: Place,
     /// The setting, `destinations.ci.timeout`; empty where it is the file as a whole.
     pub key: String,
+    /// What is wrong, one line.
     pub message: String,
     /// What to do.
     pub help: String,
@@ -20,7 +22,9 @@ pub struct Mistake {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum Place {
+    /// A place in the settings file.
     Line {
+        /// The file's path, as it was named.
         file: String,
         /// From 1.
         line: usize,
@@ -31,14 +35,21 @@ pub enum Place {
         excerpt: Option<Excerpt>,
     },
     /// An environment variable.
-    Variable { variable: String },
+    Variable {
+        /// Its name.
+        variable: String,
+    },
     /// The file as a whole.
-    File { file: String },
+    File {
+        /// Its path, as it was named.
+        file: String,
+    },
 }
 
 /// A line of the file with its secrets masked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Excerpt {
+    /// The text of the line.
     pub line: String,
     /// Where the mistake starts in `line`, in characters from 0.
     pub start: usize,

@@ -19,6 +19,7 @@ pub type ReadFile = Box<dyn Fn(&Path) -> io::Result<Vec<u8>> + Send + Sync>;
 pub struct Sources {
     /// Those whose names are UTF-8.
     pub env: BTreeMap<String, OsString>,
+    /// How a file is read: the settings, a secret, a certificate, a schema.
     pub read: ReadFile,
     /// Seconds since 1970, against which a secret's `until` is held.
     pub now_s: u64,
@@ -63,6 +64,7 @@ pub type Prints = BTreeMap<PathBuf, Option<[u8; 32]>>;
 pub struct Seen(Arc<Mutex<Prints>>);
 
 impl Seen {
+    /// What each file held when it was read last, so far.
     pub fn prints(&self) -> Prints {
         self.0.lock().clone()
     }

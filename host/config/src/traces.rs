@@ -8,13 +8,16 @@ use super::secret::Headers;
 use super::unit::{Fault, quote};
 use hookwright_model::Share;
 
+/// `[traces]`: spans for a collector of OpenTelemetry.
 #[derive(Debug, Clone)]
 pub struct TracesConfig {
+    /// Where spans are posted to: OTLP over HTTP.
     pub endpoint: Uri,
-    /// Of the events whose source says nothing of its trace.
+    /// Which share is traced of the events whose source says nothing of its trace. Default 1%.
     pub sample: Share,
-    /// `service.name`.
+    /// What the host is called in its spans, `service.name`. Default `hookwright`.
     pub service: String,
+    /// Sent with every request; the values may be secrets.
     pub headers: Vec<(HeaderName, HeaderValue)>,
 }
 

@@ -43,7 +43,7 @@ pub use error_code::{ErrorCode, reference};
 pub use head::Unread;
 pub use listen::{BindError, Listener, bind, serve};
 pub use problem::{Problem, ProblemDocument, RequestId};
-pub use tls::{Tls, TlsError, TlsFiles, certificate_end};
+pub use tls::{Tls, TlsError, certificate_end};
 pub use tower::Tower;
 
 /// Any error of a response body.
@@ -57,7 +57,7 @@ pub struct Peer {
     pub address: SocketAddr,
     /// The connection is encrypted up to this host.
     pub secure: bool,
-    /// The client's own, where it has one that [`TlsFiles::client_ca`] vouches for.
+    /// The client's own, where it has one that [`TlsFiles::client_ca`](hookwright_settings::TlsFiles::client_ca) vouches for.
     pub certificate: Option<Certificate>,
     /// Cancelled once the client sends nothing more: it is gone, or takes what
     /// answers there are. A service that waits for something to tell it ends the wait.

@@ -14,6 +14,8 @@ use rustls::{RootCertStore, ServerConfig};
 use tokio_rustls::TlsAcceptor;
 use x509_cert::der::Decode as _;
 
+use hookwright_settings::TlsFiles;
+
 /// In a PEM file, of PKCS #8 and of the older form.
 const ENCRYPTED: &[u8] = b"ENCRYPTED";
 
@@ -58,26 +60,6 @@ impl TlsError {
             | Self::Garbled { path, .. } => Some(path),
             Self::Unusable { .. } => None,
         }
-    }
-}
-
-/// What TLS is made of, in PEM.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TlsFiles {
-    /// The chain, own certificate first.
-    pub cert: PathBuf,
-    /// The private key, not encrypted.
-    pub key: PathBuf,
-    /// Authorities whose clients' certificates are believed. A client without a
-    /// certificate is served too: who must have one is the service's affair.
-    /// None: no client is asked for one.
-    pub client_ca: Option<PathBuf>,
-}
-
-impl TlsFiles {
-    /// All of them.
-    pub fn paths(&self) -> impl Iterator<Item = &Path> {
-        [&self.cert, &self.key].into_iter().chain(&self.client_ca).map(PathBuf::as_path)
     }
 }
 

@@ -263,9 +263,7 @@ impl App {
                 }
             }
         });
-        let keep =
-            retention::Options { keep: config.retention.keep, interval: config.retention.interval };
-        retention::start(keep, store.clone(), clock.clone(), work);
+        retention::start(config.retention, store.clone(), clock.clone(), work);
         let budget = options::budget(config);
         let intake = Intake::new(sources::intake(hops, budget.clone()), store.clone());
         let ingress =
@@ -281,7 +279,7 @@ impl App {
             budget,
             replays,
             listens: config.ingress.listen,
-            tokens: admin::Tokens::new(options::tokens(config)),
+            tokens: admin::Tokens::new(config.admin.tokens.clone()),
             audit: Arc::new(audit),
             log: None,
             clock: clock.clone(),

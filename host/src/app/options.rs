@@ -3,9 +3,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sha2::{Digest as _, Sha256};
-
-use hookwright_admin as admin;
 use hookwright_config as config;
 use hookwright_config::Config;
 use hookwright_delivery as delivery;
@@ -67,30 +64,8 @@ pub(super) fn admin_server() -> server::Options {
     }
 }
 
-/// Who may use the admin side: by their hashes only.
-pub(super) fn tokens(config: &Config) -> Vec<admin::Token> {
-    let own = config.admin.token.as_ref().map(|token| admin::Token {
-        name: "admin.token".to_owned(),
-        hash: Sha256::digest(token.expose()).into(),
-        scope: admin::Scope::Admin,
-    });
-    let named = config.admin.tokens.iter().map(|(name, token)| admin::Token {
-        name: name.to_string(),
-        hash: token.hash,
-        scope: match token.scope {
-            config::TokenScope::Read => admin::Scope::Read,
-            config::TokenScope::Replay => admin::Scope::Replay,
-            config::TokenScope::Admin => admin::Scope::Admin,
-        },
-    });
-    own.into_iter().chain(named).collect()
-}
-
 pub(super) fn tls(config: &Config) -> Result<Option<server::Tls>, server::TlsError> {
-    let Some(tls) = &config.ingress.tls else { return Ok(None) };
-    let config::TlsConfig { cert, key, client_ca } = tls.clone();
-    let files = server::TlsFiles { cert, key, client_ca };
-    server::Tls::load(files).map(Some)
+    config.ingress.tls.clone().map(server::Tls::load).transpose()
 }
 
 pub(super) fn engine(

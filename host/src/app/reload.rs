@@ -174,7 +174,7 @@ async fn try_reload(path: &Path, sources: &Sources, parts: &Parts) -> Answer {
     parts.router.reconfigure(options::pipelines(&new));
     parts.ingress.reconfigure(&sources::sources(&new));
     plugins.finish();
-    parts.tokens.replace(options::tokens(&new));
+    parts.tokens.replace(new.admin.tokens.clone());
     if let Some(log) = parts.log.as_ref().filter(|_| old.log.level != new.log.level) {
         log.follow(new.log.level.as_str()).map_err(|error| refused("log.level", &error))?;
     }

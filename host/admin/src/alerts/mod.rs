@@ -42,6 +42,7 @@ pub enum Rule {
 }
 
 impl Rule {
+    /// All of them.
     pub const ALL: [Self; 11] = [
         Self::DestinationFailing,
         Self::DestinationBehind,
@@ -93,6 +94,7 @@ impl Rule {
 /// Something that is wrong at this moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sign {
+    /// What is wrong.
     pub rule: Rule,
     /// The source, destination, plugin or file; empty where it is the host.
     pub subject: String,
@@ -100,13 +102,17 @@ pub struct Sign {
     pub what: String,
 }
 
+/// Whether an alert begins or ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
+    /// It begins.
     Firing,
+    /// It is over.
     Resolved,
 }
 
 impl State {
+    /// As events write it. Never changes once released.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Firing => "firing",
@@ -118,9 +124,13 @@ impl State {
 /// An alert that begins or ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
+    /// Whether it begins or ends.
     pub state: State,
+    /// What it is about.
     pub rule: Rule,
+    /// The source, destination, plugin or file; empty where it is the host.
     pub subject: String,
+    /// What was wrong last, one line for a person.
     pub what: String,
     /// Since when it was wrong, milliseconds since 1970.
     pub since_ms: u64,
@@ -158,6 +168,7 @@ pub struct Watch {
 }
 
 impl Watch {
+    /// Knows of nothing that is wrong. `hold` is how long a sign must hold before it is told, `clear` how long it must be gone before that is over.
     pub fn new(hold: Duration, clear: Duration) -> Self {
         let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         Self { hold_ms: millis(hold), clear_ms: millis(clear), known: BTreeMap::new() }

@@ -42,6 +42,7 @@ impl Told {
         serde_json::from_slice(bytes).unwrap_or_default()
     }
 
+    /// As it is written down, for [`read`](Self::read) after a restart.
     pub fn bytes(&self) -> Vec<u8> {
         serde_json::to_vec(self).expect("texts and numbers are JSON")
     }

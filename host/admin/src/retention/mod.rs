@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use hookwright_model::clock::{Clock, millis};
 use hookwright_model::tasks::Tasks;
+use hookwright_settings::Retention;
 use hookwright_store::{EventQuery, Store, StoreError};
 
 /// Where a purge would drop the newest event too, nothing is dropped for so long
@@ -18,20 +19,12 @@ const HOLD: Duration = Duration::from_secs(24 * 3_600);
 /// Unless it is only so much older than what is kept: a short `keep` is meant.
 const NEWEST_MS: u64 = 24 * 3_600_000;
 
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// How long finished events are kept.
-    pub keep: Duration,
-    /// How often to look.
-    pub interval: Duration,
-}
-
 /// Runs until the stop.
-pub fn start(options: Options, store: Arc<dyn Store>, clock: Clock, tasks: &Tasks) {
+pub fn start(settings: Retention, store: Arc<dyn Store>, clock: Clock, tasks: &Tasks) {
     let stop = tasks.stopping();
     tasks.spawn("retention", async move {
-        let mut purges = Purges { options, store, clock, held: None, told: false };
-        let mut ticks = tokio::time::interval(purges.options.interval);
+        let mut purges = Purges { settings, store, clock, held: None, told: false };
+        let mut ticks = tokio::time::interval(purges.settings.interval);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
@@ -43,7 +36,7 @@ pub fn start(options: Options, store: Arc<dyn Store>, clock: Clock, tasks: &Task
 }
 
 struct Purges {
-    options: Options,
+    settings: Retention,
     store: Arc<dyn Store>,
     clock: Clock,
     /// Since when a purge that would drop everything waits, and the newest event's time.
@@ -68,7 +61,7 @@ impl Purges {
         if let Some((since, newest_ms)) = self.held {
             sure_ms = sure_ms.min(newest_ms.saturating_add(millis(since.elapsed())));
         }
-        let before_ms = sure_ms.saturating_sub(millis(self.options.keep));
+        let before_ms = sure_ms.saturating_sub(millis(self.settings.keep));
         let store = self.store.as_ref();
         let purged = match newest_if_all_go(store, before_ms).await {
             Ok(Some(newest_ms)) if !was_held => Ok(Err(newest_ms)),

@@ -32,9 +32,9 @@ impl Bench {
         let store_clock = Clock::manual(clock.now_ms());
         let options = hookwright_store_embedded::Options::new(dir.path(), store_clock.clone());
         let store = hookwright_store_embedded::open(options, Arc::new(Nobody)).unwrap();
-        let options = Options { keep: 72 * HOUR, interval: HOUR };
+        let settings = Retention { keep: 72 * HOUR, interval: HOUR };
         let (clock, kept) = (clock.clone(), store.clone());
-        let purges = Purges { options, store: kept, clock, held: None, told: false };
+        let purges = Purges { settings, store: kept, clock, held: None, told: false };
         Self { purges, store, store_clock, _dir: dir }
     }
 

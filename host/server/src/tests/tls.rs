@@ -15,7 +15,8 @@ use tokio_rustls::client::TlsStream;
 
 use super::Echo;
 use crate::kit::{Running, Wire, http2, post, soon, whole};
-use crate::{Options, Peer, Tls, TlsError, TlsFiles, Tower};
+use crate::{Options, Peer, Tls, TlsError, Tower};
+use hookwright_settings::TlsFiles;
 
 /// A self-signed certificate for `localhost` and its key, good for nothing else.
 fn file(name: &str) -> PathBuf {

@@ -1,14 +1,11 @@
-//! The whole of the settings: loading, parsing, and the pages made from them.
-use std::collections::BTreeMap;
+//! Reading the settings file into a [`Config`], and the reference page that the same pass makes.
 use std::ops::Range;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::Path;
 
 use super::admin::AdminConfig;
 use super::alerts::AlertsConfig;
-use super::host::{
-    DeliveryConfig, EngineConfig, IngressConfig, LogConfig, RetentionConfig, StoreConfig,
-};
+use super::config::Config;
+use super::host::{DeliveryConfig, EngineConfig, IngressConfig, LogConfig, StoreConfig, retention};
 use super::kind::{DURATION, File, Flag};
 use super::mistake::{Mistake, Mistakes, Place};
 use super::place::{Pages, mask_unread};
@@ -19,42 +16,10 @@ use super::source::SourceConfig;
 use super::sources::Sources;
 use super::traces::TracesConfig;
 use super::tree::{Origin, Table};
-use super::unit::{Fault, in_memory};
+use super::unit::Fault;
 use super::written::Written;
 use super::{checks, destination, overrides, tree};
-use hookwright_model::Name;
-use hookwright_settings::Destination;
 use hookwright_signing::Secret;
-
-/// Every setting, checked. Paths are absolute, or relative to the working directory.
-#[derive(Debug, Clone)]
-pub struct Config {
-    pub data_dir: PathBuf,
-    pub plugins_dir: PathBuf,
-    /// Whether the process's memory may be written to a file, or looked into.
-    pub core_dumps: bool,
-    /// How long the shutdown waits for what is in flight.
-    pub shutdown: Duration,
-    pub ingress: IngressConfig,
-    pub admin: AdminConfig,
-    pub store: StoreConfig,
-    pub retention: RetentionConfig,
-    pub engine: EngineConfig,
-    pub delivery: DeliveryConfig,
-    pub log: LogConfig,
-    /// None: one that is made and kept in `data_dir`.
-    pub host_key: Option<Secret>,
-    pub alerts: AlertsConfig,
-    /// None: no spans.
-    pub traces: Option<TracesConfig>,
-    pub sources: BTreeMap<Name, SourceConfig>,
-    pub destinations: BTreeMap<Name, Destination>,
-    pub plugins: BTreeMap<Name, PluginConfig>,
-    /// What is allowed and yet looks wrong.
-    pub warnings: Mistakes,
-    /// Where plugins were set up, for what they find wrong themselves.
-    pub written: Written,
-}
 
 const HOST_KEY: SecretRef = SecretRef(|bytes| {
     if bytes.len() >= 16 {
@@ -64,28 +29,7 @@ const HOST_KEY: SecretRef = SecretRef(|bytes| {
     Err(Fault::new("has less than 16 bytes", help))
 });
 
-/// So many of the largest bodies must have room in the memory of the ingress.
-const BODIES: u64 = 6;
-
 impl Config {
-    /// The largest body that the store can take: with its headers an event must fit one file of
-    /// the journal, and the queue before it, twice.
-    pub(super) fn room_for_body(&self) -> u64 {
-        let room = self.store.segment.min(self.store.queue);
-        room.saturating_sub(self.ingress.max_header_bytes) / 2
-    }
-
-    /// Bytes of the largest body that a source takes. Where its settings say nothing: as large
-    /// as the provider's get, if store and memory have room for it, or as all others.
-    fn max_body(&self, source: &SourceConfig) -> u64 {
-        source.own_body.unwrap_or_else(|| {
-            let memory = self.ingress.memory.map_or(u64::MAX, |memory| memory / BODIES);
-            let room = self.room_for_body().min(memory);
-            let own = source.provider_body.unwrap_or_default().min(room);
-            own.max(self.ingress.max_body)
-        })
-    }
-
     /// Reads and checks the file.
     ///
     /// # Errors
@@ -155,7 +99,7 @@ impl Config {
             host_key,
             admin: s.section("admin", "The API, the console and the metrics.", AdminConfig::read),
             store,
-            retention: s.section("retention", "How long they are kept.", RetentionConfig::read),
+            retention: s.section("retention", "How long they are kept.", retention),
             engine: s.section("engine", "What runs the plugins.", EngineConfig::read),
             delivery: s.section("delivery", "Limits over all destinations.", DeliveryConfig::read),
             log: s.section("log", "What is written to standard error.", LogConfig::read),
@@ -185,37 +129,6 @@ impl Config {
         checks::check(s, tree, &config);
         config.settle_sources();
         config
-    }
-
-    /// Fills in what a source has from other sections: its limits, and whether a plugin may answer.
-    fn settle_sources(&mut self) {
-        let mut sources = std::mem::take(&mut self.sources);
-        for source in sources.values_mut() {
-            let max_body = in_memory(self.max_body(source));
-            let endpoint = &mut source.endpoint;
-            endpoint.source.max_body = max_body;
-            endpoint.source.max_json_depth = self.ingress.max_json_depth;
-            let answers = |name: &Name| {
-                let grants = self.plugins.get(name).map(|plugin| &plugin.spec.grants);
-                grants.is_some_and(|grants| grants.iter().any(|grant| grant == "responder"))
-            };
-            endpoint.respond_within =
-                endpoint.respond_within.filter(|_| source.plugins.iter().any(answers));
-        }
-        self.sources = sources;
-    }
-
-    /// Bytes of the largest body that any source takes.
-    pub fn largest_body(&self) -> u64 {
-        let own = self.sources.values().map(|source| self.max_body(source));
-        own.chain([self.ingress.max_body]).max().unwrap_or_default()
-    }
-
-    /// Bytes of heads and bodies on their way in: a body, and what `decompress`
-    /// makes of it, is a third of it at most.
-    pub fn ingress_memory(&self) -> u64 {
-        let least = BODIES * self.largest_body();
-        self.ingress.memory.unwrap_or(least.max(128 * 1024 * 1024))
     }
 }
 
