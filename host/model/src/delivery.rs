@@ -9,14 +9,18 @@ use super::{Event, EventId, Name};
 /// The unit of success and failure.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct DeliveryKey {
+    /// The event that is delivered.
     pub event: EventId,
+    /// Where it goes.
     pub destination: Name,
 }
 
 /// A change to the headers of a delivery; none removes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct HeaderEdit {
+    /// The header, in any case of letters.
     pub name: String,
+    /// The value that takes the place of all others of that name; none removes the header.
     pub value: Option<String>,
 }
 
@@ -29,10 +33,12 @@ pub struct Payload {
     pub content_type: Option<String>,
     /// None: the event's own.
     pub kind: Option<String>,
+    /// Changes to the event's headers, in order: a later one of the same name wins.
     pub headers: Vec<HeaderEdit>,
 }
 
 impl Payload {
+    /// Whether the delivery leaves as the event came. Such a delivery keeps no payload of its own.
     pub fn is_original(&self) -> bool {
         self == &Self::default()
     }
@@ -49,7 +55,9 @@ impl Payload {
 /// A delivery that is to be made.
 #[derive(Debug, Clone)]
 pub struct Delivery {
+    /// The event, shared with its other deliveries.
     pub event: Arc<Event>,
+    /// Where it goes.
     pub destination: Name,
     /// None where the event leaves as it came.
     pub payload: Option<Arc<Payload>>,
@@ -68,6 +76,7 @@ pub struct Delivery {
 }
 
 impl Delivery {
+    /// What it succeeds or fails as: the name of its row, and of its outcome.
     pub fn key(&self) -> DeliveryKey {
         DeliveryKey { event: self.event.id, destination: self.destination.clone() }
     }
@@ -83,12 +92,14 @@ impl Delivery {
         self.payload.as_ref().and_then(|p| p.body.as_ref()).unwrap_or(&self.event.body)
     }
 
+    /// The `content-type` that leaves with the body; empty where there is none.
     pub fn content_type(&self) -> &str {
         let own = self.payload.as_ref().and_then(|p| p.content_type.as_deref());
         own.unwrap_or_else(|| self.event.content_type())
     }
 }
 
+/// What has become of a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum DeliveryState {
@@ -101,6 +112,7 @@ pub enum DeliveryState {
 }
 
 impl DeliveryState {
+    /// All of them.
     pub const ALL: [Self; 3] = [Self::Waiting, Self::Delivered, Self::Dead];
 
     /// As the API, the commands and the metrics write it.
@@ -121,7 +133,9 @@ pub enum Cause {
     Dns,
     /// The address is private, loopback or the like, and not allowed.
     Refused,
+    /// No connection came about: refused, unreachable, or the proxy said no.
     Connect,
+    /// The TLS handshake failed, or the destination could not prove who it is.
     Tls,
     /// The one deadline over everything passed, or that of a phase.
     Timeout,
@@ -138,6 +152,7 @@ pub enum Cause {
 }
 
 impl Cause {
+    /// All of them.
     pub const ALL: [Self; 10] = [
         Self::Dns,
         Self::Refused,
@@ -173,14 +188,18 @@ impl Cause {
 pub enum Outcome {
     /// The destination answered. Only a 2xx is success.
     Answered {
+        /// The status of the answer.
         status: u16,
         /// Seconds that its `retry-after` asked for, saturated.
         retry_after_s: Option<u64>,
         /// The start of its body, to a cap, for the log.
         excerpt: Bytes,
     },
+    /// No answer came, or nothing was sent.
     Failed {
+        /// Which failure it was.
         cause: Cause,
+        /// The failure in words, for people.
         message: String,
     },
     /// The destination took it, and is of a kind without a status: a file, for example.
@@ -188,6 +207,7 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// Whether the delivery is over and done with: a 2xx, or a destination without statuses that took it.
     pub fn is_success(&self) -> bool {
         matches!(self, Self::Answered { status: 200..=299, .. } | Self::Accepted)
     }
@@ -206,6 +226,8 @@ pub struct Attempt {
     pub number: u32,
     /// Start, milliseconds since 1970.
     pub at_ms: u64,
+    /// How long it took, in microseconds.
     pub took_us: u64,
+    /// What it came to.
     pub outcome: Outcome,
 }

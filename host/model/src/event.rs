@@ -5,9 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{EventId, Name};
 
-/// Headers of the host's own that an event is kept with: how its source was asked. The first is
-/// missing for a POST, the other where there was no query.
+/// The method that an event came by, a header of the host's own that the event is kept with. Missing for a POST.
 pub static METHOD: HeaderName = HeaderName::from_static("hookwright-method");
+/// The query that an event came by, kept in the same way, without the source's own secret. Missing where there was none.
 pub static QUERY: HeaderName = HeaderName::from_static("hookwright-query");
 
 /// One accepted webhook. Immutable: what plugins change lives in their verdicts
@@ -18,6 +18,7 @@ pub struct Event {
     pub id: EventId,
     /// When it was accepted as the clock said then, milliseconds since 1970.
     pub received_ms: u64,
+    /// The source that accepted it.
     pub source: Name,
     /// The provider's name for what happened; empty where unknown.
     pub kind: Box<str>,
@@ -71,6 +72,7 @@ pub enum EventState {
 }
 
 impl EventState {
+    /// All of them.
     pub const ALL: [Self; 6] =
         [Self::Accepted, Self::Routed, Self::Dropped, Self::Dead, Self::Parked, Self::Unrouted];
 

@@ -17,7 +17,9 @@ const MAX_BOUNDARY: usize = 70;
 /// What a body says of a field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Field<'b> {
+    /// The body has no such field, or is no form.
     None,
+    /// One: its value, decoded.
     One(Cow<'b, [u8]>),
     /// More than one; this is the first.
     Several(Cow<'b, [u8]>),

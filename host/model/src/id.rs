@@ -25,6 +25,7 @@ const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 )]
 pub struct EventId(u128);
 
+/// A text that is not an event's id.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not an event id: expected `evt_` and 26 characters of 0-9 and A-Z without I, L, O, U")]
 pub struct IdError;

@@ -1,4 +1,5 @@
 //! What Hookwright speaks of: ids, events, verdicts, deliveries and attempts. Pure data, no I/O.
+#![deny(missing_docs)]
 pub mod breaker;
 pub mod clock;
 pub mod date;

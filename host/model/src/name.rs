@@ -11,11 +11,13 @@ use serde::Serialize;
 #[serde(transparent)]
 pub struct Name(Arc<str>);
 
+/// A text that is not a [`Name`], which it quotes.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is no name: use 1 to 64 of a-z, 0-9, `-` and `_`, first a letter or a digit")]
 pub struct NameError(String);
 
 impl Name {
+    /// The name as it is written.
     pub fn as_str(&self) -> &str {
         &self.0
     }

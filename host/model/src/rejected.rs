@@ -10,13 +10,16 @@ pub struct Rejected {
     pub request: String,
     /// Milliseconds since 1970.
     pub at_ms: u64,
+    /// The client's address, as far as trusted proxies tell it.
     #[schema(value_type = String)]
     pub client: IpAddr,
     /// As in the metrics.
     pub reason: &'static str,
     /// In words, for the operator only.
     pub cause: String,
+    /// The status that it was answered with.
     pub status: u16,
+    /// The method of the request.
     pub method: String,
     /// Without the token and the query.
     pub path: String,

@@ -12,6 +12,7 @@ pub struct ReplayJob {
     pub created_ms: u64,
     /// What was asked for; only who asks reads it.
     pub wanted: String,
+    /// Whether it runs.
     pub state: ReplayState,
     /// The last event that was looked at: it goes on after that.
     pub after: Option<EventId>,
@@ -21,15 +22,19 @@ pub struct ReplayJob {
     pub replayed: u64,
 }
 
+/// Whether a bulk replay runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ReplayState {
+    /// It runs, or goes on at the next start.
     Running,
     /// By a person; may be resumed.
     Stopped,
+    /// It has looked at all that was asked for.
     Done,
 }
 
 impl ReplayState {
+    /// All of them.
     pub const ALL: [Self; 3] = [Self::Running, Self::Stopped, Self::Done];
 }

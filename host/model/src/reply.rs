@@ -7,7 +7,9 @@ use http::{HeaderMap, HeaderName, StatusCode};
 pub struct Reply {
     /// 200 to 499.
     pub status: StatusCode,
+    /// Its headers, without those that speak for the connection or the whole host.
     pub headers: HeaderMap,
+    /// Its body, byte for byte.
     pub body: Bytes,
 }
 

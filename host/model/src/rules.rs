@@ -23,6 +23,7 @@ pub struct Rules {
     pub headers: Vec<HeaderName>,
     /// For every kind that has none of its own.
     pub schema: Option<Schema>,
+    /// For events of one kind, in place of `schema`.
     pub kinds: BTreeMap<String, Schema>,
 }
 

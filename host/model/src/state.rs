@@ -6,7 +6,9 @@ use super::Name;
 /// A value as a plugin keeps it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StateValue {
+    /// A count, which plugins may raise without reading it.
     Number(i64),
+    /// Anything else, as the plugin wrote it.
     Bytes(Bytes),
 }
 
@@ -23,7 +25,9 @@ impl StateValue {
 /// One key of a plugin's state, as it is from now on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StateRow {
+    /// The plugin that keeps it; no other sees it.
     pub plugin: Name,
+    /// The key, as the plugin names it.
     pub key: Box<str>,
     /// None where the key is deleted.
     pub value: Option<StateValue>,

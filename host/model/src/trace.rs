@@ -1,7 +1,9 @@
 //! W3C Trace Context (<https://www.w3.org/TR/trace-context/>): what a source says of the trace that it is in.
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+/// The header that names the trace, the span above and whether it is sampled.
 pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+/// The header with what tracing systems tell each other beside it.
 pub const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
 /// Bytes of all `tracestate` headers together that are passed on; what is
@@ -13,7 +15,9 @@ const LENGTH: usize = 55;
 /// What the source stands under in its trace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Parent {
+    /// The trace's id, never 0.
     pub trace: u128,
+    /// The span's id, never 0: the parent of the host's own spans.
     pub span: u64,
     /// Whether the source takes its spans.
     pub sampled: bool,

@@ -10,10 +10,12 @@ use serde::{Deserialize, Serialize};
 pub struct Digest([u8; 32]);
 
 impl Digest {
+    /// The digest of these bytes, which are a SHA-256 already.
     pub fn new(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
 
+    /// The SHA-256 itself.
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
@@ -63,13 +65,17 @@ impl<'de> Deserialize<'de> for Digest {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "kebab-case", tag = "decision", content = "reason")]
 pub enum Decision {
+    /// The event continues as it is.
     Pass,
+    /// The event continues with changes.
     Amend,
+    /// Routing ends here for this reason: nothing is delivered.
     Drop(String),
     /// To that many destinations.
     Deliver(usize),
     /// The plugin asks for another try.
     Retry(String),
+    /// Routing ends here for this reason: the event is dead.
     Reject(String),
     /// The plugin failed: a trap, a limit, an answer that breaks the contract.
     Fail(String),
@@ -93,9 +99,11 @@ impl Decision {
 /// One plugin's part in the routing of an event, kept with the event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Ruling {
+    /// The plugin's name.
     pub plugin: String,
     /// The version that ruled; none where no version was loaded.
     pub digest: Option<Digest>,
+    /// What it said.
     #[serde(flatten)]
     pub decision: Decision,
     /// Microseconds that the call took.

@@ -162,6 +162,7 @@ pub fn task_named(task: &'static str) {
     counter!(TASK_PANICS, "task" => task).increment(0);
 }
 
+/// Counts the panic of a task in [`TASK_PANICS`]. For [`Tasks`](crate::tasks::Tasks), which supervises them.
 pub fn task_panicked(task: &'static str) {
     counter!(TASK_PANICS, "task" => task).increment(1);
 }

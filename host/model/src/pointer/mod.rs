@@ -40,6 +40,7 @@ pub struct Search<'j, 'w> {
 }
 
 impl<'j, 'w> Search<'j, 'w> {
+    /// A search of the text for these pointers, which has not begun. A text that is not UTF-8 has none of them.
     pub fn new(json: &'j [u8], wanted: &'w Wanted) -> Self {
         // Nobody wants anything: there is nothing to walk for.
         let json = if wanted.is_empty() { None } else { Some(without_mark(json)) };

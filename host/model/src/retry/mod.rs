@@ -60,6 +60,7 @@ impl Default for Policy {
 /// What follows from an attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum After {
+    /// Nothing: the delivery is done.
     Delivered,
     /// Try again then, milliseconds since 1970.
     At(u64),

@@ -7,7 +7,9 @@ use crate::{Cause, Outcome};
 /// One of them: `404`, `4xx`, `400-407` or a cause as `tls`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum End {
+    /// An answer with a status in this range.
     Status(RangeInclusive<u16>),
+    /// A failure of this kind.
     Cause(Cause),
 }
 
@@ -18,13 +20,16 @@ pub struct Never(pub Vec<End>);
 /// Why a text names no such outcome.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadEnd {
+    /// It is neither a status, nor a range of them, nor a cause.
     #[error("is no status, no range of them and no cause of failures")]
     Unknown,
+    /// It names a success, after which nothing is tried again anyway.
     #[error("has a status of 200 to 299, which is a success")]
     Success,
 }
 
 impl Never {
+    /// Whether a delivery is dead after this outcome.
     pub fn holds(&self, outcome: &Outcome) -> bool {
         self.0.iter().any(|end| match (end, outcome) {
             (End::Status(range), Outcome::Answered { status, .. }) => range.contains(status),

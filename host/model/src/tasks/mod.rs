@@ -14,6 +14,7 @@ pub struct Tasks {
 }
 
 impl Tasks {
+    /// An empty group.
     pub fn new() -> Self {
         Self::default()
     }
@@ -46,6 +47,7 @@ impl Tasks {
         self.stop.clone()
     }
 
+    /// Asks all to stop, without waiting for them; what [`stopping`](Self::stopping) gave out is cancelled.
     pub fn stop(&self) {
         self.stop.cancel();
     }
