@@ -2,8 +2,8 @@
 use std::io;
 use std::path::Path;
 
+use super::files::{FileId, Files};
 use super::open::Open;
-use super::places::{FileId, Files};
 use super::rotation::rotate;
 
 use hookwright_settings::FileOptions;

@@ -1,5 +1,6 @@
 //! Files and standard output as kinds of destinations: a line of JSON for each delivery.
 mod append;
+mod files;
 mod jsonl;
 mod open;
 mod places;

@@ -7,11 +7,13 @@ use std::time::UNIX_EPOCH;
 
 use rustix::fs::{FlockOperation, flock};
 
-use super::places::FileId;
+use super::files::FileId;
 
 /// How each of our lines begins: by this the host knows its own.
 const BEGINNING: &[u8] = b"{\"id\":\"evt_";
 
+/// A file, open for one write, with what was seen of it then. The appender opens one
+/// for each write.
 pub(super) struct Open {
     file: File,
     data: Metadata,

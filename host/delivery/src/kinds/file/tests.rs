@@ -249,10 +249,10 @@ fn one_path_has_one_writer_for_as_long_as_somebody_uses_it() {
     let places = Places::default();
     let writer = |path: &str| places.writer(Some(Path::new(path)));
     let first = writer("/a/b");
-    assert!(Arc::ptr_eq(&first.0, &writer("/a/./b").0));
-    assert!(!Arc::ptr_eq(&first.0, &writer("/a/c").0));
+    assert!(first.is_same(&writer("/a/./b")));
+    assert!(!first.is_same(&writer("/a/c")));
     let output = places.writer(None);
-    assert!(Arc::ptr_eq(&output.0, &places.writer(None).0));
+    assert!(output.is_same(&places.writer(None)));
 }
 
 /// A full disk leaves a part of a line, which would begin the next one.

@@ -1,24 +1,41 @@
 //! Lines that wait for one place: one task at a time takes all of them, has them written, and answers each.
 use std::collections::VecDeque;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 use tokio::sync::{Notify, oneshot};
 
 use super::append::Appender;
-use super::places::Files;
+use super::files::Files;
 use super::stdout::Output;
-
-pub(super) type Written = Result<(), Arc<str>>;
-
 use hookwright_settings::FileOptions;
 
-/// Cheap to clone; clones share the place.
-#[derive(Clone)]
-pub(super) struct Writer(pub(super) Arc<Inner>);
+/// Whether a line is on the disk; if not, why.
+pub(super) type Written = Result<(), Arc<str>>;
 
-pub(super) struct Inner {
+/// Writes lines to one place for every destination that names it. Cheap to
+/// clone; clones share the place.
+#[derive(Clone)]
+pub(super) struct Writer(Arc<Shared>);
+
+/// A writer that is remembered and not kept: once no destination has it, it is gone.
+pub(super) struct WeakWriter(Weak<Shared>);
+
+impl WeakWriter {
+    /// None where no destination has it any more.
+    pub(super) fn upgrade(&self) -> Option<Writer> {
+        self.0.upgrade().map(Writer)
+    }
+
+    /// Whether a destination still has it.
+    pub(super) fn is_alive(&self) -> bool {
+        self.0.strong_count() > 0
+    }
+}
+
+/// What the clones of a writer, and the task that writes, have in common.
+struct Shared {
     queue: Mutex<Queue>,
     /// Told when nobody writes any more.
     ended: Notify,
@@ -50,6 +67,18 @@ struct Job {
 }
 
 impl Writer {
+    /// A writer that keeps to the turns of `files`.
+    pub(super) fn new(files: Files) -> Self {
+        let place = Place { file: Appender::new(files), output: Output::default() };
+        let (queue, ended) = (Mutex::default(), Notify::new());
+        Self(Arc::new(Shared { queue, ended, place: Mutex::new(place) }))
+    }
+
+    /// For remembering it without keeping it.
+    pub(super) fn downgrade(&self) -> WeakWriter {
+        WeakWriter(Arc::downgrade(&self.0))
+    }
+
     /// Ends when the line is on the disk. Dropped before that, the line is
     /// written or not: a disk that hangs must not gather lines without end.
     ///
@@ -69,10 +98,10 @@ impl Writer {
             queue.jobs.push_back(Job { number, line, file, at_ms, done });
             (number, !std::mem::replace(&mut queue.busy, true))
         };
-        let mut place = Waiting { inner: &self.0, number, answered: false };
+        let mut place = Waiting { shared: &self.0, number, answered: false };
         if idle {
-            let inner = Arc::clone(&self.0);
-            tokio::task::spawn_blocking(move || inner.run());
+            let shared = Arc::clone(&self.0);
+            tokio::task::spawn_blocking(move || shared.run());
         }
         let answer = answer.await;
         place.answered = true;
@@ -95,6 +124,10 @@ impl Writer {
 
 #[cfg(test)]
 impl Writer {
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// Lines in the queue.
     pub(super) fn waiting(&self) -> usize {
         self.0.queue.lock().jobs.len()
@@ -103,7 +136,7 @@ impl Writer {
 
 /// A line in the queue that somebody waits for.
 struct Waiting<'w> {
-    inner: &'w Inner,
+    shared: &'w Shared,
     number: u64,
     answered: bool,
 }
@@ -111,13 +144,13 @@ struct Waiting<'w> {
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         if !self.answered {
-            self.inner.queue.lock().jobs.retain(|job| job.number != self.number);
+            self.shared.queue.lock().jobs.retain(|job| job.number != self.number);
         }
     }
 }
 
 /// Whoever writes says so when it ends, however that is.
-struct Busy<'i>(&'i Inner);
+struct Busy<'s>(&'s Shared);
 
 impl Drop for Busy<'_> {
     fn drop(&mut self) {
@@ -130,15 +163,7 @@ impl Drop for Busy<'_> {
     }
 }
 
-impl Inner {
-    pub(super) fn new(files: Files) -> Self {
-        Self {
-            queue: Mutex::default(),
-            ended: Notify::new(),
-            place: Mutex::new(Place { file: Appender::new(files), output: Output::default() }),
-        }
-    }
-
+impl Shared {
     fn run(&self) {
         let busy = Busy(self);
         loop {
