@@ -6,12 +6,12 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio_util::task::TaskTracker;
 
+use super::dispatch;
+use super::error::{SettingsError, StartError, SwitchError};
 use super::kinds::Environment;
-use super::lane::{Lane, Shared};
-use super::settings::Settings;
+use super::lane::{Lane, Limits, Settings, Shared};
+use super::options::Options;
 use super::status::Status;
-use super::window::Limits;
-use super::{Options, SettingsError, StartError, SwitchError};
 use hookwright_model::clock::Clock;
 use hookwright_model::tasks::Tasks;
 use hookwright_model::{Delivery, Name};
@@ -25,11 +25,13 @@ type Lanes = HashMap<Name, Arc<Lane>>;
 
 /// Delivery at work. Cheap to clone.
 #[derive(Clone)]
-pub struct Handle(Arc<Parts>);
+pub struct Handle(Arc<Runtime>);
 
-struct Parts {
+/// What the clones of a handle have in common: the lanes, and what new ones are made of.
+struct Runtime {
     shared: Arc<Shared>,
     environment: Environment,
+    /// Bytes of due bodies in memory, of all lanes together.
     window: usize,
     lanes: ArcSwap<Lanes>,
     /// One change of the settings at a time.
@@ -64,14 +66,14 @@ pub async fn start(
         tasks,
     };
     let (window, destinations) = (options.window, std::mem::take(&mut options.destinations));
-    let parts = Parts {
+    let runtime = Runtime {
         shared: Arc::new(shared),
         environment: Environment::new(options),
         window,
         lanes: ArcSwap::default(),
         changing: Default::default(),
     };
-    let handle = Handle(Arc::new(parts));
+    let handle = Handle(Arc::new(runtime));
     handle.reconfigure(destinations).await?;
     Ok(handle)
 }
@@ -85,7 +87,7 @@ impl Handle {
         let now_ms = self.0.shared.clock.now_ms();
         for delivery in deliveries {
             if let Some(lane) = lanes.get(&*delivery.destination) {
-                lane.offer(delivery, now_ms);
+                dispatch::offer(lane, delivery, now_ms);
             }
         }
     }
@@ -136,7 +138,7 @@ impl Handle {
         // polls the rows for the first time is found there.
         self.0.lanes.store(Arc::new(lanes));
         for lane in new {
-            self.0.shared.tasks.spawn("delivery lane", lane.run());
+            self.0.shared.tasks.spawn("delivery lane", dispatch::run(lane));
         }
         Ok(())
     }
@@ -168,7 +170,7 @@ impl Handle {
     pub async fn enable(&self, destination: &str) -> Result<(), SwitchError> {
         let lane = self.lane(destination)?;
         if lane.settings().disabled {
-            return Err(SwitchError::BySettings { destination: lane.name.clone() });
+            return Err(SwitchError::BySettings { destination: lane.name().clone() });
         }
         lane.enable();
         Ok(lane.write_down().await?)
@@ -213,8 +215,8 @@ impl Handle {
     /// Which destinations the settings have.
     pub fn names(&self) -> HashSet<Name> {
         let lanes = self.0.lanes.load();
-        let known = lanes.values().filter(|lane| !lane.inner.lock().removed);
-        known.map(|lane| lane.name.clone()).collect()
+        let known = lanes.values().filter(|lane| !lane.is_removed());
+        known.map(|lane| lane.name().clone()).collect()
     }
 
     /// Every destination in the settings, by name.

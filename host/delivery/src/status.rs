@@ -1,9 +1,4 @@
 //! How a destination is doing, as the admin part shows it.
-use tokio::time::Instant;
-
-use super::inner::Inner;
-use hookwright_model::breaker;
-use hookwright_model::clock::millis;
 use hookwright_model::{Name, Outcome};
 
 /// Whether a destination gets its deliveries.
@@ -72,49 +67,4 @@ pub struct Last {
     pub at_ms: u64,
     /// Its excerpt is left out.
     pub outcome: Outcome,
-}
-
-impl Status {
-    /// None where the destination is no longer in the settings.
-    pub(super) fn of(name: &Name, inner: &Inner, (now, now_ms): (Instant, u64)) -> Option<Self> {
-        if inner.removed {
-            return None;
-        }
-        let by_settings = inner.settings.disabled.then_some("disabled in the settings");
-        let reason = by_settings.or(inner.switch.disabled()).map(str::to_owned);
-        let (state, until_ms) = match reason {
-            Some(_) => (State::Disabled, None),
-            None => state(inner, now, now_ms),
-        };
-        Some(Self {
-            destination: name.clone(),
-            state,
-            reason,
-            until_ms,
-            in_flight: inner.in_flight,
-            limit: inner.health.limit(),
-            window: inner.window.len(),
-            failures: inner.history.failures(),
-            succeeded: inner.history.succeeded(),
-            failing_since_ms: inner.history.failing_since_ms(),
-            last: inner.history.last().cloned(),
-        })
-    }
-}
-
-fn state(inner: &Inner, now: Instant, now_ms: u64) -> (State, Option<u64>) {
-    let in_ms = |until: Instant| now_ms.saturating_add(millis(until.duration_since(now)));
-    if let Some(until_ms) = inner.switch.pause_shown_ms(now, now_ms) {
-        return (State::Paused, Some(until_ms));
-    }
-    match inner.health.state() {
-        breaker::State::Open { until } => (State::BreakerOpen, Some(in_ms(until))),
-        breaker::State::HalfOpen { .. } => (State::Probing, None),
-        breaker::State::Closed => {
-            let pause = inner.health.paused_until().filter(|until| *until > now);
-            let slowed = pause.is_some() || inner.health.is_lowered();
-            let state = if slowed { State::Slowed } else { State::Running };
-            (state, pause.map(in_ms))
-        }
-    }
 }

@@ -1,7 +1,8 @@
 //! A trial of settings, before anything runs: whether each destination's client can be made.
+use super::error::Problem;
 use super::kinds::Environment;
-use super::settings::Settings;
-use super::{Options, Problem};
+use super::lane::Settings;
+use super::options::Options;
 use hookwright_model::Name;
 use hookwright_settings::Destination;
 

@@ -21,8 +21,11 @@ use tracing_subscriber::layer::{Context, Layer};
 const CRATE: &str = "hookwright_";
 
 /// Modules whose public name is not the one of their crate, a module before the crate that it is in.
-const NAMES: [(&str, &str); 7] = [
+const NAMES: [(&str, &str); 10] = [
     ("hookwright_admin::retention", "hookwright::retention"),
+    ("hookwright_delivery::attempt::settle", "hookwright::delivery::attempt"),
+    ("hookwright_delivery::attempt::together", "hookwright::delivery::together"),
+    ("hookwright_delivery::dispatch", "hookwright::delivery::lane"),
     ("hookwright_intake::http", "hookwright::ingress"),
     ("hookwright_intake", "hookwright::ingress"),
     ("hookwright_model::tasks", "hookwright::tasks"),
@@ -127,6 +130,8 @@ mod tests {
             ("hookwright", "hookwright"),
             ("hookwright::app::reload", "hookwright::app::reload"),
             ("hookwright_delivery::lane", "hookwright::delivery::lane"),
+            ("hookwright_delivery::dispatch", "hookwright::delivery::lane"),
+            ("hookwright_delivery::attempt::settle", "hookwright::delivery::attempt"),
             ("hookwright_plugins", "hookwright::plugins"),
             ("hookwright_store::audit", "hookwright::store::audit"),
             ("hookwright_routing::run", "hookwright::routing::pipeline"),

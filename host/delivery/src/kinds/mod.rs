@@ -17,7 +17,8 @@ use ::http::HeaderValue;
 pub(super) use separate::Separate;
 
 use self::file::Places;
-use super::{Options, Problem};
+use super::error::Problem;
+use super::options::Options;
 use hookwright_egress::Egress;
 use hookwright_model::{Delivery, Name, Response};
 use hookwright_settings::{Batch, To};

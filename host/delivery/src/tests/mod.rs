@@ -10,7 +10,6 @@ mod jsonl;
 mod model;
 mod scale;
 mod timing;
-mod window;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -30,7 +29,7 @@ use hookwright_settings::{Destination, PostOptions, To, Transport};
 use hookwright_testkit::receiver::Receiver;
 
 /// What tests call the time at their start.
-const START_MS: u64 = 1_700_000_000_000;
+pub(super) const START_MS: u64 = 1_700_000_000_000;
 
 fn name(text: &str) -> Name {
     text.parse().expect("a name")

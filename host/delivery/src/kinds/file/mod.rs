@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Closing, Environment, Factory, Kind, LaneOptions, Sending};
-use crate::Problem;
+use crate::error::Problem;
 use hookwright_model::{Cause, Delivery, Response};
 use hookwright_settings::{FileOptions, LinesOptions};
 pub(super) use places::Places;

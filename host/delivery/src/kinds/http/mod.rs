@@ -20,7 +20,7 @@ use self::headers::{is_credential, is_ours};
 use self::hidden::{Hidden, filled};
 use self::response::response;
 use super::{Environment, Factory, Kind, LaneOptions, Packed, Sending};
-use crate::Problem;
+use crate::error::Problem;
 use hookwright_egress::{Client, Request};
 use hookwright_model::{Cause, Delivery, Disposition, Outcome, Response};
 use hookwright_settings::{Auth, Fill, Format, PostOptions};

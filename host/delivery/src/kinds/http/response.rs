@@ -55,11 +55,9 @@ fn blame(status: u16) -> Blame {
 mod tests {
     use std::time::Duration;
 
-    use hookwright_model::Cause;
     use hookwright_model::retry::{After, Policy};
 
     use super::*;
-    use crate::signal::HealthSignal;
 
     fn answered(status: u16, retry_after_s: Option<u64>) -> Response {
         response(Outcome::Answered { status, retry_after_s, excerpt: Default::default() })
@@ -122,24 +120,22 @@ mod tests {
     }
 
     #[test]
-    fn only_what_tells_of_the_destination_is_a_signal() {
-        let signal = |status, retry_after_s| HealthSignal::of(&answered(status, retry_after_s));
-        let failed = |cause| HealthSignal::of(&Response::failed(cause, String::new()));
-        for status in [200, 204, 400, 403, 404, 410, 422] {
-            assert_eq!(signal(status, None), HealthSignal::Healthy, "{status}");
+    fn a_status_means_what_its_rfc_says_of_it() {
+        let means = |status, retry_after_s| answered(status, retry_after_s).disposition;
+        for status in [400, 403, 404, 422] {
+            assert!(matches!(means(status, None), Disposition::Refused), "{status}");
         }
-        for status in [301, 401, 500, 503] {
-            assert_eq!(signal(status, None), HealthSignal::Failing, "{status}");
+        for status in [301, 500, 503] {
+            assert!(matches!(means(status, None), Disposition::Failed), "{status}");
         }
-        let pause = Some(Duration::from_secs(30));
-        assert_eq!(signal(429, Some(30)), HealthSignal::Throttled { pause, failing: false });
-        assert_eq!(signal(503, Some(30)), HealthSignal::Throttled { pause, failing: true });
-        assert_eq!(signal(502, None), HealthSignal::Throttled { pause: None, failing: true });
-        assert_eq!(signal(504, None), HealthSignal::Throttled { pause: None, failing: true });
-        assert_eq!(failed(Cause::Timeout), HealthSignal::Slow);
-        assert_eq!(failed(Cause::Request), HealthSignal::Neutral);
-        assert_eq!(failed(Cause::Connect), HealthSignal::Failing);
-        assert_eq!(failed(Cause::Credentials), HealthSignal::NoCredentials { until: None });
-        assert_eq!(failed(Cause::Queue), HealthSignal::Queued);
+        assert!(matches!(means(200, None), Disposition::Accepted { reference: None }));
+        assert!(matches!(means(401, None), Disposition::Unauthorised));
+        assert!(matches!(means(408, None), Disposition::TimedOut));
+        assert!(matches!(means(410, None), Disposition::Gone { .. }));
+        assert!(matches!(means(429, Some(30)), Disposition::Throttled { failing: false }));
+        assert!(matches!(means(503, Some(30)), Disposition::Throttled { failing: true }));
+        for status in [502, 504] {
+            assert!(matches!(means(status, None), Disposition::Throttled { failing: true }));
+        }
     }
 }

@@ -9,6 +9,9 @@ const MOST_ALONE: usize = 4_096;
 /// A request is never expected to be smaller, in bytes.
 const FEWEST_BYTES: usize = 1_024;
 
+/// What a destination has shown of its own limits on messages: the largest that it
+/// takes, and which deliveries spoil one. The lane's batching asks it what goes
+/// into a message, so that what was refused once is not tried the same way again.
 #[derive(Debug, Default)]
 pub(super) struct Known {
     /// They were refused when they were alone: they spoil nobody's request again.

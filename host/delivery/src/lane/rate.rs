@@ -1,8 +1,10 @@
 //! How fast a destination is sent to: at most so many attempts in so long.
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use hookwright_model::Rate;
-use hookwright_model::token_bucket::Pace;
+use hookwright_model::token_bucket::{Pace, TokenBucket};
 
 /// Timers wake to the millisecond, so attempts that a pause of this length held
 /// up may leave together.
@@ -10,9 +12,30 @@ const SLACK: Duration = Duration::from_millis(10);
 /// The longest time between two attempts: a rarer rate would be a stop.
 const LONGEST: Duration = Duration::from_secs(24 * 3_600);
 
+/// The rate that the settings allow a destination. The gate asks it before each
+/// attempt, and before each further message of a batch. Health is apart: that is
+/// the destination's say.
+#[derive(Debug)]
+pub(super) struct RateLimit {
+    /// None: as fast as attempts in flight allow.
+    bucket: Option<TokenBucket>,
+}
+
+impl RateLimit {
+    /// What was sent under another one counts no more.
+    pub(super) fn new(rate: Option<Rate>) -> Self {
+        Self { bucket: rate.map(|rate| TokenBucket::new(pace(rate))) }
+    }
+
+    /// Takes a token for one message; when to ask again, where there is none.
+    pub(super) fn paced_until(&self, now: Instant) -> Option<Instant> {
+        self.bucket.as_ref()?.take(now).err().map(|wait| now + wait)
+    }
+}
+
 /// The pace of attempts at a rate: `50/s` is 50 in 1 s, spread evenly and not sent in
 /// bursts. No stretch of time sees more than its part of the rate, and 10 ms' worth.
-pub(super) fn pace(rate: Rate) -> Pace {
+fn pace(rate: Rate) -> Pace {
     let interval = (rate.per / rate.count.get()).min(LONGEST);
     Pace::spaced(interval, SLACK.saturating_sub(interval))
 }
@@ -21,9 +44,7 @@ pub(super) fn pace(rate: Rate) -> Pace {
 mod tests {
     use std::num::NonZeroU32;
 
-    use hookwright_model::token_bucket::TokenBucket;
     use proptest::prelude::*;
-    use tokio::time::Instant;
 
     use super::*;
 

@@ -3,8 +3,9 @@ use std::collections::{BTreeMap, HashSet};
 
 use proptest::prelude::*;
 
-use super::*;
-use crate::window::{Limits, Poll, Window};
+use crate::lane::window::{Limits, Poll, Window};
+use crate::tests::{START_MS, delivery};
+use hookwright_model::{Delivery, EventId};
 use hookwright_store::DuePage;
 
 /// One thing that happens.

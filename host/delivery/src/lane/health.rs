@@ -32,13 +32,13 @@ fn policy(options: &settings::Breaker) -> breaker::Policy {
 
 /// What the health of a destination is judged by.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct HealthPolicy {
+pub(crate) struct HealthPolicy {
     /// None: never left alone.
-    pub(super) breaker: Option<settings::Breaker>,
+    pub(crate) breaker: Option<settings::Breaker>,
     /// Fewer attempts at once where the destination throttles or is slow.
-    pub(super) adaptive: bool,
+    pub(crate) adaptive: bool,
     /// Attempts at once, at the most.
-    pub(super) in_flight: usize,
+    pub(crate) in_flight: usize,
 }
 
 impl HealthPolicy {
@@ -50,12 +50,14 @@ impl HealthPolicy {
 
 /// The state in which an attempt began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Ticket {
+pub(crate) struct Ticket {
     breaker: breaker::Ticket,
     backoffs: u32,
 }
 
-/// One destination's health.
+/// One destination's health: a breaker, a pause, and a limit on attempts at once.
+/// The gate asks it before each attempt and tells it of each answer, so that a
+/// destination that fails or has too much to do gets less.
 #[derive(Debug)]
 pub(super) struct Health {
     policy: HealthPolicy,

@@ -1,14 +1,12 @@
 //! The permit of one attempt: a place among those that a lane may have in flight.
 use std::sync::Arc;
 
-use super::batch::Load;
-use super::health::Ticket;
-use super::lane::{Lane, STORE_PAUSE_MS};
+use crate::lane::{Lane, Load, STORE_PAUSE_MS, Ticket};
 use hookwright_model::EventId;
 
 /// The permit of one attempt, given back when dropped: a hard limit. It names the
 /// deliveries that the attempt sends, so that the lane hears of each when it ends.
-pub(super) struct Permit {
+pub(crate) struct Permit {
     lane: Arc<Lane>,
     first: InFlight,
     /// Of a batch.
@@ -31,7 +29,7 @@ impl InFlight {
 }
 
 impl Permit {
-    pub(super) fn new(lane: Arc<Lane>, load: &Load, ticket: Ticket) -> Self {
+    pub(crate) fn new(lane: Arc<Lane>, load: &Load, ticket: Ticket) -> Self {
         let (first, others) = load.split_first();
         let others = others.iter().map(|one| InFlight::new(one.event.id)).collect();
         Self { lane, first: InFlight::new(first.event.id), others, ticket, freed: false }
@@ -48,27 +46,17 @@ impl Permit {
         }
     }
 
-    /// Gives the permit back and lets the next attempt start from here, without a
-    /// detour through the lane's task.
-    pub(super) fn free(mut self) {
-        let wake = self.give_back();
-        if self.lane.pump() | wake {
-            self.lane.wake.notify_one();
-        }
+    /// Gives the permit back, once all is settled. True where the lane's task has
+    /// something to see to.
+    pub(crate) fn free(mut self) -> bool {
+        self.give_back()
     }
 
-    /// True where the lane's task has something to see to.
     fn give_back(&mut self) -> bool {
         self.freed = true;
-        self.lane.meter.attempt_ended();
-        let mut inner = self.lane.inner.lock();
-        inner.in_flight -= 1;
-        let mut again = false;
-        for one in std::iter::once(&self.first).chain(&self.others) {
-            inner.window.ended(one.event, one.due_ms);
-            again |= one.due_ms.is_some();
-        }
-        again || inner.window.wants_poll()
+        self.lane.meter().attempt_ended();
+        let all = std::iter::once(&self.first).chain(&self.others);
+        self.lane.state().free(all.map(|one| (one.event, one.due_ms)))
     }
 }
 
@@ -76,11 +64,11 @@ impl Drop for Permit {
     fn drop(&mut self) {
         if !self.freed {
             // Cut off before it was settled: its row still waits.
-            let due_ms = self.lane.shared.clock.now_ms().saturating_add(STORE_PAUSE_MS);
+            let due_ms = self.lane.shared().clock.now_ms().saturating_add(STORE_PAUSE_MS);
             (0..=self.others.len()).for_each(|place| self.due_again(place, due_ms));
-            self.lane.inner.lock().health.abandoned(self.ticket);
+            self.lane.state().abandon(self.ticket);
             self.give_back();
-            self.lane.wake.notify_one();
+            self.lane.wake();
         }
     }
 }

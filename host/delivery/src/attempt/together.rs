@@ -3,25 +3,15 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::attempt::{self, Made, MadeMany};
-use super::batch::Load;
-use super::kinds::{Packed, Separate};
-use super::lane::{Lane, STORE_PAUSE_MS};
 use super::permit::Permit;
-use super::settings::Settings;
+use super::send::{self, Made, MadeMany};
+use super::settle;
 use super::split::Split;
+use crate::kinds::{Packed, Separate};
+use crate::lane::{Lane, Leave, Load, STORE_PAUSE_MS, Settings};
 use hookwright_model::retry::After;
 use hookwright_model::{Delivery, Outcome};
 use hookwright_settings::Batch;
-
-/// Whether another message may leave within the same attempt.
-enum Leave {
-    Given,
-    /// The breaker opened: the destination as a whole fails.
-    Open,
-    /// It asked for a pause, somebody switched it off, or the host stops.
-    Shut,
-}
 
 /// An attempt of many deliveries, from its first message to its last.
 struct Together<'a> {
@@ -63,12 +53,12 @@ pub(super) async fn run(
     while let Some(group) = together.next(&*packed) {
         if std::mem::replace(&mut again, true) {
             match leave(lane).await {
-                Leave::Given => {}
-                Leave::Open => {
+                Ok(()) => {}
+                Err(Ending::BreakerOpen) => {
                     together.leave_rest();
                     return true;
                 }
-                Leave::Shut => {
+                Err(Ending::Shut) => {
                     together.meant.clear();
                     together.leave_rest();
                     return true;
@@ -76,7 +66,7 @@ pub(super) async fn run(
             }
         }
         let ticket = together.permit.ticket;
-        let made = match attempt::send_together(lane, &*packed, &group, ticket).await {
+        let made = match send::send_together(lane, &*packed, &group, ticket).await {
             None => return false,
             Some(MadeMany::Whole(made)) => made,
             Some(MadeMany::Each(made)) => {
@@ -101,14 +91,14 @@ pub(super) async fn run(
 impl Together<'_> {
     /// What goes into the next message.
     fn next(&self, packed: &dyn Packed) -> Option<Vec<usize>> {
-        let bytes = self.lane.inner.lock().known.bytes(self.batch);
+        let bytes = self.lane.state().batching().bytes(self.batch);
         self.split.next(bytes, |place| packed.size(place))
     }
 
     /// Each had a response of its own: none of them is tried again within this attempt.
     fn settle_each(&mut self, group: &[usize], made: &[Made]) {
         for (place, made) in group.iter().zip(made) {
-            let after = attempt::decide(self.lane, self.settings, &self.deliveries[*place], made);
+            let after = settle::decide(self.lane, self.settings, &self.deliveries[*place], made);
             self.settle(*place, made, after);
         }
         self.split.succeeded(group.len());
@@ -120,12 +110,12 @@ impl Together<'_> {
         let (made, alone) = (Arc::new(made), group.len() == 1);
         let blame = made.response.blame;
         if !alone {
-            self.lane.inner.lock().known.learn(self.batch, bytes, &made.response);
+            self.lane.state().batching().learn(self.batch, bytes, &made.response);
         }
         let mut stay = Vec::new();
         for place in group {
             let delivery = &self.deliveries[*place];
-            let after = attempt::decide(self.lane, self.settings, delivery, &made);
+            let after = settle::decide(self.lane, self.settings, delivery, &made);
             let given_up = matches!(after, After::Dead(_));
             let shared = blame.is_content() || (given_up && blame.is_possible());
             if !alone && shared {
@@ -134,7 +124,7 @@ impl Together<'_> {
                 continue;
             }
             let refused = alone && matches!(after, After::At(_)) && blame.is_content();
-            self.lane.inner.lock().known.set_alone(delivery.event.id, refused);
+            self.lane.state().batching().set_alone(delivery.event.id, refused);
             self.settle(*place, &made, after);
         }
         if made.response.is_accepted() {
@@ -142,7 +132,7 @@ impl Together<'_> {
             return;
         }
         if !stay.is_empty() {
-            let (destination, outcome) = (&self.lane.name, brief(&made.response.outcome));
+            let (destination, outcome) = (self.lane.name(), brief(&made.response.outcome));
             tracing::info!(%destination, deliveries = group.len(), ?outcome, "a batch was not taken as a whole; it is sent in parts");
         }
         self.split.failed(group.len(), &stay);
@@ -150,7 +140,7 @@ impl Together<'_> {
 
     fn settle(&mut self, place: usize, made: &Made, after: After) {
         let delivery = &self.deliveries[place];
-        if let Some(due_ms) = attempt::settle(self.lane, self.settings, delivery, made, after) {
+        if let Some(due_ms) = settle::settle(self.lane, self.settings, delivery, made, after) {
             self.permit.due_again(place, due_ms);
         }
     }
@@ -159,7 +149,7 @@ impl Together<'_> {
     /// meant for it holds where that is known; else it waits in its row, and has
     /// lost nothing.
     fn leave_rest(&mut self) {
-        let later_ms = self.lane.shared.clock.now_ms().saturating_add(STORE_PAUSE_MS);
+        let later_ms = self.lane.shared().clock.now_ms().saturating_add(STORE_PAUSE_MS);
         let rest: Vec<usize> = self.split.rest().collect();
         for place in rest {
             match self.meant.get_mut(place).and_then(Option::take) {
@@ -170,27 +160,32 @@ impl Together<'_> {
     }
 }
 
-/// Waits for the destination's rate.
-async fn leave(lane: &Arc<Lane>) -> Leave {
+/// Why no other message leaves within the attempt.
+enum Ending {
+    /// The destination as a whole fails.
+    BreakerOpen,
+    /// It asked for a pause, somebody switched it off, or the host stops.
+    Shut,
+}
+
+/// Waits for the destination's rate, until another message may leave.
+///
+/// # Errors
+/// None may.
+async fn leave(lane: &Lane) -> Result<(), Ending> {
+    let stop = &lane.shared().stop;
     loop {
-        let later = {
-            let inner = lane.inner.lock();
-            let now = Instant::now();
-            if inner.health.is_open() {
-                return Leave::Open;
-            }
-            let paused = inner.health.paused_until().is_some_and(|until| until > now);
-            if paused || !inner.is_open() || lane.shared.stop.is_cancelled() {
-                return Leave::Shut;
-            }
-            match inner.pacing.paced_until(now) {
-                None => return Leave::Given,
-                Some(later) => later,
-            }
+        let leave = lane.state().leave(Instant::now());
+        let later = match leave {
+            Leave::BreakerOpen => return Err(Ending::BreakerOpen),
+            Leave::Shut => return Err(Ending::Shut),
+            _ if stop.is_cancelled() => return Err(Ending::Shut),
+            Leave::Now => return Ok(()),
+            Leave::At(later) => later,
         };
         tokio::select! {
             () = tokio::time::sleep_until(later) => {}
-            () = lane.shared.stop.cancelled() => return Leave::Shut,
+            () = stop.cancelled() => return Err(Ending::Shut),
         }
     }
 }

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::status::Last;
+use crate::status::Last;
 
 /// A failure that is over sooner is not written down.
 const WORTH_WRITING: Duration = Duration::from_secs(60);
@@ -23,7 +23,9 @@ pub(super) enum Failing {
     TooLong(Duration),
 }
 
-/// A lane keeps one for its destination and tells it of each attempt. Pure.
+/// What a destination's attempts came to since its last success. The lane's state
+/// tells it of each attempt, and it says when a lasting failure is to be written
+/// down or disables the destination. Pure.
 #[derive(Debug, Default)]
 pub(super) struct History {
     last: Option<Last>,

@@ -8,10 +8,12 @@ use hookwright_model::clock::millis;
 /// Of the pauses that a person asks for.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30 * 24 * 3_600);
 
-/// A lane asks it before each attempt; a person, a 410 and a lasting failure turn it. Pure.
+/// The gate asks it before each attempt; the settings, a person, a 410 and a lasting failure turn it. Pure.
 #[derive(Debug, Default)]
 pub(super) struct Switch {
-    /// Why it is disabled.
+    /// The settings disable it: only they enable it again.
+    by_settings: bool,
+    /// Why it is disabled, by a person or by itself.
     disabled: Option<String>,
     pause: Option<Pause>,
 }
@@ -25,8 +27,9 @@ struct Pause {
 }
 
 impl Switch {
-    /// With what was written down before the start.
+    /// With what was written down before the start; `by_settings` says whether the settings disable it.
     pub(super) fn restore(
+        by_settings: bool,
         disabled: Option<String>,
         paused_until_ms: Option<u64>,
         (now, now_ms): (Instant, u64),
@@ -36,20 +39,36 @@ impl Switch {
             let rest = Duration::from_millis(until_ms.saturating_sub(now_ms)).min(LONGEST_PAUSE);
             Pause { until: now + rest, until_ms }
         });
-        Self { disabled, pause }
+        Self { by_settings, disabled, pause }
     }
 
     /// Whether deliveries may leave.
     pub(super) fn is_on(&self) -> bool {
-        self.disabled.is_none() && self.pause.is_none()
+        !self.by_settings && self.disabled.is_none() && self.pause.is_none()
     }
 
+    pub(super) fn set_by_settings(&mut self, disabled: bool) {
+        self.by_settings = disabled;
+    }
+
+    /// Why nothing leaves, whoever disabled it.
+    pub(super) fn reason(&self) -> Option<&str> {
+        let by_settings = self.by_settings.then_some("disabled in the settings");
+        by_settings.or(self.disabled())
+    }
+
+    /// Why it is disabled, where that is not by the settings.
     pub(super) fn disabled(&self) -> Option<&str> {
         self.disabled.as_deref()
     }
 
     pub(super) fn disable(&mut self, reason: String) {
         self.disabled = Some(reason);
+    }
+
+    /// Ends what a person or the lane itself has turned off.
+    pub(super) fn enable(&mut self) {
+        (self.disabled, self.pause) = (None, None);
     }
 
     pub(super) fn pause(&mut self, lasts: Duration, now: Instant, now_ms: u64) {

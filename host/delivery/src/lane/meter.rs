@@ -1,4 +1,4 @@
-//! One destination's metrics. But for what alerts watch, each handle is made
+//! The metrics of one destination's attempts. But for what alerts watch, each handle is made
 //! when it is first used: ten thousand destinations that never fail need no
 //! counter for each kind of failure.
 use std::sync::OnceLock;
@@ -7,10 +7,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 
-use super::kinds::Kind;
+use crate::kinds::Kind;
 use hookwright_model::metrics::{
-    ATTEMPT_SECONDS, ATTEMPTS, BREAKER_OPEN, BREAKER_OPENINGS, DELIVERIES, DISABLED,
-    FAILED_ATTEMPTS, IN_FLIGHT, IN_FLIGHT_LIMIT, LAG_SECONDS,
+    ATTEMPT_SECONDS, ATTEMPTS, BREAKER_OPENINGS, DELIVERIES, FAILED_ATTEMPTS, IN_FLIGHT,
+    LAG_SECONDS,
 };
 use hookwright_model::{Cause, DeliveryState, Outcome};
 
@@ -37,7 +37,8 @@ const CLASSES: [&str; 17] = [
 /// An answer of a URL that went well.
 const OK: Outcome = Outcome::Answered { status: 200, retry_after_s: None, excerpt: Bytes::new() };
 
-pub(super) struct Meter {
+/// Counts what becomes of one destination's attempts and deliveries. The lane owns it; its attempts tell it what they come to.
+pub(crate) struct Meter {
     destination: String,
     attempts: [OnceLock<Counter>; CLASSES.len()],
     failed: Counter,
@@ -47,21 +48,6 @@ pub(super) struct Meter {
     dead: Counter,
     openings: Counter,
     in_flight: OnceLock<Gauge>,
-    limit: OnceLock<Gauge>,
-    open: OnceLock<Gauge>,
-    disabled: OnceLock<Gauge>,
-}
-
-/// What the gauges of a destination say. They are set from its state whenever
-/// that changed, by whatever way, and never beside it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Shown {
-    /// The breaker is open or probes.
-    pub(super) open: bool,
-    pub(super) disabled: bool,
-    /// Attempts at once that are allowed, and whether they are fewer than the settings say.
-    pub(super) limit: usize,
-    pub(super) lowered: bool,
 }
 
 impl Meter {
@@ -81,18 +67,15 @@ impl Meter {
             dead: ended(DeliveryState::Dead),
             openings: counter!(BREAKER_OPENINGS, "destination" => destination.clone()),
             in_flight: OnceLock::new(),
-            limit: OnceLock::new(),
-            open: OnceLock::new(),
-            disabled: OnceLock::new(),
             destination,
         }
     }
 
-    pub(super) fn attempt_began(&self) {
+    pub(crate) fn attempt_began(&self) {
         self.in_flight().increment(1.0);
     }
 
-    pub(super) fn attempt_ended(&self) {
+    pub(crate) fn attempt_ended(&self) {
         self.in_flight().decrement(1.0);
     }
 
@@ -108,7 +91,7 @@ impl Meter {
         self.attempts[class].get_or_init(made)
     }
 
-    pub(super) fn outcome(&self, outcome: &Outcome, took: Duration) {
+    pub(crate) fn outcome(&self, outcome: &Outcome, took: Duration) {
         self.attempts(class(outcome)).increment(1);
         // Nothing was sent: no failure of the destination, nor its time.
         if outcome.is_no_attempt() {
@@ -121,32 +104,18 @@ impl Meter {
         self.seconds.get_or_init(made).record(took.as_secs_f64());
     }
 
-    pub(super) fn delivered(&self, lag_ms: u64) {
+    pub(crate) fn delivered(&self, lag_ms: u64) {
         let made = || histogram!(LAG_SECONDS, "destination" => self.destination.clone());
         self.lag.get_or_init(made).record(lag_ms as f64 / 1_000.0);
         self.delivered.increment(1);
     }
 
-    pub(super) fn dead(&self) {
+    pub(crate) fn dead(&self) {
         self.dead.increment(1);
     }
 
     pub(super) fn breaker_opened(&self) {
         self.openings.increment(1);
-    }
-
-    /// Sets the gauges. Those that have nothing to tell yet are not made.
-    pub(super) fn show(&self, shown: Shown) {
-        let gauge = |gauge: &OnceLock<Gauge>, name: &'static str, tells: bool, value: f64| {
-            if tells || gauge.get().is_some() {
-                let made = || gauge!(name, "destination" => self.destination.clone());
-                gauge.get_or_init(made).set(value);
-            }
-        };
-        let flag = |on: bool| f64::from(u8::from(on));
-        gauge(&self.open, BREAKER_OPEN, shown.open, flag(shown.open));
-        gauge(&self.disabled, DISABLED, shown.disabled, flag(shown.disabled));
-        gauge(&self.limit, IN_FLIGHT_LIMIT, shown.lowered, shown.limit as f64);
     }
 
     fn in_flight(&self) -> &Gauge {

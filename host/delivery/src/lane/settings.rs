@@ -2,22 +2,24 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Problem;
 use super::health::HealthPolicy;
-use super::kinds::{Environment, Kind, LaneOptions, factory};
+use crate::error::Problem;
+use crate::kinds::{Environment, Kind, LaneOptions, factory};
 use hookwright_model::retry::Policy;
 use hookwright_model::{Name, Rate};
 use hookwright_settings::{Batch, Destination};
 
-/// What a lane sends by. A reload makes new ones; attempts that are in flight keep theirs.
-pub(super) struct Settings {
-    pub(super) kind: Arc<dyn Kind>,
-    pub(super) policy: Policy,
-    pub(super) batch: Option<Batch>,
-    pub(super) health: HealthPolicy,
-    pub(super) disable_after: Option<Duration>,
-    pub(super) rate: Option<Rate>,
-    pub(super) disabled: bool,
+/// What a lane sends by: the destination itself, made from its settings, and the
+/// rules around it. The handle makes it at the start and at each reload; attempts
+/// that are in flight keep theirs.
+pub(crate) struct Settings {
+    pub(crate) kind: Arc<dyn Kind>,
+    pub(crate) policy: Policy,
+    pub(crate) batch: Option<Batch>,
+    pub(crate) health: HealthPolicy,
+    pub(crate) disable_after: Option<Duration>,
+    pub(crate) rate: Option<Rate>,
+    pub(crate) disabled: bool,
 }
 
 impl Settings {
@@ -26,7 +28,7 @@ impl Settings {
     ///
     /// # Errors
     /// What is wrong with the options.
-    pub(super) fn new(
+    pub(crate) fn new(
         name: &Name,
         options: Destination,
         environment: &Environment,

@@ -17,7 +17,6 @@
 //!   answered, which waits for the hand-offs in flight.
 use std::collections::{HashMap, HashSet, VecDeque};
 
-use super::batch::AROUND;
 use hookwright_model::{Delivery, EventId};
 use hookwright_store::DuePage;
 
@@ -31,36 +30,39 @@ const SPACING_MS: u64 = 25;
 /// The rows are polled so often even where nothing seems to wait, in milliseconds.
 pub(super) const SWEEP_MS: u64 = 60_000;
 
+/// Bytes that a JSON body gets around it, about: for what is gathered before it is written.
+const AROUND: usize = 160;
+
 /// How much a window holds, at least one delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Limits {
-    pub(super) count: usize,
+pub(crate) struct Limits {
+    pub(crate) count: usize,
     /// Of the bodies together.
-    pub(super) bytes: usize,
+    pub(crate) bytes: usize,
 }
 
 impl Limits {
     /// Enough to find out by one attempt at a time.
-    pub(super) const FEW: Self = Self { count: 4, bytes: 32 * 1024 };
+    const FEW: Self = Self { count: 4, bytes: 32 * 1024 };
 
     /// A lane's share where there are so many: at most 4 MiB, at least 32 KiB.
-    pub(super) fn share(total_bytes: usize, lanes: usize) -> Self {
+    pub(crate) fn share(total_bytes: usize, lanes: usize) -> Self {
         let bytes = (total_bytes / lanes.max(1)).clamp(32 * 1024, 4 * 1024 * 1024);
         Self { count: bytes / 1024, bytes }
     }
 }
 
-/// A poll the rows, to be carried out: a claim.
+/// A poll of the rows, to be carried out: a claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Poll {
-    pub(super) limit: usize,
+pub(crate) struct Poll {
+    pub(crate) limit: usize,
     /// Whether times in the rows may lie too far ahead, to be brought back first.
-    pub(super) rein: Option<Rein>,
+    pub(crate) rein: Option<Rein>,
 }
 
 /// Why they may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Rein {
+pub(crate) enum Rein {
     /// Nobody knows how the clock was before the start.
     Start,
     /// It was set back.
@@ -69,11 +71,12 @@ pub(super) enum Rein {
 
 /// What became of a hand-off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Offered {
+pub(crate) enum Offered {
     Kept,
     LeftToRow,
 }
 
+/// A delivery that waits in the window or is in flight.
 #[derive(Debug, Clone, Copy)]
 struct Tracked {
     from_row: bool,
@@ -81,9 +84,16 @@ struct Tracked {
     again: bool,
 }
 
+/// The deliveries of a lane that are due and in memory, and what is known of the
+/// rows beside them. The lane's state offers it hand-offs and pages of rows and
+/// takes from it what leaves; it exists so that a backlog of any size costs a
+/// bounded memory.
 #[derive(Debug)]
 pub(super) struct Window {
+    /// As they are now: less than `full` while the destination is only probed.
     limits: Limits,
+    /// While the destination is well.
+    full: Limits,
     queue: VecDeque<Delivery>,
     bytes: usize,
     /// A moving average of the bodies' sizes.
@@ -105,6 +115,7 @@ impl Window {
     pub(super) fn new(limits: Limits) -> Self {
         Self {
             limits,
+            full: limits,
             queue: VecDeque::new(),
             bytes: 0,
             mean: 64 * 1024,
@@ -119,8 +130,19 @@ impl Window {
         }
     }
 
-    pub(super) fn resize(&mut self, limits: Limits) {
-        self.limits = limits;
+    /// The lane's share has changed.
+    pub(super) fn resize(&mut self, full: Limits) {
+        (self.full, self.limits) = (full, full);
+    }
+
+    /// A few rows are enough for probes.
+    pub(super) fn narrow(&mut self) {
+        self.limits = Limits::FEW;
+    }
+
+    /// The destination is well again.
+    pub(super) fn widen(&mut self) {
+        self.limits = self.full;
     }
 
     /// Takes a hand-off, or lets it go where its row will do.

@@ -1,4 +1,4 @@
-//! What one attempt says about its destination, not about its event: what [`Health`](super::health::Health) is told. Pure.
+//! What one attempt says about its destination, not about its event: what the lane's health is told. Pure.
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -63,5 +63,49 @@ impl HealthSignal {
             | Self::NoCredentials { .. }
             | Self::Queued => Signal::Neutral,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hookwright_model::{Blame, Cause, Outcome};
+
+    use super::*;
+
+    #[test]
+    fn only_what_tells_of_the_destination_is_a_signal() {
+        let signal = |disposition, retry_after_s: Option<u64>| {
+            let response = Response::new(Outcome::Accepted, disposition, Blame::Nothing);
+            let retry_after = retry_after_s.map(Duration::from_secs);
+            HealthSignal::of(&Response { retry_after, ..response })
+        };
+        let failed = |cause| HealthSignal::of(&Response::failed(cause, String::new()));
+        let why = || "so".into();
+        let healthy = [
+            Disposition::Accepted { reference: None },
+            Disposition::Refused,
+            Disposition::Rejected { why: why() },
+            Disposition::Gone { why: why() },
+        ];
+        for disposition in healthy {
+            assert_eq!(signal(disposition, None), HealthSignal::Healthy);
+        }
+        let failing =
+            [Disposition::Unauthorised, Disposition::Failed, Disposition::Looped { why: why() }];
+        for disposition in failing {
+            assert_eq!(signal(disposition, None), HealthSignal::Failing);
+        }
+        let pause = Some(Duration::from_secs(30));
+        for failing in [false, true] {
+            let throttled = || Disposition::Throttled { failing };
+            assert_eq!(signal(throttled(), Some(30)), HealthSignal::Throttled { pause, failing });
+            let unasked = HealthSignal::Throttled { pause: None, failing };
+            assert_eq!(signal(throttled(), None), unasked);
+        }
+        assert_eq!(failed(Cause::Timeout), HealthSignal::Slow);
+        assert_eq!(failed(Cause::Request), HealthSignal::Neutral);
+        assert_eq!(failed(Cause::Connect), HealthSignal::Failing);
+        assert_eq!(failed(Cause::Credentials), HealthSignal::NoCredentials { until: None });
+        assert_eq!(failed(Cause::Queue), HealthSignal::Queued);
     }
 }

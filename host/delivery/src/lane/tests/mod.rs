@@ -1,0 +1,3 @@
+//! The parts of a lane by themselves.
+mod health;
+mod window;
