@@ -64,7 +64,7 @@ fuzz_target!(|body: Vec<u8>| {
 });
 
 fn check(detail: &EventDetail) {
-    assert_eq!(detail.rulings.len(), 1);
+    assert_eq!(detail.verdicts.len(), 1);
     assert_eq!(detail.row.state == EventState::Routed, !detail.deliveries.is_empty());
     assert!(detail.deliveries.len() <= 64);
     for delivery in &detail.deliveries {

@@ -129,8 +129,10 @@ async fn ten_thousand_events_through_two_plugins_to_three_destinations() {
     assert_eq!(dropped["state"], "dropped");
     let one = ids.keys().next().expect("an event");
     let shown = host.api(&format!("events/{one}")).await.expect("an event");
-    let rulings = shown["rulings"].as_array().expect("rulings");
-    assert_eq!(rulings.len(), 2);
-    assert!(rulings.iter().all(|ruling| ruling["digest"].as_str().is_some_and(|d| d.len() == 64)));
+    let verdicts = shown["rulings"].as_array().expect("rulings");
+    assert_eq!(verdicts.len(), 2);
+    assert!(
+        verdicts.iter().all(|verdict| verdict["digest"].as_str().is_some_and(|d| d.len() == 64))
+    );
     assert_eq!(host.terminate().await, Some(0), "a clean stop");
 }

@@ -55,9 +55,9 @@ async fn a_plugin_asks_a_granted_host_and_no_other() {
     assert_eq!(plugins["plugins"][0]["grants"][0], own.as_str(), "{plugins}");
 
     let event = routed(&host, "asks", "{\"customer\":7}").await;
-    let ruling = &event["rulings"][0];
+    let verdict = &event["rulings"][0];
     assert_eq!(
-        (&event["state"], &ruling["used"][0]),
+        (&event["state"], &verdict["used"][0]),
         (&"routed".into(), &"http".into()),
         "{event}"
     );

@@ -87,10 +87,10 @@ async fn a_swap_every_100_ms_under_load_loses_nothing() {
     for id in ids.iter().step_by(ids.len() / 300 + 1) {
         let event = host.api(&format!("events/{id}")).await.expect("an event");
         assert_eq!(event["state"], "routed", "{event}");
-        let rulings = event["rulings"].as_array().expect("rulings");
-        assert_eq!(rulings.len(), 1);
-        assert_eq!(rulings[0]["decision"], "pass", "{event}");
-        digests.extend(rulings[0]["digest"].as_str().map(str::to_owned));
+        let verdicts = event["rulings"].as_array().expect("rulings");
+        assert_eq!(verdicts.len(), 1);
+        assert_eq!(verdicts[0]["decision"], "pass", "{event}");
+        digests.extend(verdicts[0]["digest"].as_str().map(str::to_owned));
     }
     assert!(digests.len() >= 3, "several versions handled events, each recorded: {digests:?}");
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use hookwright_model::{Event, EventState, Payload, Rejected, Ruling};
+use hookwright_model::{Event, EventState, Payload, Rejected, VerdictRecord};
 
 /// What the admin side asks of the parts beside it; `app` answers.
 pub trait Control: Send + Sync + 'static {
@@ -91,7 +91,7 @@ pub struct Preview {
     /// Why, where it would end there.
     pub reason: Option<String>,
     /// What each plugin said, in order.
-    pub rulings: Vec<Ruling>,
+    pub verdicts: Vec<VerdictRecord>,
     /// Where it would go, and with what where that differs from the event.
     pub deliveries: Vec<(String, Option<Arc<Payload>>)>,
 }

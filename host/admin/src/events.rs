@@ -10,7 +10,7 @@ use super::Options;
 use super::params::{Asked, Limit, Millis, Needle};
 use super::problem::Problem;
 use hookwright_model::{
-    Attempt, Cause, DeliveryState, EventId, EventState, HeaderEdit, Outcome, Payload, Ruling,
+    Attempt, Cause, DeliveryState, EventId, EventState, HeaderEdit, Outcome, Payload, VerdictRecord,
 };
 use hookwright_store::{
     DeliveryDetail, DeliveryRow, EventDetail, EventQuery, EventRow, StoreError,
@@ -143,7 +143,7 @@ pub(super) struct Detail {
     headers: Vec<(String, String)>,
     content_type: String,
     /// What each plugin said, in order.
-    rulings: Vec<Ruling>,
+    rulings: Vec<VerdictRecord>,
     deliveries: Vec<Delivery>,
 }
 
@@ -211,7 +211,7 @@ pub(super) async fn show(
     State(options): State<Options>,
     Path(id): Path<String>,
 ) -> Result<Json<Detail>, Problem> {
-    let EventDetail { row, event, rulings, deliveries } = find(&options, &id).await?;
+    let EventDetail { row, event, verdicts, deliveries } = find(&options, &id).await?;
     // Taken in before the token was one, or by a version that kept it.
     let header = |value: &http::HeaderValue| {
         options.control.without_tokens(&String::from_utf8_lossy(value.as_bytes()))
@@ -228,7 +228,7 @@ pub(super) async fn show(
         reason: row.reason,
         headers: headers.map(|(name, value)| (name.to_string(), header(value))).collect(),
         content_type: event.content_type().to_owned(),
-        rulings,
+        rulings: verdicts,
         deliveries: deliveries.into_iter().map(Delivery::new).collect(),
     }))
 }

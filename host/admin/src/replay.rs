@@ -9,7 +9,7 @@ use super::control::{Preview, PreviewRefused};
 use super::events::{Changed, find};
 use super::params::document;
 use super::problem::Problem;
-use hookwright_model::{EventId, EventState, Ruling};
+use hookwright_model::{EventId, EventState, VerdictRecord};
 
 /// How to handle an event again.
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -57,7 +57,7 @@ pub(super) struct Previewed {
     state: EventState,
     /// Why, where routing would end it.
     reason: Option<String>,
-    rulings: Vec<Ruling>,
+    rulings: Vec<VerdictRecord>,
     deliveries: Vec<Target>,
 }
 
@@ -84,7 +84,7 @@ pub(super) async fn preview(
     let event = find(&options, &id).await?.event;
     let source = event.source.clone();
     let previewed = options.control.preview(event).await;
-    let Preview { state, reason, rulings, deliveries } = previewed.map_err(|why| match why {
+    let Preview { state, reason, verdicts, deliveries } = previewed.map_err(|why| match why {
         PreviewRefused::NoSource => {
             Problem::conflict(format!("the settings have no source `{source}` any more"))
         }
@@ -95,5 +95,5 @@ pub(super) async fn preview(
         changed: payload.map(|payload: std::sync::Arc<_>| Changed::new(&payload)),
     };
     let deliveries = deliveries.into_iter().map(target).collect();
-    Ok(Json(Previewed { state, reason, rulings, deliveries }))
+    Ok(Json(Previewed { state, reason, rulings: verdicts, deliveries }))
 }

@@ -53,4 +53,4 @@ pub use rules::{Flaw, Invalid, Rules, Schema, is_deeper};
 pub use scope::Scope;
 pub use share::Share;
 pub use state::{StateRow, StateValue};
-pub use verdict::{Decision, Digest, Ruling};
+pub use verdict::{Decision, Digest, VerdictRecord};

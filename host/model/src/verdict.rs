@@ -96,12 +96,14 @@ impl Decision {
     }
 }
 
-/// One plugin's part in the routing of an event, kept with the event.
+/// The record of one plugin's verdict on an event, kept with the event.
+// The API's document names the type as it did before the rename.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-pub struct Ruling {
+#[schema(as = Ruling)]
+pub struct VerdictRecord {
     /// The plugin's name.
     pub plugin: String,
-    /// The version that ruled; none where no version was loaded.
+    /// The version that gave the verdict; none where no version was loaded.
     pub digest: Option<Digest>,
     /// What it said.
     #[serde(flatten)]

@@ -6,7 +6,7 @@ use super::pipeline::Pipeline;
 use super::shared::Shared;
 use hookwright_model::clock::millis;
 use hookwright_model::plugin::OnFailure;
-use hookwright_model::{Delivery, Event, EventState, Name, Payload, Reply, Ruling};
+use hookwright_model::{Delivery, Event, EventState, Name, Payload, Reply, VerdictRecord};
 use hookwright_plugins::{Answer, Call, CallMode, Changes, Fault, Target, Verdict};
 use hookwright_store::Routed;
 
@@ -66,12 +66,12 @@ pub(super) async fn run(
     if !pipeline.steps.is_empty() {
         draft.attributes = event.attributes();
     }
-    let mut rulings = Vec::with_capacity(pipeline.steps.len());
+    let mut verdicts = Vec::with_capacity(pipeline.steps.len());
     if let Some(rules) = &pipeline.rules
         && let Err(invalid) = rules.check(&event.kind, &event.headers, &event.body)
     {
         let end = End::Stop(EventState::Parked, format!("invalid: {invalid}"));
-        return conclude(pipeline, shared, event, draft, end, rulings, tries).into();
+        return conclude(pipeline, shared, event, draft, end, verdicts, tries).into();
     }
     let mut end = End::Through;
     // All versions at once: a swap falls between two events, not into one.
@@ -79,7 +79,7 @@ pub(super) async fn run(
     for (place, step) in pipeline.steps.iter().enumerate() {
         let call = Call { mode, ..Call::after(event, &draft.payload, &draft.attributes, replay) };
         let mut answer = pinned.call(place, &call).await;
-        rulings.push(ruling(&step.plugin, &answer));
+        verdicts.push(verdict_record(&step.plugin, &answer));
         if answer.result.is_ok() {
             reply = answer.reply.take().map(|reply| *reply).or(reply);
             changes.extend(answer.changes.take().filter(|changes| changes.used()).map(|own| *own));
@@ -102,7 +102,7 @@ pub(super) async fn run(
             break;
         }
     }
-    let routed = conclude(pipeline, shared, event, draft, end, rulings, tries);
+    let routed = conclude(pipeline, shared, event, draft, end, verdicts, tries);
     // One that is parked or tried again will be counted when it ends well.
     if !matches!(routed.state, EventState::Routed | EventState::Dropped | EventState::Unrouted) {
         changes.clear();
@@ -129,7 +129,7 @@ fn conclude(
     event: &Arc<Event>,
     draft: Draft,
     end: End,
-    rulings: Vec<Ruling>,
+    verdicts: Vec<VerdictRecord>,
     tries: u32,
 ) -> Routed {
     let now_ms = shared.clock.now_ms();
@@ -137,7 +137,7 @@ fn conclude(
         event: event.clone(),
         state: EventState::Routed,
         reason: None,
-        rulings,
+        verdicts,
         deliveries: Vec::new(),
         first: false,
         state_rows: Vec::new(),
@@ -228,8 +228,8 @@ fn delivery(
     }
 }
 
-fn ruling(plugin: &str, answer: &Answer) -> Ruling {
-    Ruling {
+fn verdict_record(plugin: &str, answer: &Answer) -> VerdictRecord {
+    VerdictRecord {
         plugin: plugin.to_owned(),
         digest: answer.digest,
         decision: answer.decision(),

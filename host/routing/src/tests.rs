@@ -150,7 +150,7 @@ async fn a_plugin_that_asks_for_ever_for_another_try_gets_eight() {
         let started = tokio::time::Instant::now();
         let found = bench.routed(Duration::from_secs(1)).await;
         assert_eq!(found.row.state, state);
-        assert!(matches!(&found.rulings[0].decision, Decision::Retry(reason) if reason == "T"));
+        assert!(matches!(&found.verdicts[0].decision, Decision::Retry(reason) if reason == "T"));
         // 1 + 2 + … + 64 s between eight tries.
         assert!(started.elapsed() >= Duration::from_secs(127), "{:?}", started.elapsed());
         if on_failure != OnFailure::Skip {
@@ -201,7 +201,7 @@ async fn while_a_plugin_is_quarantined_its_on_failure_decides() {
         for number in 0..30 {
             let found = bench.routed(Duration::from_millis(1)).await;
             assert_eq!(found.row.state, state);
-            let Decision::Fail(why) = &found.rulings[0].decision else { panic!("it failed") };
+            let Decision::Fail(why) = &found.verdicts[0].decision else { panic!("it failed") };
             let left_alone = why.starts_with("is quarantined: ");
             assert!(left_alone || why.starts_with("trapped: "), "{why}");
             assert!(number >= 20 || !left_alone, "after {number}");
@@ -222,7 +222,7 @@ async fn a_plugins_counts_are_kept_with_the_outcome_and_not_without() {
         let bench = Bench::on(dir, guest!("guests/counts.wat"), OnFailure::Park).await;
         let found = bench.routed(step).await;
         assert_eq!(found.row.reason.as_deref(), Some(first.to_string().as_str()));
-        assert_eq!(found.rulings[0].used, ["kv"], "a replay may differ");
+        assert_eq!(found.verdicts[0].used, ["kv"], "a replay may differ");
         let found = bench.routed_kind("bad", step).await;
         assert_eq!(found.row.state, EventState::Parked);
         let found = bench.routed(step).await;

@@ -127,7 +127,7 @@ impl Control for Parts {
             Ok(Preview {
                 state: routed.state,
                 reason: routed.reason,
-                rulings: routed.rulings,
+                verdicts: routed.verdicts,
                 deliveries: deliveries
                     .map(|one| (one.destination.to_string(), one.payload))
                     .collect(),

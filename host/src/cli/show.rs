@@ -36,8 +36,8 @@ pub(super) fn story(event: &Value, paint: Paint) -> String {
             some => some,
         },
     );
-    for ruling in event["rulings"].as_array().into_iter().flatten() {
-        out.push_str(&verdict(ruling, paint));
+    for record in event["rulings"].as_array().into_iter().flatten() {
+        out.push_str(&verdict(record, paint));
     }
     if let Some(reason) = event["reason"].as_str() {
         out.push_str(&format!(
@@ -67,17 +67,17 @@ pub(super) fn story(event: &Value, paint: Paint) -> String {
     out
 }
 
-fn verdict(ruling: &Value, paint: Paint) -> String {
-    let digest = ruling["digest"].as_str().unwrap_or("none").chars().take(12).collect::<String>();
-    let reason = match &ruling["reason"] {
+fn verdict(record: &Value, paint: Paint) -> String {
+    let digest = record["digest"].as_str().unwrap_or("none").chars().take(12).collect::<String>();
+    let reason = match &record["reason"] {
         Value::String(reason) => format!(": {}", printable(reason)),
         Value::Number(count) => format!(" to {count}"),
         _ => String::new(),
     };
-    let name = printable(ruling["plugin"].as_str().unwrap_or_default());
-    let decision = paint.state(ruling["decision"].as_str().unwrap_or_default());
-    let mut out = format!("  {name} ({digest}) {decision}{reason}, {} µs\n", ruling["took_us"]);
-    for line in ruling["log"].as_array().into_iter().flatten() {
+    let name = printable(record["plugin"].as_str().unwrap_or_default());
+    let decision = paint.state(record["decision"].as_str().unwrap_or_default());
+    let mut out = format!("  {name} ({digest}) {decision}{reason}, {} µs\n", record["took_us"]);
+    for line in record["log"].as_array().into_iter().flatten() {
         out.push_str(&format!("    log: {}\n", printable(line.as_str().unwrap_or_default())));
     }
     out

@@ -1,7 +1,7 @@
 //! The face of the event store: what every engine answers.
 //!
 //! An event is durable once [`EventLog::append`] resolves. All that follows
-//! (rulings, deliveries, attempts) is a row that a crash can at worst take back
+//! (verdicts, deliveries, attempts) is a row that a crash can at worst take back
 //! to an earlier state, which repeats work and loses none.
 //!
 //! The face is cut by what it is for, so that each crate takes only the parts

@@ -1,7 +1,9 @@
 //! What people and their programs ask about events: lists, search, feed, counts.
 use std::sync::Arc;
 
-use hookwright_model::{Attempt, DeliveryState, Event, EventId, EventState, Payload, Ruling};
+use hookwright_model::{
+    Attempt, DeliveryState, Event, EventId, EventState, Payload, VerdictRecord,
+};
 
 use crate::Answer;
 
@@ -147,7 +149,7 @@ pub struct EventDetail {
     /// As it came.
     pub event: Arc<Event>,
     /// What each plugin said in the latest round, in order.
-    pub rulings: Vec<Ruling>,
+    pub verdicts: Vec<VerdictRecord>,
     /// To each destination that it went to.
     pub deliveries: Vec<DeliveryDetail>,
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hookwright_model::{
-    Attempt, Delivery, DeliveryKey, Event, EventId, EventState, Ruling, StateRow,
+    Attempt, Delivery, DeliveryKey, Event, EventId, EventState, StateRow, VerdictRecord,
 };
 
 use crate::{Answer, StoreError};
@@ -179,7 +179,7 @@ pub struct Routed {
     /// Why, where it ended here.
     pub reason: Option<String>,
     /// What each plugin said, in order.
-    pub rulings: Vec<Ruling>,
+    pub verdicts: Vec<VerdictRecord>,
     /// Empty unless the state is `Routed`. A row that exists already (a replay)
     /// starts a new round.
     pub deliveries: Vec<Delivery>,
@@ -202,7 +202,7 @@ impl Routed {
             event,
             state: EventState::Parked,
             reason: Some(why),
-            rulings: Vec::new(),
+            verdicts: Vec::new(),
             deliveries: Vec::new(),
             first: false,
             state_rows: Vec::new(),

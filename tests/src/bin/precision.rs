@@ -170,7 +170,7 @@ impl Bench {
             event,
             state: EventState::Routed,
             reason: None,
-            rulings: Vec::new(),
+            verdicts: Vec::new(),
             deliveries: vec![delivery],
             first: true,
             state_rows: Vec::new(),

@@ -50,7 +50,7 @@ impl Bench {
             event,
             state: EventState::Dropped,
             reason: None,
-            rulings: Vec::new(),
+            verdicts: Vec::new(),
             deliveries: Vec::new(),
             first: false,
             state_rows: Vec::new(),

@@ -176,7 +176,7 @@ impl Worker {
         }
         if let Some(traces) = &self.shared.traces {
             let now_us = self.shared.clock.now_ms().saturating_mul(1_000);
-            traces.routed(event, !replay && tries == 0, &outcome.routed.rulings, now_us);
+            traces.routed(event, !replay && tries == 0, &outcome.routed.verdicts, now_us);
         }
         (outcome.routed, outcome.changes)
     }

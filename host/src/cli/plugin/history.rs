@@ -6,7 +6,7 @@ use http_body_util::BodyExt as _;
 use serde_json::Value;
 
 use super::super::api::{Api, query};
-use hookwright_model::{Event, Name, Ruling};
+use hookwright_model::{Event, Name, VerdictRecord};
 
 /// Events of one request.
 const PAGE: usize = 200;
@@ -15,10 +15,10 @@ pub(super) struct History<'a> {
     api: &'a Api,
 }
 
-/// One event, and what plugins ruled over it.
+/// One event, with the recorded verdicts of its plugins.
 pub(super) struct Recorded {
     pub(super) event: Event,
-    rulings: Vec<Ruling>,
+    verdicts: Vec<VerdictRecord>,
 }
 
 /// The ids of a source's events, newest first.
@@ -88,11 +88,11 @@ fn recorded(detail: &Value, body: Bytes) -> Result<Recorded> {
         headers,
         body,
     };
-    Ok(Recorded { event, rulings: serde_json::from_value(detail["rulings"].clone())? })
+    Ok(Recorded { event, verdicts: serde_json::from_value(detail["rulings"].clone())? })
 }
 
 impl Recorded {
-    pub(super) fn ruling(&self, plugin: &Name) -> Option<&Ruling> {
-        self.rulings.iter().find(|ruling| ruling.plugin == plugin.as_str())
+    pub(super) fn verdict(&self, plugin: &Name) -> Option<&VerdictRecord> {
+        self.verdicts.iter().find(|verdict| verdict.plugin == plugin.as_str())
     }
 }

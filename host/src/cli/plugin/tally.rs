@@ -50,16 +50,17 @@ impl Tally {
         }
     }
 
-    /// Where the same version ruled then, it should rule so again.
+    /// Where the same version handled the event then, its verdict should be the same again.
     pub(super) fn hold_against_record(
         &mut self,
         recorded: &Recorded,
         plugin: &Name,
         answer: &Answer,
     ) {
-        if let Some(ruling) = recorded.ruling(plugin).filter(|then| then.digest == answer.digest) {
+        if let Some(verdict) = recorded.verdict(plugin).filter(|then| then.digest == answer.digest)
+        {
             self.recorded += 1;
-            self.as_recorded += usize::from(ruling.decision == answer.decision());
+            self.as_recorded += usize::from(verdict.decision == answer.decision());
         }
     }
 

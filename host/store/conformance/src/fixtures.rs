@@ -73,7 +73,7 @@ pub fn outcome(event: &Arc<Event>, state: EventState, deliveries: Vec<Delivery>)
         event: Arc::clone(event),
         state,
         reason: None,
-        rulings: Vec::new(),
+        verdicts: Vec::new(),
         deliveries,
         first: false,
         state_rows: Vec::new(),

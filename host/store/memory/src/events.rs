@@ -3,7 +3,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use hookwright_model::{
-    Event, EventId, EventState, Name, ReplayJob, ReplayState, Ruling, StateRow,
+    Event, EventId, EventState, Name, ReplayJob, ReplayState, StateRow, VerdictRecord,
 };
 use hookwright_store::{
     Appended, Condition, Cursor, NewEvent, Purged, Routed, StoreError, Unrouted, UnroutedPage,
@@ -39,7 +39,7 @@ pub(super) struct Kept {
     pub(super) event: Arc<Event>,
     pub(super) state: EventState,
     pub(super) reason: Option<String>,
-    pub(super) rulings: Vec<Ruling>,
+    pub(super) verdicts: Vec<VerdictRecord>,
     due_ms: u64,
     tries: u32,
     pub(super) replays: u32,
@@ -95,7 +95,7 @@ impl Tables {
             event,
             state: EventState::Accepted,
             reason: None,
-            rulings: Vec::new(),
+            verdicts: Vec::new(),
             due_ms: 0,
             tries: 0,
             replays: 0,
@@ -115,7 +115,7 @@ impl Tables {
         }
         let row = routed.event.id.row();
         let Some(kept) = self.events.get_mut(&row) else { return };
-        (kept.state, kept.reason, kept.rulings) = (routed.state, routed.reason, routed.rulings);
+        (kept.state, kept.reason, kept.verdicts) = (routed.state, routed.reason, routed.verdicts);
         (kept.due_ms, kept.tries) = (routed.retry_ms, routed.tries);
         for delivery in routed.deliveries {
             self.deliver(delivery, follow);

@@ -70,7 +70,7 @@ impl Tables {
         Some(EventDetail {
             row: row(kept),
             event: kept.event.clone(),
-            rulings: kept.rulings.clone(),
+            verdicts: kept.verdicts.clone(),
             deliveries: kept.sent.iter().map(detail).collect(),
         })
     }

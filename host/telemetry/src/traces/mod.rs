@@ -15,7 +15,7 @@ pub use otlp::{Complaint, Resource, complaint, document};
 
 use hookwright_model::metrics::TRACE_SPANS;
 use hookwright_model::trace::{self, Parent, TRACEPARENT};
-use hookwright_model::{Attempt, Decision, Delivery, Event, Name, Outcome, Ruling, Share};
+use hookwright_model::{Attempt, Decision, Delivery, Event, Name, Outcome, Share, VerdictRecord};
 
 /// Spans that wait to be exported; what comes beyond is dropped and counted.
 pub const WAITING: usize = 8_192;
@@ -127,9 +127,9 @@ impl Spans {
 
     /// An event went through its plugins until now, `now_us` since 1970. The
     /// first time the span of its receipt comes with them.
-    pub fn routed(&self, event: &Event, first: bool, rulings: &[Ruling], now_us: u64) {
+    pub fn routed(&self, event: &Event, first: bool, verdicts: &[VerdictRecord], now_us: u64) {
         let Some(place) = self.place(event) else { return };
-        let took: u64 = rulings.iter().map(|ruling| ruling.took_us).sum();
+        let took: u64 = verdicts.iter().map(|record| record.took_us).sum();
         let mut start_us = now_us.saturating_sub(took);
         if first {
             let received_us = event.received_ms().saturating_mul(1_000);
@@ -144,31 +144,31 @@ impl Spans {
                 )
             });
         }
-        for (index, ruling) in rulings.iter().enumerate() {
+        for (index, record) in verdicts.iter().enumerate() {
             let round = [now_us.to_be_bytes(), (index as u64).to_be_bytes()].concat();
             let text = |text: &str| Value::Text(text.to_owned());
             let mut attributes = place.about();
-            attributes.push(("hookwright.plugin", text(&ruling.plugin)));
-            attributes.push(("hookwright.verdict", text(verdict(&ruling.decision))));
-            let digest = ruling.digest.map(|digest| Value::Text(digest.to_string()));
+            attributes.push(("hookwright.plugin", text(&record.plugin)));
+            attributes.push(("hookwright.verdict", text(verdict(&record.decision))));
+            let digest = record.digest.map(|digest| Value::Text(digest.to_string()));
             attributes.extend(digest.map(|digest| ("hookwright.plugin.digest", digest)));
             // Its author's own words may hold what is in the body.
             let failed = matches!(
-                ruling.decision,
+                record.decision,
                 Decision::Fail(_) | Decision::Reject(_) | Decision::Retry(_)
             );
             self.push(Span {
                 attributes,
                 error: failed
-                    .then(|| format!("the plugin's verdict: {}", verdict(&ruling.decision))),
+                    .then(|| format!("the plugin's verdict: {}", verdict(&record.decision))),
                 ..place.span(
                     (b"plugin", &round),
-                    format!("plugin {}", ruling.plugin),
+                    format!("plugin {}", record.plugin),
                     Role::Internal,
-                    (start_us, ruling.took_us),
+                    (start_us, record.took_us),
                 )
             });
-            start_us = start_us.saturating_add(ruling.took_us);
+            start_us = start_us.saturating_add(record.took_us);
         }
     }
 

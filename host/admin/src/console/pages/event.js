@@ -62,14 +62,14 @@ function steps(now, body, source, urls) {
   all.push(source
     ? step("good", source.scheme === "none" ? "Taken without a check" : "Verified", null, h("p.soft.small", {}, source.scheme === "none" ? "The source lets anybody post." : `As ${source.title} (${source.scheme}) signs.`))
     : step("", "Verified", null, h("p.soft.small", {}, "The settings do not have this source any more.")));
-  all.push(...now.rulings.map(ruling));
+  all.push(...now.rulings.map(verdict));
   if (now.reason) all.push(step(mood(now.state), now.state[0].toUpperCase() + now.state.slice(1), null, h("p.small.break", {}, now.reason)));
   all.push(...now.deliveries.map((one) => delivery(now, one, body, urls.get(one.destination))));
   return all;
 }
 
 const LOOKS = { accent: "good", good: "good", bad: "bad", wait: "wait" };
-function ruling(one, at) {
+function verdict(one, at) {
   const reason = one.reason === undefined ? null : typeof one.reason === "number" ? `to ${one.reason} destinations` : one.reason;
   return step(LOOKS[mood(one.decision)] ?? "", one.plugin, [mark(one.decision, mood(one.decision)), h("span.took", {}, took(one.took_us))],
     h("p.soft.small.break", {}, "version ", h("code", { title: one.digest ?? "" }, short(one.digest)), reason ? `: ${reason}` : "",

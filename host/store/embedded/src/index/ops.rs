@@ -45,7 +45,7 @@ fn event_weight(event: &Event) -> usize {
 /// What an outcome of routing holds, roughly: bodies that plugins made above all.
 /// A payload that several deliveries share counts once.
 pub(crate) fn routed_weight(routed: &Routed) -> usize {
-    let Routed { event, reason, rulings, deliveries, state_rows, .. } = routed;
+    let Routed { event, reason, verdicts, deliveries, state_rows, .. } = routed;
     let mut payloads: Vec<_> = deliveries.iter().filter_map(|own| own.payload.as_ref()).collect();
     payloads.sort_unstable_by_key(|payload| Arc::as_ptr(payload));
     payloads.dedup_by(|one, other| Arc::ptr_eq(one, other));
@@ -56,8 +56,8 @@ pub(crate) fn routed_weight(routed: &Routed) -> usize {
             .map(|edit| edit.name.len() + edit.value.as_ref().map_or(0, String::len) + PART_WEIGHT);
         payload.body.as_ref().map_or(0, bytes::Bytes::len) + headers.sum::<usize>()
     };
-    let ruling = |ruling: &hookwright_model::Ruling| {
-        PART_WEIGHT + ruling.log.iter().map(|line| line.len() + 24).sum::<usize>()
+    let verdict = |record: &hookwright_model::VerdictRecord| {
+        PART_WEIGHT + record.log.iter().map(|line| line.len() + 24).sum::<usize>()
     };
     let row = |row: &hookwright_model::StateRow| {
         PART_WEIGHT
@@ -69,7 +69,7 @@ pub(crate) fn routed_weight(routed: &Routed) -> usize {
         + reason.as_ref().map_or(0, String::len)
         + deliveries.len() * PART_WEIGHT
         + payloads.iter().map(payload).sum::<usize>()
-        + rulings.iter().map(ruling).sum::<usize>()
+        + verdicts.iter().map(verdict).sum::<usize>()
         + state_rows.iter().map(row).sum::<usize>()
 }
 

@@ -35,7 +35,7 @@ pub(crate) fn detail(
     let Some((at, reason)) = found.optional()? else { return Ok(None) };
     let event = Arc::new(segments.event(row, at)?);
     let row = row_of(&event, reason);
-    Ok(Some(EventDetail { row, event, rulings: Vec::new(), deliveries: Vec::new() }))
+    Ok(Some(EventDetail { row, event, verdicts: Vec::new(), deliveries: Vec::new() }))
 }
 
 /// Puts those that a query asks for in their places on its page.

@@ -13,7 +13,7 @@ use crate::index::schema::{BEHIND, TIME};
 use crate::journal::codec;
 use crate::journal::locator::Locator;
 use crate::journal::segments::Segments;
-use hookwright_model::{Attempt, DeliveryState, EventId, EventState, Ruling};
+use hookwright_model::{Attempt, DeliveryState, EventId, EventState, VerdictRecord};
 use hookwright_store::{
     DeliveryDetail, DeliveryRow, EventDetail, EventQuery, EventRow, StoreError,
 };
@@ -221,11 +221,11 @@ pub(crate) fn detail(
 ) -> Result<Option<EventDetail>, Failure> {
     let sql = format!("SELECT {COLUMNS}, e.rulings FROM event e {NAMES} WHERE e.id = ?1");
     let found = conn.query_row(&sql, [row], |found| {
-        let rulings: Option<Vec<u8>> = found.get(11)?;
-        Ok((event_row(found, segments.node)?, locator(found, 7)?, rulings))
+        let verdicts: Option<Vec<u8>> = found.get(11)?;
+        Ok((event_row(found, segments.node)?, locator(found, 7)?, verdicts))
     });
-    let Some((mut event, at, rulings)) = found.optional()? else { return Ok(None) };
-    let rulings: Vec<Ruling> = match rulings {
+    let Some((mut event, at, verdicts)) = found.optional()? else { return Ok(None) };
+    let verdicts: Vec<VerdictRecord> = match verdicts {
         None => Vec::new(),
         Some(json) => serde_json::from_slice(&json).map_err(|error| garbled("rulings", &error))?,
     };
@@ -244,7 +244,7 @@ pub(crate) fn detail(
         deliveries.push(delivery_detail(segments, row, own, payload_locator(found, 7)?, attempts)?);
     }
     let event_itself = Arc::new(segments.event(row, at)?);
-    Ok(Some(EventDetail { row: event, event: event_itself, rulings, deliveries }))
+    Ok(Some(EventDetail { row: event, event: event_itself, verdicts, deliveries }))
 }
 
 fn delivery_detail(

@@ -7,7 +7,8 @@ use http::{HeaderMap, HeaderValue};
 use super::faulty::{Fault, FaultyDisk};
 use super::*;
 use hookwright_model::{
-    Cause, Decision, DeliveryState, HeaderEdit, Outcome, Payload, ReplayJob, ReplayState, Ruling,
+    Cause, Decision, DeliveryState, HeaderEdit, Outcome, Payload, ReplayJob, ReplayState,
+    VerdictRecord,
 };
 use hookwright_store::{Condition, EventQuery};
 
@@ -99,7 +100,7 @@ fn a_whole_life_is_kept() {
         headers: vec![edit.clone()],
     }));
     first.order_key = Some("key".into());
-    let ruling = Ruling {
+    let verdict = VerdictRecord {
         plugin: "slim".into(),
         digest: Some(hookwright_model::Digest::new([7; 32])),
         decision: Decision::Deliver(2),
@@ -108,7 +109,7 @@ fn a_whole_life_is_kept() {
         log: vec!["said".into()],
     };
     let mut routed = outcome(&event, EventState::Routed, vec![first, delivery(&event, "log")]);
-    routed.rulings = vec![ruling.clone()];
+    routed.verdicts = vec![verdict.clone()];
     opened.store.routed(routed);
     opened.handed.wait("deliveries", |handed| handed.ready.len() == 2);
     opened.settle(event.id, "ci", 1, Next::Retry { due_ms: START + 50 });
@@ -117,7 +118,7 @@ fn a_whole_life_is_kept() {
 
     let opened = opened.again();
     let read = opened.store.event(event.id).unwrap().unwrap();
-    assert_eq!((read.row.state, &read.rulings), (EventState::Routed, &vec![ruling]));
+    assert_eq!((read.row.state, &read.verdicts), (EventState::Routed, &vec![verdict]));
     let [ci, log] = &read.deliveries[..] else { panic!("{:?}", read.deliveries) };
     assert_eq!((ci.row.state, ci.row.attempts), (DeliveryState::Dead, 2));
     assert_eq!(ci.row.cause.as_deref(), Some("too often"));

@@ -17,7 +17,7 @@ pub(super) struct Events<'c> {
     segments: Arc<Segments>,
     insert: Statement<'c>,
     route: Statement<'c>,
-    /// Scratch for rulings as JSON.
+    /// Scratch for verdicts as JSON.
     buffer: Vec<u8>,
 }
 
@@ -48,7 +48,7 @@ impl<'c> Events<'c> {
     ) -> rusqlite::Result<bool> {
         let event = &accepted.event;
         let row = event.id.row();
-        let rulings = routed.map_or(Ok(None), |routed| rulings(routed, &mut self.buffer))?;
+        let verdicts = routed.map_or(Ok(None), |routed| verdicts(routed, &mut self.buffer))?;
         let Locator { segment, offset, length } = accepted.at;
         let inserted = self.insert.execute(params![
             row,
@@ -60,7 +60,7 @@ impl<'c> Events<'c> {
             event.body.len() as i64,
             routed.map_or(0, |routed| routed.state as i64),
             routed.and_then(|routed| routed.reason.as_deref()),
-            rulings,
+            verdicts,
             routed.map_or(0, |routed| routed.retry_ms as i64),
             routed.map_or(0, |routed| routed.tries),
             (event.received_ms != row_ms(row)).then_some(event.received_ms as i64),
@@ -70,12 +70,12 @@ impl<'c> Events<'c> {
 
     /// Records an outcome of routing. False, and logged, where the event has no row.
     pub(super) fn route(&mut self, routed: &Routed) -> rusqlite::Result<bool> {
-        let rulings = rulings(routed, &mut self.buffer)?;
+        let verdicts = verdicts(routed, &mut self.buffer)?;
         let changed = self.route.execute(params![
             routed.event.id.row(),
             routed.state as i64,
             routed.reason,
-            rulings,
+            verdicts,
             routed.retry_ms.min(i64::MAX as u64) as i64,
             routed.tries,
         ])?;
@@ -119,13 +119,13 @@ impl<'c> Events<'c> {
     }
 }
 
-/// Compact JSON; none where no plugin ruled.
-fn rulings<'b>(routed: &Routed, buffer: &'b mut Vec<u8>) -> rusqlite::Result<Option<&'b [u8]>> {
-    if routed.rulings.is_empty() {
+/// Compact JSON; none where no plugin gave a verdict.
+fn verdicts<'b>(routed: &Routed, buffer: &'b mut Vec<u8>) -> rusqlite::Result<Option<&'b [u8]>> {
+    if routed.verdicts.is_empty() {
         return Ok(None);
     }
     buffer.clear();
-    serde_json::to_writer(&mut *buffer, &routed.rulings)
+    serde_json::to_writer(&mut *buffer, &routed.verdicts)
         .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
     Ok(Some(buffer))
 }
