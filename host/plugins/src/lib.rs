@@ -29,7 +29,7 @@ pub use run::{
     Amendment, Answer, Call, CallMode, Changes, Fault, Fetch, FetchError, Fetching, Incoming,
     Outgoing, State, Target, Verdict, check_grant, check_url,
 };
-pub use version::{InFlightLedger, LedgerError, Quarantined, Suspect, TrialCounts};
+pub use version::{InFlightLedger, LedgerError, PoisonSuspect, Quarantined, TrialCounts};
 
 /// Builds a component and runs its probe without serving it: for `plugin check` and `check`.
 ///

@@ -7,7 +7,7 @@ use super::pipeline::Pipeline;
 use super::run::{self, Outcome, Turn};
 use super::shared::Shared;
 use hookwright_model::Event;
-use hookwright_plugins::{CallMode, Suspect};
+use hookwright_plugins::{CallMode, PoisonSuspect};
 use hookwright_store::Routed;
 
 /// Previews in flight or waiting, at most; those beyond are refused.
@@ -51,9 +51,9 @@ impl Previews {
         let Ok(_turn) = self.at_once.acquire().await else {
             return Err(PreviewRefused::Busy);
         };
-        // One that may kill the host waits for its turn among its like, and stays a suspect.
-        let suspect = shared.plugins.suspect(event.id).await;
-        if let Some(why) = suspect.as_ref().and_then(Suspect::guilty) {
+        // An event that may crash the host is asked about alone, and stays suspected.
+        let suspect = shared.plugins.isolate(event.id).await;
+        if let Some(why) = suspect.as_ref().and_then(PoisonSuspect::poison) {
             return Ok(Routed::parked(event.clone(), why.to_owned()));
         }
         let turn = Turn { replay: true, mode: CallMode::Preview, tries: 0 };

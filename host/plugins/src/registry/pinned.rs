@@ -115,8 +115,8 @@ impl Pinned {
     ) {
         let plugin = entry.spec.name.clone();
         // It would continue after its event's turn is over.
-        let suspect = new.suspects(asked.event.id);
-        let slot = trial.try_permit().filter(|_| !suspect);
+        let suspected = new.suspects(asked.event.id);
+        let slot = trial.try_permit().filter(|_| !suspected);
         let slot = slot.and_then(|slot| Some((slot, self.shared.try_background_permit()?)));
         let Some((slot, permit)) = slot else {
             trial.skipped(&plugin, new.digest());

@@ -13,7 +13,7 @@ use crate::registry::set::{LoadReport, PluginSet, Prepared, ReconfigureError};
 use crate::registry::watch;
 use crate::run::engine::{self, Purpose};
 use crate::run::{BACKGROUND, KEPT_INSTANCES, SharedRuntime, SlowLane, State};
-use crate::version::{InFlightLedger, Suspect};
+use crate::version::{InFlightLedger, PoisonSuspect};
 use hookwright_model::plugin::Spec;
 use hookwright_model::{EventId, Name};
 
@@ -99,20 +99,20 @@ impl Plugins {
         self.set.loader.state()
     }
 
-    /// Where the host died with the event in hand: waits for its turn, for a preview, too.
-    pub async fn suspect(&self, event: EventId) -> Option<Suspect> {
-        self.ledger.as_ref()?.suspect(event).await
+    /// Waits until an event that was in flight when the host crashed may be routed alone, or
+    /// previewed; none, at once, for any other event.
+    pub async fn isolate(&self, event: EventId) -> Option<PoisonSuspect> {
+        self.ledger.as_ref()?.isolate(event).await
     }
 
-    /// To be called where the host did not start after all.
+    /// To be called where the host's start failed.
     pub fn undo(&self) {
         if let Some(ledger) = &self.ledger {
             ledger.undo();
         }
     }
 
-    /// To be called where the host ends in an orderly way: nothing that plugins
-    /// had in hand is under suspicion then.
+    /// To be called at a clean shutdown: no event in flight is suspected then.
     pub fn close(&self) {
         if let Some(ledger) = &self.ledger {
             ledger.close();

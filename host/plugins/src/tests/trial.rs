@@ -194,18 +194,18 @@ async fn regression_previews_do_not_count() {
 
 /// A shadow would outlast its event's turn, and what it does to the host would be nobody's.
 #[tokio::test]
-async fn regression_a_suspect_has_no_shadow() {
+async fn regression_a_suspected_event_has_no_shadow() {
     let yard = Yard::new();
     yard.put("p.wasm", &guest!("guests/pass.wat"));
     yard.put("p-2.wasm", &guest!("guests/drop.wat"));
-    let (suspect, other) = (event(1, "{}"), event(2, "{}"));
-    let mark = format!("{} 0123456789ab p\n", suspect.id);
+    let (suspected, other) = (event(1, "{}"), event(2, "{}"));
+    let mark = format!("{} 0123456789ab p\n", suspected.id);
     std::fs::write(yard.dir.path().join("in-hand"), mark).unwrap();
     let ledger = InFlightLedger::open(yard.dir.path(), i64::MAX).unwrap();
     let options = Options { ledger: Some(ledger.into()), ..yard.options() };
     let plugins = Plugins::open(options, vec![with(Mode::Shadow)]).unwrap();
     plugins.load_all().await;
-    assert_eq!(ask(&plugins, "p", &suspect).await.result, Ok(Verdict::Pass));
+    assert_eq!(ask(&plugins, "p", &suspected).await.result, Ok(Verdict::Pass));
     assert_eq!(counts(&plugins).skipped, 1);
     assert_eq!(ask(&plugins, "p", &other).await.result, Ok(Verdict::Pass));
     eventually("the other is compared", || counts(&plugins).different == 1).await;

@@ -9,7 +9,7 @@ mod serving;
 mod trial;
 
 pub use health::Quarantined;
-pub use ledger::{InFlightLedger, LedgerError, Suspect};
+pub use ledger::{InFlightLedger, LedgerError, PoisonSuspect};
 pub(crate) use serving::{Loaded, Version};
 pub(crate) use trial::Trial;
 pub use trial::TrialCounts;

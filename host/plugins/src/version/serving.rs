@@ -34,8 +34,8 @@ pub(crate) struct Version {
     hint: LaneHint,
     headers: Vec<HeaderName>,
     health: Health,
-    /// Why it gets no events at all.
-    condemned: Option<String>,
+    /// Why it gets no events at all: the host crashed with its calls in flight, over and over.
+    crash_loop: Option<String>,
     metrics: Metrics,
 }
 
@@ -55,12 +55,12 @@ impl Version {
         loaded_at_ms: u64,
     ) -> Self {
         let digest = report.shape.digest;
-        let condemned = ledger.as_ref().and_then(|ledger| ledger.condemned(&spec.name, digest));
+        let crash_loop = ledger.as_ref().and_then(|ledger| ledger.crash_loop(&spec.name, digest));
         // The settings' check refuses what is not a header name.
         let headers = spec.headers.iter().filter_map(|name| name.parse().ok()).collect();
         let metrics = Metrics::new(spec.name.as_str(), &report.shape.digest.short());
         let health = Health::new(spec.quarantine);
-        if let Some(why) = &condemned {
+        if let Some(why) = &crash_loop {
             let (plugin, digest) = (spec.name.as_str(), report.shape.digest.short());
             tracing::error!(plugin, digest, why, "the plugin's version gets no events");
             metrics.in_quarantine.increment(1);
@@ -77,7 +77,7 @@ impl Version {
             hint: LaneHint::default(),
             headers,
             health,
-            condemned,
+            crash_loop,
             metrics,
         }
     }
@@ -87,12 +87,12 @@ impl Version {
     }
 
     pub(crate) fn quarantined(&self) -> Option<Quarantined> {
-        let condemned = self.condemned.as_ref().map(|why| Quarantined {
+        let crash_loop = self.crash_loop.as_ref().map(|why| Quarantined {
             why: why.clone(),
             lasts: self.loaded.elapsed(),
             next_probe: None,
         });
-        condemned.or_else(|| self.health.quarantined())
+        crash_loop.or_else(|| self.health.quarantined())
     }
 
     /// Asks the plugin about an event, once it has a permit, unless it is quarantined.
@@ -108,8 +108,8 @@ impl Version {
                 None => self.ask(permit.await, shared, asked).await,
             };
         }
-        let condemned = self.condemned.clone().map_or(Ok(()), Err);
-        let admission = match condemned.and_then(|()| self.health.admit()) {
+        let crash_loop = self.crash_loop.clone().map_or(Ok(()), Err);
+        let admission = match crash_loop.and_then(|()| self.health.admit()) {
             Ok(admission) => admission,
             Err(why) => {
                 self.metrics.quarantined.increment(1);
@@ -124,14 +124,14 @@ impl Version {
         answer
     }
 
-    /// Whether the host died with the event in hand.
+    /// Whether the event was in flight when the host crashed.
     pub(crate) fn suspects(&self, event: EventId) -> bool {
-        self.ledger.as_ref().is_some_and(|ledger| ledger.is_suspect(event))
+        self.ledger.as_ref().is_some_and(|ledger| ledger.is_suspected(event))
     }
 
     async fn ask(&self, permit: Permit, shared: &SharedRuntime, asked: &Call<'_>) -> Answer {
         let ledger = self.ledger.as_ref();
-        let hand = ledger.and_then(|ledger| {
+        let entry = ledger.and_then(|ledger| {
             ledger.take(asked.event, &self.spec.name, self.digest(), asked.mode)
         });
         let setup = Setup {
@@ -143,7 +143,7 @@ impl Version {
             pool: self.pool.as_ref(),
             hint: &self.hint,
         };
-        let mut answer = call(&setup, shared.lane(asked.mode), asked, (hand, permit)).await;
+        let mut answer = call(&setup, shared.lane(asked.mode), asked, (entry, permit)).await;
         answer.digest = Some(self.digest());
         answer
     }

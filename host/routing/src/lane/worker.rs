@@ -15,7 +15,7 @@ use crate::pipeline::Pipeline;
 use crate::run::{self, Turn};
 use crate::shared::Shared;
 use hookwright_model::{Event, EventState, Name};
-use hookwright_plugins::{Changes, Suspect};
+use hookwright_plugins::{Changes, PoisonSuspect};
 use hookwright_store::Routed;
 
 /// Events that one spawned task takes: fewer wake-ups than one task an event.
@@ -35,8 +35,8 @@ pub(super) struct Worker {
 struct Judged {
     routed: Routed,
     changes: Vec<Changes>,
-    /// The turn of a suspect, which lasts until its row says what became of it.
-    suspect: Option<Suspect>,
+    /// Held where the event is suspected poison, until its row has the outcome.
+    suspect: Option<PoisonSuspect>,
 }
 
 impl Worker {
@@ -146,8 +146,8 @@ impl Worker {
     }
 
     async fn judge(&self, event: &Arc<Event>, replay: bool, tries: u32) -> Judged {
-        let suspect = self.shared.plugins.suspect(event.id).await;
-        let (routed, changes) = match suspect.as_ref().and_then(Suspect::guilty) {
+        let suspect = self.shared.plugins.isolate(event.id).await;
+        let (routed, changes) = match suspect.as_ref().and_then(PoisonSuspect::poison) {
             Some(why) => {
                 if let Some(suspect) = &suspect {
                     suspect.park(why);
@@ -203,9 +203,9 @@ impl Worker {
         }
     }
 
-    /// Ends an event's suspicion once its row says what became of it. Where that can't be
-    /// recorded, the event stays a suspect.
-    async fn clear(&self, suspect: Option<Suspect>) {
+    /// Ends an event's suspicion once its row has the outcome. Where that can't be
+    /// recorded, the event stays suspected.
+    async fn clear(&self, suspect: Option<PoisonSuspect>) {
         let Some(suspect) = suspect else { return };
         if self.shared.store.recorded().await.is_err() {
             return;

@@ -1,14 +1,14 @@
 //! The in-flight ledger: which events plugins were handling when the host crashed, so that none crashes it in a loop.
 //!
-//! An event that was in the store when the host died is routed again at the
-//! next start, and may be what killed it. From such a start on, calls about
-//! events of before are marked in a file for as long as they last. What is
-//! marked when the host dies again is a suspect and goes through its
-//! plugins alone; one that is marked at another death is parked.
+//! An event that was in the store when the host crashed is routed again at the next start,
+//! and may be what crashed it. From such a start on, each call about an event older than
+//! the start is marked in a file for as long as the call lasts. An event that is marked when
+//! the host crashes again is suspected: it goes through its plugins alone. One that is
+//! marked at another crash is poison, and is parked.
 //!
-//! A shadow may kill the host over an event whose outcome is recorded already, so
-//! from such a start on its calls about new events are marked, too. A preview is
-//! asked for again by people and programs, and is marked always.
+//! A shadow's call may crash the host over an event whose outcome is recorded already, so
+//! after such a start its calls about new events are marked too. Previews are marked always,
+//! since people and programs ask for the same one again.
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
@@ -21,35 +21,37 @@ use parking_lot::Mutex;
 use tokio::sync::OwnedMutexGuard;
 
 use crate::run::CallMode;
-use crate::version::crash_loop::{CrashLoopTracker, InFlightMark, Standing};
+use crate::version::crash_loop::{CrashLoopTracker, InFlightMark, Suspicion};
 use hookwright_model::metrics::POISON_EVENTS;
 use hookwright_model::{Digest, Event, EventId, Name};
 
-/// It is there while the host runs, and after it died.
+/// The file of marks. It exists while the host runs, and after a crash.
 const MARKS: &str = "in-hand";
-const STRIKES: &str = "strikes.json";
+/// The file of the tracker's counts.
+const COUNTS: &str = "strikes.json";
 /// Bytes of a mark: an event, the start of a digest and a plugin's name, and room.
 const MARK: usize = 128;
 
 /// The in-flight ledger: marks of calls in a file, and what earlier crashes have told.
 ///
-/// Each version marks its calls in it, and routing asks it whether an event is a suspect.
+/// Each version marks its calls in it, and routing asks it whether an event is suspected.
 pub struct InFlightLedger {
     dir: PathBuf,
     marks: File,
     free: Mutex<Free>,
-    /// Events with row keys before that are marked; 0 where there is nothing to
-    /// be found out. Not their times, since clocks are set.
+    /// Events with row keys below this are marked; 0 after a clean shutdown, where no
+    /// event is suspected. Row keys and not times, since clocks are set.
     watch_to: i64,
-    strikes: Mutex<CrashLoopTracker>,
-    /// Whether there are suspects; where there are none, an event costs one look at this.
-    suspects: AtomicBool,
+    tracker: Mutex<CrashLoopTracker>,
+    /// Whether any event is suspected; where none is, an event costs one load of this flag.
+    any_suspected: AtomicBool,
+    /// Held by the suspected event that is being routed.
     alone: Arc<tokio::sync::Mutex<()>>,
-    /// The end was orderly.
+    /// The host shut down cleanly.
     closed: AtomicBool,
 }
 
-/// Places in the file that hold no mark.
+/// Places in the file that hold no mark, to be used for the next calls.
 #[derive(Default)]
 struct Free {
     given_back: Vec<u32>,
@@ -72,30 +74,34 @@ pub(crate) struct LedgerEntry {
     place: u32,
 }
 
-/// An event that was in flight when the host crashed, and its turn: suspects go one
-/// at a time. It stays one until it is told otherwise.
-pub struct Suspect {
+/// A suspected poison event (it was in flight when the host crashed), and the lock under which it is
+/// routed: one such event at a time.
+///
+/// Routing and previews hold it while they ask the event's plugins. The event stays suspected
+/// until [`clear`](Self::clear), also where this is dropped.
+pub struct PoisonSuspect {
     ledger: Arc<InFlightLedger>,
     event: EventId,
-    guilty: Option<String>,
+    poison: Option<String>,
     _turn: OwnedMutexGuard<()>,
 }
 
-impl Suspect {
-    /// Why it may not go through its plugins again.
-    pub fn guilty(&self) -> Option<&str> {
-        self.guilty.as_deref()
+impl PoisonSuspect {
+    /// Why the event is poison and must not go through its plugins again; none where it is
+    /// only suspected.
+    pub fn poison(&self) -> Option<&str> {
+        self.poison.as_deref()
     }
 
-    /// Says that it is parked for that.
+    /// Logs and counts that the event is parked because it is poison.
     pub fn park(&self, why: &str) {
         tracing::error!(event = %self.event, why, "a poison event is parked");
         counter!(POISON_EVENTS).increment(1);
     }
 
-    /// Its routing has ended and is in its row: earlier than that, it could kill
-    /// again and nothing would be known of the times before. A person who
-    /// replays it gives it all its tries again. Blocks.
+    /// Ends the suspicion, and with it the event's crash count, so a replay starts from zero. To be called
+    /// once the outcome of routing is in the event's row: earlier, the event could crash the
+    /// host again with its count lost. Blocks.
     pub fn clear(self) {
         self.ledger.forget(self.event);
     }
@@ -103,7 +109,7 @@ impl Suspect {
 
 impl InFlightLedger {
     /// Reads what the last run left in the data directory, and begins this one.
-    /// Events with row keys up to `newest` are those of before.
+    /// Events with row keys up to `newest` are older than this start.
     ///
     /// # Errors
     /// Where the files can't be read or written.
@@ -113,53 +119,58 @@ impl InFlightLedger {
             move |source| LedgerError { path, source }
         };
         let left = read(&dir.join(MARKS)).map_err(failed(MARKS))?;
-        let mut strikes = CrashLoopTracker::default();
+        let mut tracker = CrashLoopTracker::default();
         if left.is_none() {
-            // Of an end that was orderly, but for what came after it.
-            let _ = fs::remove_file(dir.join(STRIKES));
+            // A clean shutdown whose removal of the counts did not succeed.
+            let _ = fs::remove_file(dir.join(COUNTS));
         }
         if let Some(left) = &left {
-            let kept = read(&dir.join(STRIKES)).map_err(failed(STRIKES))?.unwrap_or_default();
-            // What can't be understood tells nothing.
-            strikes = serde_json::from_slice(&kept).unwrap_or_default();
+            let kept = read(&dir.join(COUNTS)).map_err(failed(COUNTS))?.unwrap_or_default();
+            // A garbled file counts as an empty one.
+            tracker = serde_json::from_slice(&kept).unwrap_or_default();
             let lines = String::from_utf8_lossy(left);
-            strikes.blame(&lines.lines().filter_map(InFlightMark::read).collect::<Vec<_>>());
-            write(dir, &strikes).map_err(failed(STRIKES))?;
+            tracker.record_crash(&lines.lines().filter_map(InFlightMark::read).collect::<Vec<_>>());
+            write(dir, &tracker).map_err(failed(COUNTS))?;
         }
-        for (event, plugin, strikes) in strikes.suspects() {
-            tracing::warn!(event, plugin, strikes, "the host died with this event in hand");
+        for (event, plugin, crashes) in tracker.suspected() {
+            tracing::warn!(
+                event,
+                plugin,
+                strikes = crashes,
+                "the host died with this event in hand"
+            );
         }
-        let suspects = AtomicBool::new(strikes.suspects().next().is_some());
+        let any_suspected = AtomicBool::new(tracker.suspected().next().is_some());
         let marks = create(&dir.join(MARKS)).map_err(failed(MARKS))?;
         Ok(Self {
             dir: dir.into(),
             marks,
             free: Mutex::default(),
             watch_to: left.map_or(0, |_| newest.saturating_add(1)),
-            strikes: Mutex::new(strikes),
-            suspects,
+            tracker: Mutex::new(tracker),
+            any_suspected,
             alone: Arc::default(),
             closed: AtomicBool::new(false),
         })
     }
 
-    /// After an orderly end there is nothing to remember.
+    /// Removes the files: after a clean shutdown no event is suspected.
     pub(crate) fn close(&self) {
         self.closed.store(true, Ordering::SeqCst);
-        for name in [STRIKES, MARKS] {
+        for name in [COUNTS, MARKS] {
             let _ = fs::remove_file(self.dir.join(name));
         }
     }
 
-    /// The host did not start, so it did not die either.
+    /// Takes a start back that failed, so that it does not count as a crash.
     pub fn undo(&self) {
         if self.watch_to == 0 {
             self.close();
         }
     }
 
-    /// Marks a call that is about to begin, where it may be what kills the host
-    /// again and again.
+    /// Marks a call that is about to begin, where its event could crash the host again after
+    /// a restart; none where it could not.
     pub(crate) fn take(
         self: &Arc<Self>,
         event: &Event,
@@ -176,9 +187,9 @@ impl InFlightLedger {
             return None;
         }
         let place = self.free.lock().take();
-        let hand = LedgerEntry { ledger: self.clone(), place };
+        let entry = LedgerEntry { ledger: self.clone(), place };
         self.mark(place, &format!("{} {}", event.id, version(plugin, digest)));
-        Some(hand)
+        Some(entry)
     }
 
     fn mark(&self, place: u32, text: &str) {
@@ -190,46 +201,46 @@ impl InFlightLedger {
         }
     }
 
-    /// Waits for its turn where the event is a suspect.
-    pub(crate) async fn suspect(self: &Arc<Self>, event: EventId) -> Option<Suspect> {
-        let guilty = match self.standing(event) {
-            Standing::Free => return None,
-            Standing::Suspect => None,
-            Standing::Guilty(why) => Some(why),
+    /// Waits until a suspected event may be routed alone; none, at once, for any other event.
+    pub(crate) async fn isolate(self: &Arc<Self>, event: EventId) -> Option<PoisonSuspect> {
+        let poison = match self.suspicion(event) {
+            Suspicion::None => return None,
+            Suspicion::Suspected => None,
+            Suspicion::Poison(why) => Some(why),
         };
         let _turn = self.alone.clone().lock_owned().await;
-        Some(Suspect { ledger: self.clone(), event, guilty, _turn })
+        Some(PoisonSuspect { ledger: self.clone(), event, poison, _turn })
     }
 
-    pub(crate) fn is_suspect(&self, event: EventId) -> bool {
-        self.standing(event) != Standing::Free
+    pub(crate) fn is_suspected(&self, event: EventId) -> bool {
+        self.suspicion(event) != Suspicion::None
     }
 
-    fn standing(&self, event: EventId) -> Standing {
-        match self.suspects.load(Ordering::Relaxed) {
-            false => Standing::Free,
-            true => self.strikes.lock().standing(&event.to_string()),
+    fn suspicion(&self, event: EventId) -> Suspicion {
+        match self.any_suspected.load(Ordering::Relaxed) {
+            false => Suspicion::None,
+            true => self.tracker.lock().suspicion(&event.to_string()),
         }
     }
 
     /// Why a plugin's version gets no more events.
-    pub(crate) fn condemned(&self, plugin: &Name, digest: Digest) -> Option<String> {
-        self.strikes.lock().condemned(&version(plugin, digest))
+    pub(crate) fn crash_loop(&self, plugin: &Name, digest: Digest) -> Option<String> {
+        self.tracker.lock().crash_loop(&version(plugin, digest))
     }
 
-    /// One at a time: whoever calls it has the suspects' turn.
+    /// Called by one task at a time: the caller holds `alone`.
     fn forget(&self, event: EventId) {
-        let strikes = {
-            let mut strikes = self.strikes.lock();
-            strikes.forget(&event.to_string());
-            self.suspects.store(strikes.suspects().next().is_some(), Ordering::Relaxed);
-            strikes.clone()
+        let tracker = {
+            let mut tracker = self.tracker.lock();
+            tracker.forget(&event.to_string());
+            self.any_suspected.store(tracker.suspected().next().is_some(), Ordering::Relaxed);
+            tracker.clone()
         };
         if self.closed.load(Ordering::SeqCst) {
             return;
         }
-        if let Err(error) = write(&self.dir, &strikes) {
-            let path = self.dir.join(STRIKES);
+        if let Err(error) = write(&self.dir, &tracker) {
+            let path = self.dir.join(COUNTS);
             tracing::warn!(path = %path.display(), %error, "an event stays under suspicion");
         }
     }
@@ -268,19 +279,19 @@ fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
     }
 }
 
-/// Empty, and the host's alone. A link that somebody laid there is an error: it
-/// would empty what it leads to.
+/// Creates a file, or empties it, with access for the host's user only. A symbolic link is an error: to
+/// follow it would empty the file that it points to.
 fn create(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(true);
     options.mode(0o600).custom_flags(libc::O_NOFOLLOW).open(path)
 }
 
-/// No sync: the death of a process takes nothing of a file with it.
-fn write(dir: &Path, strikes: &CrashLoopTracker) -> io::Result<()> {
-    let draft = dir.join(format!("{STRIKES}.tmp"));
-    create(&draft)?.write_all(&serde_json::to_vec(strikes)?)?;
-    fs::rename(draft, dir.join(STRIKES))
+/// Replaces the file of counts. No sync: what a process wrote outlives its crash.
+fn write(dir: &Path, tracker: &CrashLoopTracker) -> io::Result<()> {
+    let draft = dir.join(format!("{COUNTS}.tmp"));
+    create(&draft)?.write_all(&serde_json::to_vec(tracker)?)?;
+    fs::rename(draft, dir.join(COUNTS))
 }
 
 #[cfg(test)]
