@@ -82,7 +82,13 @@ static FOLDER: LazyLock<TempDir> = LazyLock::new(|| tempfile::tempdir().expect("
 static AUDIT: LazyLock<Arc<AuditLog>> =
     LazyLock::new(|| Arc::new(AuditLog::open(FOLDER.path()).expect("a new log")));
 static REPLAYS: LazyLock<Replays> = LazyLock::new(|| {
-    run(Replays::start(STORE.clone(), Clock::manual(0), Tasks::new()))
+    run(Replays::start(
+        STORE.clone(),
+        STORE.clone(),
+        STORE.clone(),
+        Clock::manual(0),
+        Tasks::new(),
+    ))
         .expect("the store has no replays")
 });
 
@@ -128,7 +134,9 @@ fn answer(request: Request<Full<Bytes>>, tokens: Tokens) -> (u16, u64) {
     let before = count();
     let service = router(Options {
         tokens,
-        store: STORE.clone(),
+        queries: STORE.clone(),
+        work_queue: STORE.clone(),
+        maintenance: STORE.clone(),
         audit: AUDIT.clone(),
         tasks: Tasks::new(),
         bounds: Bounds::default(),

@@ -14,7 +14,7 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 use utoipa::ToSchema;
 
-use super::Options;
+use super::bounds::Bounds;
 use super::problem::Problem;
 use hookwright_model::Scope;
 use hookwright_server::Peer;
@@ -68,25 +68,26 @@ pub(super) struct Caller {
 
 /// Finds out who asks; the scopes are looked at where the routes are.
 pub(super) async fn check(
-    State(options): State<Options>,
+    State(tokens): State<Tokens>,
+    State(bounds): State<Bounds>,
     mut request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    let (name, scope) = if options.tokens.is_empty() {
+    let (name, scope) = if tokens.is_empty() {
         only_local(&request)?;
         ("local".to_owned(), Scope::Admin)
     } else {
         let sent = bearer(request.headers()).unwrap_or_default();
-        let found = options.tokens.find(sent.as_bytes());
+        let found = tokens.find(sent.as_bytes());
         let token = found.ok_or_else(Problem::unauthorized)?;
         (token.name, token.scope)
     };
     let address = request.extensions().get::<Peer>().map(|peer| peer.address.ip());
     let caller = Caller { name, scope, address };
-    let seat = options.bounds.request(&caller)?;
+    let permit = bounds.request(&caller)?;
     request.extensions_mut().insert(caller);
     let mut response = next.run(request).await;
-    drop(seat);
+    drop(permit);
     // Events may hold what nobody but the asker should find later.
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     // And nothing in them is a page.

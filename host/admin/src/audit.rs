@@ -17,7 +17,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::Options;
 use super::access::Caller;
-use super::params::{Asked, Limit, Millis, Number};
+use super::params::{Limit, Millis, Number, Query};
 use super::problem::Problem;
 use hookwright_model::Scope;
 use hookwright_model::metrics::STORE_ERRORS;
@@ -26,7 +26,7 @@ use hookwright_store::{AuditEntry, AuditPage, AuditQuery, Change};
 /// The largest document of a request that changes something, in bytes.
 const DOCUMENT: usize = 256 * 1024;
 /// For the whole document to come.
-const PATIENCE: Duration = Duration::from_secs(10);
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// What the log keeps of a document, in bytes.
 const KEPT: usize = 4 * 1024;
 
@@ -58,7 +58,8 @@ pub(super) async fn keep(
         return Err(problem);
     }
     let (parts, body) = request.into_parts();
-    let body = timeout(PATIENCE, to_bytes(body, DOCUMENT)).await.map_err(|_| Problem::slow())?;
+    let body =
+        timeout(BODY_TIMEOUT, to_bytes(body, DOCUMENT)).await.map_err(|_| Problem::slow())?;
     let body = body.map_err(|_| Problem::too_large(DOCUMENT))?;
     change.body = kept(&body);
     let request = Request::from_parts(parts, Body::from(body));
@@ -108,10 +109,11 @@ fn kept(body: &[u8]) -> Value {
     }
 }
 
+/// Which changes, as the query of the request says.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Wanted {
+pub(super) struct Params {
     /// Only by this token, `local` or `settings`.
     who: Option<String>,
     /// Only with this text in the action, `disable` for example.
@@ -146,18 +148,18 @@ pub(super) struct Page {
 /// before it is done: one whose `status` is null is under way, or the host broke
 /// off in between.
 #[utoipa::path(get, path = "/audit", tag = "host", operation_id = "list_audit",
-    params(Wanted), responses((status = 200, body = Page)))]
+    params(Params), responses((status = 200, body = Page)))]
 pub(super) async fn list(
     State(options): State<Options>,
-    Asked(wanted): Asked<Wanted>,
+    Query(params): Query<Params>,
 ) -> Result<Json<Page>, Problem> {
     let query = AuditQuery {
-        who: wanted.who,
-        action: wanted.action,
-        since_ms: wanted.since.map(|ms| ms.0),
-        until_ms: wanted.until.map(|ms| ms.0),
-        before: wanted.before.map(|number| number.0),
-        limit: wanted.limit.unwrap_or_default().0,
+        who: params.who,
+        action: params.action,
+        since_ms: params.since.map(|ms| ms.0),
+        until_ms: params.until.map(|ms| ms.0),
+        before: params.before.map(|number| number.0),
+        limit: params.limit.unwrap_or_default().0,
     };
     let log = Arc::clone(&options.audit);
     let read = tokio::task::spawn_blocking(move || log.list(&query)).await;

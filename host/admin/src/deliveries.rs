@@ -1,20 +1,21 @@
 //! Deliveries, over all events.
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::Options;
-use super::params::{Asked, Limit, Millis};
+use super::params::{Limit, Millis, Query};
 use super::problem::Problem;
 use hookwright_model::{DeliveryState, EventId};
-use hookwright_store::{DeliveryRow, EventQuery, EventRow};
+use hookwright_store::{DeliveryRow, EventQuery, EventRow, Queries};
 
-/// Which deliveries.
+/// Which deliveries, as the query of the request says.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Wanted {
+pub(super) struct Params {
     /// Only to this destination.
     destination: Option<String>,
     #[param(inline)]
@@ -60,26 +61,26 @@ pub(super) struct Listed {
 ///
 /// By their events, newest first.
 #[utoipa::path(get, path = "/deliveries", tag = "events", operation_id = "list_deliveries",
-    params(Wanted), responses((status = 200, body = Page)))]
+    params(Params), responses((status = 200, body = Page)))]
 pub(super) async fn list(
-    State(options): State<Options>,
-    Asked(wanted): Asked<Wanted>,
+    State(queries): State<Arc<dyn Queries>>,
+    Query(params): Query<Params>,
 ) -> Result<Json<Page>, Problem> {
-    let (destination, state) = (wanted.destination, wanted.state);
+    let (destination, state) = (params.destination, params.state);
     let query = EventQuery {
-        source: wanted.source,
-        kind: wanted.kind,
+        source: params.source,
+        kind: params.kind,
         destination: destination.clone(),
         state: None,
         delivery: state,
-        since_ms: wanted.since.map(|ms| ms.0),
-        until_ms: wanted.until.map(|ms| ms.0),
-        before: wanted.before,
-        limit: wanted.limit.unwrap_or_default().0,
+        since_ms: params.since.map(|ms| ms.0),
+        until_ms: params.until.map(|ms| ms.0),
+        before: params.before,
+        limit: params.limit.unwrap_or_default().0,
         ..EventQuery::default()
     };
     let limit = query.limit;
-    let events = options.store.events(&query).await?;
+    let events = queries.events(&query).await?;
     let next = (events.len() == limit).then(|| events.last().map(|row| row.id)).flatten();
     let fits = |row: &DeliveryRow| {
         destination.as_ref().is_none_or(|name| *name == row.destination)

@@ -1,5 +1,6 @@
 //! Destinations: health and backlog, and to switch them.
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
@@ -7,12 +8,12 @@ use axum::extract::{Path, State};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::Options;
-use super::control::{DestinationStatus, LastAttempt, Switch};
+use super::control::{Control, DestinationStatus, LastAttempt, Switch};
 use super::events::{blocking, to_its_end};
-use super::params::{Asked, Names, by_name, document};
+use super::params::{Names, Query, by_name, document};
 use super::problem::Problem;
-use super::recent::DestinationRecent;
+use super::recent::{DestinationRecent, Recent};
+use hookwright_store::{Queries, WorkQueue};
 
 /// How long a pause lasts where the request does not say.
 const PAUSE: Duration = Duration::from_secs(600);
@@ -68,12 +69,14 @@ pub(super) struct Destination {
     operation_id = "list_destinations", params(Names),
     responses((status = 200, body = Page)))]
 pub(super) async fn list(
-    State(options): State<Options>,
-    Asked(page): Asked<Names>,
+    State(queries): State<Arc<dyn Queries>>,
+    State(control): State<Arc<dyn Control>>,
+    State(recent): State<Recent>,
+    Query(page): Query<Names>,
 ) -> Result<Json<Page>, Problem> {
-    let backlog = options.store.backlog().await?;
+    let backlog = queries.backlog().await?;
     let mut all: HashMap<String, Destination> = HashMap::new();
-    for status in options.control.destinations() {
+    for status in control.destinations() {
         let destination = Destination {
             known: true,
             url: Some(status.url),
@@ -85,7 +88,7 @@ pub(super) async fn list(
             failures: status.failures,
             failing_since_ms: status.failing_since_ms,
             last: status.last,
-            recent: options.recent.destination(&status.name),
+            recent: recent.destination(&status.name),
             ..Destination::default()
         };
         all.insert(status.name, destination);
@@ -107,10 +110,10 @@ pub(super) async fn list(
     operation_id = "enable_destination", params(("name" = String, Path)),
     responses((status = 200, body = DestinationStatus)))]
 pub(super) async fn enable(
-    State(options): State<Options>,
+    State(control): State<Arc<dyn Control>>,
     Path(name): Path<String>,
 ) -> Result<Json<DestinationStatus>, Problem> {
-    switch(options, name, Switch::Enable).await
+    switch(control, name, Switch::Enable).await
 }
 
 /// Disable a destination
@@ -120,10 +123,10 @@ pub(super) async fn enable(
     operation_id = "disable_destination", params(("name" = String, Path)),
     responses((status = 200, body = DestinationStatus)))]
 pub(super) async fn disable(
-    State(options): State<Options>,
+    State(control): State<Arc<dyn Control>>,
     Path(name): Path<String>,
 ) -> Result<Json<DestinationStatus>, Problem> {
-    switch(options, name, Switch::Disable("disabled by a person".to_owned())).await
+    switch(control, name, Switch::Disable("disabled by a person".to_owned())).await
 }
 
 /// How long nothing is sent.
@@ -143,16 +146,16 @@ pub(super) struct Pause {
     request_body(content = inline(Option<Pause>)),
     responses((status = 200, body = DestinationStatus)))]
 pub(super) async fn pause(
-    State(options): State<Options>,
+    State(control): State<Arc<dyn Control>>,
     Path(name): Path<String>,
     body: bytes::Bytes,
 ) -> Result<Json<DestinationStatus>, Problem> {
-    let wanted: Pause = document(&body)?;
-    let lasts = wanted.for_ms.map_or(PAUSE, Duration::from_millis);
+    let request: Pause = document(&body)?;
+    let lasts = request.for_ms.map_or(PAUSE, Duration::from_millis);
     if lasts.is_zero() || lasts > LONGEST_PAUSE {
         return Err(Problem::invalid("`for_ms` must be 1 to 2592000000, which is 30 days"));
     }
-    switch(options, name, Switch::Pause(lasts)).await
+    switch(control, name, Switch::Pause(lasts)).await
 }
 
 /// Close a destination's breaker
@@ -162,10 +165,10 @@ pub(super) async fn pause(
     operation_id = "close_breaker", params(("name" = String, Path)),
     responses((status = 200, body = DestinationStatus)))]
 pub(super) async fn close_breaker(
-    State(options): State<Options>,
+    State(control): State<Arc<dyn Control>>,
     Path(name): Path<String>,
 ) -> Result<Json<DestinationStatus>, Problem> {
-    switch(options, name, Switch::CloseBreaker).await
+    switch(control, name, Switch::CloseBreaker).await
 }
 
 /// Why what waits is given up.
@@ -192,30 +195,31 @@ pub(super) struct Discarded {
     operation_id = "discard_deliveries", params(("name" = String, Path)),
     request_body(content = inline(Discard)), responses((status = 200, body = Discarded)))]
 pub(super) async fn discard(
-    State(options): State<Options>,
+    State(control): State<Arc<dyn Control>>,
+    State(queries): State<Arc<dyn Queries>>,
+    State(work_queue): State<Arc<dyn WorkQueue>>,
     Path(name): Path<String>,
     body: bytes::Bytes,
 ) -> Result<Json<Discarded>, Problem> {
-    let wanted: Discard = document(&body)?;
-    let reason = wanted.reason.trim();
+    let request: Discard = document(&body)?;
+    let reason = request.reason.trim();
     if reason.is_empty() || reason.chars().count() > 500 {
         return Err(Problem::invalid("`reason` must say why, in 1 to 500 characters"));
     }
     let cause = format!("discarded: {reason}");
-    let known = options.control.destinations().into_iter().find(|one| one.name == name);
+    let known = control.destinations().into_iter().find(|one| one.name == name);
     if known.is_some_and(|one| one.disabled.is_none()) {
         let why =
             format!("`{name}` is at work: disable it first, or what waits goes out meanwhile");
         return Err(Problem::conflict(why));
     }
-    let store = options.store.clone();
-    if !store.backlog().await?.iter().any(|row| row.destination == name) {
+    if !queries.backlog().await?.iter().any(|row| row.destination == name) {
         return Err(Problem::missing(format!("no event was ever for a destination `{name}`")));
     }
     let discarding = to_its_end(async move {
         let mut discarded = 0;
         loop {
-            let ended = store.discard(&name, &cause, DISCARD_STEP).await?;
+            let ended = work_queue.discard(&name, &cause, DISCARD_STEP).await?;
             discarded += ended;
             if ended < DISCARD_STEP as u64 {
                 let destination = name;
@@ -234,11 +238,10 @@ pub(super) async fn discard(
 /// Answers the destination as it is then. One that the settings do not have is
 /// missing; one that stays as it is, a conflict.
 async fn switch(
-    options: Options,
+    control: Arc<dyn Control>,
     name: String,
     to: Switch,
 ) -> Result<Json<DestinationStatus>, Problem> {
-    let control = options.control;
     let (done, found) = blocking(move || {
         let done = control.switch(&name, to);
         Ok((done, control.destinations().into_iter().find(|one| one.name == name)))

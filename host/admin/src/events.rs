@@ -1,4 +1,6 @@
 //! Events: list and search, show, body.
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
@@ -6,14 +8,14 @@ use base64::Engine;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::Options;
-use super::params::{Asked, Limit, Millis, Needle};
+use super::control::Control;
+use super::params::{Limit, Millis, Needle, Query};
 use super::problem::Problem;
 use hookwright_model::{
     Attempt, Cause, DeliveryState, EventId, EventState, HeaderEdit, Outcome, Payload, VerdictRecord,
 };
 use hookwright_store::{
-    DeliveryDetail, DeliveryRow, EventDetail, EventQuery, EventRow, StoreError,
+    DeliveryDetail, DeliveryRow, EventDetail, EventQuery, EventRow, Queries, StoreError,
 };
 
 /// Does a change to its end in a task of its own, also where the client hangs up meanwhile.
@@ -38,11 +40,11 @@ where
     }
 }
 
-/// Which events of the list.
+/// Which events, as the query of the request says.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Wanted {
+pub(super) struct Params {
     /// Only from this source.
     source: Option<String>,
     /// Only of this kind, `push` for example.
@@ -97,31 +99,31 @@ pub(super) struct Searched {
 /// Newest first. A search for `text` looks at 20,000 events, 64 MiB of bodies
 /// or for two seconds at most, and tells where it stopped.
 #[utoipa::path(get, path = "/events", tag = "events", operation_id = "list_events",
-    params(Wanted), responses((status = 200, body = Page)))]
+    params(Params), responses((status = 200, body = Page)))]
 pub(super) async fn list(
-    State(options): State<Options>,
-    Asked(wanted): Asked<Wanted>,
+    State(queries): State<Arc<dyn Queries>>,
+    Query(params): Query<Params>,
 ) -> Result<Json<Page>, Problem> {
     let query = EventQuery {
-        source: wanted.source,
-        kind: wanted.kind,
-        destination: wanted.destination,
-        state: wanted.state,
-        delivery: wanted.delivery,
-        since_ms: wanted.since.map(|ms| ms.0),
-        until_ms: wanted.until.map(|ms| ms.0),
-        before: wanted.before,
-        limit: wanted.limit.unwrap_or_default().0,
+        source: params.source,
+        kind: params.kind,
+        destination: params.destination,
+        state: params.state,
+        delivery: params.delivery,
+        since_ms: params.since.map(|ms| ms.0),
+        until_ms: params.until.map(|ms| ms.0),
+        before: params.before,
+        limit: params.limit.unwrap_or_default().0,
         ..EventQuery::default()
     };
-    if let Some(Needle(text)) = wanted.text {
-        let found = options.store.search(&query, &text).await?;
+    if let Some(Needle(text)) = params.text {
+        let found = queries.search(&query, &text).await?;
         let complete = found.stopped_at.is_none();
         let searched = Some(Searched { events: found.looked_at, complete });
         return Ok(Json(Page { events: found.rows, next: found.stopped_at, searched }));
     }
     let limit = query.limit;
-    let events = options.store.events(&query).await?;
+    let events = queries.events(&query).await?;
     let next = (events.len() == limit).then(|| events.last().map(|row| row.id)).flatten();
     Ok(Json(Page { events, next, searched: None }))
 }
@@ -208,13 +210,14 @@ pub(super) struct Tried {
 #[utoipa::path(get, path = "/events/{id}", tag = "events", operation_id = "show_event",
     params(("id" = inline(EventId), Path)), responses((status = 200, body = Detail)))]
 pub(super) async fn show(
-    State(options): State<Options>,
+    State(queries): State<Arc<dyn Queries>>,
+    State(control): State<Arc<dyn Control>>,
     Path(id): Path<String>,
 ) -> Result<Json<Detail>, Problem> {
-    let EventDetail { row, event, verdicts, deliveries } = find(&options, &id).await?;
+    let EventDetail { row, event, verdicts, deliveries } = find(queries.as_ref(), &id).await?;
     // Taken in before the token was one, or by a version that kept it.
     let header = |value: &http::HeaderValue| {
-        options.control.without_tokens(&String::from_utf8_lossy(value.as_bytes()))
+        control.without_tokens(&String::from_utf8_lossy(value.as_bytes()))
     };
     let headers = event.headers.iter();
     Ok(Json(Detail {
@@ -240,10 +243,10 @@ pub(super) async fn show(
     params(("id" = inline(EventId), Path)),
     responses((status = 200, content_type = "application/octet-stream", body = [u8])))]
 pub(super) async fn body(
-    State(options): State<Options>,
+    State(queries): State<Arc<dyn Queries>>,
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
-    let detail = find(&options, &id).await?;
+    let detail = find(queries.as_ref(), &id).await?;
     // A page that somebody sent must not run under the console's origin.
     let headers = [
         ("content-type", "application/octet-stream"),
@@ -253,9 +256,10 @@ pub(super) async fn body(
     Ok((headers, detail.event.body.clone()).into_response())
 }
 
-pub(super) async fn find(options: &Options, id: &str) -> Result<EventDetail, Problem> {
+/// The event with this id, for the operations about a single one.
+pub(super) async fn find(queries: &dyn Queries, id: &str) -> Result<EventDetail, Problem> {
     let id: EventId = id.parse().map_err(|error| Problem::invalid(format!("{id}: {error}")))?;
-    let found = options.store.event(id).await?;
+    let found = queries.event(id).await?;
     found.ok_or_else(|| Problem::missing(format!("no event {id}: never accepted here, or purged")))
 }
 

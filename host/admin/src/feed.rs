@@ -1,4 +1,5 @@
 //! The feed: events in the order in which they were accepted, for those who must miss none.
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
@@ -7,23 +8,23 @@ use serde::{Deserialize, Deserializer, Serialize};
 use tokio::time::Instant;
 use utoipa::{IntoParams, ToSchema};
 
-use super::Options;
-use super::params::{Asked, Limit};
+use super::control::Control;
+use super::params::{Limit, Query};
 use super::problem::Problem;
 use hookwright_model::EventId;
 use hookwright_server::Peer;
-use hookwright_store::{EventQuery, EventRow};
+use hookwright_store::{EventQuery, EventRow, Queries};
 
 /// How often the rows are looked at while a request waits.
-const LOOK: Duration = Duration::from_millis(200);
+const POLL: Duration = Duration::from_millis(200);
 /// Seconds that a request may wait.
 const LONGEST: u64 = 30;
 
-/// Which events.
+/// Which events, as the query of the request says.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Wanted {
+pub(super) struct Params {
     /// Only events after this one: `position` of the page before. Without it
     /// the answer is the present position alone.
     #[param(inline)]
@@ -68,32 +69,33 @@ pub(super) struct Page {
 /// once its events are dealt with: nothing is left out or told twice, however
 /// long the pause, as long as the events are kept.
 #[utoipa::path(get, path = "/feed", tag = "events", operation_id = "follow_events",
-    params(Wanted), responses((status = 200, body = Page)))]
+    params(Params), responses((status = 200, body = Page)))]
 pub(super) async fn feed(
-    State(options): State<Options>,
+    State(queries): State<Arc<dyn Queries>>,
+    State(control): State<Arc<dyn Control>>,
     peer: Option<Extension<Peer>>,
-    Asked(wanted): Asked<Wanted>,
+    Query(params): Query<Params>,
 ) -> Result<Json<Page>, Problem> {
     // Whoever hung up must not keep its place among the requests.
     let hangup = peer.map(|peer| peer.0.hangup).unwrap_or_default();
-    let until = Instant::now() + Duration::from_secs(wanted.wait_s.unwrap_or_default().0);
+    let until = Instant::now() + Duration::from_secs(params.wait_s.unwrap_or_default().0);
     let query = EventQuery {
-        source: wanted.source,
-        kind: wanted.kind,
-        destination: wanted.destination,
-        limit: wanted.limit.unwrap_or_default().0,
+        source: params.source,
+        kind: params.kind,
+        destination: params.destination,
+        limit: params.limit.unwrap_or_default().0,
         ..EventQuery::default()
     };
     loop {
-        let page = options.store.feed(&query, wanted.after).await?;
+        let page = queries.feed(&query, params.after).await?;
         let Some(page) = page else {
             return Err(Problem::missing("no such position: `after` is of another store"));
         };
-        let over = Instant::now() >= until || !options.control.ready() || hangup.is_cancelled();
-        if !page.rows.is_empty() || wanted.after.is_none() || over {
+        let over = Instant::now() >= until || !control.ready() || hangup.is_cancelled();
+        if !page.rows.is_empty() || params.after.is_none() || over {
             return Ok(Json(Page { events: page.rows, position: page.position }));
         }
-        let look = tokio::time::sleep_until(until.min(Instant::now() + LOOK));
-        hangup.run_until_cancelled(look).await;
+        let poll = tokio::time::sleep_until(until.min(Instant::now() + POLL));
+        hangup.run_until_cancelled(poll).await;
     }
 }

@@ -1,15 +1,18 @@
 //! Health and metrics.
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use ::metrics::gauge;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
+use metrics_exporter_prometheus::PrometheusHandle;
 
-use super::Options;
+use super::control::Control;
 use super::problem::Problem;
+use hookwright_model::clock::Clock;
 use hookwright_model::metrics as names;
-use hookwright_store::Backlog;
+use hookwright_store::{Backlog, Maintenance, Queries};
 
 /// The process runs.
 pub(super) async fn healthz() -> &'static str {
@@ -18,10 +21,13 @@ pub(super) async fn healthz() -> &'static str {
 
 /// The host takes events: the store writes, and no stop was asked for. What of
 /// the store is damaged is said too; events are taken all the same.
-pub(super) async fn readyz(State(options): State<Options>) -> Response {
-    match options.store.healthy() && options.control.ready() {
+pub(super) async fn readyz(
+    State(maintenance): State<Arc<dyn Maintenance>>,
+    State(control): State<Arc<dyn Control>>,
+) -> Response {
+    match maintenance.healthy() && control.ready() {
         true => {
-            let faults = options.store.faults().await.unwrap_or_default();
+            let faults = maintenance.faults().await.unwrap_or_default();
             let lines = faults.into_iter().map(|fault| format!("but: {}\n", fault.what));
             let text = std::iter::once("ready\n".to_owned()).chain(lines).collect::<String>();
             (StatusCode::OK, text).into_response()
@@ -31,11 +37,17 @@ pub(super) async fn readyz(State(options): State<Options>) -> Response {
 }
 
 /// Prometheus text. What is cheap to read and dear to follow is read here.
-pub(super) async fn metrics(State(options): State<Options>) -> Result<Response, Problem> {
-    let backlog = options.store.backlog().await?;
-    let usage = options.store.usage().await?;
-    let now_ms = options.clock.now_ms();
-    let known = options.control.destinations().into_iter().map(|one| one.name).collect();
+pub(super) async fn metrics(
+    State(queries): State<Arc<dyn Queries>>,
+    State(maintenance): State<Arc<dyn Maintenance>>,
+    State(control): State<Arc<dyn Control>>,
+    State(clock): State<Clock>,
+    State(recorder): State<Option<PrometheusHandle>>,
+) -> Result<Response, Problem> {
+    let backlog = queries.backlog().await?;
+    let usage = maintenance.usage().await?;
+    let now_ms = clock.now_ms();
+    let known = control.destinations().into_iter().map(|one| one.name).collect();
     for row in by_series(backlog, &known) {
         let labels = [("destination", row.destination)];
         gauge!(names::BACKLOG, &labels).set(row.waiting as f64);
@@ -43,7 +55,7 @@ pub(super) async fn metrics(State(options): State<Options>) -> Result<Response, 
         gauge!(names::OLDEST_SECONDS, &labels).set(age_ms as f64 / 1_000.0);
     }
     gauge!(names::STORE_BYTES).set(usage.bytes as f64);
-    let text = options.metrics.as_ref().map(|handle| handle.render()).unwrap_or_default();
+    let text = recorder.map(|handle| handle.render()).unwrap_or_default();
     let kind = [("content-type", "text/plain; version=0.0.4; charset=utf-8")];
     Ok((kind, text).into_response())
 }

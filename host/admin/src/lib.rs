@@ -30,6 +30,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::FromRef;
 use axum::middleware::{from_fn_with_state, map_response};
 use axum::routing::get;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -39,7 +40,7 @@ use utoipa_axum::routes;
 use hookwright_model::Scope;
 use hookwright_model::clock::Clock;
 use hookwright_model::tasks::Tasks;
-use hookwright_store::{AuditLog, Store};
+use hookwright_store::{AuditLog, Maintenance, Queries, WorkQueue};
 use hookwright_telemetry::Levels;
 
 pub use access::Tokens;
@@ -60,8 +61,12 @@ pub struct Options {
     /// themselves. None: only requests that name this machine as their host
     /// are answered.
     pub tokens: Tokens,
-    /// The events, the queue and the rest of the store.
-    pub store: Arc<dyn Store>,
+    /// Lists, searches, the feed and the counts.
+    pub queries: Arc<dyn Queries>,
+    /// Takes replays, and discards what waits.
+    pub work_queue: Arc<dyn WorkQueue>,
+    /// The size and the health of the store, and its backups.
+    pub maintenance: Arc<dyn Maintenance>,
     /// What is under way, by token and address.
     pub bounds: Bounds,
     /// Where changes are written down.
@@ -82,6 +87,31 @@ pub struct Options {
     pub recent: Recent,
     /// None where the process has no log set-up.
     pub log: Option<Levels>,
+}
+
+/// So that each operation takes by its type what it uses, and no more: `State<Arc<dyn Queries>>`.
+macro_rules! handed_out {
+    ($($field:ident: $part:ty),* $(,)?) => {
+        $(impl FromRef<Options> for $part {
+            fn from_ref(options: &Options) -> Self {
+                options.$field.clone()
+            }
+        })*
+    };
+}
+
+handed_out! {
+    tokens: Tokens,
+    queries: Arc<dyn Queries>,
+    work_queue: Arc<dyn WorkQueue>,
+    maintenance: Arc<dyn Maintenance>,
+    bounds: Bounds,
+    control: Arc<dyn Control>,
+    replays: Replays,
+    clock: Clock,
+    metrics: Option<PrometheusHandle>,
+    recent: Recent,
+    log: Option<Levels>,
 }
 
 type Routes = OpenApiRouter<Options>;

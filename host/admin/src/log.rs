@@ -4,7 +4,6 @@ use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::Options;
 use super::params::document;
 use super::problem::Problem;
 use hookwright_telemetry::Levels;
@@ -28,8 +27,8 @@ pub(super) struct Filter {
 /// The filter in force.
 #[utoipa::path(get, path = "/log", tag = "host", operation_id = "show_log",
     responses((status = 200, body = Filter)))]
-pub(super) async fn show(State(options): State<Options>) -> Result<Json<Filter>, Problem> {
-    Ok(Json(Filter { filter: levels(&options)?.filter() }))
+pub(super) async fn show(State(levels): State<Option<Levels>>) -> Result<Json<Filter>, Problem> {
+    Ok(Json(Filter { filter: known(levels)?.filter() }))
 }
 
 /// Change what is logged
@@ -38,17 +37,17 @@ pub(super) async fn show(State(options): State<Options>) -> Result<Json<Filter>,
 #[utoipa::path(post, path = "/log", tag = "host", operation_id = "change_log",
     request_body(content = inline(Filter)), responses((status = 200, body = Filter)))]
 pub(super) async fn change(
-    State(options): State<Options>,
+    State(levels): State<Option<Levels>>,
     body: bytes::Bytes,
 ) -> Result<Json<Filter>, Problem> {
-    let wanted: Option<Filter> = document(&body)?;
-    let wanted = wanted.ok_or_else(|| Problem::invalid("send `{\"filter\": \"info\"}`"))?;
-    let levels = levels(&options)?;
-    levels.set(&wanted.filter).map_err(|error| Problem::invalid(error.to_string()))?;
-    tracing::info!(filter = wanted.filter, "another log filter is in force");
+    let request: Option<Filter> = document(&body)?;
+    let request = request.ok_or_else(|| Problem::invalid("send `{\"filter\": \"info\"}`"))?;
+    let levels = known(levels)?;
+    levels.set(&request.filter).map_err(|error| Problem::invalid(error.to_string()))?;
+    tracing::info!(filter = request.filter, "another log filter is in force");
     Ok(Json(Filter { filter: levels.filter() }))
 }
 
-fn levels(options: &Options) -> Result<&Levels, Problem> {
-    options.log.as_ref().ok_or_else(|| Problem::missing("this process has no log set-up"))
+fn known(levels: Option<Levels>) -> Result<Levels, Problem> {
+    levels.ok_or_else(|| Problem::missing("this process has no log set-up"))
 }

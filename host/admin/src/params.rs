@@ -1,5 +1,5 @@
 //! What a request may say: its query and its document, and the values in them.
-use axum::extract::{FromRequestParts, Query};
+use axum::extract::{self, FromRequestParts};
 use axum::http::request::Parts;
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -14,15 +14,15 @@ pub(super) const MOST: usize = 1_000;
 /// What an id holds: 47 bits of milliseconds.
 const LAST_MS: u64 = (1 << 47) - 1;
 
-/// The query of a request; one that can't be read is refused as a problem.
-pub(super) struct Asked<T>(pub(super) T);
+/// The query of a request: axum's extractor, but that one which can't be read is refused as a problem.
+pub(super) struct Query<T>(pub(super) T);
 
-impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Asked<T> {
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        match Query::<T>::from_request_parts(parts, state).await {
-            Ok(Query(asked)) => Ok(Self(asked)),
+        match extract::Query::<T>::from_request_parts(parts, state).await {
+            Ok(extract::Query(params)) => Ok(Self(params)),
             Err(error) => Err(Problem::invalid(error.body_text())),
         }
     }

@@ -1,13 +1,14 @@
 //! Plugins: the versions in force, and how they do.
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::Options;
-use super::control::PluginStatus;
-use super::params::{Asked, Names, by_name};
-use super::recent::PluginRecent;
+use super::control::{Control, PluginStatus};
+use super::params::{Names, Query, by_name};
+use super::recent::{PluginRecent, Recent};
 
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = PluginPage)]
@@ -30,10 +31,14 @@ pub(super) struct Plugin {
 /// tried beside it.
 #[utoipa::path(get, path = "/plugins", tag = "plugins", operation_id = "list_plugins",
     params(Names), responses((status = 200, body = Page)))]
-pub(super) async fn list(State(options): State<Options>, Asked(page): Asked<Names>) -> Json<Page> {
-    let (all, next) = by_name(options.control.plugins(), &page, |status| &status.name);
+pub(super) async fn list(
+    State(control): State<Arc<dyn Control>>,
+    State(recent): State<Recent>,
+    Query(page): Query<Names>,
+) -> Json<Page> {
+    let (all, next) = by_name(control.plugins(), &page, |status| &status.name);
     let plugin = |status: PluginStatus| {
-        let recent = options.recent.plugin(&status.name);
+        let recent = recent.plugin(&status.name);
         Plugin { status, recent }
     };
     Json(Page { plugins: all.into_iter().map(plugin).collect(), next })

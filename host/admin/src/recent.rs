@@ -1,4 +1,4 @@
-//! The last hour in figures: a look at the metrics every ten seconds, kept in memory.
+//! The last hour in figures: a sample of the metrics every ten seconds, kept in memory.
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
@@ -8,14 +8,14 @@ use utoipa::ToSchema;
 
 use hookwright_model::metrics::{self as names, Buckets, Snapshot, quantile};
 
-/// Milliseconds from one look to the next.
+/// Milliseconds from one sample to the next.
 pub const STEP_MS: u64 = 10_000;
 /// Points that are kept: an hour.
 const POINTS: usize = 360;
-/// Looks that `recent` figures reach back: five minutes.
-const LOOKS: usize = 30;
+/// Samples that `recent` figures reach back: five minutes.
+const SAMPLES: usize = 30;
 
-const WANTED: [&str; 8] = [
+const METRICS: [&str; 8] = [
     names::EVENTS,
     names::REFUSED,
     names::DELIVERIES,
@@ -81,7 +81,7 @@ pub(super) struct PluginRecent {
 
 /// Counts since the start, by name.
 #[derive(Debug, Clone, Default)]
-struct Look {
+struct Sample {
     events: HashMap<String, u64>,
     refused: HashMap<String, u64>,
     delivered: HashMap<String, u64>,
@@ -101,12 +101,12 @@ pub struct Recent(Arc<Mutex<Kept>>);
 #[derive(Default)]
 struct Kept {
     points: VecDeque<Point>,
-    looks: VecDeque<Look>,
+    samples: VecDeque<Sample>,
 }
 
-impl Look {
+impl Sample {
     fn new(text: &str) -> Self {
-        let read = Snapshot::read(text, &WANTED);
+        let read = Snapshot::read(text, &METRICS);
         let (deliveries, attempts) = (names::DELIVERIES, names::ATTEMPTS);
         let all = read.by(attempts, "destination");
         let succeeded =
@@ -131,20 +131,20 @@ impl Look {
 }
 
 impl Recent {
-    /// Takes a look: the metrics as text, and the deliveries that wait.
-    pub fn look(&self, text: &str, waiting: u64, now_ms: u64) {
-        let look = Look::new(text);
+    /// Takes a sample: the metrics as text, and the deliveries that wait.
+    pub fn sample(&self, text: &str, waiting: u64, now_ms: u64) {
+        let sample = Sample::new(text);
         let mut kept = self.0.lock();
-        if let Some(before) = kept.looks.back() {
-            let point = point(before, &look, waiting, now_ms);
+        if let Some(before) = kept.samples.back() {
+            let point = point(before, &sample, waiting, now_ms);
             kept.points.push_back(point);
         }
-        kept.looks.push_back(look);
+        kept.samples.push_back(sample);
         while kept.points.len() > POINTS {
             kept.points.pop_front();
         }
-        while kept.looks.len() > LOOKS + 1 {
-            kept.looks.pop_front();
+        while kept.samples.len() > SAMPLES + 1 {
+            kept.samples.pop_front();
         }
     }
 
@@ -188,17 +188,17 @@ impl Recent {
         })
     }
 
-    /// From the oldest look that is kept to the newest.
-    fn over<T: Default>(&self, between: impl FnOnce(&Look, &Look) -> T) -> T {
+    /// From the oldest sample that is kept to the newest.
+    fn over<T: Default>(&self, between: impl FnOnce(&Sample, &Sample) -> T) -> T {
         let kept = self.0.lock();
-        match (kept.looks.front(), kept.looks.back()) {
+        match (kept.samples.front(), kept.samples.back()) {
             (Some(old), Some(new)) => between(old, new),
             _ => T::default(),
         }
     }
 }
 
-fn point(old: &Look, new: &Look, waiting: u64, at_ms: u64) -> Point {
+fn point(old: &Sample, new: &Sample, waiting: u64, at_ms: u64) -> Point {
     let all = |old: &HashMap<String, u64>, new: &HashMap<String, u64>| {
         new.values().sum::<u64>().saturating_sub(old.values().sum())
     };
@@ -254,9 +254,9 @@ mod tests {
     #[test]
     fn points_tell_what_came_within_their_step() {
         let recent = Recent::default();
-        recent.look(&text(5), 2, 10_000);
-        assert!(recent.points(0).is_empty(), "one look is no step");
-        recent.look(&text(9), 1, 20_000);
+        recent.sample(&text(5), 2, 10_000);
+        assert!(recent.points(0).is_empty(), "one sample is not a step");
+        recent.sample(&text(9), 1, 20_000);
         let points = recent.points(0);
         assert_eq!((points[0].accepted, points[0].delivered, points[0].failed), (4, 4, 0));
         assert_eq!((points[0].waiting, points[0].at_ms), (1, 20_000));
@@ -276,8 +276,8 @@ mod tests {
                  hookwright_delivery_attempts_total{{destination=\"f\",outcome=\"write\"}} 2\n"
             )
         };
-        recent.look(&text(10), 0, 10_000);
-        recent.look(&text(60), 0, 20_000);
+        recent.sample(&text(10), 0, 10_000);
+        recent.sample(&text(60), 0, 20_000);
         let shown = recent.destination("f");
         assert_eq!((shown.succeeded, shown.failed), (50, 0));
         let point = &recent.points(0)[0];
@@ -288,9 +288,9 @@ mod tests {
     fn an_hour_and_no_more_is_kept() {
         let recent = Recent::default();
         for step in 0..POINTS as u64 + 10 {
-            recent.look(&text(step), 0, step * STEP_MS);
+            recent.sample(&text(step), 0, step * STEP_MS);
         }
         assert_eq!(recent.points(0).len(), POINTS);
-        assert_eq!(recent.source("a").events, LOOKS as u64);
+        assert_eq!(recent.source("a").events, SAMPLES as u64);
     }
 }

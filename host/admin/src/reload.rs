@@ -1,9 +1,10 @@
 //! The settings, read again because somebody says so.
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::State;
 
-use super::Options;
-use super::control::{ReloadRefused, Reloaded};
+use super::control::{Control, ReloadRefused, Reloaded};
 use super::problem::Problem;
 
 /// Read the settings again
@@ -13,8 +14,10 @@ use super::problem::Problem;
 /// in them the old ones stay, and `errors` has all mistakes with their places and cures.
 #[utoipa::path(post, path = "/reload", tag = "host", operation_id = "reload_settings",
     responses((status = 200, body = Reloaded)))]
-pub(super) async fn reload(State(options): State<Options>) -> Result<Json<Reloaded>, Problem> {
-    match options.control.reload().await {
+pub(super) async fn reload(
+    State(control): State<Arc<dyn Control>>,
+) -> Result<Json<Reloaded>, Problem> {
+    match control.reload().await {
         Ok(reloaded) => Ok(Json(reloaded)),
         Err(ReloadRefused::Mistakes(mistakes)) => Err(Problem::mistakes(&mistakes)),
         Err(ReloadRefused::Impossible) => {

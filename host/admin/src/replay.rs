@@ -1,15 +1,17 @@
 //! Replay of one event, and what it would do.
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::{Path, State};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::Options;
-use super::control::{Preview, PreviewRefused};
+use super::control::{Control, Preview, PreviewRefused};
 use super::events::{Changed, find};
 use super::params::document;
 use super::problem::Problem;
 use hookwright_model::{EventId, EventState, VerdictRecord};
+use hookwright_store::{Queries, WorkQueue};
 
 /// How to handle an event again.
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -34,14 +36,14 @@ pub(super) struct Replayed {
     params(("id" = inline(EventId), Path)),
     request_body(content = inline(Option<Replay>)), responses((status = 200, body = Replayed)))]
 pub(super) async fn replay(
-    State(options): State<Options>,
+    State(work_queue): State<Arc<dyn WorkQueue>>,
     Path(id): Path<String>,
     body: bytes::Bytes,
 ) -> Result<Json<Replayed>, Problem> {
     let id: EventId = id.parse().map_err(|error| Problem::invalid(format!("{id}: {error}")))?;
-    let wanted: Replay = document(&body)?;
-    let destination = wanted.destination.clone();
-    let found = options.store.replay(id, wanted.destination.as_deref()).await?;
+    let request: Replay = document(&body)?;
+    let destination = request.destination.clone();
+    let found = work_queue.replay(id, request.destination.as_deref()).await?;
     match (found, destination) {
         (true, _) => Ok(Json(Replayed { replayed: 1 })),
         (false, None) => Err(Problem::missing(format!("no event {id}"))),
@@ -78,21 +80,22 @@ pub(super) struct Target {
     operation_id = "preview_replay", params(("id" = inline(EventId), Path)),
     responses((status = 200, body = Previewed)))]
 pub(super) async fn preview(
-    State(options): State<Options>,
+    State(queries): State<Arc<dyn Queries>>,
+    State(control): State<Arc<dyn Control>>,
     Path(id): Path<String>,
 ) -> Result<Json<Previewed>, Problem> {
-    let event = find(&options, &id).await?.event;
+    let event = find(queries.as_ref(), &id).await?.event;
     let source = event.source.clone();
-    let previewed = options.control.preview(event).await;
+    let previewed = control.preview(event).await;
     let Preview { state, reason, verdicts, deliveries } = previewed.map_err(|why| match why {
         PreviewRefused::NoSource => {
             Problem::conflict(format!("the settings have no source `{source}` any more"))
         }
         PreviewRefused::Busy => Problem::busy("too many previews are under way"),
     })?;
-    let target = |(destination, payload): (String, Option<_>)| Target {
+    let target = |(destination, payload): (String, Option<Arc<_>>)| Target {
         destination,
-        changed: payload.map(|payload: std::sync::Arc<_>| Changed::new(&payload)),
+        changed: payload.map(|payload| Changed::new(&payload)),
     };
     let deliveries = deliveries.into_iter().map(target).collect();
     Ok(Json(Previewed { state, reason, rulings: verdicts, deliveries }))

@@ -1,13 +1,15 @@
 //! Figures over the whole host: now, and over the last hour.
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::Options;
-use super::params::{Asked, Millis};
+use super::params::{Millis, Query};
 use super::problem::Problem;
-use super::recent::{Point, STEP_MS};
+use super::recent::{Point, Recent, STEP_MS};
+use hookwright_store::{Maintenance, Queries};
 
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Stats {
@@ -31,10 +33,13 @@ pub(super) struct Stats {
 /// The host in figures
 #[utoipa::path(get, path = "/stats", tag = "host", operation_id = "show_stats",
     responses((status = 200, body = Stats)))]
-pub(super) async fn show(State(options): State<Options>) -> Result<Json<Stats>, Problem> {
+pub(super) async fn show(
+    State(queries): State<Arc<dyn Queries>>,
+    State(maintenance): State<Arc<dyn Maintenance>>,
+) -> Result<Json<Stats>, Problem> {
     // In this order: what is routed in between is in the backlog.
-    let usage = options.store.usage().await?;
-    let backlog = options.store.backlog().await?;
+    let usage = maintenance.usage().await?;
+    let backlog = queries.backlog().await?;
     Ok(Json(Stats {
         events: usage.events,
         bytes: usage.bytes,
@@ -46,10 +51,11 @@ pub(super) async fn show(State(options): State<Options>) -> Result<Json<Stats>, 
     }))
 }
 
+/// Which part of the hour, as the query of the request says.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Wanted {
+pub(super) struct SeriesParams {
     /// Only points that end after this, milliseconds since 1970.
     #[param(inline)]
     since: Option<Millis>,
@@ -67,11 +73,11 @@ pub(super) struct Series {
 ///
 /// A point every ten seconds, since the start of the host at most. In memory.
 #[utoipa::path(get, path = "/stats/series", tag = "host", operation_id = "show_series",
-    params(Wanted), responses((status = 200, body = Series)))]
+    params(SeriesParams), responses((status = 200, body = Series)))]
 pub(super) async fn series(
-    State(options): State<Options>,
-    Asked(wanted): Asked<Wanted>,
+    State(recent): State<Recent>,
+    Query(params): Query<SeriesParams>,
 ) -> Json<Series> {
-    let points = options.recent.points(wanted.since.map_or(0, |since| since.0));
+    let points = recent.points(params.since.map_or(0, |since| since.0));
     Json(Series { step_ms: STEP_MS, points })
 }

@@ -2,6 +2,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::convert::Infallible;
 use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Extension;
@@ -12,26 +13,26 @@ use bytes::Bytes;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::Options;
 use super::access::Caller;
-use super::bounds::Seat;
-use super::params::{Asked, Millis};
+use super::bounds::{Bounds, Permit};
+use super::params::{Millis, Query};
 use super::problem::Problem;
 use hookwright_model::EventId;
-use hookwright_store::{EventQuery, EventRow};
+use hookwright_model::clock::Clock;
+use hookwright_store::{EventQuery, EventRow, Queries};
 
 /// How often the rows are looked at.
-const LOOK: Duration = Duration::from_millis(500);
+const POLL: Duration = Duration::from_millis(500);
 /// Events whose changes are followed at once; older ones are left.
 const FOLLOWED: usize = 1_000;
 /// An event older than this that has not changed is left.
 const FOLLOW_MS: u64 = 60_000;
 
-/// Which events.
+/// Which events, as the query of the request says.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Wanted {
+pub(super) struct Params {
     source: Option<String>,
     kind: Option<String>,
     /// Only with a delivery to this destination.
@@ -42,8 +43,10 @@ pub(super) struct Wanted {
 }
 
 struct Follower {
-    options: Options,
-    wanted: Wanted,
+    queries: Arc<dyn Queries>,
+    bounds: Bounds,
+    clock: Clock,
+    params: Params,
     /// Only events after this one: the newest when the stream began, where no
     /// time was asked for. Clocks are set back.
     after: Option<EventId>,
@@ -51,7 +54,7 @@ struct Follower {
     told: HashMap<EventId, u64>,
     hasher: RandomState,
     order: VecDeque<EventId>,
-    _seat: Seat,
+    _permit: Permit,
 }
 
 /// Watch events
@@ -60,30 +63,34 @@ struct Follower {
 /// it changes, looked at twice a second. For watching: who must miss none
 /// takes the feed.
 #[utoipa::path(get, path = "/stream", tag = "events", operation_id = "watch_events",
-    params(Wanted),
+    params(Params),
     responses((status = 200, content_type = "text/event-stream", body = String)))]
 pub(super) async fn stream(
-    State(options): State<Options>,
+    State(queries): State<Arc<dyn Queries>>,
+    State(bounds): State<Bounds>,
+    State(clock): State<Clock>,
     Extension(caller): Extension<Caller>,
-    Asked(wanted): Asked<Wanted>,
+    Query(params): Query<Params>,
 ) -> Result<Response, Problem> {
-    let seat = options.bounds.stream(&caller)?;
-    let after = match wanted.since {
+    let permit = bounds.stream(&caller)?;
+    let after = match params.since {
         Some(_) => None,
-        None => newest(&options).await,
+        None => newest(queries.as_ref()).await,
     };
     let follower = Follower {
-        options,
-        wanted,
+        queries,
+        bounds,
+        clock,
+        params,
         after,
         told: HashMap::new(),
         hasher: RandomState::new(),
         order: VecDeque::new(),
-        _seat: seat,
+        _permit: permit,
     };
     let lines = futures_util::stream::unfold(follower, |mut follower| async move {
-        tokio::time::sleep(LOOK).await;
-        let text = follower.look().await;
+        tokio::time::sleep(POLL).await;
+        let text = follower.poll().await;
         Some((Ok::<_, Infallible>(text), follower))
     });
     let headers = [("content-type", "text/event-stream"), ("cache-control", "no-store")];
@@ -91,31 +98,31 @@ pub(super) async fn stream(
 }
 
 /// The event that came last.
-async fn newest(options: &Options) -> Option<EventId> {
+async fn newest(queries: &dyn Queries) -> Option<EventId> {
     let query = EventQuery { limit: 1, ..EventQuery::default() };
-    let rows = options.store.events(&query).await.ok()?;
+    let rows = queries.events(&query).await.ok()?;
     rows.first().map(|row| row.id)
 }
 
 impl Follower {
     /// What is new, as server-sent events; a comment where nothing is, which
     /// also finds out that the reader has gone.
-    async fn look(&mut self) -> Bytes {
-        let now_ms = self.options.clock.now_ms();
+    async fn poll(&mut self) -> Bytes {
+        let now_ms = self.clock.now_ms();
         let since =
-            self.wanted.since.map_or(0, |since| since.0).max(now_ms.saturating_sub(FOLLOW_MS));
+            self.params.since.map_or(0, |since| since.0).max(now_ms.saturating_sub(FOLLOW_MS));
         let query = EventQuery {
-            source: self.wanted.source.clone(),
-            kind: self.wanted.kind.clone(),
-            destination: self.wanted.destination.clone(),
+            source: self.params.source.clone(),
+            kind: self.params.kind.clone(),
+            destination: self.params.destination.clone(),
             since_ms: Some(since),
             after: self.after,
             limit: FOLLOWED,
             ..EventQuery::default()
         };
-        let bounds = self.options.bounds.clone();
-        let _look = bounds.look().await;
-        let Ok(rows) = self.options.store.events(&query).await else {
+        let bounds = self.bounds.clone();
+        let _permit = bounds.poll().await;
+        let Ok(rows) = self.queries.events(&query).await else {
             return Bytes::from_static(b": the store can't be read\n\n");
         };
         let mut out = String::new();

@@ -173,7 +173,9 @@ impl App {
         }
         let admin = admin::Options {
             tokens: app.parts.tokens.clone(),
-            store: app.parts.store.clone(),
+            queries: app.parts.store.clone(),
+            work_queue: app.parts.store.clone(),
+            maintenance: app.parts.store.clone(),
             audit: app.parts.audit.clone(),
             tasks: app.parts.work.clone(),
             bounds: admin::Bounds::default(),
@@ -250,8 +252,9 @@ impl App {
             work.clone(),
         );
         handoffs.router(router.clone());
-        let (rows, time, tasks) = (store.clone(), clock.clone(), work.clone());
-        let replays = admin::Replays::start(rows, time, tasks).await;
+        let (queries, queue, jobs) = (store.clone(), store.clone(), store.clone());
+        let replays =
+            admin::Replays::start(queries, queue, jobs, clock.clone(), work.clone()).await;
         let replays = replays.context("the bulk replays")?;
         let (died, stop, all) = (store.died(), work.stopping(), work.clone());
         work.spawn("store", async move {
@@ -263,7 +266,7 @@ impl App {
                 }
             }
         });
-        retention::start(config.retention, store.clone(), clock.clone(), work);
+        retention::start(config.retention, store.clone(), store.clone(), clock.clone(), work);
         let budget = options::budget(config);
         let intake = Intake::new(sources::intake(hops, budget.clone()), store.clone());
         let ingress =
@@ -339,7 +342,7 @@ impl App {
                 }
                 let rows = store.backlog().await.unwrap_or_default();
                 let waiting = rows.iter().map(|row| row.waiting).sum();
-                recent.look(&metrics.render(), waiting, clock.now_ms());
+                recent.sample(&metrics.render(), waiting, clock.now_ms());
             }
         });
     }

@@ -1,7 +1,7 @@
 //! Bulk replays: jobs that go on after a restart, at a chosen rate, until they are done or stopped.
 mod filter;
 mod pace;
-mod wanted;
+mod spec;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,28 +17,28 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use utoipa::{IntoParams, ToSchema};
 
-use super::Options;
 use super::events::to_its_end;
-use super::params::{Asked, Limit, Number, document};
+use super::params::{Limit, Number, Query, document};
 use super::problem::Problem;
 use hookwright_model::clock::Clock;
 use hookwright_model::tasks::Tasks;
 use hookwright_model::{EventId, ReplayJob, ReplayState};
-use hookwright_store::{EventQuery, Store, StoreError};
+use hookwright_store::{EventQuery, Jobs, Maintenance, Queries, StoreError, WorkQueue};
 
 use filter::Filter;
 use pace::Pace;
-use wanted::{Request, Wanted, Way};
+use spec::{JobSpec, JobStore, Request, Way};
 
 /// When to go on where the store could not be read or written.
 const AGAIN: Duration = Duration::from_secs(1);
 
 /// The bulk replays, those under way and those that were. Cheap to clone.
 #[derive(Clone)]
-pub struct Replays(Arc<Parts>);
+pub struct Replays(Arc<Shared>);
 
-struct Parts {
-    store: Arc<dyn Store>,
+/// What the API's operations and the jobs' tasks share.
+struct Shared {
+    store: JobStore,
     clock: Clock,
     tasks: Tasks,
     jobs: Mutex<BTreeMap<u64, Entry>>,
@@ -48,7 +48,7 @@ struct Parts {
 
 struct Entry {
     job: ReplayJob,
-    wanted: Wanted,
+    spec: JobSpec,
     /// Of the task that works on it.
     stop: CancellationToken,
 }
@@ -67,34 +67,37 @@ impl From<StoreError> for Refused {
 }
 
 impl Replays {
-    /// Resumes what an earlier run left.
+    /// Resumes what an earlier run left. Finds events by `queries`, sends them through `work_queue` again, and keeps in
+    /// `jobs` how far it has come.
     ///
     /// # Errors
     /// A store that can't be read.
     pub async fn start(
-        store: Arc<dyn Store>,
+        queries: Arc<dyn Queries>,
+        work_queue: Arc<dyn WorkQueue>,
+        jobs: Arc<dyn Jobs>,
         clock: Clock,
         tasks: Tasks,
     ) -> Result<Self, StoreError> {
-        let kept = store.replays().await?;
-        let parts =
-            Parts { store, clock, tasks, jobs: Mutex::default(), changing: Default::default() };
-        let replays = Self(Arc::new(parts));
+        let kept = jobs.replays().await?;
+        let store = JobStore { queries, work_queue, jobs };
+        let (jobs, changing) = (Mutex::default(), Default::default());
+        let replays = Self(Arc::new(Shared { store, clock, tasks, jobs, changing }));
         for job in kept {
-            let Ok(wanted) = serde_json::from_str::<Wanted>(&job.wanted) else {
+            let Ok(spec) = serde_json::from_str::<JobSpec>(&job.wanted) else {
                 tracing::error!(replay = job.id, "what a bulk replay was asked for can't be read");
                 continue;
             };
-            replays.begin(job, wanted);
+            replays.begin(job, spec);
         }
         Ok(replays)
     }
 
     /// Takes note of the job, and works on it where it runs.
-    fn begin(&self, job: ReplayJob, wanted: Wanted) {
+    fn begin(&self, job: ReplayJob, spec: JobSpec) {
         let stop = self.0.tasks.stopping().child_token();
         let (id, runs) = (job.id, job.state == ReplayState::Running);
-        self.0.jobs.lock().insert(id, Entry { job, wanted, stop: stop.clone() });
+        self.0.jobs.lock().insert(id, Entry { job, spec, stop: stop.clone() });
         if runs {
             self.0.tasks.spawn_piece(self.clone().work(id, stop));
         }
@@ -122,68 +125,68 @@ impl Replays {
     /// none once there is nothing more to do.
     async fn step(&self, id: u64) -> Result<Option<(usize, Option<u32>)>, StoreError> {
         let _one = self.0.changing.lock().await;
-        let Some((job, wanted)) = self.0.running(id) else { return Ok(None) };
-        let stepped = wanted.step(self.0.store.as_ref(), job).await?;
+        let Some((job, spec)) = self.0.running(id) else { return Ok(None) };
+        let stepped = spec.step(&self.0.store, job).await?;
         let done = stepped.job.state == ReplayState::Done;
         if done {
             let (looked, replayed) = (stepped.job.looked, stepped.job.replayed);
             tracing::info!(replay = id, looked, replayed, "a bulk replay is done");
         }
         self.0.keep(stepped.job);
-        Ok((!done).then_some((stepped.looked, wanted.rate)))
+        Ok((!done).then_some((stepped.looked, spec.rate)))
     }
 
-    async fn create(&self, mut wanted: Wanted) -> Result<Job, StoreError> {
+    async fn create(&self, mut spec: JobSpec) -> Result<Job, StoreError> {
         let newest = EventQuery { limit: 1, ..EventQuery::default() };
-        wanted.newest = self.0.store.events(&newest).await?.first().map(|row| row.id);
+        spec.newest = self.0.store.queries.events(&newest).await?.first().map(|row| row.id);
         let _one = self.0.changing.lock().await;
         let last = self.0.jobs.lock().last_key_value().map_or(0, |(id, _)| *id);
         let job = ReplayJob {
             id: last + 1,
             created_ms: self.0.clock.now_ms(),
-            wanted: serde_json::to_string(&wanted).unwrap_or_default(),
+            wanted: serde_json::to_string(&spec).unwrap_or_default(),
             state: ReplayState::Running,
             after: None,
             looked: 0,
             replayed: 0,
         };
-        self.0.store.put_replay(&job).await?;
-        let shown = show(&job, &wanted);
-        self.begin(job, wanted);
+        self.0.store.jobs.put_replay(&job).await?;
+        let shown = show(&job, &spec);
+        self.begin(job, spec);
         Ok(shown)
     }
 
     /// From the one state to the other, written down first.
     async fn change(&self, id: u64, from: ReplayState, to: ReplayState) -> Result<Job, Refused> {
         let _one = self.0.changing.lock().await;
-        let (job, wanted) = {
+        let (job, spec) = {
             let jobs = self.0.jobs.lock();
             let entry = jobs.get(&id).ok_or(Refused::Unknown)?;
             if entry.job.state != from {
                 return Err(Refused::State(entry.job.state));
             }
-            (ReplayJob { state: to, ..entry.job.clone() }, entry.wanted.clone())
+            (ReplayJob { state: to, ..entry.job.clone() }, entry.spec.clone())
         };
-        self.0.store.put_replay(&job).await?;
+        self.0.store.jobs.put_replay(&job).await?;
         if let Some(entry) = self.0.jobs.lock().get(&id) {
             entry.stop.cancel();
         }
-        let shown = show(&job, &wanted);
-        self.begin(job, wanted);
+        let shown = show(&job, &spec);
+        self.begin(job, spec);
         Ok(shown)
     }
 
     fn list(&self) -> Vec<Job> {
         let jobs = self.0.jobs.lock();
-        jobs.values().rev().map(|entry| show(&entry.job, &entry.wanted)).collect()
+        jobs.values().rev().map(|entry| show(&entry.job, &entry.spec)).collect()
     }
 }
 
-impl Parts {
-    fn running(&self, id: u64) -> Option<(ReplayJob, Wanted)> {
+impl Shared {
+    fn running(&self, id: u64) -> Option<(ReplayJob, JobSpec)> {
         let jobs = self.jobs.lock();
         let entry = jobs.get(&id).filter(|entry| entry.job.state == ReplayState::Running)?;
-        Some((entry.job.clone(), entry.wanted.clone()))
+        Some((entry.job.clone(), entry.spec.clone()))
     }
 
     fn keep(&self, job: ReplayJob) {
@@ -216,18 +219,18 @@ pub(super) struct Job {
     rate: Option<u32>,
 }
 
-fn show(job: &ReplayJob, wanted: &Wanted) -> Job {
+fn show(job: &ReplayJob, spec: &JobSpec) -> Job {
     Job {
         id: job.id,
         state: job.state,
         created_ms: job.created_ms,
         looked: job.looked,
         replayed: job.replayed,
-        progress: wanted.progress(job),
+        progress: spec.progress(job),
         after: job.after,
-        filter: wanted.filter.clone(),
-        way: wanted.way.clone(),
-        rate: wanted.rate,
+        filter: spec.filter.clone(),
+        way: spec.way.clone(),
+        rate: spec.rate,
     }
 }
 
@@ -238,20 +241,23 @@ fn show(job: &ReplayJob, wanted: &Wanted) -> Job {
 #[utoipa::path(post, path = "/replays", tag = "replays", operation_id = "begin_replay",
     request_body(content = inline(Option<Request>)), responses((status = 202, body = Job)))]
 pub(super) async fn create(
-    State(options): State<Options>,
+    State(replays): State<Replays>,
+    State(maintenance): State<Arc<dyn Maintenance>>,
+    State(clock): State<Clock>,
     body: bytes::Bytes,
 ) -> Result<(StatusCode, Json<Job>), Problem> {
     let request: Request = document(&body)?;
-    let oldest_ms = options.store.usage().await?.oldest_ms;
-    let wanted = request.wanted(options.clock.now_ms(), oldest_ms)?;
-    let shown = to_its_end(async move { options.replays.create(wanted).await }).await?;
+    let oldest_ms = maintenance.usage().await?.oldest_ms;
+    let spec = request.into_spec(clock.now_ms(), oldest_ms)?;
+    let shown = to_its_end(async move { replays.create(spec).await }).await?;
     Ok((StatusCode::ACCEPTED, Json(shown)))
 }
 
+/// Which of them, as the query of the request says.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Listed {
+pub(super) struct Params {
     #[param(inline)]
     state: Option<ReplayState>,
     /// Only those that were asked for before this one: `next` of the page before.
@@ -273,15 +279,15 @@ pub(super) struct Page {
 ///
 /// With how far each has come, the latest first.
 #[utoipa::path(get, path = "/replays", tag = "replays", operation_id = "list_replays",
-    params(Listed), responses((status = 200, body = Page)))]
+    params(Params), responses((status = 200, body = Page)))]
 pub(super) async fn list(
-    State(options): State<Options>,
-    Asked(wanted): Asked<Listed>,
+    State(replays): State<Replays>,
+    Query(params): Query<Params>,
 ) -> Json<Page> {
-    let mut replays = options.replays.list();
-    replays.retain(|job| wanted.before.is_none_or(|before| job.id < before.0));
-    replays.retain(|job| wanted.state.is_none_or(|state| job.state == state));
-    let limit = wanted.limit.unwrap_or_default().0;
+    let mut replays = replays.list();
+    replays.retain(|job| params.before.is_none_or(|before| job.id < before.0));
+    replays.retain(|job| params.state.is_none_or(|state| job.state == state));
+    let limit = params.limit.unwrap_or_default().0;
     let more = replays.len() > limit;
     replays.truncate(limit);
     let next = replays.last().filter(|_| more).map(|last| last.id);
@@ -292,13 +298,13 @@ pub(super) async fn list(
 #[utoipa::path(get, path = "/replays/{id}", tag = "replays", operation_id = "show_replay",
     params(("id" = u64, Path)), responses((status = 200, body = Job)))]
 pub(super) async fn show_one(
-    State(options): State<Options>,
+    State(replays): State<Replays>,
     Path(id): Path<String>,
 ) -> Result<Json<Job>, Problem> {
-    let jobs = options.replays.0.jobs.lock();
+    let jobs = replays.0.jobs.lock();
     let found = number(&id).and_then(|id| jobs.get(&id));
     let entry = found.ok_or_else(|| missing(&id))?;
-    Ok(Json(show(&entry.job, &entry.wanted)))
+    Ok(Json(show(&entry.job, &entry.spec)))
 }
 
 /// Stop a bulk replay
@@ -307,10 +313,10 @@ pub(super) async fn show_one(
 #[utoipa::path(post, path = "/replays/{id}/stop", tag = "replays", operation_id = "stop_replay",
     params(("id" = u64, Path)), responses((status = 200, body = Job)))]
 pub(super) async fn stop(
-    State(options): State<Options>,
+    State(replays): State<Replays>,
     Path(id): Path<String>,
 ) -> Result<Json<Job>, Problem> {
-    change(options, id, ReplayState::Running, ReplayState::Stopped).await
+    change(replays, id, ReplayState::Running, ReplayState::Stopped).await
 }
 
 /// Go on with a bulk replay that was stopped
@@ -318,21 +324,21 @@ pub(super) async fn stop(
     operation_id = "resume_replay", params(("id" = u64, Path)),
     responses((status = 200, body = Job)))]
 pub(super) async fn resume(
-    State(options): State<Options>,
+    State(replays): State<Replays>,
     Path(id): Path<String>,
 ) -> Result<Json<Job>, Problem> {
-    change(options, id, ReplayState::Stopped, ReplayState::Running).await
+    change(replays, id, ReplayState::Stopped, ReplayState::Running).await
 }
 
 async fn change(
-    options: Options,
+    replays: Replays,
     id: String,
     from: ReplayState,
     to: ReplayState,
 ) -> Result<Json<Job>, Problem> {
     let number = number(&id).ok_or_else(|| missing(&id))?;
     let changed = to_its_end(async move {
-        match options.replays.change(number, from, to).await {
+        match replays.change(number, from, to).await {
             Err(Refused::Store(error)) => Err(error),
             other => Ok(other),
         }

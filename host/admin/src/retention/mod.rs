@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use hookwright_model::clock::{Clock, millis};
 use hookwright_model::tasks::Tasks;
 use hookwright_settings::Retention;
-use hookwright_store::{EventQuery, Store, StoreError};
+use hookwright_store::{EventQuery, Maintenance, Queries, StoreError};
 
 /// Where a purge would drop the newest event too, nothing is dropped for so long
 /// but what is old by that event's time: it may be that nothing came for that
@@ -19,11 +19,17 @@ const HOLD: Duration = Duration::from_secs(24 * 3_600);
 /// Unless it is only so much older than what is kept: a short `keep` is meant.
 const NEWEST_MS: u64 = 24 * 3_600_000;
 
-/// Runs until the stop.
-pub fn start(settings: Retention, store: Arc<dyn Store>, clock: Clock, tasks: &Tasks) {
+/// Purges until the stop: `queries` tells the newest event, `maintenance` drops what is old.
+pub fn start(
+    settings: Retention,
+    queries: Arc<dyn Queries>,
+    maintenance: Arc<dyn Maintenance>,
+    clock: Clock,
+    tasks: &Tasks,
+) {
     let stop = tasks.stopping();
     tasks.spawn("retention", async move {
-        let mut purges = Purges { settings, store, clock, held: None, told: false };
+        let mut purges = Purges { settings, queries, maintenance, clock, held: None, told: false };
         let mut ticks = tokio::time::interval(purges.settings.interval);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -37,7 +43,8 @@ pub fn start(settings: Retention, store: Arc<dyn Store>, clock: Clock, tasks: &T
 
 struct Purges {
     settings: Retention,
-    store: Arc<dyn Store>,
+    queries: Arc<dyn Queries>,
+    maintenance: Arc<dyn Maintenance>,
     clock: Clock,
     /// Since when a purge that would drop everything waits, and the newest event's time.
     held: Option<(Instant, u64)>,
@@ -62,10 +69,9 @@ impl Purges {
             sure_ms = sure_ms.min(newest_ms.saturating_add(millis(since.elapsed())));
         }
         let before_ms = sure_ms.saturating_sub(millis(self.settings.keep));
-        let store = self.store.as_ref();
-        let purged = match newest_if_all_go(store, before_ms).await {
+        let purged = match newest_if_all_go(self.queries.as_ref(), before_ms).await {
             Ok(Some(newest_ms)) if !was_held => Ok(Err(newest_ms)),
-            Ok(_) => store.purge(before_ms).await.map(Ok),
+            Ok(_) => self.maintenance.purge(before_ms).await.map(Ok),
             Err(error) => Err(error),
         };
         match purged {
@@ -92,8 +98,11 @@ impl Purges {
 }
 
 /// The newest event's time, where even that event would go, and by far.
-async fn newest_if_all_go(store: &dyn Store, before_ms: u64) -> Result<Option<u64>, StoreError> {
-    let newest = store.events(&EventQuery { limit: 1, ..EventQuery::default() }).await?;
+async fn newest_if_all_go(
+    queries: &dyn Queries,
+    before_ms: u64,
+) -> Result<Option<u64>, StoreError> {
+    let newest = queries.events(&EventQuery { limit: 1, ..EventQuery::default() }).await?;
     let newest_ms = newest.first().map(|one| one.received_ms);
     Ok(newest_ms.filter(|newest_ms| newest_ms.saturating_add(NEWEST_MS) < before_ms))
 }

@@ -4,7 +4,7 @@ use http::HeaderMap;
 
 use super::*;
 use hookwright_model::{Delivery, Event, EventId, EventState};
-use hookwright_store::{Appended, Handoff, NewEvent, Routed};
+use hookwright_store::{Appended, Handoff, NewEvent, Routed, Store};
 
 const START_MS: u64 = 1_700_000_000_000;
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -34,7 +34,14 @@ impl Bench {
         let store = hookwright_store_embedded::open(options, Arc::new(Nobody)).unwrap();
         let settings = Retention { keep: 72 * HOUR, interval: HOUR };
         let (clock, kept) = (clock.clone(), store.clone());
-        let purges = Purges { settings, store: kept, clock, held: None, told: false };
+        let purges = Purges {
+            settings,
+            queries: kept.clone(),
+            maintenance: kept,
+            clock,
+            held: None,
+            told: false,
+        };
         Self { purges, store, store_clock, _dir: dir }
     }
 

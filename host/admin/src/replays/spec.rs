@@ -1,4 +1,6 @@
 //! What a bulk replay is asked to do, and one step of it.
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -6,7 +8,7 @@ use super::super::params::Millis;
 use super::super::problem::Problem;
 use super::filter::Filter;
 use hookwright_model::{DeliveryState, EventId, ReplayJob, ReplayState};
-use hookwright_store::{EventQuery, EventRow, Store, StoreError};
+use hookwright_store::{EventQuery, EventRow, Jobs, Queries, StoreError, WorkQueue};
 
 /// Events that one step looks at, at the most: so many are done again where the
 /// host is killed in between.
@@ -43,9 +45,9 @@ struct Recover {
     since: Millis,
 }
 
-/// What a job is to do, as it is kept with it.
+/// What a job is to do, as it is kept with the job: its row holds it as JSON.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(super) struct Wanted {
+pub(super) struct JobSpec {
     pub(super) filter: Filter,
     pub(super) way: Way,
     pub(super) rate: Option<u32>,
@@ -70,7 +72,7 @@ pub(crate) enum Way {
 
 impl Request {
     /// Only what was accepted by `now_ms` is replayed, so that it ends.
-    pub(super) fn wanted(self, now_ms: u64, oldest_ms: Option<u64>) -> Result<Wanted, Problem> {
+    pub(super) fn into_spec(self, now_ms: u64, oldest_ms: Option<u64>) -> Result<JobSpec, Problem> {
         let Self { filter, destination, original, rate, recover } = self;
         let (mut filter, way) = match (recover, destination, original) {
             (Some(_), Some(_), _) | (Some(_), _, true) => {
@@ -106,8 +108,19 @@ impl Request {
             return Err(Problem::invalid("`rate` must be at least 1 event a second"));
         }
         filter.within(oldest_ms.unwrap_or(now_ms), now_ms.saturating_add(1));
-        Ok(Wanted { filter, way, rate, newest: None })
+        Ok(JobSpec { filter, way, rate, newest: None })
     }
+}
+
+/// What bulk replays use of the store.
+#[derive(Clone)]
+pub(super) struct JobStore {
+    /// Finds the events.
+    pub(super) queries: Arc<dyn Queries>,
+    /// Takes them in hand again.
+    pub(super) work_queue: Arc<dyn WorkQueue>,
+    /// Keeps how far each job has come.
+    pub(super) jobs: Arc<dyn Jobs>,
 }
 
 /// What one step came to.
@@ -117,11 +130,11 @@ pub(super) struct Stepped {
     pub(super) looked: usize,
 }
 
-impl Wanted {
+impl JobSpec {
     /// Looks at the next few events, the oldest first, and keeps how far it has come.
     pub(super) async fn step(
         &self,
-        store: &dyn Store,
+        store: &JobStore,
         mut job: ReplayJob,
     ) -> Result<Stepped, StoreError> {
         let a_second = self.rate.map_or(usize::MAX, |rate| rate as usize);
@@ -131,24 +144,24 @@ impl Wanted {
         let limit = STEP.min(a_second.div_ceil(STEPS_A_SECOND)).min(left);
         let query =
             EventQuery { after: job.after, oldest_first: true, limit, ..self.filter.query() };
-        let mut page = if limit == 0 { Vec::new() } else { store.events(&query).await? };
+        let mut page = if limit == 0 { Vec::new() } else { store.queries.events(&query).await? };
         if let Some(newest) = self.newest {
             page.retain(|row| row.id <= newest);
         }
         for row in &page {
-            job.replayed += self.replay(store, row).await?;
+            job.replayed += self.replay(store.work_queue.as_ref(), row).await?;
             job.looked += 1;
             job.after = Some(row.id);
         }
         if page.len() < limit || limit == left {
             job.state = ReplayState::Done;
         }
-        store.put_replay(&job).await?;
+        store.jobs.put_replay(&job).await?;
         Ok(Stepped { job, looked: page.len() })
     }
 
-    async fn replay(&self, store: &dyn Store, row: &EventRow) -> Result<u64, StoreError> {
-        let again = async |to: Option<&str>| store.replay(row.id, to).await.map(u64::from);
+    async fn replay(&self, work_queue: &dyn WorkQueue, row: &EventRow) -> Result<u64, StoreError> {
+        let again = async |to: Option<&str>| work_queue.replay(row.id, to).await.map(u64::from);
         match &self.way {
             Way::Plugins => again(None).await,
             Way::To(name) => again(Some(name)).await,
@@ -188,15 +201,15 @@ mod tests {
     use super::*;
     use crate::params::document;
 
-    fn wanted(text: &str) -> Result<Wanted, String> {
+    fn spec(text: &str) -> Result<JobSpec, String> {
         let request: Request = document(text.as_bytes()).map_err(|_| "no request".to_owned())?;
-        request.wanted(2_000, Some(1_000)).map_err(|problem| format!("{problem:?}"))
+        request.into_spec(2_000, Some(1_000)).map_err(|problem| format!("{problem:?}"))
     }
 
     #[test]
     fn a_misspelt_field_is_refused() {
-        assert!(wanted(r#"{"filters": {"delivery": "dead"}}"#).is_err());
-        assert!(wanted(r#"{"filter": {"deliveries": "dead"}}"#).is_err());
+        assert!(spec(r#"{"filters": {"delivery": "dead"}}"#).is_err());
+        assert!(spec(r#"{"filter": {"deliveries": "dead"}}"#).is_err());
     }
 
     #[test]
@@ -212,19 +225,18 @@ mod tests {
             (r#"{"recover": {"destination": "ci", "since": 5}, "filter": {"since": 0}}"#, false),
             (r#"{"recover": {"destination": "ci", "since": 5}, "original": true}"#, false),
         ] {
-            assert_eq!(wanted(text).is_ok(), good, "{text}");
+            assert_eq!(spec(text).is_ok(), good, "{text}");
         }
     }
 
     #[test]
-    fn what_is_wanted_is_read_back_as_it_was_kept() {
-        let made =
-            wanted(r#"{"recover": {"destination": "ci", "since": 1500}, "rate": 7}"#).unwrap();
+    fn a_spec_is_read_back_as_it_was_kept() {
+        let made = spec(r#"{"recover": {"destination": "ci", "since": 1500}, "rate": 7}"#).unwrap();
         assert_eq!(made.way, Way::To("ci".to_owned()));
         assert_eq!(made.filter.span(), (1_500, 2_001));
         let text = serde_json::to_string(&made).unwrap();
-        assert_eq!(serde_json::from_str::<Wanted>(&text).unwrap(), made);
-        let open = wanted(r#"{"filter": {"delivery": "dead"}, "original": true}"#).unwrap();
+        assert_eq!(serde_json::from_str::<JobSpec>(&text).unwrap(), made);
+        let open = spec(r#"{"filter": {"delivery": "dead"}, "original": true}"#).unwrap();
         assert_eq!((open.way.clone(), open.filter.span()), (Way::Original, (1_000, 2_001)));
         let job = ReplayJob {
             id: 1,
