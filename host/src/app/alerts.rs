@@ -8,15 +8,17 @@ use std::time::{Duration, SystemTime};
 use http::HeaderMap;
 use http::header::{CONTENT_TYPE, HeaderValue};
 
-use super::Parts;
+use super::ActiveConfig;
+use super::stages::Stages;
 use hookwright_admin::alerts::{self, Change, Rule, Shape, Sign, Told, Watch};
 use hookwright_config::{AlertsConfig, Config, OWN_SOURCES};
 use hookwright_delivery::State;
 use hookwright_model::Name;
 use hookwright_model::clock::{Clock, millis};
+use hookwright_model::tasks::Tasks;
 use hookwright_routing::{FirstWaits, Pipeline, Pipelines};
 use hookwright_settings::Fill;
-use hookwright_store::{Fault, NewEvent, Note};
+use hookwright_store::{EventLog, Fault, Maintenance, NewEvent, Note, Queries};
 
 /// What was told, beside the store.
 const TOLD: &str = "alerts.json";
@@ -56,28 +58,40 @@ pub(super) fn fill(config: &Config, destination: &Name) -> Option<Fill> {
     })
 }
 
-/// Starts the look-out; it sees new settings at its next look.
-pub(super) fn start(parts: &Arc<Parts>, clock: Clock) {
-    let stop = parts.work.stopping();
-    let (watched, tasks) = (parts.clone(), parts.work.clone());
+/// What alerts are about: asked at each check, never told.
+pub(super) struct Observed {
+    pub(super) config: ActiveConfig,
+    /// Tells the backlogs.
+    pub(super) queries: Arc<dyn Queries>,
+    /// Tells what is wrong with the store itself.
+    pub(super) maintenance: Arc<dyn Maintenance>,
+    pub(super) stages: Stages,
+}
+
+/// Starts the look-out; it sees new settings at its next look. Its alerts are events of the log.
+pub(super) fn start(observed: Observed, events: Arc<dyn EventLog>, clock: Clock, tasks: &Tasks) {
+    let stop = tasks.stopping();
     tasks.spawn("alerts", async move {
-        let mut lookout = Lookout::new(clock, &watched);
+        let mut lookout = Lookout::new(observed, events, clock);
         // What is dead by now was so before this start.
-        lookout.count_dead(&watched).await;
+        lookout.count_dead().await;
         loop {
-            let config = watched.config.read().alerts.clone();
+            let config = lookout.observed.config.read().alerts.clone();
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(config.every) => {}
             }
             if config.is_on() {
-                lookout.look(&watched, &config).await;
+                lookout.look(&config).await;
             }
         }
     });
 }
 
+/// Turns what is wrong with what it watches into alerts, and remembers which were told.
 struct Lookout {
+    observed: Observed,
+    events: Arc<dyn EventLog>,
     clock: Clock,
     watch: Watch,
     kept: Arc<Note>,
@@ -122,14 +136,15 @@ struct Dead {
 }
 
 impl Lookout {
-    fn new(clock: Clock, parts: &Parts) -> Self {
+    fn new(observed: Observed, events: Arc<dyn EventLog>, clock: Clock) -> Self {
         let watch = Watch::new(Duration::ZERO, Duration::ZERO);
-        let kept = Arc::new(Note::new(&parts.config.read().data_dir, TOLD));
-        Self { clock, watch, kept, told: None, dead: HashMap::new(), resumed_ms: 0 }
+        let kept = Arc::new(Note::new(&observed.config.read().data_dir, TOLD));
+        let (told, dead, resumed_ms) = (None, HashMap::new(), 0);
+        Self { observed, events, clock, watch, kept, told, dead, resumed_ms }
     }
 
-    async fn count_dead(&mut self, parts: &Arc<Parts>) {
-        let Ok(backlogs) = parts.store.backlog().await else {
+    async fn count_dead(&mut self) {
+        let Ok(backlogs) = self.observed.queries.backlog().await else {
             return;
         };
         for backlog in backlogs {
@@ -137,7 +152,7 @@ impl Lookout {
         }
     }
 
-    async fn look(&mut self, parts: &Arc<Parts>, config: &AlertsConfig) {
+    async fn look(&mut self, config: &AlertsConfig) {
         let now_ms = self.clock.now_ms();
         self.watch.set(config.hold, config.clear);
         let mut told = match self.told.take() {
@@ -155,16 +170,16 @@ impl Lookout {
         };
         let mut signs = Vec::new();
         let mut unjudged = Unjudged {
-            failing: destinations(parts, config, &mut signs),
-            backlogs: !self.backlogs(parts, config, now_ms, &mut signs).await,
+            failing: self.observed.destinations(config, &mut signs),
+            backlogs: !self.backlogs(config, now_ms, &mut signs).await,
             sources: now_ms.abs_diff(self.resumed_ms) < LEARNT_MS,
             disk: false,
         };
-        sources(parts, &mut signs);
-        plugins(parts, &mut signs);
+        self.observed.sources(&mut signs);
+        self.observed.plugins(&mut signs);
         // Nothing is known of them where it can't be told; the next look tells.
-        let faults = parts.store.faults().await.unwrap_or_default();
-        unjudged.disk = !host(parts, config, faults, &mut signs);
+        let faults = self.observed.maintenance.faults().await.unwrap_or_default();
+        unjudged.disk = !self.observed.host(config, faults, &mut signs);
         let changes = self.watch.look(now_ms, signs, |rule, subject| unjudged.has(rule, subject));
         for change in changes {
             let (key, state, what) = (change.key(), change.state.as_str(), change.what);
@@ -173,7 +188,7 @@ impl Lookout {
         let before = told.clone();
         for (source, shape, _) in channels(config) {
             for change in told.due(&source, &self.watch.standing(), now_ms) {
-                if send(parts, source.clone(), &shape, &change).await {
+                if send(self.events.as_ref(), source.clone(), &shape, &change).await {
                     told.note(&source, &change);
                 }
             }
@@ -200,15 +215,14 @@ impl Lookout {
     /// False where the store did not say.
     async fn backlogs(
         &mut self,
-        parts: &Arc<Parts>,
         config: &AlertsConfig,
         now_ms: u64,
         signs: &mut Vec<Sign>,
     ) -> bool {
-        let Ok(backlogs) = parts.store.backlog().await else {
+        let Ok(backlogs) = self.observed.queries.backlog().await else {
             return false;
         };
-        let known = parts.delivery.names();
+        let known = self.observed.stages.delivery.names();
         for backlog in backlogs {
             let is_known = known.contains(backlog.destination.as_str());
             let age_ms = backlog.oldest_ms.map_or(0, |oldest| now_ms.saturating_sub(oldest));
@@ -242,76 +256,78 @@ fn sign(rule: Rule, subject: &str, what: String) -> Sign {
     Sign { rule, subject: subject.to_owned(), what }
 }
 
-/// Gives those of which nothing tells yet that they are well: what failed before
-/// a start ends by a success, as it does without one.
-fn destinations(parts: &Parts, config: &AlertsConfig, signs: &mut Vec<Sign>) -> HashSet<String> {
-    let mut unjudged = HashSet::new();
-    for status in parts.delivery.status() {
-        let name = status.destination.as_str();
-        if !status.succeeded && status.state != State::Disabled {
-            unjudged.insert(name.to_owned());
+impl Observed {
+    /// Gives those of which nothing tells yet that they are well: what failed before
+    /// a start ends by a success, as it does without one.
+    fn destinations(&self, config: &AlertsConfig, signs: &mut Vec<Sign>) -> HashSet<String> {
+        let mut unjudged = HashSet::new();
+        for status in self.stages.delivery.status() {
+            let name = status.destination.as_str();
+            if !status.succeeded && status.state != State::Disabled {
+                unjudged.insert(name.to_owned());
+            }
+            if status.state == State::Disabled {
+                let what = status.reason.unwrap_or_else(|| "it is disabled".to_owned());
+                signs.push(sign(Rule::DestinationDisabled, name, what));
+            } else if config.failures > 0 && status.failures >= config.failures {
+                let what = format!("{} attempts failed, one after the other", status.failures);
+                signs.push(sign(Rule::DestinationFailing, name, what));
+            } else if matches!(status.state, State::BreakerOpen | State::Probing) {
+                let what = "most attempts fail: its breaker is open".to_owned();
+                signs.push(sign(Rule::DestinationFailing, name, what));
+            }
         }
-        if status.state == State::Disabled {
-            let what = status.reason.unwrap_or_else(|| "it is disabled".to_owned());
-            signs.push(sign(Rule::DestinationDisabled, name, what));
-        } else if config.failures > 0 && status.failures >= config.failures {
-            let what = format!("{} attempts failed, one after the other", status.failures);
-            signs.push(sign(Rule::DestinationFailing, name, what));
-        } else if matches!(status.state, State::BreakerOpen | State::Probing) {
-            let what = "most attempts fail: its breaker is open".to_owned();
-            signs.push(sign(Rule::DestinationFailing, name, what));
-        }
+        unjudged
     }
-    unjudged
-}
 
-fn sources(parts: &Parts, signs: &mut Vec<Sign>) {
-    let names: Vec<Name> = parts.config.read().sources.keys().cloned().collect();
-    for name in names {
-        let found = parts.ingress.anomalies(name.as_str());
-        let found: Vec<&str> =
-            found.into_iter().map(hookwright_intake::http::Anomaly::as_str).collect();
-        if !found.is_empty() {
-            signs.push(sign(Rule::SourceUnusual, name.as_str(), found.join(", ")));
+    fn sources(&self, signs: &mut Vec<Sign>) {
+        let names: Vec<Name> = self.config.read().sources.keys().cloned().collect();
+        for name in names {
+            let found = self.stages.ingress.anomalies(name.as_str());
+            let found: Vec<&str> =
+                found.into_iter().map(hookwright_intake::http::Anomaly::as_str).collect();
+            if !found.is_empty() {
+                signs.push(sign(Rule::SourceUnusual, name.as_str(), found.join(", ")));
+            }
         }
     }
-}
 
-fn plugins(parts: &Parts, signs: &mut Vec<Sign>) {
-    for status in parts.plugins.status() {
-        let name = status.name.as_str();
-        if let Some(quarantined) = status.quarantined {
-            signs.push(sign(Rule::PluginQuarantined, name, quarantined.why));
-        }
-        if let Some(error) = status.last_error {
-            signs.push(sign(Rule::PluginRefused, name, error));
+    fn plugins(&self, signs: &mut Vec<Sign>) {
+        for status in self.stages.plugins.status() {
+            let name = status.name.as_str();
+            if let Some(quarantined) = status.quarantined {
+                signs.push(sign(Rule::PluginQuarantined, name, quarantined.why));
+            }
+            if let Some(error) = status.last_error {
+                signs.push(sign(Rule::PluginRefused, name, error));
+            }
         }
     }
-}
 
-/// False where the disk did not say what is free.
-fn host(parts: &Parts, config: &AlertsConfig, faults: Vec<Fault>, signs: &mut Vec<Sign>) -> bool {
-    if !parts.store.healthy() {
-        signs.push(sign(Rule::StoreFailing, "", "the store can't be written".to_owned()));
-    }
-    for fault in faults {
-        signs.push(sign(Rule::StoreDamaged, &fault.subject, fault.what));
-    }
-    let settings = parts.config.read();
-    let room = rustix::fs::statvfs(&settings.data_dir);
-    if let Ok(room) = &room {
-        let free = room.f_bavail.saturating_mul(room.f_frsize);
-        if free < config.disk_free {
-            let what = format!("{} MiB are free where the store is", free >> 20);
-            signs.push(sign(Rule::DiskLow, "", what));
+    /// False where the disk did not say what is free.
+    fn host(&self, config: &AlertsConfig, faults: Vec<Fault>, signs: &mut Vec<Sign>) -> bool {
+        if !self.maintenance.healthy() {
+            signs.push(sign(Rule::StoreFailing, "", "the store can't be written".to_owned()));
         }
+        for fault in faults {
+            signs.push(sign(Rule::StoreDamaged, &fault.subject, fault.what));
+        }
+        let settings = self.config.read();
+        let room = rustix::fs::statvfs(&settings.data_dir);
+        if let Ok(room) = &room {
+            let free = room.f_bavail.saturating_mul(room.f_frsize);
+            if free < config.disk_free {
+                let what = format!("{} MiB are free where the store is", free >> 20);
+                signs.push(sign(Rule::DiskLow, "", what));
+            }
+        }
+        if let Some(tls) = &settings.ingress.tls
+            && let Some(what) = ends_soon(&tls.cert, config.certificate)
+        {
+            signs.push(sign(Rule::CertificateEnds, &tls.cert.display().to_string(), what));
+        }
+        room.is_ok()
     }
-    if let Some(tls) = &settings.ingress.tls
-        && let Some(what) = ends_soon(&tls.cert, config.certificate)
-    {
-        signs.push(sign(Rule::CertificateEnds, &tls.cert.display().to_string(), what));
-    }
-    room.is_ok()
 }
 
 fn ends_soon(file: &Path, soon: Duration) -> Option<String> {
@@ -343,7 +359,7 @@ async fn write(kept: &Arc<Note>, told: &Told) {
 }
 
 /// True where it was taken; else it is tried again at the next look.
-async fn send(parts: &Parts, source: Name, shape: &Shape, change: &Change) -> bool {
+async fn send(events: &dyn EventLog, source: Name, shape: &Shape, change: &Change) -> bool {
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     let event = NewEvent {
@@ -353,7 +369,7 @@ async fn send(parts: &Parts, source: Name, shape: &Shape, change: &Change) -> bo
         body: alerts::body(change, shape).into(),
         dedupe: None,
     };
-    let appended = parts.store.append(event).await;
+    let appended = events.append(event).await;
     if let Err(error) = &appended {
         // The log has it; a store that can't write can't tell by itself.
         tracing::error!(alert = change.key(), %error, "an alert could not be sent");

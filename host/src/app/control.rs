@@ -1,8 +1,10 @@
 //! What the admin side may ask of the running parts.
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::{Parts, reload};
+use super::stages::Stages;
+use super::{ActiveConfig, reload};
 use hookwright_admin::{
     CandidateStatus, Control, DestinationStatus, LastAttempt, LastRejected, PluginStatus, Preview,
     PreviewFuture, PreviewRefused, QuarantineStatus, ReloadFuture, ReloadRefused, Reloaded,
@@ -16,7 +18,20 @@ use hookwright_routing as routing;
 use hookwright_settings::To;
 use hookwright_signing as signing;
 
-impl Control for Parts {
+/// Answers the admin side for the stages and the settings.
+pub(super) struct HostControl {
+    pub(super) config: ActiveConfig,
+    pub(super) stages: Stages,
+    /// Where the ingress listens, for those that have no public URL.
+    pub(super) listens: SocketAddr,
+    /// Whether it speaks TLS there.
+    pub(super) secure: bool,
+    /// Whether the host takes events.
+    pub(super) ready: Arc<AtomicBool>,
+    pub(super) reloads: reload::Requests,
+}
+
+impl Control for HostControl {
     fn ready(&self) -> bool {
         self.ready.load(Ordering::SeqCst)
     }
@@ -25,9 +40,8 @@ impl Control for Parts {
         let names =
             |list: &[hookwright_model::Name]| list.iter().map(ToString::to_string).collect();
         let config = self.config.read();
-        let secure = self.tls.is_some();
         let base = config.ingress.public_url.clone().unwrap_or_else(|| {
-            format!("{}://{}", if secure { "https" } else { "http" }, self.listens)
+            format!("{}://{}", if self.secure { "https" } else { "http" }, self.listens)
         });
         // The token is a secret.
         let path = |name, tokens: &[_]| match tokens.is_empty() {
@@ -50,23 +64,23 @@ impl Control for Parts {
         let mut status: Vec<SourceStatus> = status.collect();
         drop(config);
         for source in &mut status {
-            let rejected = self.ingress.rejected(&source.name).unwrap_or_default();
+            let rejected = self.stages.ingress.rejected(&source.name).unwrap_or_default();
             source.rejected = rejected.len();
             source.last_rejected = rejected
                 .first()
                 .map(|last| LastRejected { at_ms: last.at_ms, reason: last.reason });
-            let anomalies = self.ingress.anomalies(&source.name).into_iter();
+            let anomalies = self.stages.ingress.anomalies(&source.name).into_iter();
             source.anomalies = anomalies.map(hookwright_intake::http::Anomaly::as_str).collect();
         }
         status
     }
 
     fn rejected(&self, source: &str) -> Option<Vec<Rejected>> {
-        self.ingress.rejected(source)
+        self.stages.ingress.rejected(source)
     }
 
     fn without_tokens(&self, text: &str) -> String {
-        self.ingress.without_tokens(text)
+        self.stages.ingress.without_tokens(text)
     }
 
     fn destinations(&self) -> Vec<DestinationStatus> {
@@ -79,7 +93,7 @@ impl Control for Parts {
             let path = lines.file.as_ref().map(|file| format!("file:{}", file.path.display()));
             Some(path.unwrap_or_else(|| "stdout".to_owned()))
         };
-        let status = self.delivery.status().into_iter().map(|status| DestinationStatus {
+        let status = self.stages.delivery.status().into_iter().map(|status| DestinationStatus {
             url: url(&status.destination).unwrap_or_default(),
             name: status.destination.to_string(),
             state: status.state.as_str().to_owned(),
@@ -96,7 +110,7 @@ impl Control for Parts {
 
     fn plugins(&self) -> Vec<PluginStatus> {
         let now_ms = Clock::system().now_ms();
-        let status = self.plugins.status().into_iter().map(|status| PluginStatus {
+        let status = self.stages.plugins.status().into_iter().map(|status| PluginStatus {
             name: status.name.to_string(),
             file: status.file,
             digest: status.digest.map(|digest| digest.to_string()),
@@ -119,10 +133,11 @@ impl Control for Parts {
 
     fn preview(&self, event: Arc<Event>) -> PreviewFuture<'_> {
         Box::pin(async move {
-            let routed = self.router.preview(&event).await.map_err(|refused| match refused {
-                routing::PreviewRefused::NoSource => PreviewRefused::NoSource,
-                routing::PreviewRefused::Busy => PreviewRefused::Busy,
-            })?;
+            let routed =
+                self.stages.router.preview(&event).await.map_err(|refused| match refused {
+                    routing::PreviewRefused::NoSource => PreviewRefused::NoSource,
+                    routing::PreviewRefused::Busy => PreviewRefused::Busy,
+                })?;
             let deliveries = routed.deliveries.into_iter();
             Ok(Preview {
                 state: routed.state,
@@ -137,7 +152,7 @@ impl Control for Parts {
 
     fn reload(&self) -> ReloadFuture<'_> {
         Box::pin(async move {
-            match self.asks.reload().await {
+            match self.reloads.reload().await {
                 None => Err(ReloadRefused::Impossible),
                 Some(Err(mistakes)) => Err(ReloadRefused::Mistakes(told(&mistakes))),
                 Some(Ok(reload::Reloaded { changed, restart, warnings })) => {
@@ -150,10 +165,10 @@ impl Control for Parts {
     fn switch(&self, destination: &str, to: Switch) -> Result<(), String> {
         let done = tokio::runtime::Handle::current().block_on(async {
             match to {
-                Switch::Enable => self.delivery.enable(destination).await,
-                Switch::Disable(reason) => self.delivery.disable(destination, &reason).await,
-                Switch::Pause(lasts) => self.delivery.pause(destination, lasts).await,
-                Switch::CloseBreaker => self.delivery.close_breaker(destination),
+                Switch::Enable => self.stages.delivery.enable(destination).await,
+                Switch::Disable(reason) => self.stages.delivery.disable(destination, &reason).await,
+                Switch::Pause(lasts) => self.stages.delivery.pause(destination, lasts).await,
+                Switch::CloseBreaker => self.stages.delivery.close_breaker(destination),
             }
         });
         done.map_err(|error| error.to_string())
