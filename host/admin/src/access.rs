@@ -9,12 +9,11 @@ use axum::response::Response;
 use axum::{Extension, Json};
 use http::header::{AUTHORIZATION, CACHE_CONTROL, HOST, ORIGIN, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderMap, HeaderValue};
-use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
-use utoipa::ToSchema;
 
 use super::bounds::Bounds;
+use super::caller::Caller;
 use super::problem::Problem;
 use hookwright_model::Scope;
 use hookwright_server::Peer;
@@ -54,16 +53,6 @@ impl Tokens {
     fn is_empty(&self) -> bool {
         self.0.load().is_empty()
     }
-}
-
-/// Who asks.
-#[derive(Debug, Clone, Serialize, ToSchema)]
-pub(super) struct Caller {
-    /// The token's name; `local` where none is asked for.
-    pub(super) name: String,
-    pub(super) scope: Scope,
-    #[serde(skip)]
-    pub(super) address: Option<IpAddr>,
 }
 
 /// Finds out who asks; the scopes are looked at where the routes are.

@@ -16,7 +16,7 @@ use tokio::time::timeout;
 use utoipa::{IntoParams, ToSchema};
 
 use super::Options;
-use super::access::Caller;
+use super::caller::Caller;
 use super::params::{Limit, Millis, Number, Query};
 use super::problem::Problem;
 use hookwright_model::Scope;

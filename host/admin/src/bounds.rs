@@ -7,7 +7,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use super::access::Caller;
+use super::caller::Caller;
 use super::problem::Problem;
 use hookwright_server::network;
 

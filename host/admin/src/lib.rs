@@ -6,6 +6,7 @@ mod assets;
 mod audit;
 mod backup;
 mod bounds;
+mod caller;
 mod control;
 mod deliveries;
 mod destinations;

@@ -13,8 +13,8 @@ use bytes::Bytes;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::access::Caller;
 use super::bounds::{Bounds, Permit};
+use super::caller::Caller;
 use super::params::{Millis, Query};
 use super::problem::Problem;
 use hookwright_model::EventId;

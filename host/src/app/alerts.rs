@@ -9,15 +9,14 @@ use http::HeaderMap;
 use http::header::{CONTENT_TYPE, HeaderValue};
 
 use super::ActiveConfig;
+use super::alert_routes::channels;
 use super::stages::Stages;
 use hookwright_admin::alerts::{self, Change, Rule, Shape, Sign, Told, Watch};
-use hookwright_config::{AlertsConfig, Config, OWN_SOURCES};
+use hookwright_config::AlertsConfig;
 use hookwright_delivery::State;
 use hookwright_model::Name;
 use hookwright_model::clock::{Clock, millis};
 use hookwright_model::tasks::Tasks;
-use hookwright_routing::{FirstWaits, Pipeline, Pipelines};
-use hookwright_settings::Fill;
 use hookwright_store::{EventLog, Fault, Maintenance, NewEvent, Note, Queries};
 
 /// What was told, beside the store.
@@ -26,37 +25,6 @@ const TOLD: &str = "alerts.json";
 const DEAD_MS: u64 = 600_000;
 /// A source's usual number is known, and its last minutes are over, so long after a start.
 const LEARNT_MS: u64 = 1_800_000;
-
-/// The sources that alerts come from, one for each shape, with whom they are for.
-fn channels(config: &AlertsConfig) -> Vec<(Name, Shape, Vec<Name>)> {
-    let [standard, slack, pagerduty] = OWN_SOURCES.map(|name| name.parse::<Name>().ok());
-    let pager = config.pagerduty.as_ref();
-    let pager = pager.map(|pager| (pagerduty, Shape::PagerDuty, pager.destinations.clone()));
-    let all = [
-        Some((standard, Shape::Standard, config.destinations.clone())),
-        Some((slack, Shape::Slack, config.slack.clone())),
-        pager,
-    ];
-    let named = all.into_iter().flatten().filter_map(|(name, shape, to)| Some((name?, shape, to)));
-    named.filter(|(.., to)| !to.is_empty()).collect()
-}
-
-/// How alerts are routed: straight to those who asked for them.
-pub(super) fn pipelines(config: &Config, waits: &Arc<FirstWaits>) -> Pipelines {
-    let own = channels(&config.alerts).into_iter();
-    own.map(|(name, _, to)| (name, Pipeline::new(Vec::new(), to, waits.clone()))).collect()
-}
-
-/// What deliveries to this destination hold that alerts as they are kept do not.
-pub(super) fn fill(config: &Config, destination: &Name) -> Option<Fill> {
-    let pager = config.alerts.pagerduty.as_ref()?;
-    let source = OWN_SOURCES[2].parse::<Name>().ok()?;
-    pager.destinations.contains(destination).then(|| Fill {
-        source,
-        place: alerts::ROUTING_KEY,
-        secret: pager.routing_key.clone(),
-    })
-}
 
 /// What alerts are about: asked at each check, never told.
 pub(super) struct Observed {

@@ -1,4 +1,5 @@
 //! Settings → parts → run: the only place that knows all of them.
+mod alert_routes;
 mod alerts;
 mod control;
 mod data_dir;

@@ -113,7 +113,7 @@ pub(super) fn pipelines(config: &Config) -> Pipelines {
         }
     };
     let named = config.sources.iter().map(|(name, source)| (name.clone(), pipeline(source)));
-    named.chain(super::alerts::pipelines(config, &waits)).collect()
+    named.chain(super::alert_routes::pipelines(config, &waits)).collect()
 }
 
 pub(super) fn delivery(
@@ -135,7 +135,7 @@ pub(super) fn destinations(config: &Config) -> HashMap<Name, Destination> {
     let filled = |(name, destination): (&Name, &Destination)| {
         let mut destination = destination.clone();
         if let To::Post(post) = &mut destination.to {
-            post.fill = super::alerts::fill(config, name);
+            post.fill = super::alert_routes::fill(config, name);
         }
         (name.clone(), destination)
     };
