@@ -10,7 +10,8 @@ use tokio::sync::Semaphore;
 
 use super::Embedded;
 use super::cursor::DueCursor;
-use super::recorded::Recorded;
+use super::flushes::Flushes;
+use super::unrecorded::Slot;
 use hookwright_model::{EventId, ReplayJob, StateRow};
 use hookwright_store::{
     Answer, AppendFuture, Backlog, Backup, Claim, Condition, Conditions, DiedFuture, DuePage,
@@ -26,13 +27,13 @@ const CLAIMS: usize = 4;
 /// The open store, as its callers have it. Its calls need a tokio runtime.
 pub(super) struct Face {
     engine: Arc<Embedded>,
-    pub(super) recorded: Arc<Recorded>,
+    pub(super) flushes: Arc<Flushes>,
     claims: Semaphore,
 }
 
 impl Face {
     pub(super) fn new(engine: Embedded) -> Self {
-        Self { engine: Arc::new(engine), recorded: Arc::default(), claims: Semaphore::new(CLAIMS) }
+        Self { engine: Arc::new(engine), flushes: Arc::default(), claims: Semaphore::new(CLAIMS) }
     }
 
     /// Does it on a thread for blocking work, to its end even where nobody waits any more.
@@ -50,17 +51,19 @@ impl Face {
         })
     }
 
-    fn take(&self, taken: bool) -> Result<(), StoreError> {
-        if !taken {
-            return Err(StoreError::Closed);
-        }
-        self.recorded.handed_in();
-        Ok(())
+    async fn flush(&self) -> Result<(), StoreError> {
+        self.flushes.flush(&self.engine).await
     }
 
-    async fn flush(&self) -> Result<(), StoreError> {
-        self.recorded.flush(&self.engine).await
+    /// Waits until nothing that was handed in before and concerns the source or destination is unrecorded. Mostly that
+    /// is so, and costs a look at an atomic.
+    async fn settle(&self, slot: Slot) -> Result<(), StoreError> {
+        if self.engine.unrecorded.has(slot) { self.flush().await } else { Ok(()) }
     }
+}
+
+fn unless_closed(taken: bool) -> Result<(), StoreError> {
+    if taken { Ok(()) } else { Err(StoreError::Closed) }
 }
 
 impl EventLog for Face {
@@ -79,15 +82,15 @@ impl WorkQueue for Face {
     }
 
     fn routed(&self, routed: Routed) -> Result<(), StoreError> {
-        self.take(self.engine.routed(routed))
+        unless_closed(self.engine.routed(routed))
     }
 
     fn settled(&self, settled: Settled) -> Result<(), StoreError> {
-        self.take(self.engine.settled(settled))
+        unless_closed(self.engine.settled(settled))
     }
 
     fn given_up(&self, given_up: GivenUp) -> Result<(), StoreError> {
-        self.take(self.engine.given_up(given_up))
+        unless_closed(self.engine.given_up(given_up))
     }
 
     fn recorded(&self) -> Answer<'_, ()> {
@@ -96,8 +99,7 @@ impl WorkQueue for Face {
 
     fn claim_events<'a>(&'a self, claim: Claim<'a>) -> Answer<'a, UnroutedPage> {
         Box::pin(async move {
-            // Events enter the queue by the journal's thread, which counts none of them here.
-            self.flush().await?;
+            self.settle(Slot::source(claim.of)).await?;
             let after = claim.after.map(DueCursor::try_from).transpose()?;
             let (source, now_ms, limit) = (claim.of.to_owned(), claim.now_ms, claim.limit);
             let mut page =
@@ -112,9 +114,7 @@ impl WorkQueue for Face {
 
     fn claim_deliveries<'a>(&'a self, claim: Claim<'a>) -> Answer<'a, DuePage> {
         Box::pin(async move {
-            if !self.recorded.is_current() {
-                self.flush().await?;
-            }
+            self.settle(Slot::destination(claim.of)).await?;
             let after = claim.after.map(DueCursor::try_from).transpose()?;
             let _permit = self.claims.acquire().await.map_err(|_| StoreError::Closed)?;
             let (destination, now_ms, limit) = (claim.of.to_owned(), claim.now_ms, claim.limit);
@@ -135,8 +135,10 @@ impl WorkQueue for Face {
         longest: Duration,
     ) -> Answer<'a, u64> {
         Box::pin(async move {
-            if !self.recorded.is_current() {
-                self.flush().await?;
+            match destination {
+                Some(name) => self.settle(Slot::destination(name)).await?,
+                None if self.engine.unrecorded.has_sources() => self.flush().await?,
+                None => {}
             }
             let destination = destination.map(str::to_owned);
             let rein =

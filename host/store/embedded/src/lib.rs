@@ -10,17 +10,18 @@ mod cursor;
 mod error;
 mod examine;
 mod face;
+mod flushes;
 mod index;
 mod journal;
 mod open;
 mod queries;
 mod reads;
-mod recorded;
 mod recovery;
 mod rein_in;
 mod retention;
 mod room;
 mod space;
+mod unrecorded;
 mod vitals;
 mod writer;
 mod writes;
@@ -47,7 +48,7 @@ use self::journal::segments::Segments;
 use self::queries::query::Readers;
 use self::writer::queue::Job;
 use hookwright_model::clock::Clock;
-use hookwright_store::{AppendError, Handoff, Routed, StoreError};
+use hookwright_store::{AppendError, Handoff, StoreError};
 
 /// The open store.
 pub(crate) struct Embedded {
@@ -68,6 +69,7 @@ pub(crate) struct Embedded {
     /// When rows were last committed for a reader.
     forced: Mutex<Option<Instant>>,
     vitals: Arc<vitals::Vitals>,
+    unrecorded: Arc<unrecorded::Unrecorded>,
     /// What may wait for the index before events are refused, in bytes.
     most_behind: usize,
     purging: Mutex<()>,
@@ -87,14 +89,16 @@ impl Embedded {
 
     /// The rows go ahead, so that no outcome can overtake them; a flush waits
     /// until the deliveries have followed.
-    fn hand_on(&self, routed: Routed) -> bool {
+    fn hand_on(&self, op: RoutedOp) -> bool {
         let handoff = self.handoff.read();
         let Some(handoff) = handoff.as_deref() else { return false };
-        let deliveries = routed.deliveries.clone();
-        let taken = self.index.push(Op::Routed(RoutedOp::handed(routed)));
+        let (deliveries, slots) = (op.routed.deliveries.clone(), Arc::clone(&op.slots));
+        self.unrecorded.add(&slots);
+        let taken = self.index.push(Op::Routed(op.handed()));
         if taken {
             handoff.ready(deliveries);
         }
+        self.unrecorded.remove(&slots);
         taken
     }
 

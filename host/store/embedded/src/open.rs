@@ -9,6 +9,7 @@ use super::error::OpenError;
 use super::face::Face;
 use super::room::Room;
 use super::space;
+use super::unrecorded::Unrecorded;
 use super::vitals::Vitals;
 use crate::index::counts::Counts;
 use crate::index::wal::{self, WalCheckpoints};
@@ -103,6 +104,7 @@ pub(super) fn open_embedded(
     counts.load(&recovered.conn).map_err(&failed)?;
     let checkpoints = Arc::new(WalCheckpoints::default());
     let room = Arc::<Room>::default();
+    let unrecorded = Arc::<Unrecorded>::default();
     let index = Arc::new(index::queue::Queue::new(recovered.last_row, Arc::clone(&room)));
     let (bytes, records) = (options.queue_bytes, options.queue_records);
     let queue = Arc::new(writer::queue::Queue::new(bytes, records, Arc::clone(&room)));
@@ -127,6 +129,7 @@ pub(super) fn open_embedded(
         read_spacing: options.read_spacing,
         forced: parking_lot::Mutex::new(None),
         vitals: Arc::clone(&vitals),
+        unrecorded: Arc::clone(&unrecorded),
         most_behind: options.queue_bytes,
         purging: parking_lot::Mutex::new(()),
         threads: parking_lot::Mutex::new(Threads {
@@ -147,6 +150,7 @@ pub(super) fn open_embedded(
                 checkpoints,
                 clock: options.clock.clone(),
                 damage,
+                unrecorded: Arc::clone(&unrecorded),
             },
             vitals: Arc::clone(&vitals),
             hold: options.hold,
@@ -178,6 +182,7 @@ pub(super) fn open_embedded(
         last_ms: recovered.last_ms,
         sealed: recovered.sealed,
         vitals,
+        unrecorded,
     });
     store.threads.get_mut().journal = Some(writing.map_err(&failed)?);
     store.usage_gauge();

@@ -60,23 +60,16 @@ impl Embedded {
         may
     }
 
-    /// The same for reads that claim work: without the latest outcomes they
-    /// would give out again and again what is done.
-    pub(super) fn settle_claims(&self, all: bool) -> Result<(), StoreError> {
+    /// Whether work may be claimed: without the latest outcomes it would be given out again and again while the index
+    /// can't be written. That what concerns the claim is recorded is for the caller to see to.
+    pub(super) fn check_claims(&self) -> Result<(), StoreError> {
         if self.queue.is_closed() {
             return Err(StoreError::Closed);
         }
         match self.index.write_health() {
-            WriteHealth::Full => return Err(StoreError::Full),
-            WriteHealth::Failed => {
-                return Err(StoreError::Failed("the index can't be written".into()));
-            }
-            WriteHealth::Healthy => {}
-        }
-        if self.is_behind(all) {
-            self.index.ask(|reply| Request::Barrier { all, reply })
-        } else {
-            Ok(())
+            WriteHealth::Full => Err(StoreError::Full),
+            WriteHealth::Failed => Err(StoreError::Failed("the index can't be written".into())),
+            WriteHealth::Healthy => Ok(()),
         }
     }
 
@@ -84,14 +77,21 @@ impl Embedded {
         if all { self.index.weight() > 0 } else { self.index.is_behind() }
     }
 
-    /// True where the page is whole. Else the index looks at what could not be
+    /// True where the page is whole. Else the index has looked at what could not be
     /// read, and the page is to be read again: a purge may just have moved it.
-    fn is_whole(&self, unreadable: UnreadableRows, destination: Option<&str>) -> bool {
-        let whole = unreadable.is_empty();
+    fn is_whole(
+        &self,
+        unreadable: UnreadableRows,
+        destination: Option<&str>,
+    ) -> Result<bool, StoreError> {
+        if unreadable.is_empty() {
+            return Ok(true);
+        }
         for row in unreadable {
             self.index.push(Op::Unreadable { row, destination: destination.map(Into::into) });
         }
-        whole
+        self.index.ask(|reply| Request::Barrier { all: false, reply })?;
+        Ok(false)
     }
 
     pub(super) fn unrouted(
@@ -102,12 +102,12 @@ impl Embedded {
         limit: usize,
     ) -> Result<UnroutedPage, StoreError> {
         loop {
-            self.settle_claims(true)?;
+            self.check_claims()?;
             let mut unreadable = UnreadableRows::new();
             let page = self.readers.with(|conn| {
                 query::unrouted(conn, &self.segments, source, now_ms, after, limit, &mut unreadable)
             })?;
-            if self.is_whole(unreadable, None) {
+            if self.is_whole(unreadable, None)? {
                 return Ok(page);
             }
         }
@@ -121,7 +121,7 @@ impl Embedded {
         limit: usize,
     ) -> Result<DuePage, StoreError> {
         loop {
-            self.settle_claims(false)?;
+            self.check_claims()?;
             let (Some(dest), Ok(name)) =
                 (self.counts.destination(destination), destination.parse::<Name>())
             else {
@@ -139,7 +139,7 @@ impl Embedded {
                     &mut unreadable,
                 )
             })?;
-            if self.is_whole(unreadable, Some(destination)) {
+            if self.is_whole(unreadable, Some(destination))? {
                 return Ok(page);
             }
         }

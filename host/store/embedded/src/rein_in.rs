@@ -14,7 +14,7 @@ impl Embedded {
         now_ms: u64,
         longest: Duration,
     ) -> Result<u64, StoreError> {
-        self.settle_claims(false)?;
+        self.check_claims()?;
         let small = |ms: u64| ms.min(i64::MAX as u64 / 2) as i64;
         let dest = match destination {
             None => None,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use super::Embedded;
 use crate::index::ops::{Op, Request, RoutedOp};
 use crate::index::queue::WriteHealth;
+use crate::unrecorded::Slot;
 use crate::writer::queue::Job;
 use hookwright_model::metrics::STORE_ERRORS;
 use hookwright_model::{EventId, ReplayJob};
@@ -15,6 +16,8 @@ use hookwright_store::{
 /// What a purge that fails is told as.
 const PURGE: &str = "retention";
 
+// What is handed in counts as unrecorded from before it enters a queue, so that no claim misses it. What a closed queue
+// refuses stays counted: nothing is claimed from a closed store.
 impl Embedded {
     /// Hands an event to the journal's thread. Resolves once it is synced. Never blocks.
     pub(super) fn append(&self, event: NewEvent) -> AppendFuture {
@@ -52,22 +55,28 @@ impl Embedded {
         let ordered = !routed.state_rows.is_empty() || routed.deliveries.iter().any(keyed);
         let changed =
             |delivery: &hookwright_model::Delivery| delivery.payload.as_ref().is_some_and(own);
-        if ordered || routed.deliveries.iter().any(changed) {
-            self.queue.push(Job::Payloads(routed))
-        } else if routed.first && !routed.deliveries.is_empty() {
-            self.hand_on(routed)
+        let journaled = ordered || routed.deliveries.iter().any(changed);
+        let at_once = routed.first && !routed.deliveries.is_empty();
+        let op = RoutedOp::new(routed);
+        self.unrecorded.add(&op.slots);
+        if journaled {
+            self.queue.push(Job::Payloads(op))
+        } else if at_once {
+            self.hand_on(op)
         } else {
-            self.index.push(Op::Routed(RoutedOp::new(routed)))
+            self.index.push(Op::Routed(op))
         }
     }
 
     /// Hands an attempt in. False once closed. Never blocks.
     pub(super) fn settled(&self, settled: Settled) -> bool {
+        self.unrecorded.add(&[Slot::destination(&settled.key.destination)]);
         self.index.push(Op::Settled(settled))
     }
 
     /// Hands in a delivery that ends without an attempt. False once closed. Never blocks.
     pub(super) fn given_up(&self, given_up: GivenUp) -> bool {
+        self.unrecorded.add(&[Slot::destination(&given_up.key.destination)]);
         self.index.push(Op::GivenUp(given_up))
     }
 

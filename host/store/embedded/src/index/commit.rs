@@ -15,6 +15,7 @@ use super::work::{PendingEvent, Work};
 use crate::error::{Failure, is_of_content};
 use crate::journal::damage::Damage;
 use crate::journal::segments::Segments;
+use crate::unrecorded::Unrecorded;
 use hookwright_model::EventId;
 use hookwright_model::clock::Clock;
 use hookwright_model::metrics::{COMMIT_RECORDS, COMMIT_SECONDS, STORE_ERRORS, STORE_SET_ASIDE};
@@ -38,6 +39,7 @@ pub(crate) struct Links {
     pub(crate) checkpoints: Arc<WalCheckpoints>,
     pub(crate) clock: Clock,
     pub(crate) damage: Arc<Damage>,
+    pub(crate) unrecorded: Arc<Unrecorded>,
 }
 
 /// Commits batches. Owned by the index thread.
@@ -195,9 +197,11 @@ impl<'c> Committer<'c> {
         pending: &mut PendingEvents,
     ) {
         let mut ready = std::mem::take(&mut delta.ready);
+        let mut slots = Vec::with_capacity(work.len());
         self.links.counts.add(delta);
         self.links.queue.set_indexed(row);
         for item in &mut work {
+            item.slots(&mut slots);
             match item {
                 Work::New(PendingEvent { routed: Some(op), .. }) | Work::Routed(op)
                     if !op.handed =>
@@ -212,6 +216,7 @@ impl<'c> Committer<'c> {
         if !ready.is_empty() {
             self.links.handoff.ready(ready);
         }
+        self.links.unrecorded.remove(&slots);
         // Room first: the one who is answered may hand in more at once.
         self.links.queue.done(work.iter().map(Work::weight).fold(Weight::default(), Weight::add));
         pending.answer_waiters();

@@ -8,6 +8,7 @@ use super::rein::TooLate;
 use crate::journal::locator::Locator;
 use crate::journal::record::{Key, RecordTag};
 use crate::journal::scan::Scanned;
+use crate::unrecorded::Slot;
 use hookwright_model::{Delivery, Event, Outcome, Payload, ReplayJob};
 use hookwright_store::{Condition, GivenUp, Next, Routed, Settled, StoreError};
 
@@ -44,7 +45,7 @@ fn event_weight(event: &Event) -> usize {
 
 /// What an outcome of routing holds, roughly: bodies that plugins made above all.
 /// A payload that several deliveries share counts once.
-pub(crate) fn routed_weight(routed: &Routed) -> usize {
+fn routed_weight(routed: &Routed) -> usize {
     let Routed { event, reason, verdicts, deliveries, state_rows, .. } = routed;
     let mut payloads: Vec<_> = deliveries.iter().filter_map(|own| own.payload.as_ref()).collect();
     payloads.sort_unstable_by_key(|payload| Arc::as_ptr(payload));
@@ -97,6 +98,8 @@ pub(crate) struct RoutedOp {
     /// Places of those that are not to be handed on: an earlier one of their
     /// order key waits.
     pub(crate) behind: Vec<usize>,
+    /// The counters of what it concerns: its source and its destinations, as it came.
+    pub(crate) slots: Arc<[Slot]>,
     /// What it took in memory when it came.
     weight: usize,
 }
@@ -104,14 +107,16 @@ pub(crate) struct RoutedOp {
 impl RoutedOp {
     pub(crate) fn new(routed: Routed) -> Self {
         let weight = routed_weight(&routed);
-        Self { routed, payloads: Vec::new(), handed: false, behind: Vec::new(), weight }
+        let destinations = routed.deliveries.iter().map(|own| Slot::destination(&own.destination));
+        let slots = std::iter::once(Slot::source(&routed.event.source)).chain(destinations);
+        let slots = slots.collect();
+        Self { routed, payloads: Vec::new(), handed: false, behind: Vec::new(), slots, weight }
     }
 
-    /// The deliveries were handed on before. The event is the one that waits for
+    /// The deliveries are handed on beside it. The event is the one that waits for
     /// its row and is weighed there.
-    pub(crate) fn handed(routed: Routed) -> Self {
-        let op = Self::new(routed);
-        Self { handed: true, weight: op.weight - event_weight(&op.routed.event), ..op }
+    pub(crate) fn handed(self) -> Self {
+        Self { handed: true, weight: self.weight - event_weight(&self.routed.event), ..self }
     }
 
     pub(crate) fn weight(&self) -> usize {

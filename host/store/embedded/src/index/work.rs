@@ -5,6 +5,7 @@ use super::ops::{Accepted, OP_WEIGHT, Request, RoutedOp, settled_weight};
 use super::queue::Weight;
 use crate::journal::locator::Locator;
 use crate::journal::record::Origin;
+use crate::unrecorded::Slot;
 use hookwright_store::{GivenUp, Next, Settled};
 
 /// One unit of a transaction; it can be applied again after a rollback.
@@ -53,6 +54,24 @@ impl Work {
             Self::Request(request) => request.weight(),
         };
         Weight { bytes, pressing: 1 }
+    }
+
+    /// Puts in the counters of what was handed in with it.
+    pub(crate) fn slots(&self, into: &mut Vec<Slot>) {
+        match self {
+            Self::New(PendingEvent { accepted, routed, settled, .. }) => {
+                into.push(Slot::source(&accepted.event.source));
+                into.extend(routed.iter().flat_map(|op| op.slots.iter()));
+                into.extend(settled.iter().map(|one| Slot::destination(&one.key.destination)));
+            }
+            Self::Routed(op) => into.extend_from_slice(&op.slots),
+            Self::Settled(settled) => into.push(Slot::destination(&settled.key.destination)),
+            Self::GivenUp(given_up) => into.push(Slot::destination(&given_up.key.destination)),
+            Self::Found { .. }
+            | Self::FoundPayload { .. }
+            | Self::Unreadable { .. }
+            | Self::Request(_) => {}
+        }
     }
 }
 

@@ -210,6 +210,6 @@ fn a_delivery_that_is_given_up_without_an_attempt_is_dead_and_the_next_one_follo
     opened.settle(two.id, "ci", 1, Next::Delivered);
     opened.store.flush().unwrap();
     assert!(opened.store.replay(one.id, Some("ci")).unwrap());
-    let page = opened.store.due("ci", START, None, 9).unwrap();
+    let page = opened.due_page("ci", START, None, 9);
     assert!(page.deliveries[0].replayed && !page.deliveries[0].has_age());
 }

@@ -159,7 +159,7 @@ fn a_payload_that_found_no_room_is_written_later() {
     assert!(opened.handed.take_ready().is_empty());
     disk.set(Fault::None);
     opened.handed.wait("delivery", |handed| handed.ready.len() == 1);
-    let page = opened.store.due("ci", START, None, 10).unwrap();
+    let page = opened.due_page("ci", START, None, 10);
     assert_eq!(&page.deliveries[0].body()[..], b"y");
 }
 
@@ -188,7 +188,7 @@ fn a_row_never_names_a_payload_that_is_not_synced() {
     disk.set(Fault::None);
     opened.handed.wait("delivery", |handed| handed.ready.len() == 1);
     let crashed = after_power_loss(&opened, &disk);
-    let page = crashed.store.due("ci", START, None, 10).unwrap();
+    let page = crashed.due_page("ci", START, None, 10);
     assert_eq!(&page.deliveries[0].body()[..], b"y");
 }
 

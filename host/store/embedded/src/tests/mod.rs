@@ -25,11 +25,14 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex};
 use tempfile::TempDir;
 
+use super::cursor::DueCursor;
 use super::open::open_embedded;
 use super::{Embedded, Options};
 use hookwright_model::clock::Clock;
 use hookwright_model::{Delivery, Event, EventId, EventState};
-use hookwright_store::{AppendError, Appended, Handoff, NewEvent, Next, Routed, UnroutedPage};
+use hookwright_store::{
+    AppendError, Appended, DuePage, Handoff, NewEvent, Next, Routed, UnroutedPage,
+};
 use hookwright_store_conformance::fixtures::*;
 
 /// Keeps what is handed on.
@@ -118,6 +121,7 @@ impl Opened {
 
     /// All of the tests' one source that are to be routed and due.
     pub(super) fn unrouted(&self, now_ms: u64) -> UnroutedPage {
+        self.store.flush().unwrap();
         self.store.unrouted(SOURCE, now_ms, None, 1_000).unwrap()
     }
 
@@ -146,8 +150,19 @@ impl Opened {
         self.store.settled(settled(id, destination, number, next));
     }
 
+    pub(super) fn due_page(
+        &self,
+        destination: &str,
+        now_ms: u64,
+        after: Option<DueCursor>,
+        limit: usize,
+    ) -> DuePage {
+        self.store.flush().unwrap();
+        self.store.due(destination, now_ms, after, limit).unwrap()
+    }
+
     pub(super) fn due(&self, destination: &str, now_ms: u64) -> Vec<EventId> {
-        let page = self.store.due(destination, now_ms, None, 1_000).unwrap();
+        let page = self.due_page(destination, now_ms, None, 1_000);
         page.deliveries.iter().map(|delivery| delivery.event.id).collect()
     }
 }

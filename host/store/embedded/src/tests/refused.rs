@@ -53,6 +53,7 @@ fn regression_one_refused_outcome_parks_its_event_and_holds_no_other_one() {
         }
         opened.store.flush().unwrap();
         check_well(&opened);
+        assert!(opened.store.unrecorded.is_empty(), "no claim waits for what was refused");
         assert_parked(&opened, events[4].id);
         for destination in ["ci", "log"] {
             let due = opened.due(destination, START);

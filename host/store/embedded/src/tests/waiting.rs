@@ -110,7 +110,7 @@ fn due_pages_follow_their_cursor() {
     expected.sort_unstable();
     let (mut found, mut after) = (Vec::new(), None);
     loop {
-        let page = opened.store.due("ci", START + 3, after, 4).unwrap();
+        let page = opened.due_page("ci", START + 3, after, 4);
         for one in &page.deliveries {
             let cursor = DueCursor { due_ms: one.due_ms, row: one.event.id.row() };
             found.push((cursor.due_ms, cursor.row));
@@ -124,7 +124,7 @@ fn due_pages_follow_their_cursor() {
     }
     expected.retain(|(due, _)| *due <= START + 3);
     assert_eq!(found, expected);
-    assert_eq!(opened.store.due("none", START, None, 4).unwrap().next_due_ms, None);
+    assert_eq!(opened.due_page("none", START, None, 4).next_due_ms, None);
 }
 
 #[test]
@@ -135,7 +135,7 @@ fn a_page_of_large_bodies_ends_early_and_says_that_there_is_more() {
         let event = opened.accept(&large);
         opened.route(&event, &["ci"]);
     }
-    let page = opened.store.due("ci", START, None, 100).unwrap();
+    let page = opened.due_page("ci", START, None, 100);
     assert!((1..4).contains(&page.deliveries.len()));
     assert_eq!(page.next_due_ms, Some(START));
 }
@@ -147,6 +147,7 @@ fn an_event_that_asks_for_another_try_is_found_when_it_is_due() {
     let mut again = outcome(&events[1], EventState::Accepted, Vec::new());
     (again.retry_ms, again.tries) = (START + 10, 3);
     opened.store.routed(again);
+    opened.store.flush().unwrap();
     let read = |now_ms, after| {
         let page = opened.store.unrouted(SOURCE, now_ms, after, 2).unwrap();
         let ids: Vec<_> = page.events.iter().map(|one| one.event.id).collect();

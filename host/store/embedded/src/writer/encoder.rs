@@ -11,7 +11,7 @@ use crate::journal::scan::Scanned;
 use crate::journal::segments::Segments;
 use hookwright_model::clock::millis;
 use hookwright_model::{Event, EventId, EventState, Payload};
-use hookwright_store::{AppendError, NewEvent, Routed, StoreError};
+use hookwright_store::{AppendError, NewEvent, StoreError};
 
 /// A larger buffer is given back after the batch.
 const BUFFER: usize = 1 << 20;
@@ -120,7 +120,8 @@ impl Encoder {
     }
 
     /// The payloads of an outcome of routing, one record for each; deliveries that share one share its record.
-    pub(super) fn payloads(&mut self, mut routed: Routed) -> RoutedOp {
+    pub(super) fn payloads(&mut self, mut op: RoutedOp) -> RoutedOp {
+        let routed = &mut op.routed;
         let row = routed.event.id.row();
         let mut locators: Vec<Option<Locator>> = Vec::with_capacity(routed.deliveries.len());
         let mut written: Vec<(Arc<Payload>, Locator)> = Vec::new();
@@ -146,7 +147,6 @@ impl Encoder {
             routed.deliveries.clear();
             locators.clear();
         }
-        let mut op = RoutedOp::new(routed);
         op.payloads = locators;
         op
     }

@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use tokio::sync::oneshot;
 
-use crate::index::ops::{self, Moved, Reply};
+use crate::index::ops::{Moved, Reply, RoutedOp};
 use crate::journal::scan::Scanned;
 use crate::room::Room;
 use hookwright_model::Name;
-use hookwright_store::{AppendError, Appended, NewEvent, Routed};
+use hookwright_store::{AppendError, Appended, NewEvent};
 
 /// What one batch takes from the queue at most, so that the buffer is bounded.
 const BATCH_BYTES: usize = 8 << 20;
@@ -29,7 +29,7 @@ pub(crate) enum Job {
         known: Result<Known, Arc<str>>,
     },
     /// An outcome of routing with payloads of its own.
-    Payloads(Routed),
+    Payloads(RoutedOp),
     /// Copies of records that their segment is about to lose.
     Relocate { records: Vec<Scanned>, reply: Reply<Vec<Moved>> },
     /// A new segment, where the present one holds only events of before that
@@ -107,7 +107,7 @@ impl Job {
     fn weight(&self) -> usize {
         match self {
             Self::Append { event, .. } => weight(event),
-            Self::Payloads(routed) => ops::routed_weight(routed),
+            Self::Payloads(op) => op.weight(),
             Self::Relocate { records, .. } => size_of_val(&records[..]),
             Self::Rotate { .. } => 0,
         }
@@ -116,8 +116,8 @@ impl Job {
 
 impl Batch {
     /// What was kept of a batch before is part of this one.
-    pub(crate) fn add(&mut self, again: &[Routed]) {
-        self.bytes += again.iter().map(ops::routed_weight).sum::<usize>();
+    pub(crate) fn add(&mut self, again: &[RoutedOp]) {
+        self.bytes += again.iter().map(RoutedOp::weight).sum::<usize>();
         self.records += again.len();
     }
 }
@@ -224,10 +224,10 @@ impl Queue {
     }
 
     /// Outcomes that could not be written stay in memory, for another try.
-    pub(crate) fn keep<'a>(&self, again: impl Iterator<Item = &'a Routed>) {
+    pub(crate) fn keep<'a>(&self, again: impl Iterator<Item = &'a RoutedOp>) {
         let mut state = self.state.lock();
-        for routed in again {
-            state.bytes += ops::routed_weight(routed);
+        for op in again {
+            state.bytes += op.weight();
             state.records += 1;
         }
         self.note(&state);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use super::queue::Done;
 use crate::index::ops::{Accepted, Moved, Op, Reply, RoutedOp};
 use hookwright_model::{Event, EventId};
-use hookwright_store::{AppendError, Appended, Routed, StoreError};
+use hookwright_store::{AppendError, Appended, StoreError};
 
 /// What waits for the sync.
 pub(crate) enum Staged {
@@ -65,7 +65,7 @@ impl Staged {
 
     /// After a failed write: everyone is told; an outcome of routing comes back
     /// for another try. Events up to `durable` were written before.
-    pub(crate) fn fail(self, error: &AppendError, durable: i64) -> Option<Routed> {
+    pub(crate) fn fail(self, error: &AppendError, durable: i64) -> Option<RoutedOp> {
         match self {
             Self::Event { done, .. } => Answer::Append(done, Err(error.clone())).give(),
             Self::Duplicate { row, id, done } => {
@@ -73,7 +73,7 @@ impl Staged {
                 let result = if known { Ok(Appended::Duplicate(id)) } else { Err(error.clone()) };
                 Answer::Append(done, result).give();
             }
-            Self::Routed(op) => return Some(op.routed),
+            Self::Routed(op) => return Some(op),
             Self::Answer(Answer::Relocate(reply, _)) => {
                 Answer::Relocate(reply, Err(error.clone().into())).give();
             }

@@ -16,13 +16,15 @@ use super::staged::{Answer, Staged};
 use super::tail::{SegmentLimits, Tail};
 use crate::error::refusal;
 use crate::index;
+use crate::index::ops::RoutedOp;
 use crate::journal::disk::{Disk, is_full};
 use crate::journal::locator::Position;
 use crate::journal::segments::Segments;
+use crate::unrecorded::{Slot, Unrecorded};
 use crate::vitals::Vitals;
 use hookwright_model::clock::Clock;
 use hookwright_model::metrics::{COMMIT_RECORDS, COMMIT_SECONDS, STORE_ERRORS};
-use hookwright_store::{AppendError, Handoff, Routed, StoreError};
+use hookwright_store::{AppendError, Handoff, StoreError};
 
 /// So long a payload waits for another try after a failed write.
 const RETRY_DELAY: Duration = Duration::from_millis(250);
@@ -43,6 +45,7 @@ pub(crate) struct Context {
     /// Nothing may be written to the last segment.
     pub(crate) sealed: bool,
     pub(crate) vitals: Arc<Vitals>,
+    pub(crate) unrecorded: Arc<Unrecorded>,
 }
 
 /// Starts the thread; returns once it runs.
@@ -63,12 +66,15 @@ fn run(context: Context, began: &SyncSender<rusqlite::Result<()>>) {
     let _ = began.send(Ok(()));
     let _guard = Guard(Arc::clone(&context.queue));
     let _alive = context.vitals.alive("store-journal");
-    let Context { queue, index, segments, disk, handoff, clock, limits, linger, .. } = context;
+    let Context {
+        queue, index, segments, disk, handoff, clock, limits, linger, unrecorded, ..
+    } = context;
     let tail = Tail::resume(Arc::clone(&segments), disk, limits, context.sealed, context.last_ms);
     let mut writer = Writer {
         queue,
         index,
         handoff,
+        unrecorded,
         clock,
         linger,
         tail,
@@ -104,6 +110,7 @@ struct Writer {
     queue: Arc<Queue>,
     index: Arc<index::queue::Queue>,
     handoff: Arc<dyn Handoff>,
+    unrecorded: Arc<Unrecorded>,
     clock: Clock,
     linger: Duration,
     tail: Tail,
@@ -111,7 +118,7 @@ struct Writer {
     /// The last row whose record is synced.
     durable_row: i64,
     /// Outcomes whose payloads could not be written yet.
-    retry: Vec<Routed>,
+    retry: Vec<RoutedOp>,
     records: Histogram,
     seconds: Histogram,
     errors: Counter,
@@ -200,7 +207,7 @@ impl Writer {
                 Job::Append { event, done, known } => {
                     self.encoder.event(event, (done, known), time)
                 }
-                Job::Payloads(routed) => Staged::Routed(self.encoder.payloads(routed)),
+                Job::Payloads(op) => Staged::Routed(self.encoder.payloads(op)),
                 Job::Relocate { records, reply } => {
                     let copies = self.encoder.copies(&records);
                     Staged::Answer(Answer::Relocate(reply, copies))
@@ -255,7 +262,7 @@ impl Writer {
             match job {
                 // The one who asked may be gone; then nobody needs the answer.
                 Job::Append { done, .. } => drop(done.send(Err(error.clone()))),
-                Job::Payloads(routed) => self.retry.push(routed),
+                Job::Payloads(op) => self.retry.push(op),
                 Job::Relocate { reply, .. } => drop(reply.send(Err(error.clone().into()))),
                 Job::Rotate { reply, .. } => drop(reply.send(Err(error.clone().into()))),
             }
@@ -276,6 +283,10 @@ impl Writer {
         if own {
             self.tail.touch(now_ms);
         }
+        let sources: Vec<_> = events.iter().map(|event| Slot::source(&event.source)).collect();
+        // Once until its row is committed, once until it is handed on.
+        self.unrecorded.add(&sources);
+        self.unrecorded.add(&sources);
         self.index.push_all(indexed.into_iter());
         for answer in answers {
             answer.give();
@@ -283,5 +294,6 @@ impl Writer {
         if !events.is_empty() {
             self.handoff.durable(events);
         }
+        self.unrecorded.remove(&sources);
     }
 }

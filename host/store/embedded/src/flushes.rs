@@ -2,6 +2,7 @@
 //!
 //! With ten thousand lanes at work the engine would else be flushed without end.
 use std::sync::Arc;
+#[cfg(test)]
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -16,16 +17,13 @@ use hookwright_store::StoreError;
 /// commits what could have waited for others, and holds hand-offs up.
 const SPACING: Duration = Duration::from_millis(10);
 
-/// What was handed in, and what of it is known to be recorded.
+/// The flushes of one engine.
 #[derive(Default)]
-pub(super) struct Recorded {
-    /// Counts what was handed in; raised once it is in a queue.
-    handed_in: AtomicU64,
-    /// What `handed_in` was when the last flush that succeeded began.
-    recorded: AtomicU64,
+pub(super) struct Flushes {
     waiting: Mutex<Waiting>,
+    /// How many there have been.
     #[cfg(test)]
-    pub(super) flushes: AtomicU64,
+    pub(super) count: AtomicU64,
 }
 
 #[derive(Default)]
@@ -37,17 +35,7 @@ struct Waiting {
     began: Option<Instant>,
 }
 
-impl Recorded {
-    /// To be called after something has entered a queue.
-    pub(super) fn handed_in(&self) {
-        self.handed_in.fetch_add(1, Ordering::Release);
-    }
-
-    /// Whether nothing was handed in that no flush has seen.
-    pub(super) fn is_current(&self) -> bool {
-        self.handed_in.load(Ordering::Acquire) == self.recorded.load(Ordering::Acquire)
-    }
-
+impl Flushes {
     /// Resolves once all that was handed in before this call is committed and
     /// handed on. Needs a tokio runtime.
     pub(super) async fn flush(self: &Arc<Self>, store: &Arc<Embedded>) -> Result<(), StoreError> {
@@ -79,15 +67,11 @@ impl Recorded {
                 waiting.began = Some(Instant::now());
                 std::mem::take(&mut waiting.callers)
             };
-            let seen = self.handed_in.load(Ordering::Acquire);
             #[cfg(test)]
-            self.flushes.fetch_add(1, Ordering::SeqCst);
+            self.count.fetch_add(1, Ordering::SeqCst);
             let engine = Arc::clone(&store);
             let flushed = tokio::task::spawn_blocking(move || engine.flush()).await;
             let flushed = flushed.unwrap_or(Err(StoreError::Closed));
-            if flushed.is_ok() {
-                self.recorded.store(seen, Ordering::Release);
-            }
             for done in callers {
                 let _ = done.send(flushed.clone());
             }
