@@ -3,7 +3,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -36,24 +36,32 @@ pub(crate) struct Segments {
     reported: Mutex<BTreeSet<(u32, u64)>>,
 }
 
+/// A segment that is open, with all that reading a record takes: one lock a read.
+#[derive(Clone)]
+struct OpenFile {
+    number: u32,
+    file: Arc<File>,
+    salt: Salt,
+}
+
 /// Segments that are open for reading; the one that was opened first is closed for another.
 #[derive(Default)]
-struct OpenFiles(VecDeque<(u32, Arc<File>)>);
+struct OpenFiles(VecDeque<OpenFile>);
 
 impl OpenFiles {
-    fn get(&self, number: u32) -> Option<Arc<File>> {
-        self.0.iter().find(|(open, _)| *open == number).map(|(_, file)| Arc::clone(file))
+    fn get(&self, number: u32) -> Option<OpenFile> {
+        self.0.iter().find(|open| open.number == number).cloned()
     }
 
-    fn add(&mut self, number: u32, file: Arc<File>) {
+    fn add(&mut self, open: OpenFile) {
         if self.0.len() >= OPEN_FILES {
             self.0.pop_front();
         }
-        self.0.push_back((number, file));
+        self.0.push_back(open);
     }
 
     fn remove(&mut self, number: u32) {
-        self.0.retain(|(open, _)| *open != number);
+        self.0.retain(|open| open.number != number);
     }
 }
 
@@ -111,7 +119,7 @@ impl Segments {
         let file = Arc::new(file);
         let segment = Segment { number, first_row, path, bytes: HEADER, salt };
         self.known.lock().insert(number, segment);
-        self.open.lock().add(number, Arc::clone(&file));
+        self.open.lock().add(OpenFile { number, file: Arc::clone(&file), salt });
         Ok((file, salt))
     }
 
@@ -146,27 +154,27 @@ impl Segments {
 
     /// The segment's file, open for reading and writing.
     pub(crate) fn file(&self, number: u32) -> Result<Arc<File>, ReadError> {
-        if let Some(file) = self.open.lock().get(number) {
-            return Ok(file);
-        }
-        let path = self.path(number).ok_or(ReadError::Gone(number))?;
-        self.open_file(number, &path)
+        self.open(number).map(|open| open.file)
     }
 
-    fn open_file(&self, number: u32, path: &Path) -> Result<Arc<File>, ReadError> {
-        let opened = File::options().read(true).write(true).open(path);
-        let failed = |source| ReadError::Io { file: path.to_owned(), source };
-        let file = Arc::new(opened.map_err(failed)?);
-        self.open.lock().add(number, Arc::clone(&file));
-        Ok(file)
+    fn open(&self, number: u32) -> Result<OpenFile, ReadError> {
+        if let Some(open) = self.open.lock().get(number) {
+            return Ok(open);
+        }
+        let Segment { path, salt, .. } = self.segment(number).ok_or(ReadError::Gone(number))?;
+        let file = match File::options().read(true).write(true).open(&path) {
+            Ok(file) => Arc::new(file),
+            Err(source) => return Err(ReadError::Io { file: path, source }),
+        };
+        let open = OpenFile { number, file, salt };
+        self.open.lock().add(open.clone());
+        Ok(open)
     }
 
     /// One record, its CRC checked. What turns out to be damaged is reported, and a
     /// head of which one bit has flipped is set right.
     pub(crate) fn read(&self, at: Locator) -> Result<(Head, Bytes), ReadError> {
-        let file = self.file(at.segment)?;
-        let salt = self.known.lock().get(&at.segment).map(|segment| segment.salt);
-        let salt = salt.ok_or(ReadError::Gone(at.segment))?;
+        let OpenFile { file, salt, .. } = self.open(at.segment)?;
         let mut bytes = vec![0; at.length as usize];
         if let Err(source) = file.read_exact_at(&mut bytes, at.offset) {
             let path = self.path(at.segment).unwrap_or_default();
