@@ -8,7 +8,7 @@ use std::io::{self, Read as _};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use super::Embedded;
+use super::engine::Embedded;
 use super::error::Failure;
 use crate::index::ops::Request;
 use crate::index::schema;

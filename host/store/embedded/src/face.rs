@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
-use super::Embedded;
 use super::cursor::DueCursor;
+use super::engine::Embedded;
 use super::flushes::Flushes;
 use super::unrecorded::Slot;
 use hookwright_model::{EventId, ReplayJob, StateRow};

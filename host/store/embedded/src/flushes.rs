@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::Embedded;
+use super::engine::Embedded;
 use hookwright_store::StoreError;
 
 /// From the beginning of one flush to that of the next, at least: a flush

@@ -1,14 +1,14 @@
 //! Opening and closing: the parts put together, and taken down in order.
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::Embedded;
+use super::engine::Embedded;
 use super::error::OpenError;
 use super::face::Face;
 use super::room::Room;
 use super::space;
+use super::threads::Threads;
 use super::unrecorded::Unrecorded;
 use super::vitals::Vitals;
 use crate::index::counts::Counts;
@@ -187,39 +187,4 @@ pub(super) fn open_embedded(
     store.threads.get_mut().journal = Some(writing.map_err(&failed)?);
     store.usage_gauge();
     Ok(store)
-}
-
-/// Taken one after the other at the close.
-#[derive(Default)]
-pub(super) struct Threads {
-    lookup: Option<JoinHandle<()>>,
-    journal: Option<JoinHandle<()>>,
-    index: Option<JoinHandle<()>>,
-    checkpoints: Option<JoinHandle<()>>,
-    looker: Option<space::Looker>,
-}
-
-impl Embedded {
-    /// Each part has ended before the one that it feeds is closed. The last
-    /// connection to close copies what is left of the index's log.
-    pub(super) fn close(&self) {
-        let threads = std::mem::take(&mut *self.threads.lock());
-        *self.handoff.write() = None;
-        drop(threads.looker);
-        self.queue.close();
-        join(threads.lookup);
-        join(threads.journal);
-        self.index.close();
-        join(threads.index);
-        self.readers.close();
-        self.checkpoints.close();
-        join(threads.checkpoints);
-        *self.lock.lock() = None;
-    }
-}
-
-fn join(thread: Option<JoinHandle<()>>) {
-    if thread.is_some_and(|thread| thread.join().is_err()) {
-        tracing::error!("a thread of the store had panicked");
-    }
 }

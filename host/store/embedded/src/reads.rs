@@ -1,7 +1,7 @@
 //! Reads: each sees all that was handed in before it, unless the index can't be written.
 use std::time::Instant;
 
-use super::Embedded;
+use super::engine::Embedded;
 use crate::cursor::DueCursor;
 use crate::index::apply::replays;
 use crate::index::apply::state;

@@ -1,7 +1,7 @@
 //! Bringing back due times that a clock which was ahead has given out.
 use std::time::Duration;
 
-use super::Embedded;
+use super::engine::Embedded;
 use crate::index::ops::Request;
 use crate::index::rein::TooLate;
 use hookwright_model::clock::millis;

@@ -1,7 +1,7 @@
 //! What the engine is handed or asked to change. Each call waits for the thread that does it, unless it says otherwise.
 use std::sync::Arc;
 
-use super::Embedded;
+use super::engine::Embedded;
 use crate::index::ops::{Op, Request, RoutedOp};
 use crate::index::queue::WriteHealth;
 use crate::unrecorded::Slot;

@@ -11,6 +11,8 @@ pub fn a_replay_starts_a_new_round_and_keeps_the_attempts<E: Engine>() {
         let mut sent = delivery(&event, "ci");
         sent.payload = changed("changed");
         bench.routed(outcome(&event, EventState::Routed, vec![sent]));
+        // Only what was claimed or handed on is ever settled.
+        assert_eq!(bench.due("ci", START).await, [event.id]);
         bench.settle(event.id, "ci", 1, dead("no"));
         assert_eq!(bench.counts("ci").await, (0, 1));
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use metrics::{Counter, Histogram, counter, histogram};
 use rusqlite::{Connection, ErrorCode};
 
-use super::apply::{Applier, Progress, Refused};
+use super::apply::{Applier, Progress, Refused, apply_isolated};
 use super::counts::{Counts, Delta};
 use super::ops::Request;
 use super::pending::PendingEvents;
@@ -125,7 +125,7 @@ impl<'c> Committer<'c> {
         match self.applier.apply_all(work, progress) {
             Err(error) if is_of_content(&error) => {
                 self.applier.roll_back();
-                let (delta, refused) = self.applier.apply_isolated(work, progress)?;
+                let (delta, refused) = apply_isolated(&mut self.applier, work, progress)?;
                 self.report_refused(refused, work);
                 Ok(delta)
             }

@@ -3,7 +3,6 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::listing;
 use crate::error::Failure;
 use crate::index::columns::locator;
 use crate::journal::segments::Segments;
@@ -38,11 +37,11 @@ pub(crate) fn detail(
     Ok(Some(EventDetail { row, event, verdicts: Vec::new(), deliveries: Vec::new() }))
 }
 
-/// Puts those that a query asks for in their places on its page.
+/// Puts those that a query asks for in their places on its page, which has `limit` rows at most.
 pub(crate) fn merge(
     conn: &Connection,
     segments: &Segments,
-    query: &EventQuery,
+    (query, limit): (&EventQuery, usize),
     page: &mut Vec<EventRow>,
 ) -> Result<(), Failure> {
     let parked = query.state.is_none_or(|state| state == EventState::Parked);
@@ -55,7 +54,6 @@ pub(crate) fn merge(
          WHERE event < ?1 AND event > ?2 ORDER BY event {way}"
     );
     let mut find = conn.prepare(&sql)?;
-    let limit = listing::page(query);
     let mut rows = find.query(params![
         query.before.map_or(i64::MAX, EventId::row),
         query.after.map_or(i64::MIN, EventId::row),

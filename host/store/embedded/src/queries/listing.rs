@@ -150,7 +150,7 @@ pub(crate) fn events(
     query: &EventQuery,
 ) -> Result<Vec<EventRow>, Failure> {
     let mut page = with_rows(conn, counts, segments.node, query)?;
-    aside::merge(conn, segments, query, &mut page)?;
+    aside::merge(conn, segments, (query, self::page(query)), &mut page)?;
     Ok(page)
 }
 

@@ -18,7 +18,7 @@ use std::time::Instant;
 use rusqlite::{Connection, OptionalExtension};
 
 use crate::error::{INDEX_CURE, OpenError, ReadError, is_of_content};
-use crate::index::apply::{Applier, Progress, Refused};
+use crate::index::apply::{Applier, Progress, Refused, apply_isolated};
 use crate::index::ops::Accepted;
 use crate::index::schema::{self, TIME};
 use crate::index::work::{Fresh, PendingEvent, Work};
@@ -340,7 +340,7 @@ impl Pass<'_> {
         let done = match self.applier.apply_all(work, progress) {
             Err(error) if is_of_content(&error) => {
                 self.applier.roll_back();
-                let isolated = self.applier.apply_isolated(work, progress);
+                let isolated = apply_isolated(&mut self.applier, work, progress);
                 let (done, refused) = isolated.map_err(failed)?;
                 for Refused { error, event, .. } in refused {
                     tracing::error!(row = event, %error, "the index refused an event for its content; it is set aside");

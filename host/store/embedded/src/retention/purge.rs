@@ -14,7 +14,7 @@ use std::io::ErrorKind;
 
 use rusqlite::OptionalExtension;
 
-use crate::Embedded;
+use crate::engine::Embedded;
 use crate::error::ReadError;
 use crate::index::ops::{Request, SweepOutcome};
 use crate::index::schema::TIME;

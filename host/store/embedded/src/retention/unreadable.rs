@@ -3,7 +3,7 @@ use std::ops::RangeInclusive;
 
 use rusqlite::params;
 
-use crate::Embedded;
+use crate::engine::Embedded;
 use crate::index::ops::{Request, SweepOutcome};
 use hookwright_store::{Purged, StoreError};
 

@@ -26,8 +26,9 @@ use parking_lot::{Condvar, Mutex};
 use tempfile::TempDir;
 
 use super::cursor::DueCursor;
-use super::open::open_embedded;
-use super::{Embedded, Options};
+use super::engine::Embedded;
+use super::open::{Options, open_embedded};
+
 use hookwright_model::clock::Clock;
 use hookwright_model::{Delivery, Event, EventId, EventState};
 use hookwright_store::{

@@ -6,7 +6,6 @@ use rusqlite::Connection;
 use super::dedupe_keys::DedupeKeys;
 use super::deliveries::{Deliveries, Replayed, is_whole};
 use super::events::Events;
-use super::isolation::{Isolation, Refused};
 use super::names::Names;
 use super::state::StateRows;
 use super::sweep::Sweep;
@@ -69,7 +68,7 @@ impl<'c> Applier<'c> {
         work: &mut [Work],
         progress: Progress,
     ) -> rusqlite::Result<Delta> {
-        self.transaction.begin()?;
+        self.begin()?;
         let mut delta = Delta::default();
         for item in work {
             self.apply(item, &mut delta)?;
@@ -78,23 +77,13 @@ impl<'c> Applier<'c> {
         Ok(delta)
     }
 
-    /// As [`Self::apply_all`], with each unit of work by itself: what SQLite refuses for its content is set aside.
-    ///
-    /// # Errors
-    /// Only what concerns all units.
-    pub(crate) fn apply_isolated(
-        &mut self,
-        work: &mut [Work],
-        progress: Progress,
-    ) -> rusqlite::Result<(Delta, Vec<Refused>)> {
-        self.transaction.begin()?;
-        let mut delta = Delta::default();
-        let refused = Isolation::new(self, &mut delta).apply(work)?;
-        self.commit(&delta, progress)?;
-        Ok((delta, refused))
+    /// Begins a transaction.
+    pub(super) fn begin(&mut self) -> rusqlite::Result<()> {
+        self.transaction.begin()
     }
 
-    fn commit(&mut self, delta: &Delta, progress: Progress) -> rusqlite::Result<()> {
+    /// Commits the transaction, with up to where the journal is indexed.
+    pub(super) fn commit(&mut self, delta: &Delta, progress: Progress) -> rusqlite::Result<()> {
         if self.keys.drop_expired(progress.now_ms)? {
             self.state.drop_expired(progress.now_ms)?;
         }

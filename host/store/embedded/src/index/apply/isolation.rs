@@ -3,7 +3,7 @@
 //! Tried again and again it would hold all others up. So each unit of the batch gets a savepoint of its own; one that
 //! is refused is taken back, and its event is parked with what SQLite said, in the same transaction. Where not even
 //! that can be recorded, the event gets a row in the table `aside`.
-use super::applier::Applier;
+use super::applier::{Applier, Progress};
 use crate::index::counts::Delta;
 use crate::index::ops::{Accepted, Request, RoutedOp};
 use crate::index::work::{Fresh, PendingEvent, Work};
@@ -19,18 +19,30 @@ pub(crate) struct Refused {
     pub(crate) event: Option<i64>,
 }
 
+/// As [`Applier::apply_all`], with each unit of work by itself: what SQLite refuses for its content is set aside.
+///
+/// # Errors
+/// Only what concerns all units.
+pub(crate) fn apply_isolated(
+    applier: &mut Applier<'_>,
+    work: &mut [Work],
+    progress: Progress,
+) -> rusqlite::Result<(Delta, Vec<Refused>)> {
+    applier.begin()?;
+    let mut delta = Delta::default();
+    let refused = Isolation { applier, delta: &mut delta }.apply(work)?;
+    applier.commit(&delta, progress)?;
+    Ok((delta, refused))
+}
+
 /// Applies a batch unit by unit, inside a transaction that the applier has begun.
-pub(super) struct Isolation<'a, 'c> {
+struct Isolation<'a, 'c> {
     applier: &'a mut Applier<'c>,
     delta: &'a mut Delta,
 }
 
-impl<'a, 'c> Isolation<'a, 'c> {
-    pub(super) fn new(applier: &'a mut Applier<'c>, delta: &'a mut Delta) -> Self {
-        Self { applier, delta }
-    }
-
-    pub(super) fn apply(mut self, work: &mut [Work]) -> rusqlite::Result<Vec<Refused>> {
+impl<'c> Isolation<'_, 'c> {
+    fn apply(mut self, work: &mut [Work]) -> rusqlite::Result<Vec<Refused>> {
         let mut refused = Vec::new();
         for (index, item) in work.iter_mut().enumerate() {
             let Err(error) = self.piece(|applier, own| applier.apply(item, own))? else { continue };

@@ -19,6 +19,6 @@ mod sweep;
 mod transaction;
 
 pub(crate) use applier::{Applier, Progress};
-pub(crate) use isolation::Refused;
+pub(crate) use isolation::{Refused, apply_isolated};
 #[cfg(test)]
 pub(crate) use order_queues::{HAS_HEAD, IS_TAKEN, NEXT};
