@@ -9,34 +9,82 @@ use rusqlite::ErrorCode;
 use crate::journal::disk::is_full;
 use hookwright_store::{AppendError, StoreError};
 
-/// Why the store did not open.
+/// Why the store did not open, for the one who started the host: each message says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
+    /// Another process has the data directory open.
     #[error(
         "{} is in use by another process{}; stop it, or give this one a `data_dir` of its own",
         dir.display(), Holder(*pid)
     )]
-    Locked { dir: PathBuf, pid: Option<u32> },
+    Locked {
+        /// The data directory.
+        dir: PathBuf,
+        /// That process, where it could be found out.
+        pid: Option<u32>,
+    },
+    /// A later version of the host wrote the store. Nothing was changed.
     #[error(
         "{} has format {found} and this version of hookwright knows {known}; \
          use the version that wrote it, or a newer one", file.display()
     )]
-    Newer { file: PathBuf, found: u32, known: u32 },
+    Newer {
+        /// The file that says so.
+        file: PathBuf,
+        /// The format that it is in.
+        found: u32,
+        /// The newest format that this version reads.
+        known: u32,
+    },
+    /// A file is not as it was written, in a way that the recovery can't leave out.
     #[error("{} is damaged at byte {offset}: {what}; restore it from a copy. {cure}", file.display())]
-    Damaged { file: PathBuf, offset: u64, what: String, cure: &'static str },
+    Damaged {
+        /// The journal's file, or the index.
+        file: PathBuf,
+        /// Where, in bytes; 0 where that is not known.
+        offset: u64,
+        /// What is wrong.
+        what: String,
+        /// What to do where there is no copy to restore, and what that costs.
+        cure: &'static str,
+    },
+    /// The data directory, or a folder in it, is a file.
     #[error("{} is no directory; set `data_dir` to one", path.display())]
-    NotDirectory { path: PathBuf },
+    NotDirectory {
+        /// The file.
+        path: PathBuf,
+    },
+    /// This user may not read or write it.
     #[error(
         "no permission to use {}; let this user read and write it, or set `data_dir` elsewhere",
         path.display()
     )]
-    Permission { path: PathBuf },
+    Permission {
+        /// The file or folder.
+        path: PathBuf,
+    },
+    /// No room for what an opening writes.
     #[error("the disk that holds {} is full; free some space", path.display())]
-    Full { path: PathBuf },
+    Full {
+        /// The file that was to grow.
+        path: PathBuf,
+    },
+    /// Any other failure of the disk.
     #[error("{}: {source}", path.display())]
-    Io { path: PathBuf, source: io::Error },
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Any other failure of SQLite.
     #[error("the index {}: {what}", file.display())]
-    Index { file: PathBuf, what: String },
+    Index {
+        /// The index.
+        file: PathBuf,
+        /// What SQLite said.
+        what: String,
+    },
 }
 
 struct Holder(Option<u32>);

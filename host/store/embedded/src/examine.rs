@@ -9,7 +9,8 @@ use crate::index::schema;
 use crate::journal::damage;
 use hookwright_store::Fault;
 
-/// What of the store in a data directory is damaged or lost and was not looked at yet.
+/// What of the store in a data directory is damaged or lost and was not looked at yet, as a running host tells it.
+/// Reads a small folder; one that is absent holds nothing.
 pub fn faults_in(data: &Path) -> Vec<Fault> {
     damage::list(&damage::folder(data))
 }
@@ -19,6 +20,7 @@ pub fn faults_in(data: &Path) -> Vec<Fault> {
 pub enum IndexCheck {
     /// There is none: the host makes it at its first start.
     Absent,
+    /// SQLite found nothing wrong.
     Fine,
     /// SQLite's first complaint.
     Damaged(String),
@@ -27,7 +29,9 @@ pub enum IndexCheck {
 }
 
 /// SQLite's `quick_check` of the index: pages, order and counts, not each value.
-/// Reads all of it, for at most `timeout`.
+///
+/// Reads the whole file, and gives up after `timeout`; blocks meanwhile. Opens it read-only, so a host that runs is not
+/// disturbed.
 pub fn check_index(data: &Path, timeout: Duration) -> IndexCheck {
     let file = schema::file(data);
     if !file.exists() {

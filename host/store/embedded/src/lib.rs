@@ -4,6 +4,7 @@
 //! one looks deduplication keys up for the journal's.
 //! Reads go to the index over connections of their own and fetch contents from
 //! the journal.
+#![deny(missing_docs)]
 
 mod backup;
 mod cursor;

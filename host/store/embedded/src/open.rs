@@ -22,7 +22,8 @@ use crate::writer::{self, lookup};
 use hookwright_model::clock::{Clock, millis};
 use hookwright_store::{Handoff, Store};
 
-/// How the store is set up.
+/// How the store is set up. The wiring sets what the settings name (segments, queue, linger, reserve) and leaves the
+/// rest at its default; tests change sizes and times.
 #[derive(Clone)]
 pub struct Options {
     /// The data directory; made, with mode 0700, where there is none.
@@ -43,7 +44,7 @@ pub struct Options {
     /// Bytes that must stay free on the disk; with less, new events are refused
     /// as `Full` and all else goes on. Default 256 MiB; 0 switches it off.
     pub reserve_bytes: u64,
-    /// From one look at the free bytes to the next.
+    /// From one look at the free bytes to the next. Default one second.
     pub look: Duration,
     /// So long an event's rows wait for the outcome of its routing and of its
     /// deliveries. Default 50 ms.
@@ -51,12 +52,13 @@ pub struct Options {
     /// From one commit that is made for a reader to the next; who reads in
     /// between waits until rows are committed by themselves. Default 100 ms.
     pub read_spacing: Duration,
+    /// Where the times of events, keys and state come from. Tests set a manual one.
     pub clock: Clock,
     pub(crate) disk: Arc<dyn Disk>,
 }
 
 impl Options {
-    /// The defaults.
+    /// The defaults, for this data directory.
     pub fn new(dir: impl Into<PathBuf>, clock: Clock) -> Self {
         Self {
             dir: dir.into(),
