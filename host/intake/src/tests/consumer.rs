@@ -9,7 +9,7 @@ use tokio::sync::Semaphore;
 use tokio::task::{JoinHandle, yield_now};
 use tokio::time::Instant;
 
-use super::store::MemoryStore;
+use super::store::FaultyStore;
 use crate::{Candidate, Class, Intake, Options, Source};
 use hookwright_model::Rate;
 use hookwright_settings::{Dedupe, Selector, SourceOptions};
@@ -66,7 +66,7 @@ async fn consume(broker: Arc<Broker>, intake: Intake, source: Arc<Source>) {
 }
 
 /// Starts the host on what is on the disk.
-fn start(broker: &Arc<Broker>, disk: &Arc<MemoryStore>, options: &SourceOptions) -> JoinHandle<()> {
+fn start(broker: &Arc<Broker>, disk: &Arc<FaultyStore>, options: &SourceOptions) -> JoinHandle<()> {
     let intake = Intake::new(Options::default(), disk.clone());
     let source = Arc::new(Source::new("orders".parse().unwrap(), options, None));
     tokio::spawn(consume(broker.clone(), intake, source))
@@ -82,7 +82,7 @@ fn orders() -> SourceOptions {
     }
 }
 
-fn kept(disk: &MemoryStore) -> Vec<String> {
+fn kept(disk: &FaultyStore) -> Vec<String> {
     let events = disk.events.lock();
     events.iter().map(|event| String::from_utf8(event.body.to_vec()).unwrap()).collect()
 }
@@ -102,7 +102,7 @@ const MESSAGES: [&str; 3] =
 
 #[tokio::test(start_paused = true)]
 async fn a_message_is_acknowledged_only_once_it_is_durable() {
-    let (broker, disk) = (Broker::with(&MESSAGES), Arc::new(MemoryStore::default()));
+    let (broker, disk) = (Broker::with(&MESSAGES), Arc::new(FaultyStore::default()));
     let gate = Arc::new(Semaphore::new(0));
     *disk.gate.lock() = Some(gate.clone());
     let consumer = start(&broker, &disk, &orders());
@@ -123,7 +123,7 @@ async fn a_message_is_acknowledged_only_once_it_is_durable() {
 /// `kill -9` between the append and the acknowledgement: the message comes again, and is a duplicate.
 #[tokio::test(start_paused = true)]
 async fn after_a_crash_the_consumer_continues_and_keeps_each_message_once() {
-    let (broker, disk) = (Broker::with(&MESSAGES), Arc::new(MemoryStore::default()));
+    let (broker, disk) = (Broker::with(&MESSAGES), Arc::new(FaultyStore::default()));
     *disk.gate.lock() = Some(Arc::new(Semaphore::new(1)));
     let consumer = start(&broker, &disk, &orders());
     // The first is acknowledged, the second durable and not acknowledged.
@@ -144,7 +144,7 @@ async fn a_busy_store_stops_the_pulling_and_loses_nothing() {
     for (error, wait) in
         [(AppendError::Busy, 1), (AppendError::Failed("disk".into()), 10), (AppendError::Full, 30)]
     {
-        let (broker, disk) = (Broker::with(&MESSAGES), Arc::new(MemoryStore::default()));
+        let (broker, disk) = (Broker::with(&MESSAGES), Arc::new(FaultyStore::default()));
         *disk.error.lock() = Some(error);
         let (consumer, since) = (start(&broker, &disk, &orders()), Instant::now());
         tokio::time::sleep(Duration::from_millis(wait * 10_000 - 500)).await;
@@ -158,7 +158,7 @@ async fn a_busy_store_stops_the_pulling_and_loses_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn the_rate_of_a_source_slows_its_consumer_down() {
-    let (broker, disk) = (Broker::with(&MESSAGES), Arc::new(MemoryStore::default()));
+    let (broker, disk) = (Broker::with(&MESSAGES), Arc::new(FaultyStore::default()));
     let options = SourceOptions {
         rate: Some(Rate { count: NonZeroU32::MIN, per: Duration::from_secs(2) }),
         ..orders()
@@ -172,7 +172,7 @@ async fn the_rate_of_a_source_slows_its_consumer_down() {
 async fn a_message_that_would_be_refused_for_ever_does_not_block_those_behind_it() {
     let messages =
         [MESSAGES[0], r#"{"id":[[[[]]]]}"#, MESSAGES[1], r#"{"long":"0123456789012345"}"#];
-    let (broker, disk) = (Broker::with(&messages), Arc::new(MemoryStore::default()));
+    let (broker, disk) = (Broker::with(&messages), Arc::new(FaultyStore::default()));
     let options = SourceOptions { max_body: 25, max_json_depth: 3, ..orders() };
     start(&broker, &disk, &options).await.unwrap();
     let told = (broker.committed.load(SeqCst), broker.dead.load(SeqCst));

@@ -1,30 +1,41 @@
-//! An event log in memory.
-use std::collections::HashMap;
+//! The store in memory, with faults that a test injects.
 use std::sync::Arc;
 
+use futures_util::FutureExt as _;
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 
-use hookwright_model::EventId;
+use hookwright_model::clock::Clock;
 use hookwright_store::{AppendError, AppendFuture, Appended, EventLog, NewEvent};
+use hookwright_store_memory::{Memory, NoHandoff};
 
 /// The clock of all tests, milliseconds since 1970.
 pub(crate) const NOW: u64 = 1_614_265_330_000;
 
-/// Keeps what is appended.
-#[derive(Default)]
-pub(crate) struct MemoryStore {
+/// The store in memory behind an event log that can refuse, delay and report itself as full.
+///
+/// Tests of every way in append to it, and look at what it was given.
+pub(crate) struct FaultyStore {
+    memory: Memory,
+    /// The events that were new, as the intake handed them in.
     pub(crate) events: Mutex<Vec<NewEvent>>,
-    /// Answers every append, where there is one.
+    /// The error of every append; none: appends succeed.
     pub(crate) error: Mutex<Option<AppendError>>,
-    /// Appends resolve only with its permits, where there is one.
+    /// Where set, each append waits for one of its permits after the event is kept.
     pub(crate) gate: Mutex<Option<Arc<Semaphore>>>,
-    /// What it says of how much waits.
+    /// The reported share of the queue that is used.
     pub(crate) fullness: Mutex<f32>,
-    keys: Mutex<HashMap<[u8; 16], EventId>>,
 }
 
-impl MemoryStore {
+impl Default for FaultyStore {
+    fn default() -> Self {
+        let memory = Memory::new(Clock::manual(NOW), Arc::new(NoHandoff));
+        let (events, error, gate, fullness) = Default::default();
+        Self { memory, events, error, gate, fullness }
+    }
+}
+
+impl FaultyStore {
     pub(crate) fn count(&self) -> usize {
         self.events.lock().len()
     }
@@ -33,20 +44,24 @@ impl MemoryStore {
         if let Some(error) = self.error.lock().clone() {
             return Err(error);
         }
+        let NewEvent { source, kind, headers, body, dedupe } = &event;
+        let copy = NewEvent {
+            source: source.clone(),
+            kind: kind.clone(),
+            headers: headers.clone(),
+            body: body.clone(),
+            dedupe: dedupe.clone(),
+        };
         let mut events = self.events.lock();
-        let id = EventId::new(EventId::first_row_at(NOW) + events.len() as i64, 7);
-        if let Some(dedupe) = &event.dedupe {
-            let first = *self.keys.lock().entry(dedupe.key).or_insert(id);
-            if first != id {
-                return Ok(Appended::Duplicate(first));
-            }
+        let appended = self.memory.append(event).now_or_never().expect("it never waits")?;
+        if matches!(appended, Appended::New(_)) {
+            events.push(copy);
         }
-        events.push(event);
-        Ok(Appended::New(id))
+        Ok(appended)
     }
 }
 
-impl EventLog for MemoryStore {
+impl EventLog for FaultyStore {
     fn append(&self, event: NewEvent) -> AppendFuture {
         let kept = self.keep(event);
         let gate = self.gate.lock().clone();

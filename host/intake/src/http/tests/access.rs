@@ -7,7 +7,7 @@ use super::server_kit::kit::Running;
 use super::{serve, serve_with, sources};
 use crate::Intake;
 use crate::http::{Handle, Options};
-use crate::tests::store::{MemoryStore, NOW};
+use crate::tests::store::{FaultyStore, NOW};
 use hookwright_model::clock::Clock;
 use hookwright_model::replies::Replies;
 use hookwright_settings::{ClientPins, EndpointOptions, Proxies, SourceOptions, ToldBy};
@@ -127,7 +127,7 @@ async fn a_source_may_ask_for_a_certificate_and_plain_clients_have_none() {
 async fn the_proxy_protocol_tells_the_client_of_a_whole_connection() {
     let allow = vec!["203.0.113.0/24".parse().unwrap()];
     let source = EndpointOptions { allow, ..EndpointOptions::default() };
-    let store = Arc::new(MemoryStore::default());
+    let store = Arc::new(FaultyStore::default());
     let options = Options::new(sources([("s", source)]));
     let intake = Intake::new(crate::Options::default(), store);
     let handle = Handle::new(options, intake, Replies::default(), Clock::manual(NOW));

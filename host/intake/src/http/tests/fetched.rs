@@ -10,7 +10,7 @@ use super::server_kit::kit::Running;
 use super::sources;
 use crate::Intake;
 use crate::http::{Fetch, Fetching, Handle, Options};
-use crate::tests::store::MemoryStore;
+use crate::tests::store::FaultyStore;
 use hookwright_model::clock::Clock;
 use hookwright_model::replies::Replies;
 use hookwright_settings::{EndpointOptions, Proxies, Selector, SourceOptions};
@@ -43,7 +43,7 @@ fn vectors() -> Value {
     serde_json::from_str(include_str!("../../../../signing/src/testdata/certified.json")).unwrap()
 }
 
-fn serve() -> (Arc<Aws>, Arc<MemoryStore>, Running) {
+fn serve() -> (Arc<Aws>, Arc<FaultyStore>, Running) {
     let topics = vec!["arn:aws:sns:eu-west-1:123456789012:orders".to_owned()];
     let tolerance = Duration::from_secs(3_600);
     let verify = Verify::Certified(CertifiedScheme { issuer: Issuer::Sns { topics }, tolerance });
@@ -52,7 +52,7 @@ fn serve() -> (Arc<Aws>, Arc<MemoryStore>, Running) {
         verify,
         ..EndpointOptions::from(SourceOptions { kind, ..SourceOptions::default() })
     };
-    let (aws, store) = (Arc::new(Aws::default()), Arc::new(MemoryStore::default()));
+    let (aws, store) = (Arc::new(Aws::default()), Arc::new(FaultyStore::default()));
     let mut options = Options::new(sources([("s", source)]));
     options.fetch = aws.clone();
     let trusted = vec!["127.0.0.0/8".parse().unwrap()];

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use super::{Handle, Options, Sources};
 use crate::Intake;
-use crate::tests::store::{MemoryStore, NOW};
+use crate::tests::store::{FaultyStore, NOW};
 use hookwright_model::clock::Clock;
 use hookwright_model::replies::Replies;
 use hookwright_settings::EndpointOptions;
@@ -27,7 +27,7 @@ struct Setup {
 
 struct Ingress {
     server: Running,
-    store: Arc<MemoryStore>,
+    store: Arc<FaultyStore>,
     handle: Handle,
 }
 
@@ -39,7 +39,7 @@ fn serve(source: impl Into<EndpointOptions>) -> Ingress {
 fn serve_with(sources: Sources, adjust: impl FnOnce(&mut Setup)) -> Ingress {
     let mut setup = Setup { http: Options::new(sources), intake: crate::Options::default() };
     adjust(&mut setup);
-    let store = Arc::new(MemoryStore::default());
+    let store = Arc::new(FaultyStore::default());
     let intake = Intake::new(setup.intake, store.clone());
     let handle = Handle::new(setup.http, intake, Replies::default(), Clock::manual(NOW));
     let server = Running::start(hookwright_server::Options::new("ingress"), handle.clone());
