@@ -1,4 +1,4 @@
-//! A candidate beside the active version: who asks it, how it does, and when it is stopped.
+//! The trial of a candidate version: which events it sees, how it performs, and when it is stopped.
 use std::sync::Arc;
 
 use ::metrics::counter;
@@ -15,12 +15,15 @@ use hookwright_model::{Digest, EventId, Name};
 const SHADOWS: usize = 16;
 /// Calls of a canary before it is judged.
 const LEAST: u64 = 20;
-/// It may fail in so many more of a hundred calls than the active version.
+/// Percentage points by which its failure rate may exceed the active version's.
 const MARGIN: u64 = 5;
-/// After so many calls the older ones count half.
+/// Calls after which the older ones count half.
 const AGE: u64 = 1_000;
 
-/// Whether the event is the candidate's to decide: the same for each replay.
+/// Whether the candidate decides about the event: the same for each replay.
+///
+/// The remainder, and not the high bits as in [`Share::holds`](hookwright_model::Share::holds),
+/// picks: another rule would change which events a running canary decides about.
 pub(crate) fn picks(mode: Mode, event: EventId) -> bool {
     let Mode::Canary(percent) = mode else { return false };
     let sha = Sha256::digest(event.to_string());
@@ -31,9 +34,9 @@ pub(crate) fn picks(mode: Mode, event: EventId) -> bool {
 /// What a candidate's calls came to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TrialCounts {
-    /// It decided, as the active version did or where nobody else was asked.
+    /// It gave the same verdict as the active version, or was asked alone.
     pub same: u64,
-    /// It decided otherwise than the active version.
+    /// It decided differently from the active version.
     pub different: u64,
     /// It failed.
     pub failed: u64,
@@ -119,7 +122,7 @@ impl Trial {
                 plugin = plugin.as_str(),
                 digest,
                 why,
-                "the candidate is stopped: all events go to the version in force"
+                "the candidate is stopped: all events go to the active version"
             );
             counter!(CANDIDATE_STOPS, "plugin" => plugin.to_string()).increment(1);
             score.counts.stopped = Some(why);
@@ -192,7 +195,7 @@ fn judge(new: Rate, old: Rate) -> Option<String> {
     let worse = new.failed * 100 * calls > (old.failed * 100 + MARGIN * calls) * new.calls;
     (new.calls >= LEAST && worse).then(|| {
         format!(
-            "{} of its {} calls failed, of the version in force {} of {}",
+            "{} of its {} calls failed, of the active version {} of {}",
             new.failed, new.calls, old.failed, old.calls
         )
     })
@@ -212,7 +215,7 @@ mod tests {
         assert!(judge(rate(19, 19), rate(0, 100)).is_none(), "too few to judge");
         assert!(judge(rate(1, 20), rate(0, 100)).is_none(), "within the margin");
         let why = judge(rate(2, 20), rate(0, 100)).unwrap();
-        assert_eq!(why, "2 of its 20 calls failed, of the version in force 0 of 100");
+        assert_eq!(why, "2 of its 20 calls failed, of the active version 0 of 100");
         assert!(judge(rate(10, 20), rate(50, 100)).is_none(), "as bad as the old one");
         assert!(judge(rate(12, 20), rate(50, 100)).is_some());
         assert!(judge(rate(2, 20), rate(0, 0)).is_some(), "nobody to compare it with");
@@ -247,6 +250,18 @@ mod tests {
         ] {
             assert_eq!(compare(old, new), outcome, "{old:?} {new:?}");
         }
+    }
+
+    /// A replay after an upgrade of the host goes to the same version as before it.
+    #[test]
+    fn a_canary_picks_the_same_events_in_every_version_of_the_host() {
+        let picked = |percent| {
+            let ids = (0..200).map(|number| (number, EventId::new(number, 7)));
+            let picked = ids.filter(|(_, id)| picks(Mode::Canary(percent), *id));
+            picked.map(|(number, _)| number).collect::<Vec<_>>()
+        };
+        assert_eq!(picked(5), [14, 54, 71, 83, 96, 153, 159, 162, 164, 181]);
+        assert_eq!(picked(1), [71, 153, 181]);
     }
 
     #[test]
