@@ -56,7 +56,7 @@ async fn a_canary_that_fails_is_stopped_and_no_event_is_lost() {
     let seen = candidate(&host).await;
     assert_eq!(seen["mode"], "canary 50%");
     let why = seen["stopped"].as_str().expect("it is stopped");
-    assert!(why.contains("calls failed, of the version in force 0 of"), "{why}");
+    assert!(why.contains("calls failed, of the active version 0 of"), "{why}");
     host.logged(&["the candidate is stopped"]).await;
     let plugins = host.api("plugins").await.expect("plugins");
     let digest = &plugins["plugins"][0]["digest"];

@@ -144,7 +144,7 @@ async fn destinations_sources_plugins_stats_and_audit() {
     let out = run(&["sources", "github"]);
     assert!(out.contains("github (GitHub)") && out.contains("Add webhook"), "{out}");
     let out = run(&["plugins"]);
-    assert!(out.contains("filter  in force  0.1.0"), "{out}");
+    assert!(out.contains("filter  active  0.1.0"), "{out}");
     let out = run(&["stats"]);
     assert!(out.contains("events kept   1 ("), "{out}");
     assert_eq!(run(&["ready"]), "ready\n");
@@ -304,7 +304,7 @@ fn check_holds_the_settings_of_a_plugin_against_its_component() {
 }
 
 /// The fault: `check` stopped at `init` and said "no mistakes" of a component whose first
-/// event fails, which `serve` never puts in force.
+/// event fails, which `serve` never activates.
 #[test]
 fn regression_check_finds_the_plugin_that_fails_its_probe_event() {
     let folder = settings_of_filter("");
@@ -328,7 +328,7 @@ async fn a_reload_tells_where_a_plugins_settings_are_wrong_and_keeps_the_old_one
     std::fs::write(&path, text.replace("field = \"kind\"", "feild = \"kind\"")).expect("a write");
     host.hang_up();
     host.logged(&[
-        "the old settings stay in force",
+        "the old settings stay active",
         "plugins.filter.config.keep[0].feild",
         "did you mean `field`?",
         "hookwright.toml:",

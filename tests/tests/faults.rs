@@ -84,7 +84,7 @@ async fn a_failing_plugin_is_quarantined_in_sight_and_its_events_are_replayed_af
     let good = host.plugins().join("p.wasm.new");
     std::fs::write(&good, guest("guests/pass")).expect("a write");
     std::fs::rename(&good, host.plugins().join("p.wasm")).expect("a rename");
-    eventually("the cure is in force", Duration::from_secs(30), || async {
+    eventually("the cure is active", Duration::from_secs(30), || async {
         let plugins = host.api("plugins").await.ok()?;
         plugins["plugins"][0]["quarantine"].is_null().then_some(())
     })
@@ -106,7 +106,7 @@ async fn a_failing_plugin_is_quarantined_in_sight_and_its_events_are_replayed_af
     assert_eq!(sink.count(), ids.len());
 }
 
-/// "A version that was removed from the directory stays in force for events in flight, then its
+/// "A version that was removed from the directory stays active for events in flight, then its
 /// events follow `on_failure`."
 #[tokio::test(flavor = "multi_thread")]
 async fn events_of_a_plugin_whose_file_was_removed_follow_on_failure() {

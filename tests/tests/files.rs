@@ -128,7 +128,7 @@ async fn reload(host: &Host, settings: &str, number: usize) {
     std::fs::rename(&new, host.dir().join("hookwright.toml")).expect("a rename");
     host.hang_up();
     let name = format!("other{number}");
-    eventually("the new settings are in force", Duration::from_secs(60), || async {
+    eventually("the new settings are active", Duration::from_secs(60), || async {
         let all = host.api("destinations").await.ok()?;
         let all = all["destinations"].as_array()?.clone();
         all.iter().any(|one| one["name"] == name.as_str()).then_some(())

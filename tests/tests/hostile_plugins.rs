@@ -224,13 +224,13 @@ async fn what_is_no_plugin_is_refused_by_name_and_others_load() {
     for (name, word) in REFUSED {
         let status = plugins["plugins"].as_array().into_iter().flatten();
         let status = status.clone().find(|status| status["name"] == *name).expect("a status");
-        assert!(status["digest"].is_null(), "{name} must not be in force");
+        assert!(status["digest"].is_null(), "{name} must not be active");
         let error = status["error"].as_str().unwrap_or_default();
         assert!(error.contains(word), "{name}: `{word}` is not in `{error}`");
     }
     // The half-copied file is loaded once it is whole.
     std::fs::write(host.plugins().join("half.wasm"), &whole).expect("a write");
-    eventually("the whole file is in force", Duration::from_secs(30), || async {
+    eventually("the whole file is active", Duration::from_secs(30), || async {
         let plugins = host.api("plugins").await.ok()?;
         let mut list = plugins["plugins"].as_array()?.iter();
         list.find(|status| status["name"] == "half" && status["digest"].is_string()).map(drop)

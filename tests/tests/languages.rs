@@ -79,7 +79,7 @@ impl Desk {
         let cache = self.folder.path().join("hookwright/compiled/.");
         run(Command::new("cp").arg("-a").arg(cache).arg(host.dir().join("data/compiled")));
         std::fs::copy(component, host.plugins().join("large-orders.wasm")).expect("a copy");
-        eventually("the plugin is in force", Duration::from_secs(60), || async {
+        eventually("the plugin is active", Duration::from_secs(60), || async {
             let plugins = host.api("plugins").await.ok()?;
             plugins["plugins"][0]["digest"].is_string().then_some(())
         })

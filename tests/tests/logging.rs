@@ -215,7 +215,7 @@ async fn serves_on(out: Out, format: &str) {
     let new = settings((host.ingress, host.admin), &receiver, format, more);
     std::fs::write(host.dir.path().join("hookwright.toml"), new).expect("a write");
     host.signal(libc::SIGHUP);
-    eventually("new settings are in force", LONG, || async {
+    eventually("new settings are active", LONG, || async {
         (host.post("b", "{}".to_owned()).await == 202).then_some(())
     })
     .await;

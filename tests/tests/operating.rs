@@ -56,7 +56,7 @@ async fn new_settings_take_over_with_nothing_dropped_and_bad_ones_change_nothing
     .await;
 
     change(&host, "[sources.c]\nverify = \"nonsense\"\n");
-    host.logged(&["the old settings stay in force"]).await;
+    host.logged(&["the old settings stay active"]).await;
     assert_eq!((status_of(&host, "b").await, status_of(&host, "c").await), (202, 404));
 
     // A source that goes and comes back meets neither itself nor a loss.
@@ -200,7 +200,7 @@ async fn what_is_logged_changes_while_the_host_runs() {
     assert!(audit.contains(wanted), "{audit}");
 
     change(&host, &text.replace("\"warn\"", "\"error\""));
-    eventually("the settings' level is in force", Duration::from_secs(10), || async {
+    eventually("the settings' level is active", Duration::from_secs(10), || async {
         (hookwright(&["log"]).1 == "error\n").then_some(())
     })
     .await;

@@ -70,7 +70,7 @@ async fn a_new_plugin_builds_passes_its_test_and_takes_over_in_a_running_host() 
         host.plugins().join("only-pushes.wasm"),
     )
     .expect("a copy");
-    eventually("the plugin is in force", Duration::from_secs(30), || async {
+    eventually("the plugin is active", Duration::from_secs(30), || async {
         let plugins = host.api("plugins").await.ok()?;
         plugins["plugins"][0]["digest"].is_string().then_some(())
     })

@@ -49,7 +49,7 @@ async fn a_candidate_is_compared_on_recorded_events_and_nothing_is_sent() {
     assert_eq!(receiver.count(), 5);
     let filter = plugins_dir().join("filter.wasm");
 
-    // The version in force against itself: as it ruled then, behind the plugin before it.
+    // The active version against itself: the same verdicts as then, behind the plugin before it.
     let same = replay(&host, &filter, &[]);
     assert_eq!(
         (&same["events"], &same["reached"], &same["changed"]),
@@ -82,8 +82,7 @@ async fn a_candidate_is_compared_on_recorded_events_and_nothing_is_sent() {
     let args = ["plugin", "replay", filter.to_str().expect("a path"), "--settings", other];
     let (code, out, err) = host.run(&[&args[..], &["--since", "1h", "--show", "2"]].concat());
     assert_eq!(code, 0, "{err}");
-    for part in
-        ["8 would be decided otherwise", "5  pass → drop", "--- in force", "6 more: --show 8"]
+    for part in ["8 would get another verdict", "5  pass → drop", "--- active", "6 more: --show 8"]
     {
         assert!(out.contains(part), "`{part}` is not in\n{out}");
     }

@@ -81,9 +81,9 @@ async fn regression_mounted_secrets_that_rotate_are_read_again() {
         sink.received().iter().any(|got| got.header("x-key") == "two").then_some(())
     })
     .await;
-    // One that can't be read for a moment leaves the old ones in force, and is read once it is there.
+    // One that can't be read for a moment leaves the old ones active, and is read once it is there.
     std::fs::remove_file(host.plugins().join("token")).expect("a file");
-    host.logged(&["the old settings stay in force", "can't be read"]).await;
+    host.logged(&["the old settings stay active", "can't be read"]).await;
     assert_eq!(post(&host, "s", &[("authorization", "Bearer second token")]).await, 202);
     std::fs::write(host.plugins().join("token"), "third token").expect("a write");
     eventually("the third token is taken", WAIT, || async {
@@ -124,7 +124,7 @@ async fn settings_are_read_again_over_the_api_and_by_a_command() {
     // The files may have been seen before; what is new in the settings was not.
     assert!(changed.contains(&"sources.t") && changed.contains(&"retention"), "{answer}");
     assert_eq!(answer["restart"], json!(["retention"]), "{answer}");
-    assert_eq!(post(&host, "t", &[]).await, 202, "it is in force once it is answered");
+    assert_eq!(post(&host, "t", &[]).await, 202, "it is active once it is answered");
 
     std::fs::write(&path, more.replace("[sources.t]", "[sources.t]\nunknown = 1\nrate = \"x\""))
         .expect("a write");
@@ -136,13 +136,13 @@ async fn settings_are_read_again_over_the_api_and_by_a_command() {
         errors[0]["place"].as_str().is_some_and(|place| place.contains("hookwright.toml:")),
         "{problem}"
     );
-    assert_eq!(post(&host, "t", &[]).await, 202, "the old ones stay in force");
+    assert_eq!(post(&host, "t", &[]).await, 202, "the old ones stay active");
 
     let url = format!("http://{}", host.admin());
     let (code, out, err) = host.run(&["--host", &url, "reload"]);
     assert_eq!(code, 1, "{out}{err}");
     assert!(
-        out.contains("sources.t.unknown") && out.contains("the old settings stay in force"),
+        out.contains("sources.t.unknown") && out.contains("the old settings stay active"),
         "{out}"
     );
     std::fs::write(&path, text).expect("a write");

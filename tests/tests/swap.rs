@@ -65,7 +65,7 @@ async fn a_swap_every_100_ms_under_load_loses_nothing() {
             ids
         });
     }
-    eventually("five versions were in force", Duration::from_secs(60), || async {
+    eventually("five versions were active", Duration::from_secs(60), || async {
         (host.log().matches("took over").count() >= 6).then_some(())
     })
     .await;

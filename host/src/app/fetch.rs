@@ -8,7 +8,7 @@ use hookwright_egress::{Egress, SetupError};
 use hookwright_intake::http::{Fetch, Fetching};
 use hookwright_settings::NetworkPolicy;
 
-/// Over look-up, connection, TLS and the whole answer.
+/// Timeout over DNS lookup, connection, TLS and the whole response.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Certificates and key sets have a few KiB.
 const MOST: usize = 256 * 1024;

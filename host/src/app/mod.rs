@@ -68,7 +68,7 @@ pub struct Setup {
 /// A settings file that is read again when it, or a file that it names, changes.
 pub struct Watched {
     pub path: PathBuf,
-    /// Of the reading that is in force at the start, so that no change is missed.
+    /// What the files held when the active settings were read, so that no change is missed.
     pub seen: Seen,
 }
 

@@ -23,13 +23,13 @@ use hookwright_telemetry::Levels;
 
 /// How often the files are looked at.
 const POLL: Duration = Duration::from_secs(2);
-/// Reloads that wait for one under way.
+/// Reloads that wait for the one that is running.
 const WAITING: usize = 16;
 
 /// What a reload came to.
 pub(super) type Answer = Result<Reloaded, Mistakes>;
 
-/// What is in force now.
+/// The active settings.
 #[derive(Debug)]
 pub(super) struct Reloaded {
     /// The keys whose values differ from those before.
@@ -132,7 +132,7 @@ impl Reloader {
                 "ok"
             }
             Err(error) => {
-                tracing::error!(%error, "the certificate in force stays");
+                tracing::error!(%error, "the active certificate stays");
                 "refused"
             }
         };
@@ -151,12 +151,12 @@ impl Reloader {
                     tracing::warn!(key, "a change of this setting takes a restart");
                 }
                 let changed = changed.join(", ");
-                tracing::info!(%file, changed, "new settings are in force");
+                tracing::info!(%file, changed, "new settings are active");
                 ("ok", 200)
             }
             Err(mistakes) => {
                 let error = mistakes.render(false);
-                tracing::error!(%file, "the old settings stay in force");
+                tracing::error!(%file, "the old settings stay active");
                 super::told_by_lines(&error);
                 ("refused", 422)
             }

@@ -21,12 +21,12 @@ use hookwright_signing::Secret;
 
 /// How long a command waits for the host's answer to begin.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// And for whether it is ready: what asks, asks again.
+/// And for whether it is ready: shorter, since a probe asks again.
 const BRIEF: Duration = Duration::from_secs(5);
-/// And for one that copies gigabytes.
+/// And for a command that copies gigabytes.
 const LONG: Duration = Duration::from_secs(4 * 3_600);
 
-/// The host answered, and refused.
+/// The host answered with a refusal.
 #[derive(Debug, thiserror::Error)]
 #[error("{detail} ({status})")]
 pub(super) struct Refused {
@@ -36,10 +36,10 @@ pub(super) struct Refused {
     pub(super) errors: Vec<Value>,
 }
 
-/// Where the token is, for who has none in the settings.
+/// The variable that holds the token, for use without the settings.
 const TOKEN: &str = "HOOKWRIGHT_TOKEN";
 
-/// Which host a command speaks to: one that a URL names, else the one that the settings describe.
+/// The host that a command talks to: the one at a URL, else the one that the settings describe.
 pub(super) struct Where<'a> {
     pub(super) config: &'a Path,
     pub(super) host: Option<&'a str>,
@@ -47,7 +47,7 @@ pub(super) struct Where<'a> {
 
 impl Where<'_> {
     /// # Errors
-    /// Where the settings can't be read, or the URL is none.
+    /// If the settings can't be read, or the URL is not valid.
     pub(super) fn api(&self) -> anyhow::Result<Api> {
         let Some(url) = self.host else { return Ok(Api::new(&super::load(self.config)?)) };
         let base = url.trim_end_matches('/');
@@ -59,13 +59,13 @@ impl Where<'_> {
     }
 }
 
-/// What speaks HTTP, and HTTPS with the machine's own authorities.
+/// The client for HTTP, and for HTTPS with the machine's certificate authorities.
 pub(super) type Http = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
 
-/// One for that URL: authorities are read for `https` only.
+/// A client for the URL: certificate authorities are read for `https` only.
 ///
 /// # Errors
-/// Where the machine has no authorities.
+/// If the machine has no certificate authorities.
 pub(super) fn client(url: &str) -> anyhow::Result<Http> {
     let mut roots = RootCertStore::empty();
     if url.starts_with("https:") {
@@ -117,7 +117,7 @@ impl Api {
         self.json(Method::POST, path, Some(body)).await
     }
 
-    /// For what takes the host as long as it takes.
+    /// Without a timeout, for requests that may take the host long.
     pub(super) async fn post_patiently(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
         whole(self.ask_for(Method::POST, path, Some(body), LONG).await?).await
     }
@@ -137,7 +137,7 @@ impl Api {
         Ok(answer.into_body().collect().await.context("the answer broke off")?.to_bytes())
     }
 
-    /// An answer of success, its body still to be read.
+    /// A successful response, its body not read yet.
     pub(super) async fn ask(
         &self,
         method: Method,
@@ -176,7 +176,7 @@ impl Api {
         Err(Refused { status, detail, errors }.into())
     }
 
-    /// Whether the host takes events. Asks for no token.
+    /// Whether the host accepts events. Needs no token.
     pub(super) async fn is_ready(&self) -> anyhow::Result<bool> {
         let request = Request::get(format!("{}/readyz", self.base)).body(Full::default())?;
         Ok(self.reach(request, BRIEF).await?.status().is_success())
@@ -201,7 +201,7 @@ async fn whole(answer: http::Response<Incoming>) -> anyhow::Result<Value> {
     serde_json::from_slice(&bytes.to_bytes()).context("the host's answer is no JSON")
 }
 
-/// Where a client finds a listener: one that takes every address is found on loopback.
+/// The address at which a client finds a listener: loopback, for a listener on every address.
 pub(super) fn reachable(listen: std::net::SocketAddr) -> std::net::SocketAddr {
     use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
     let mut address = listen;
@@ -213,7 +213,7 @@ pub(super) fn reachable(listen: std::net::SocketAddr) -> std::net::SocketAddr {
     address
 }
 
-/// A name as a part of a path.
+/// A name, escaped as a segment of a path.
 pub(super) fn escaped(name: &str) -> String {
     query(&[("", Some(name.to_owned()))]).split_off(2)
 }

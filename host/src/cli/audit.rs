@@ -10,13 +10,13 @@ use hookwright_terminal::Paint;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Only by this token, `local` or `settings`.
+    /// Only changes by this actor: a token's name, `local` or `settings`.
     #[arg(long)]
     who: Option<String>,
-    /// Only with this text in the action, `disable` for example.
+    /// Only changes whose action contains this text, such as `disable`.
     #[arg(long)]
     action: Option<String>,
-    /// At most this many.
+    /// At most this many entries.
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..=1_000))]
     limit: u64,
     /// Only entries with a smaller number: the next page.

@@ -7,12 +7,12 @@ use super::api::Where;
 use hookwright_model::Name;
 use hookwright_model::printable;
 
-/// Has the running host copy its store into a new folder under `store.backups`.
-/// The copy is a data directory: to restore it, stop the host and put it in the
-/// place of `data_dir`.
+/// Copies the running host's store into a new folder under `store.backups`.
+/// The copy is a data directory: to restore it, stop the host and replace
+/// `data_dir` with it.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The folder's name; else one with the time.
+    /// The folder's name; by default one with the current time.
     name: Option<Name>,
 }
 

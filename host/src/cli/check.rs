@@ -10,7 +10,7 @@ use crate::app::plugins as settings;
 use hookwright_config::{Config, Mistake, Mistakes, Sources};
 use hookwright_plugins::{Compiler, LoadError, Spec};
 
-/// Components that are asked at a time.
+/// Components that are checked at a time.
 const AT_A_TIME: usize = 2;
 
 /// What was found.
@@ -51,8 +51,8 @@ pub(super) fn run(path: &Path, as_json: bool) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(code))
 }
 
-/// Takes each component with its settings through the host's whole gate, the probe event too:
-/// what `serve` would not put in force is a mistake.
+/// Takes each component with its settings through all of the host's checks, with the probe event:
+/// a component that `serve` would not activate is a mistake.
 pub(super) async fn ask_plugins(config: &Config) -> anyhow::Result<Found> {
     let specs = settings::specs(config);
     let compiler = hookwright_plugins::Compiler::this_program()?;

@@ -24,17 +24,17 @@ const PLUGINS: [&str; 2] = ["filter", "thin-github"];
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Where the demo keeps its settings and its store.
+    /// The folder for the demo's settings and store.
     #[arg(long, default_value = "hookwright-demo")]
     dir: PathBuf,
-    /// Where `filter.wasm` and `thin-github.wasm` are. Without them the event goes through no plugin.
+    /// The folder with `filter.wasm` and `thin-github.wasm`. Without it the demo uses no plugins.
     #[arg(long)]
     plugins: Option<PathBuf>,
-    /// End once the event has arrived.
+    /// Exit once the event is delivered.
     #[arg(long)]
     once: bool,
-    /// When the person began to wait, in seconds since 1970: `make run` has the time until the
-    /// event was delivered told from its own start.
+    /// Start of the measured time, in seconds since 1970: `make run` passes its own start, so that the
+    /// reported time to the delivery includes the build.
     #[arg(long, hide = true, value_name = "SECONDS")]
     since: Option<u64>,
 }
@@ -147,7 +147,7 @@ fn settings(
         false => String::new(),
     };
     let mut text = format!(
-        "# The demo's settings; made anew each time it starts.\n\
+        "# The demo's settings; written again each time it starts.\n\
          [ingress]\nlisten = \"{ingress}\"\n\n[admin]\nlisten = \"{admin}\"\n\n[log]\nlevel = \"warn\"\n\n\
          # Captures anything.\n[sources.bin]\nbin = true\n\n\
          [sources.github]\nverify = {{ scheme = \"github\", secrets = [\"file:github.key\"] }}\n\
@@ -166,7 +166,7 @@ fn settings(
     text
 }
 
-/// Sends the event and tells what became of it.
+/// Sends the event and prints what happened to it.
 async fn tell(config: &Config, receiver: &mut receiver::Receiver) -> anyhow::Result<()> {
     let source = config.sources.get("github").context("the demo's settings have a source")?;
     let sample = super::send::sample(&source.endpoint.verify, None, None, &Clock::system())?;

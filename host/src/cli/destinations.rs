@@ -19,23 +19,23 @@ pub(super) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Act {
-    /// Send again to a destination that is off; what waited for it goes.
+    /// Resume deliveries to a destination, including those that waited.
     Enable { destination: String },
-    /// Send nothing more to a destination; its deliveries are kept waiting.
+    /// Stop sending to a destination; its deliveries wait.
     Disable { destination: String },
-    /// As to disable it, for a time.
+    /// Disable a destination for a time.
     Pause {
         destination: String,
         /// At most 30 days.
         #[arg(long = "for", value_name = "TIME", default_value = "10m", value_parser = parse_duration)]
         lasts: Duration,
     },
-    /// Try a destination whose breaker is open now, at full speed.
+    /// Close the breaker of a destination and send to it at once, at full speed.
     CloseBreaker { destination: String },
-    /// Give up what waits for a destination that is disabled, or that the settings do not have any more.
+    /// Discard the waiting deliveries of a destination that is disabled, or that is no longer in the settings.
     Discard {
         destination: String,
-        /// For whoever asks later what became of the events.
+        /// The reason, recorded with each discarded delivery.
         #[arg(long)]
         reason: String,
     },
@@ -73,7 +73,7 @@ pub(super) fn run(host: &Where<'_>, as_json: bool, args: &Args) -> anyhow::Resul
     Ok(ExitCode::SUCCESS)
 }
 
-/// What stops it, or that nothing does.
+/// What stops the destination's deliveries, or that nothing does.
 fn state(one: &Value) -> String {
     match one["state"].as_str() {
         None => "removed".to_owned(),

@@ -10,28 +10,28 @@ use hookwright_model::date::moment;
 use hookwright_model::printable;
 use hookwright_terminal::Paint;
 
-/// Which events: the same words in `events`, `replay` and the API.
+/// Filters of events: the same in `events`, `replay` and the API.
 #[derive(Debug, Default, Clone, clap::Args)]
 pub(super) struct Which {
-    /// Only from this source.
+    /// Only events from this source.
     #[arg(long)]
     source: Option<String>,
-    /// Only of this kind, `push` for example.
+    /// Only events of this kind, such as `push`.
     #[arg(long)]
     kind: Option<String>,
-    /// Only with a delivery to this destination.
+    /// Only events with a delivery to this destination.
     #[arg(long)]
     destination: Option<String>,
-    /// accepted, routed, dropped, dead, parked or unrouted.
+    /// Only events in this state: accepted, routed, dropped, dead, parked or unrouted.
     #[arg(long)]
     state: Option<String>,
-    /// With a delivery that is waiting, delivered or dead.
+    /// Only events with a delivery in this state: waiting, delivered or dead.
     #[arg(long)]
     delivery: Option<String>,
-    /// Not older than this, `24h` for example.
+    /// Only events younger than this, such as `24h`.
     #[arg(long, value_parser = parse_duration)]
     since: Option<Duration>,
-    /// Older than this.
+    /// Only events older than this.
     #[arg(long, value_parser = parse_duration)]
     until: Option<Duration>,
 }
@@ -58,13 +58,13 @@ impl Which {
 pub(super) struct Args {
     #[command(flatten)]
     which: Which,
-    /// Whose body as it came holds this text, byte for byte. A bounded search.
+    /// Only events whose original body contains this text, byte for byte. The search is bounded.
     #[arg(long)]
     text: Option<String>,
-    /// At most this many, up to 1000.
+    /// At most this many events, up to 1000.
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..=1_000))]
     limit: u64,
-    /// Only older than this event: the next page.
+    /// Only events older than this event: the next page.
     #[arg(long)]
     before: Option<String>,
 }

@@ -21,11 +21,12 @@ use hookwright_terminal::Paint;
 
 /// Seconds that the host waits for an event before it answers that there is none.
 const WAIT_S: u64 = 20;
-/// How long the service may take for one event.
+/// How long the service may take to handle one event.
 const PATIENCE: Duration = Duration::from_secs(30);
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LAST_PAUSE: Duration = Duration::from_secs(10);
-/// Of the request as it came; the others are of its connection, or are written anew.
+/// Headers of the original request that are forwarded; the others belong to its connection, or are
+/// written again.
 const LEFT_OUT: [&str; 8] = [
     "connection",
     "content-length",
@@ -39,22 +40,22 @@ const LEFT_OUT: [&str; 8] = [
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Where each event goes, `http://localhost:3000/hooks`.
+    /// The service's URL, such as `http://localhost:3000/hooks`.
     #[arg(long, value_name = "URL")]
     forward: String,
-    /// Only from this source.
+    /// Only events from this source.
     #[arg(long)]
     source: Option<String>,
-    /// Only of this kind.
+    /// Only events of this kind.
     #[arg(long)]
     kind: Option<String>,
-    /// Only with a delivery to this destination.
+    /// Only events with a delivery to this destination.
     #[arg(long)]
     destination: Option<String>,
-    /// Begin after this event, instead of with the next one that comes.
+    /// Start after this event, instead of with the next one that arrives.
     #[arg(long, value_name = "EVENT")]
     after: Option<EventId>,
-    /// End after this many events.
+    /// Exit after this many events.
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
 }
@@ -105,12 +106,12 @@ struct Listener {
     paint: Paint,
     /// Events still to be handed on.
     left: u64,
-    /// Everything up to here is dealt with.
+    /// Everything up to this position is handled.
     position: Option<String>,
     wanted: Vec<(&'static str, Option<String>)>,
 }
 
-/// An event as the host tells it.
+/// An event as the host's API describes it.
 struct Told {
     detail: Value,
     body: Bytes,
@@ -141,7 +142,7 @@ impl Listener {
         Ok(())
     }
 
-    /// None where it was purged meanwhile.
+    /// None if it was purged in the meantime.
     async fn fetch(&self, id: &str) -> anyhow::Result<Option<Told>> {
         let told = self.patiently(async |api| {
             let detail = api.get(&format!("events/{id}")).await?;
@@ -157,7 +158,7 @@ impl Listener {
         }
     }
 
-    /// Asks until there is an answer. What the host refuses for good is an error.
+    /// Asks until there is an answer. A refusal that a retry can't change is an error.
     async fn patiently<T>(
         &self,
         ask: impl AsyncFn(&Api) -> anyhow::Result<T>,
@@ -185,7 +186,7 @@ impl Listener {
         }
     }
 
-    /// Until the service has it: only what never reached it is sent once more.
+    /// Tries until the service has the event: only a request that never reached the service is sent again.
     async fn hand_on(&self, id: &str, told: &Told) -> anyhow::Result<()> {
         let mut pause = FIRST_PAUSE;
         loop {

@@ -8,8 +8,8 @@ use hookwright_model::printable;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// A level, or one with others by target: `info,hookwright::delivery=debug`. It holds until
-    /// the next start, or until the settings have another level. None: only show it.
+    /// A level, or a level with others by target: `info,hookwright::delivery=debug`. It lasts until
+    /// the next start, or until the settings change the level. Without it, show the current level.
     filter: Option<String>,
 }
 

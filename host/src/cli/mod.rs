@@ -37,19 +37,19 @@ use api::Where;
 use hookwright_config::{Config, Seen, Sources};
 use hookwright_terminal::{complain, json, json_line, note, print, print_before, print_raw};
 
-/// A webhook router: receives webhooks, writes them down, hands each to sandboxed
-/// WebAssembly plugins, and signs, delivers and retries.
+/// A webhook router: receives webhooks, stores them durably, passes each to sandboxed
+/// WebAssembly plugins, then signs, delivers and retries.
 #[derive(Debug, Parser)]
 #[command(name = "hookwright", version, after_help = FIRST_STEPS)]
 struct Cli {
     /// The settings file.
     #[arg(long, global = true, default_value = "hookwright.toml", env = "HOOKWRIGHT_CONFIG")]
     config: PathBuf,
-    /// The admin side of a host elsewhere, `https://hooks.example.com:8081`, in the place of
-    /// the one that the settings describe. Its token is in HOOKWRIGHT_TOKEN.
+    /// The admin URL of a host elsewhere, such as `https://hooks.example.com:8081`, instead of
+    /// the host that the settings describe. Set its token in HOOKWRIGHT_TOKEN.
     #[arg(long, global = true, value_name = "URL", env = "HOOKWRIGHT_HOST")]
     host: Option<String>,
-    /// Answer in JSON, for programs.
+    /// Print JSON, for programs.
     #[arg(long, global = true)]
     json: bool,
     #[command(subcommand)]
@@ -58,81 +58,81 @@ struct Cli {
 
 const FIRST_STEPS: &str = "\
 First steps:
-  hookwright demo                      watch an event go all the way
+  hookwright demo                      watch one event from request to delivery
   hookwright check                     find all mistakes in hookwright.toml
-  hookwright doctor                    find what is wrong with this machine, or a destination
+  hookwright doctor                    find problems with this machine and the destinations
   hookwright serve                     run the host
-  hookwright send github               post a sample event, signed as GitHub signs
-  hookwright events --delivery dead    what could not be delivered
-  hookwright show EVENT                what happened to one event, step by step
-  hookwright replay EVENT              do it again, through today's plugins
+  hookwright send github               post a sample event, signed as GitHub signs it
+  hookwright events --delivery dead    list events that could not be delivered
+  hookwright show EVENT                show what happened to one event, step by step
+  hookwright replay EVENT              route the event again, through the current plugins
 
-Exit codes: 0 fine, 1 the thing failed, 2 wrong usage.";
+Exit codes: 0 success, 1 failure, 2 usage error.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the host until SIGTERM or Ctrl-C.
     Serve,
-    /// Check the settings file: all mistakes at once, each with its line and cure.
+    /// Check the settings file and report all mistakes at once, each with its line and a fix.
     Check,
-    /// Look for what keeps this machine from running the host: each finding with its cure.
+    /// Find problems that keep the host from running well on this machine, each with a fix.
     Doctor(doctor::Args),
-    /// Post an event to a source of the running host, signed as its provider signs.
+    /// Post an event to a source of the running host, signed as its provider signs it.
     Send(send::Args),
     /// List events, newest first.
     Events(events::Args),
     /// Show what happened to one event: verdicts, deliveries, attempts.
     Show(show::Args),
-    /// Show why requests of a source were refused, the newest last.
+    /// Show why requests to a source were refused, newest last.
     Rejected(rejected::Args),
-    /// Handle events again: through today's plugins, or to one destination as before.
+    /// Replay events: through the current plugins, or to one destination as they were sent before.
     Replay(replay::Args),
-    /// List the bulk replays and how far each has come; stop and resume them.
+    /// List bulk replays with their progress; stop and resume them.
     Replays(replays::Args),
-    /// Follow events as they come and as they change.
+    /// Follow events as they arrive and as their state changes.
     Tail(tail::Args),
-    /// List destinations with their health and backlog, or switch one.
+    /// List destinations with their health and backlog, or enable, disable or pause one.
     Destinations(destinations::Args),
     /// List sources, or show how one is set up at its provider.
     Sources(sources::Args),
-    /// List plugins: versions in force, calls, failures, candidates.
+    /// List plugins: active versions, calls, failures, candidates.
     Plugins,
-    /// The host in figures: backlog, rates, lag.
+    /// Show the host's figures: backlog, rates, lag.
     Stats,
-    /// Tell whether the host takes events: exit code 0 where it does. Needs no token.
+    /// Check whether the host accepts events: exit code 0 if it does. Needs no token.
     Ready,
     /// Show who changed what and when.
     Audit(audit::Args),
-    /// Show what the running host logs, or change it.
+    /// Show the running host's log level, or change it.
     Log(log::Args),
-    /// Have the running host read its settings again, and all files that they name: what
-    /// SIGHUP does, for where no signal can be sent.
+    /// Reload the running host's settings and all files that they name, as SIGHUP does: for
+    /// machines where no signal can be sent.
     Reload,
-    /// Make tokens for the admin API.
+    /// Create tokens for the admin API.
     #[command(subcommand)]
     Token(token::Command),
-    /// Hand live events on to a service on this machine, each once, and show its answers.
+    /// Forward live events to a service on this machine, each once, and show its responses.
     Listen(listen::Args),
     /// Copy the running host's store into a new folder.
     Backup(backup::Args),
-    /// Run a host with a demo source, plugins and a local receiver, and send an event through.
+    /// Run a host with a demo source, plugins and a local receiver, and send one event through it.
     Demo(demo::Args),
-    /// Make, build and check plugins.
+    /// Create, build and check plugins.
     #[cfg(feature = "author")]
     #[command(subcommand)]
     Plugin(plugin::Command),
-    /// The tools of plugin authors, which this build is without.
+    /// The tools for plugin authors, which this build does not include.
     #[cfg(not(feature = "author"))]
     #[command(hide = true, disable_help_flag = true)]
     Plugin {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         _arguments: Vec<std::ffi::OsString>,
     },
-    /// Print completions for a shell.
+    /// Print a shell's completion script.
     Completions(pages::Completions),
     /// Print the manual page, or write the pages of all commands.
     Man(pages::Man),
-    /// Compile one component, limited by the parent process. For the host's own use.
+    /// Compile one component, under limits that the parent process sets. For the host's own use.
     #[command(hide = true)]
     CompilePlugin,
 }
@@ -184,7 +184,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Plugin(command) => plugin::run(&config, command, json),
         #[cfg(not(feature = "author"))]
         Command::Plugin { .. } => anyhow::bail!(
-            "this build is without the tools of plugin authors: build one with them by `cargo build -p hookwright`"
+            "this build does not include the tools for plugin authors: build one that does with `cargo build -p hookwright`"
         ),
         Command::Completions(args) => pages::completions(&args),
         Command::Man(args) => pages::man(&args),
@@ -195,12 +195,13 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// As `complain`, of a host that must end even where nobody reads: a supervisor waits for that.
+/// Reports an error as `complain` does, for two seconds at most: a supervisor waits for the host to
+/// end even where nobody reads standard error.
 fn complain_briefly(error: anyhow::Error) {
     let (done, told) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         complain(&error);
-        // Nobody listens where that took too long.
+        // The receiver is gone where that took too long.
         let _ = done.send(());
     });
     let _ = told.recv_timeout(Duration::from_secs(2));

@@ -11,14 +11,14 @@ const NAME: &str = "hookwright";
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Completions {
-    /// The shell that they are for.
+    /// The shell.
     shell: clap_complete::Shell,
 }
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Man {
-    /// Write a page for each command into this folder, instead of the first page to
-    /// standard output.
+    /// Write a page for each command into this folder, instead of printing the main
+    /// page.
     #[arg(long)]
     dir: Option<PathBuf>,
 }

@@ -1,4 +1,4 @@
-//! `hookwright plugins`: the versions in force, and how they do.
+//! `hookwright plugins`: the active versions, and how they perform.
 use std::process::ExitCode;
 
 use serde_json::Value;
@@ -24,7 +24,7 @@ fn list(page: &Value, paint: Paint) -> String {
         let state = match (quarantined, loaded) {
             (true, _) => "quarantined",
             (_, false) => "not loaded",
-            _ => "in force",
+            _ => "active",
         };
         let grants = one["grants"].as_array().into_iter().flatten().filter_map(Value::as_str);
         let recent = &one["recent"];

@@ -9,7 +9,7 @@ use hookwright_model::printable;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// A source, or `-` for requests that named none.
+    /// A source, or `-` for requests that named no source.
     #[arg(allow_hyphen_values = true)]
     source: String,
 }

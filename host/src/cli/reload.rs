@@ -34,13 +34,13 @@ fn told(answer: &Value) -> String {
     }
     let restart = list("restart");
     for key in list("changed") {
-        let fixed = if restart.contains(&key) { "  (takes a restart)" } else { "" };
+        let fixed = if restart.contains(&key) { "  (needs a restart)" } else { "" };
         out.push_str(&format!("changed  {}{fixed}\n", text(&key)));
     }
     out.push_str(match (list("mistakes").is_empty(), list("changed").is_empty()) {
-        (false, _) => "the old settings stay in force\n",
+        (false, _) => "the old settings stay active\n",
         (true, true) => "nothing has changed\n",
-        (true, false) => "the new settings are in force\n",
+        (true, false) => "the new settings are active\n",
     });
     out
 }
@@ -54,14 +54,14 @@ mod tests {
         let answer = json!({ "changed": ["data_dir", "sources.a"], "restart": ["data_dir"] });
         let out = told(&answer);
         assert!(
-            out.contains("changed  data_dir  (takes a restart)\nchanged  sources.a\n"),
+            out.contains("changed  data_dir  (needs a restart)\nchanged  sources.a\n"),
             "{out}"
         );
         let wrong = json!({ "mistakes": [{
             "place": "hookwright.toml:3:1", "key": "data", "message": "unknown key", "help": "no" }] });
         let out = told(&wrong);
         assert!(out.contains("hookwright.toml:3:1: data: unknown key\n  no\n"), "{out}");
-        assert!(out.ends_with("the old settings stay in force\n"), "{out}");
+        assert!(out.ends_with("the old settings stay active\n"), "{out}");
         assert_eq!(told(&json!({ "changed": [] })), "nothing has changed\n");
     }
 }

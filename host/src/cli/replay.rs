@@ -16,22 +16,22 @@ const LOOK: Duration = Duration::from_millis(200);
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Events by id; or none, and filters.
+    /// Events by id; or filters instead.
     events: Vec<String>,
-    /// Send again to this destination what was sent before, instead of going
-    /// through today's plugins.
+    /// Send again to this destination what was sent before, instead of routing through
+    /// the current plugins.
     #[arg(long)]
     to: Option<String>,
-    /// Send again what was sent before, each delivery that the filters choose.
+    /// Send again what was sent before, for each delivery that the filters match.
     #[arg(long, conflicts_with = "to")]
     original: bool,
-    /// Send again all that is dead for this destination and was accepted within `--since`.
+    /// Send again all dead deliveries to this destination of events accepted within `--since`.
     #[arg(long, requires = "since", conflicts_with_all = ["to", "original", "events"])]
     recover: Option<String>,
-    /// Events a second, where many are chosen by filters.
+    /// Events per second, for a replay by filters.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     rate: Option<u32>,
-    /// Start it and do not wait for its end; `hookwright replays` shows how far it is.
+    /// Start the replay and do not wait for its end; `hookwright replays` shows its progress.
     #[arg(long)]
     detach: bool,
     #[command(flatten)]
@@ -85,8 +85,8 @@ async fn start(api: &Api, mut filter: Map<String, Value>, args: &Args) -> anyhow
     api.post("replays", &wanted).await
 }
 
-/// Shows how far the job has come until it has ended. Whoever ends the command
-/// before that does not end the job.
+/// Shows the job's progress until it has ended. To interrupt the command does not
+/// stop the job.
 async fn follow(api: &Api, mut job: Value, json: bool, detach: bool) -> anyhow::Result<ExitCode> {
     let id = job["id"].as_u64().context("the host's answer has no id")?;
     let mut show = std::io::stderr().is_terminal() && !json;

@@ -14,9 +14,9 @@ pub(super) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Act {
-    /// Let one rest; what it has replayed so far is on its way.
+    /// Stop a bulk replay; events that it has replayed already are delivered.
     Stop { id: u64 },
-    /// Let one that was stopped go on.
+    /// Resume a bulk replay that was stopped.
     Resume { id: u64 },
 }
 

@@ -25,24 +25,24 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// A source of the settings.
+    /// A source in the settings.
     source: String,
-    /// What happened, as the provider names it. Default: one of the scheme's.
+    /// The event type, as the provider names it. Default: one of the scheme's.
     #[arg(long)]
     kind: Option<String>,
-    /// The body. Default: a sample of the source's scheme.
+    /// The body. Default: a sample for the source's scheme.
     #[arg(long, conflicts_with = "file")]
     data: Option<String>,
     /// The body, from a file.
     #[arg(long)]
     file: Option<PathBuf>,
-    /// A further header, `name: value`. May be repeated.
+    /// An additional header, `name: value`. May be repeated.
     #[arg(long = "header", value_name = "NAME: VALUE")]
     headers: Vec<String>,
-    /// Send it this many times, each with an id of its own.
+    /// Send the event this many times, each with an id of its own.
     #[arg(long, default_value_t = 1)]
     count: u32,
-    /// Print nothing but the answer's body, byte for byte, whatever it does to a terminal.
+    /// Print only the response's body, byte for byte and without escaping: it may affect the terminal.
     #[arg(long, conflicts_with = "json")]
     raw: bool,
 }

@@ -8,7 +8,7 @@ use hookwright_config::LogFormat;
 use hookwright_telemetry::Format;
 use hookwright_terminal::Stream;
 
-/// How long the end waits for calls of the system that hang, on a file or on a stalled standard output.
+/// How long shutdown waits for system calls that hang, on a file or on a stalled standard output.
 pub(super) const LEFTOVERS: Duration = Duration::from_secs(1);
 
 pub(super) fn run(path: &Path) -> anyhow::Result<ExitCode> {
@@ -55,7 +55,7 @@ pub(super) fn run(path: &Path) -> anyhow::Result<ExitCode> {
     Ok(if ended? { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Prints the first line. The host serves on where nobody reads it: a thread of its own waits.
+/// Prints the first line. A thread of its own waits where nobody reads standard output, so that the host serves.
 fn tell(line: String) {
     let print = move || drop(Stream::Output.write_all(line.as_bytes()));
     if let Err(error) = std::thread::Builder::new().name("first line".to_owned()).spawn(print) {
@@ -63,7 +63,7 @@ fn tell(line: String) {
     }
 }
 
-/// A crash leaves no file with the process's memory, which holds secrets.
+/// Disables core dumps: the process's memory holds secrets.
 fn no_core_dumps() {
     use rustix::process::{Resource, Rlimit, setrlimit};
     let none = Rlimit { current: Some(0), maximum: Some(0) };
@@ -72,8 +72,8 @@ fn no_core_dumps() {
     }
 }
 
-/// Neither does the kernel hand it to a program that collects core dumps,
-/// whatever their limit, and no other process of the same user may read it.
+/// Keeps the kernel from passing the memory to a program that collects core dumps, whatever
+/// their limit, and other processes of the same user from reading it.
 fn close_memory() {
     use rustix::process::{DumpableBehavior, set_dumpable_behavior};
     if let Err(error) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {

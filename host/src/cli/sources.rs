@@ -10,7 +10,7 @@ use hookwright_terminal::{Paint, columns};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Show one: its URL, and what to do at the provider.
+    /// Show one source: its URL, and the steps to take at the provider.
     source: Option<String>,
 }
 

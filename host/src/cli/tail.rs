@@ -12,16 +12,16 @@ use hookwright_terminal::Paint;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Only from this source.
+    /// Only events from this source.
     #[arg(long)]
     source: Option<String>,
-    /// Only of this kind.
+    /// Only events of this kind.
     #[arg(long)]
     kind: Option<String>,
-    /// Only with a delivery to this destination.
+    /// Only events with a delivery to this destination.
     #[arg(long)]
     destination: Option<String>,
-    /// End after this many lines.
+    /// Exit after this many lines.
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
 }

@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
-    /// Make a token: the token itself for whoever uses it, its hash for the settings.
+    /// Create a token: prints the token, for the client, and its hash, for the settings.
     New,
 }
 
@@ -22,7 +22,7 @@ pub(super) fn run(command: &Command, as_json: bool) -> anyhow::Result<ExitCode> 
         true => super::json_line(&json!({ "token": token, "hash": hash })),
         false => format!(
             "token  {token}\n\
-             \x20      for whoever uses it, as `authorization: Bearer …` or HOOKWRIGHT_TOKEN; shown once\n\
+             \x20      for the client, as `authorization: Bearer …` or in HOOKWRIGHT_TOKEN; shown only now\n\
              hash   {hash}\n\
              \x20      for the settings:\n\n\
              [admin.tokens.NAME]\ntoken = \"{hash}\"\nscope = \"read\"   # or replay, admin\n"

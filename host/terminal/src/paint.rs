@@ -24,7 +24,7 @@ impl Paint {
     /// A state in the colour that says whether it is good.
     pub fn state(self, text: &str) -> String {
         let code = match text {
-            "delivered" | "routed" | "running" | "pass" | "in force" => 32,
+            "delivered" | "routed" | "running" | "pass" | "active" => 32,
             "dead" | "parked" | "fail" | "reject" | "disabled" | "failing" | "quarantined"
             | "breaker-open" | "not loaded" => 31,
             "waiting" | "accepted" | "unrouted" | "retry" | "slowed" | "probing" | "paused" => 33,

@@ -8,74 +8,75 @@ mod snapshot;
 
 pub use snapshot::{Buckets, Snapshot, quantile};
 
-/// Requests at the ingress, by `source` and `status`.
+/// Requests received at the ingress, by `source` and response `status`.
 pub const REQUESTS: &str = "hookwright_ingress_requests_total";
 /// Requests refused, by `source` and `reason`.
 pub const REFUSED: &str = "hookwright_ingress_refused_total";
 /// Requests whose secret matched, by `source` and `secret`, its place in the settings.
 pub const VERIFIED: &str = "hookwright_ingress_verified_total";
-/// From the request's head to its answer, by `source`.
+/// Time from reading a request's head to sending its response, by `source`.
 pub const INGRESS_SECONDS: &str = "hookwright_ingress_seconds";
 /// Bytes of accepted bodies, by `source`.
 pub const BODY_BYTES: &str = "hookwright_ingress_body_bytes_total";
 /// Connections open now, by `listener`.
 pub const CONNECTIONS: &str = "hookwright_connections";
-/// Connections refused at the limit, by `listener`.
+/// Connections refused at the connection limit, by `listener`.
 pub const CONNECTIONS_REFUSED: &str = "hookwright_connections_refused_total";
 /// Requests that the server refused before the service saw them, by `listener` and `reason`.
 pub const HEADS_REFUSED: &str = "hookwright_heads_refused_total";
-/// Bytes of heads and bodies on their way in, by `listener`.
+/// Bytes of request heads and bodies held in memory while they are received, by `listener`.
 pub const BYTES_IN_FLIGHT: &str = "hookwright_bytes_in_flight";
-/// Heads and bodies for which there was no memory, by `listener`.
+/// Request heads and bodies refused because the memory limit was reached, by `listener`.
 pub const BYTES_REFUSED: &str = "hookwright_bytes_refused_total";
 /// Events accepted, by `source`.
 pub const EVENTS: &str = "hookwright_events_total";
 /// Events whose routing ended, by `source` and `state`.
 pub const ROUTED: &str = "hookwright_events_routed_total";
-/// Verdicts, by `plugin`, `digest` (its first 12 digits) and `decision`.
+/// Verdicts of plugins, by `plugin`, `digest` (its first 12 digits) and `decision`.
 pub const VERDICTS: &str = "hookwright_plugin_verdicts_total";
-/// Time of one call, by `plugin`.
+/// Duration of a plugin call, by `plugin`.
 pub const PLUGIN_SECONDS: &str = "hookwright_plugin_call_seconds";
-/// Calls stopped at a limit, by `plugin` and `limit`.
+/// Plugin calls stopped at a limit, by `plugin` and `limit`.
 pub const PLUGIN_LIMITS: &str = "hookwright_plugin_limit_total";
-/// Quarantines begun, by `plugin`.
+/// Times that a plugin was put in quarantine, by `plugin`.
 pub const PLUGIN_QUARANTINES: &str = "hookwright_plugin_quarantines_total";
-/// 1 while a version is quarantined, by `plugin` and `digest`.
+/// 1 while a plugin version is in quarantine, by `plugin` and `digest`.
 pub const PLUGIN_QUARANTINED: &str = "hookwright_plugin_quarantined";
 /// Calls of candidates, by `plugin`, `digest` and `outcome` (`same`,
 /// `different`, `failed`, `mended`, `skipped`).
 pub const CANDIDATE_CALLS: &str = "hookwright_plugin_candidate_calls_total";
-/// Canaries stopped since they failed more than the version in force, by `plugin`.
+/// Canaries stopped because they failed more often than the active version, by `plugin`.
 pub const CANDIDATE_STOPS: &str = "hookwright_plugin_candidate_stops_total";
 /// Plugin instances in use now.
 pub const INSTANCES: &str = "hookwright_plugin_instances";
-/// Events parked since the host died again and again while a plugin had them in hand.
+/// Events parked because the host crashed repeatedly while a plugin was handling them.
 pub const POISON_EVENTS: &str = "hookwright_poison_events_total";
 /// Loads of plugin versions, by `plugin` and `result`.
 pub const PLUGIN_LOADS: &str = "hookwright_plugin_loads_total";
-/// Attempts, by `destination` and `outcome` (`2xx`, `4xx`, `timeout` and so on).
+/// Delivery attempts, by `destination` and `outcome` (`2xx`, `4xx`, `timeout` and so on).
 pub const ATTEMPTS: &str = "hookwright_delivery_attempts_total";
-/// Attempts that failed, by `destination`, but for those of which nothing was
-/// sent (`queue`, `credentials`): from the start of each, so that its first failure is a growth and not a new series.
+/// Failed attempts, by `destination`, without those of which nothing was sent (`queue`,
+/// `credentials`). The series exists from the destination's start, so that `rate` sees the
+/// first failure as an increase and not as a new series.
 pub const FAILED_ATTEMPTS: &str = "hookwright_delivery_failed_attempts_total";
-/// Time of one attempt, by `destination`.
+/// Duration of a delivery attempt, by `destination`.
 pub const ATTEMPT_SECONDS: &str = "hookwright_delivery_attempt_seconds";
-/// From acceptance to delivery, by `destination`.
+/// Time from accepting an event to delivering it, by `destination`.
 pub const LAG_SECONDS: &str = "hookwright_delivery_lag_seconds";
 /// Deliveries that ended, by `destination` and `state`.
 pub const DELIVERIES: &str = "hookwright_deliveries_total";
-/// Attempts under way now, by `destination`.
+/// Delivery attempts in flight, by `destination`.
 pub const IN_FLIGHT: &str = "hookwright_delivery_in_flight";
-/// Attempts at once that are allowed now, by `destination`; told once it is
-/// other than the settings' `in_flight`.
+/// Current limit of concurrent delivery attempts, by `destination`; exported once it
+/// differs from the settings' `in_flight`.
 pub const IN_FLIGHT_LIMIT: &str = "hookwright_delivery_in_flight_limit";
-/// 1 while the breaker is open or probes, by `destination`.
+/// 1 while the circuit breaker is open or half-open, by `destination`.
 pub const BREAKER_OPEN: &str = "hookwright_destination_breaker_open";
-/// Openings of the breaker, a probe that failed too, by `destination`.
+/// Times that the circuit breaker opened, including after a failed probe, by `destination`.
 pub const BREAKER_OPENINGS: &str = "hookwright_destination_breaker_openings_total";
-/// 1 while a 410, a long failure or a person keeps it disabled, by `destination`.
+/// 1 while a destination is disabled (by a 410, by failing for too long, or by an operator), by `destination`.
 pub const DISABLED: &str = "hookwright_destination_disabled";
-/// Deliveries waiting, by `destination`.
+/// Waiting deliveries, by `destination`.
 pub const BACKLOG: &str = "hookwright_delivery_backlog";
 /// Age of the oldest waiting delivery's event, by `destination`.
 pub const OLDEST_SECONDS: &str = "hookwright_delivery_oldest_seconds";
@@ -83,34 +84,34 @@ pub const OLDEST_SECONDS: &str = "hookwright_delivery_oldest_seconds";
 pub const CONNECTS: &str = "hookwright_delivery_connects_total";
 /// Records in one commit, by `part` (`journal` or `index`).
 pub const COMMIT_RECORDS: &str = "hookwright_store_commit_records";
-/// Time of one commit, by `part`.
+/// Duration of a commit, by `part`.
 pub const COMMIT_SECONDS: &str = "hookwright_store_commit_seconds";
-/// Failed writes of the store, by `part` (`journal`, `index`, `audit`).
+/// Store writes that failed, by `part` (`journal`, `index`, `audit`).
 pub const STORE_ERRORS: &str = "hookwright_store_errors_total";
-/// Operations that the index refused for their content; their events are parked.
+/// Operations that the index rejected because of their content; their events are parked.
 pub const STORE_SET_ASIDE: &str = "hookwright_store_set_aside_total";
-/// Damage found in the store's files, by `what`: `records` that can't be read any
-/// more, `torn` ends of a write that never ended.
+/// Damage found in the store's files, by `what`: `records` that can't be read,
+/// `torn` tails of writes that did not complete.
 pub const STORE_DAMAGE: &str = "hookwright_store_damage_total";
-/// Damaged or lost parts of the store that nobody has looked at yet.
+/// Damaged or lost parts of the store that no operator has acknowledged yet.
 pub const STORE_DAMAGED: &str = "hookwright_store_damaged";
-/// Bytes on the disk.
+/// Disk space that the store uses.
 pub const STORE_BYTES: &str = "hookwright_store_bytes";
-/// Bytes that are free on the disk of the store.
+/// Free space on the store's disk.
 pub const STORE_FREE_BYTES: &str = "hookwright_store_free_bytes";
-/// Events dropped by retention.
+/// Events deleted by retention.
 pub const PURGED: &str = "hookwright_store_purged_events_total";
 /// Background tasks that panicked, by `task`.
 pub const TASK_PANICS: &str = "hookwright_task_panics_total";
-/// Spans of traces, by `result`: exported, rejected, failed, dropped.
+/// Trace spans, by `result`: exported, rejected, failed, dropped.
 pub const TRACE_SPANS: &str = "hookwright_trace_spans_total";
 /// Reloads of the settings, by `result`.
 pub const RELOADS: &str = "hookwright_settings_reloads_total";
-/// 1 while a source is unusual, by `source` and `anomaly`.
+/// 1 while a source behaves unusually, by `source` and `anomaly`.
 pub const SOURCE_ANOMALY: &str = "hookwright_source_anomaly";
 /// Reloads of the ingress's certificate, by `result`.
 pub const CERTIFICATE_RELOADS: &str = "hookwright_certificate_reloads_total";
-/// Log lines that were not written, by `reason`: `full`, nobody read them in time; `failed`, standard error refused them.
+/// Log lines that were not written, by `reason`: `full`, the buffer was full; `failed`, the write to standard error failed.
 pub const LOG_LOST: &str = "hookwright_log_lines_lost_total";
 
 /// Seconds: from a plugin call of microseconds to a delivery that waited for days.
@@ -118,15 +119,16 @@ pub const SECONDS: &[f64] = &[
     0.000_01, 0.000_05, 0.000_1, 0.000_5, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0,
     300.0, 3_600.0, 86_400.0,
 ];
-/// The outcomes of attempts that went well, as [`ATTEMPTS`] writes them: for
-/// whoever counts successes.
+/// The outcomes of successful attempts, as [`ATTEMPTS`] labels them, for code that counts
+/// successes.
 pub const GOOD_OUTCOMES: [&str; 2] = ["2xx", "taken"];
 const RECORDS: &[f64] = &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1_024.0];
 
-/// Installs the process's recorder; its handle renders Prometheus text. Once a process.
+/// Installs the process's metrics recorder and returns the handle that renders Prometheus
+/// text. To be called once a process.
 ///
 /// # Errors
-/// Where a recorder is installed already.
+/// If a recorder is installed already.
 pub fn install() -> Result<PrometheusHandle, BuildError> {
     let handle = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), SECONDS)?
@@ -137,9 +139,8 @@ pub fn install() -> Result<PrometheusHandle, BuildError> {
     Ok(handle)
 }
 
-/// Series of the host itself that alerts watch are there from the start: a rate
-/// sees only what grows, not what begins with its first count. Those of a
-/// source, a destination or a plugin begin with it.
+/// Creates the series of the host itself that alerts watch, at zero: `rate` does not see an
+/// increase from absent to 1. The series of a source, a destination or a plugin are created with it.
 fn begin() {
     for result in ["ok", "refused"] {
         counter!(RELOADS, "result" => result).increment(0);
@@ -157,7 +158,7 @@ fn begin() {
     task_named("attempt");
 }
 
-/// A task that may panic some day, by its name in [`TASK_PANICS`].
+/// Creates the series of a task in [`TASK_PANICS`], at zero.
 pub fn task_named(task: &'static str) {
     counter!(TASK_PANICS, "task" => task).increment(0);
 }
@@ -182,65 +183,77 @@ fn describe() {
 
 /// Counters with their help text; the metrics page of the docs is made from these tables.
 pub const COUNTERS: &[(&str, &str)] = &[
-    (REQUESTS, "Requests at the ingress, by source and status."),
+    (REQUESTS, "Requests received at the ingress, by source and response status."),
     (REFUSED, "Requests refused, by source and reason."),
-    (VERIFIED, "Requests whose secret matched, by source and the secret's place in the settings."),
+    (
+        VERIFIED,
+        "Requests with a valid signature, by source and by the position of the matching secret in the settings.",
+    ),
     (BODY_BYTES, "Bytes of accepted bodies, by source."),
-    (CONNECTIONS_REFUSED, "Connections refused at the limit, by listener."),
-    (HEADS_REFUSED, "Requests refused before they were read, by listener and reason."),
-    (BYTES_REFUSED, "Heads and bodies that found no memory, by listener."),
+    (CONNECTIONS_REFUSED, "Connections refused at the connection limit, by listener."),
+    (HEADS_REFUSED, "Requests refused before they reached a handler, by listener and reason."),
+    (
+        BYTES_REFUSED,
+        "Request heads and bodies refused because the memory limit was reached, by listener.",
+    ),
     (EVENTS, "Events accepted, by source."),
     (ROUTED, "Events whose routing ended, by source and state."),
-    (VERDICTS, "Verdicts, by plugin, digest and decision."),
-    (PLUGIN_LIMITS, "Calls stopped at a limit, by plugin and limit."),
-    (PLUGIN_QUARANTINES, "Quarantines begun, by plugin."),
-    (CANDIDATE_CALLS, "Calls of candidates, by plugin, digest and outcome."),
-    (CANDIDATE_STOPS, "Canaries stopped, by plugin."),
-    (POISON_EVENTS, "Events parked since the host died with them in a plugin's hands."),
+    (VERDICTS, "Plugin verdicts, by plugin, digest and decision."),
+    (PLUGIN_LIMITS, "Plugin calls stopped at a limit, by plugin and limit."),
+    (PLUGIN_QUARANTINES, "Times that a plugin was put in quarantine, by plugin."),
+    (CANDIDATE_CALLS, "Calls of candidate versions, by plugin, digest and outcome."),
+    (
+        CANDIDATE_STOPS,
+        "Canaries stopped because they failed more often than the active version, by plugin.",
+    ),
+    (
+        POISON_EVENTS,
+        "Events parked because the host crashed repeatedly while a plugin was handling them.",
+    ),
     (PLUGIN_LOADS, "Loads of plugin versions, by plugin and result."),
-    (ATTEMPTS, "Attempts, by destination and outcome."),
+    (ATTEMPTS, "Delivery attempts, by destination and outcome."),
     (
         FAILED_ATTEMPTS,
-        "Attempts that failed, by destination, without queue and credentials: nothing was sent.",
+        "Failed delivery attempts, by destination, excluding those of which nothing was sent (queue, credentials).",
     ),
     (DELIVERIES, "Deliveries that ended, by destination and state."),
-    (BREAKER_OPENINGS, "Openings of the breaker, by destination."),
+    (BREAKER_OPENINGS, "Times that the circuit breaker opened, by destination."),
     (CONNECTS, "Connections opened to destinations, by destination."),
-    (STORE_ERRORS, "Failed writes of the store, by part."),
-    (STORE_SET_ASIDE, "Operations that the index refused for their content."),
-    (STORE_DAMAGE, "Damage found in the store's files, by what: records, torn."),
-    (PURGED, "Events dropped by retention."),
+    (STORE_ERRORS, "Store writes that failed, by part."),
+    (STORE_SET_ASIDE, "Operations that the index rejected because of their content."),
+    (STORE_DAMAGE, "Damage found in the store's files, by kind of damage: records, torn."),
+    (PURGED, "Events deleted by retention."),
     (TASK_PANICS, "Background tasks that panicked, by task."),
-    (TRACE_SPANS, "Spans of traces, by result: exported, rejected, failed, dropped."),
+    (TRACE_SPANS, "Trace spans, by result: exported, rejected, failed, dropped."),
     (RELOADS, "Reloads of the settings, by result."),
-    (CERTIFICATE_RELOADS, "Reloads of the ingress's certificate, by result."),
+    (CERTIFICATE_RELOADS, "Reloads of the ingress's TLS certificate, by result."),
     (LOG_LOST, "Log lines that were not written, by reason: full, failed."),
 ];
 
 /// Gauges with their help text.
 pub const GAUGES: &[(&str, &str)] = &[
-    (CONNECTIONS, "Connections open now, by listener."),
-    (BYTES_IN_FLIGHT, "Bytes of heads and bodies on their way in, by listener."),
-    (SOURCE_ANOMALY, "1 while a source is unusual, by source and anomaly."),
-    (PLUGIN_QUARANTINED, "1 while a version is quarantined, by plugin and digest."),
-    (INSTANCES, "Plugin instances in use now."),
-    (IN_FLIGHT, "Attempts under way now, by destination."),
-    (IN_FLIGHT_LIMIT, "Attempts at once that are allowed now, by destination."),
-    (BREAKER_OPEN, "1 while the breaker is open or probes, by destination."),
+    (CONNECTIONS, "Open connections, by listener."),
+    (BYTES_IN_FLIGHT, "Bytes of request heads and bodies being received, by listener."),
+    (SOURCE_ANOMALY, "1 while a source behaves unusually, by source and anomaly."),
+    (PLUGIN_QUARANTINED, "1 while a plugin version is in quarantine, by plugin and digest."),
+    (INSTANCES, "Plugin instances in use."),
+    (IN_FLIGHT, "Delivery attempts in flight, by destination."),
+    (IN_FLIGHT_LIMIT, "Current limit of concurrent delivery attempts, by destination."),
+    (BREAKER_OPEN, "1 while the circuit breaker is open or half-open, by destination."),
     (DISABLED, "1 while a destination is disabled, by destination."),
-    (BACKLOG, "Deliveries waiting, by destination."),
-    (OLDEST_SECONDS, "Age of the oldest waiting delivery's event, by destination."),
-    (STORE_DAMAGED, "Damaged or lost parts of the store that nobody has looked at yet."),
-    (STORE_BYTES, "Bytes on the disk."),
-    (STORE_FREE_BYTES, "Bytes that are free on the disk of the store."),
+    (BACKLOG, "Waiting deliveries, by destination."),
+    (OLDEST_SECONDS, "Age of the event of the oldest waiting delivery, by destination."),
+    (STORE_DAMAGED, "Damaged or lost parts of the store that no operator has acknowledged yet."),
+    (STORE_BYTES, "Disk space that the store uses."),
+    (STORE_FREE_BYTES, "Free space on the store's disk."),
 ];
 
 /// Histograms with their help text.
 pub const HISTOGRAMS: &[(&str, &str)] = &[
-    (INGRESS_SECONDS, "From the request's head to its answer, by source."),
-    (PLUGIN_SECONDS, "Time of one plugin call, by plugin."),
-    (ATTEMPT_SECONDS, "Time of one attempt, by destination."),
-    (LAG_SECONDS, "From acceptance to delivery, by destination."),
+    (INGRESS_SECONDS, "Time from reading a request's head to sending its response, by source."),
+    (PLUGIN_SECONDS, "Duration of a plugin call, by plugin."),
+    (ATTEMPT_SECONDS, "Duration of a delivery attempt, by destination."),
+    (LAG_SECONDS, "Time from accepting an event to delivering it, by destination."),
     (COMMIT_RECORDS, "Records in one commit, by part."),
-    (COMMIT_SECONDS, "Time of one commit, by part."),
+    (COMMIT_SECONDS, "Duration of a commit, by part."),
 ];

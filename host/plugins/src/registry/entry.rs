@@ -182,15 +182,15 @@ pub(crate) fn announce(entry: &Entry, result: &Result<(Arc<Report>, bool), LoadE
             "loaded"
         }
         Err(error @ LoadError::Missing(_)) if entry.version.is_some() => {
-            tracing::warn!(plugin, %error, "the plugin's file is gone; its version stays in force for a moment");
+            tracing::warn!(plugin, %error, "the plugin's file is gone; its version stays active for a moment");
             "missing"
         }
         Err(error) if entry.version.is_some() => {
-            tracing::error!(plugin, %error, "the plugin's file gives no version; the one in force stays");
+            tracing::error!(plugin, %error, "no version can be loaded from the plugin's file; the active one stays");
             "refused"
         }
         Err(error) => {
-            tracing::error!(plugin, %error, "the plugin has no version in force");
+            tracing::error!(plugin, %error, "the plugin has no active version");
             "refused"
         }
     };

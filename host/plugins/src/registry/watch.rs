@@ -79,7 +79,7 @@ impl Watched {
         self.on = on;
         self.watcher = None;
         if on.is_none() {
-            tracing::warn!(dir = %self.dir.display(), "the plugins directory is gone; the versions in force stay");
+            tracing::warn!(dir = %self.dir.display(), "the plugins directory is gone; the active versions stay");
             return;
         }
         let changed = self.changed.clone();

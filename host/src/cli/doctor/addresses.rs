@@ -38,7 +38,7 @@ fn is_taken(at: SocketAddr) -> bool {
     std::net::TcpListener::bind(at).is_err_and(|error| error.kind() == ErrorKind::AddrInUse)
 }
 
-/// Both are taken: by a host of these settings, it may be.
+/// Both addresses are in use, possibly by a host with these settings.
 async fn running(found: &mut Findings, config: &Config) {
     let at = reachable(config.admin.listen);
     match Api::new(config).get("stats").await {

@@ -8,7 +8,7 @@ use hookwright_config::Config;
 use hookwright_model::date::http_date;
 
 const ABOUT: &str = "certificates";
-/// A person needs that long to get a new one.
+/// Warn this long before a certificate expires: time for a person to get a new one.
 const SOON: Duration = Duration::from_secs(21 * 86_400);
 
 pub(super) fn examine(found: &mut Findings, config: &Config) {
@@ -37,7 +37,7 @@ pub(super) fn examine(found: &mut Findings, config: &Config) {
     }
 }
 
-/// The one of the file that ends first.
+/// The certificate in the file that expires first.
 fn of_file(key: &str, path: &Path, now: SystemTime) -> Finding {
     let shown = format!("{} (`{key}`)", path.display());
     let end = match app::certificate_end(path) {
@@ -62,7 +62,7 @@ fn of_file(key: &str, path: &Path, now: SystemTime) -> Finding {
     }
 }
 
-/// As HTTP writes it: it is readable, and in UTC.
+/// A time in HTTP's date format, which is readable and in UTC.
 fn date(at: SystemTime) -> String {
     http_date(at)
 }

@@ -11,7 +11,7 @@ use hookwright_model::Name;
 const ABOUT: &str = "destinations";
 /// Connections at a time.
 const AT_A_TIME: usize = 16;
-/// Whoever takes longer is as good as not there.
+/// A destination that takes longer counts as unreachable.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(super) async fn examine(found: &mut Findings, config: &Config) {

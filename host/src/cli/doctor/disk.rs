@@ -12,14 +12,14 @@ const ABOUT: &str = "disk";
 /// Writes of the probe, each with its sync.
 const SYNCS: usize = 50;
 const BLOCK: usize = 4096;
-/// No longer than this, however slow the disk.
+/// Time limit of the probe, for slow disks.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// So long the index is looked at, at most.
+/// Time limit of the check of the index.
 const CHECK: Duration = Duration::from_secs(30);
-/// A commit that takes longer is felt by sources.
+/// A commit that takes longer noticeably delays responses to sources.
 const SLOW: Duration = Duration::from_millis(20);
 
-/// `f_type` of file systems that are no place for a store (linux/magic.h).
+/// `f_type` of file systems that are unsuitable for a store (linux/magic.h).
 const UNFIT: &[(u64, &str)] = &[
     (0x0102_1994, "in memory (tmpfs): events are gone after a restart of the machine"),
     (0x6969, "on NFS: locks and syncs are not to be relied on"),

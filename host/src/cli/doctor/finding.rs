@@ -9,14 +9,14 @@ pub(super) enum Level {
     Bad,
 }
 
-/// One thing that was looked at.
+/// The result of one check.
 #[derive(Debug, Serialize)]
 pub(super) struct Finding {
     level: Level,
     /// `settings`, `clock`, `files`, `disk` and so on.
     about: &'static str,
     what: String,
-    /// None where nothing is wrong.
+    /// None if nothing is wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
     cure: Option<String>,
 }

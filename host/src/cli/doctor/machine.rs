@@ -4,7 +4,7 @@ use rustix::process::{Resource, getrlimit};
 use super::finding::{Finding, Findings};
 use hookwright_config::Config;
 
-/// Files beside connections: the store, listeners, the watch on the plugins, logs.
+/// Open files besides connections: the store, listeners, the watch on the plugins, logs.
 const OTHER_FILES: u64 = 128;
 
 /// Signatures carry time stamps, mostly good for five minutes.

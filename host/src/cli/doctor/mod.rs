@@ -14,11 +14,11 @@ use finding::{Finding, Findings};
 
 use hookwright_config::{Config, Mistakes, Sources};
 
-/// Looks at the settings, the machine, the disk, certificates, plugins and
-/// destinations. Sends no event; a destination sees a connection that closes.
+/// Checks the settings, the machine, the disk, certificates, plugins and
+/// destinations. Sends no event: a destination only sees a connection that closes.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Leave out what needs the network: look-ups and connections.
+    /// Skip the checks that need the network: DNS lookups and connections.
     #[arg(long)]
     offline: bool,
 }

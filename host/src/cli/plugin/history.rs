@@ -41,7 +41,7 @@ impl<'a> History<'a> {
         Pages { api: self.api, source, since_ms, left: limit, before: None, ended: false }
     }
 
-    /// None where it was purged meanwhile.
+    /// None if it was purged in the meantime.
     pub(super) async fn event(&self, id: &str) -> Result<Option<Recorded>> {
         let Ok(detail) = self.api.get(&format!("events/{id}")).await else { return Ok(None) };
         let asked = self.api.ask(Method::GET, &format!("events/{id}/body"), None).await?;

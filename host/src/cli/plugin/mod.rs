@@ -10,7 +10,7 @@ use std::process::ExitCode;
 pub(super) enum Command {
     #[command(flatten)]
     Author(hookwright_author::Command),
-    /// Run a candidate over recorded events beside the version in force; nothing is sent.
+    /// Run a candidate over recorded events, beside the active version; nothing is sent.
     Replay(replay::ReplayArgs),
 }
 

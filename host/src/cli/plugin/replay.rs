@@ -1,4 +1,4 @@
-//! `hookwright plugin replay`: recorded events through a candidate, beside the version in force. Nothing is sent.
+//! `hookwright plugin replay`: runs recorded events through a candidate, beside the active version. Nothing is sent.
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -20,37 +20,37 @@ use hookwright_model::{Name, Payload};
 use hookwright_plugins::{Call, Fault, Spec, Verdict};
 
 /// Runs a new version of a plugin over the events that the host has recorded,
-/// beside the version in force, and shows which verdicts would change. Nothing
+/// beside the active version, and shows which verdicts would change. Nothing
 /// is sent and nothing is written.
 ///
-/// Each event goes through its source's plugins again, up to this one, with the
-/// versions and settings of today; there both versions get the same input.
+/// Each event goes through its source's plugins again, up to this plugin, with the
+/// current versions and settings; both versions of the plugin get the same input.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct ReplayArgs {
-    /// The candidate, or the folder of its project
+    /// The candidate's file, or the folder of its project
     pub(super) file: PathBuf,
 
-    /// The plugin of the settings that it would replace; the file's name otherwise
+    /// The plugin in the settings that the candidate would replace; by default the one with the file's name
     #[arg(long, value_name = "NAME")]
     plugin: Option<String>,
 
-    /// Other settings for the candidate, as JSON; those of the plugin otherwise
+    /// Settings for the candidate, as JSON; by default those of the plugin
     #[arg(long, value_name = "JSON")]
     settings: Option<String>,
 
-    /// Only events of this source
+    /// Only events from this source
     #[arg(long)]
     source: Option<String>,
 
-    /// Not older than this
+    /// Only events younger than this
     #[arg(long, default_value = "24h", value_parser = parse_duration)]
     since: Duration,
 
-    /// At most this many events of each source, the newest
+    /// At most this many of the newest events of each source
     #[arg(long, default_value_t = 1000, value_name = "N")]
     limit: usize,
 
-    /// At most this many changes in full
+    /// Show at most this many changes in full
     #[arg(long, default_value_t = 10, value_name = "N")]
     show: usize,
 }
@@ -102,7 +102,7 @@ fn sources(config: &Config, plugin: &Name, only: Option<&str>) -> Result<Vec<Nam
     Ok(names)
 }
 
-/// The plugin, its rival, and what stands before them.
+/// The active version, the candidate, and the plugins before them.
 struct Trial<'c> {
     config: &'c Config,
     engine: Engine,
@@ -111,7 +111,7 @@ struct Trial<'c> {
 }
 
 impl<'c> Trial<'c> {
-    /// Loads today's plugins and the candidate.
+    /// Loads the current plugins and the candidate.
     async fn begin(config: &'c Config, api: &Api, plugin: Name, args: &ReplayArgs) -> Result<Self> {
         let mut specs = settings::specs(config);
         let own = specs.iter().find(|spec| spec.name == plugin).context("it is in the settings")?;
@@ -134,7 +134,7 @@ impl<'c> Trial<'c> {
         Ok(trial)
     }
 
-    /// What is compared must be what the host has in force.
+    /// The compared version must be the one that is active on the host.
     fn compare_versions(&self, answer: &Value) -> Result<()> {
         for status in answer["plugins"].as_array().into_iter().flatten() {
             let running = status["digest"].as_str();
@@ -142,7 +142,7 @@ impl<'c> Trial<'c> {
             let here = self.engine.digest(&name).map(|digest| digest.to_string());
             if self.config.plugins.contains_key(&name) && running != here.as_deref() {
                 bail!(
-                    "the host has another version of `{name}` in force than the file in {}: \
+                    "the active version of `{name}` on the host is not the file in {}: \
                      `hookwright plugin check` says whether that file is refused",
                     self.config.plugins_dir.display()
                 );
@@ -151,7 +151,7 @@ impl<'c> Trial<'c> {
         Ok(())
     }
 
-    /// Of the version in force and the candidate.
+    /// Of the active version and the candidate.
     fn digests(&self) -> [String; 2] {
         let short = |name| self.engine.digest(name).map(|digest| digest.short());
         [&self.plugin, &self.candidate].map(|name| short(name).unwrap_or_else(|| "none".into()))
@@ -178,7 +178,7 @@ impl<'c> Trial<'c> {
         Ok(())
     }
 
-    /// As the host routes an event, up to the plugin.
+    /// Takes an event through the plugins before this one, as the host does.
     async fn event(&self, recorded: &Recorded, tally: &mut Tally) {
         let event = &recorded.event;
         let (mut changed, mut attributes) = (Payload::default(), Vec::new());

@@ -11,19 +11,19 @@ use hookwright_plugins::Answer;
 
 pub(super) struct Tally {
     plugin: Name,
-    /// Of the version in force and the candidate.
+    /// Of the active version and the candidate.
     digests: [String; 2],
     /// Changes that are kept in full.
     show: usize,
     pub(super) events: usize,
-    /// Events that got as far as the plugin.
+    /// Events that reached the plugin.
     reached: usize,
-    /// By what was decided before and after.
+    /// By the decisions before and after.
     changes: BTreeMap<String, usize>,
     shown: Vec<Change>,
-    /// Events that the version in force had ruled itself.
+    /// Events that the active version itself handled when they came.
     recorded: usize,
-    /// Those of them for which it decides today as it did then.
+    /// Those of them for which its verdict is the same today.
     as_recorded: usize,
 }
 
@@ -67,7 +67,7 @@ impl Tally {
     pub(super) fn compare(&mut self, event: &Event, outcomes: &[Outcome; 2]) {
         self.reached += 1;
         let [before, after] = outcomes;
-        let names = ["in force", "candidate"];
+        let names = ["active", "candidate"];
         let Some(difference) = difference(before, after, false, names) else { return };
         let what = format!("{} → {}", before.short(), after.short());
         *self.changes.entry(what.clone()).or_default() += 1;
@@ -86,8 +86,8 @@ impl Tally {
         let (plugin, [old, new]) = (&self.plugin, &self.digests);
         let changed: usize = self.changes.values().sum();
         let mut out = format!(
-            "{plugin}: {old} in force, {new} the candidate\n\
-             {} events, {} reached `{plugin}`, {changed} would be decided otherwise\n",
+            "{plugin}: active version {old}, candidate {new}\n\
+             {} events, {} reached `{plugin}`, {changed} would get another verdict\n",
             self.events, self.reached,
         );
         for (what, count) in &self.changes {
@@ -95,7 +95,7 @@ impl Tally {
         }
         if self.as_recorded < self.recorded {
             out.push_str(&format!(
-                "{} of {} events that the version in force ruled itself it rules otherwise today: \
+                "{} of {} events that the active version handled when they came get another verdict from it today: \
                  its settings, or the plugins before it, have changed since\n",
                 self.recorded - self.as_recorded,
                 self.recorded
