@@ -121,10 +121,10 @@ fn what_no_setting_changes_is_as_the_code_has_it() {
         _ => format!("{},{:03}", number / 1_000, number % 1_000),
     };
     for (what, number) in [
-        ("JSON pointers in one look-up", limits::POINTERS as u64),
+        ("JSON pointers in one lookup", limits::POINTERS as u64),
         ("deliveries of a verdict", limits::DELIVERIES as u64),
         ("keys that a call writes to", limits::STATE_WRITES as u64),
-        ("spans of traces that wait", hookwright_telemetry::traces::WAITING as u64),
+        ("trace spans that wait", hookwright_telemetry::traces::WAITING as u64),
         ("bytes of `tracestate`", hookwright_model::trace::TRACESTATE_BYTES as u64),
     ] {
         assert_eq!(default(what), grouped(number), "{what}");
@@ -132,7 +132,7 @@ fn what_no_setting_changes_is_as_the_code_has_it() {
     let calls = format!("{} each", grouped(u64::from(limits::HOST_CALLS)));
     assert_eq!(default("calls into the host; prints by WASI"), calls);
     let answer = hookwright_telemetry::traces::ANSWER_BYTES >> 10;
-    assert_eq!(default("bytes of a collector's answer"), format!("{answer} KiB"));
+    assert_eq!(default("bytes of a collector's response"), format!("{answer} KiB"));
     assert_eq!(default("`init`"), format!("{} s", limits::INIT_TIME.as_secs()));
     assert_eq!(default("size of a component"), format!("{} MiB", limits::COMPONENT_BYTES >> 20));
     let keys = grouped(limits::STATE_KEYS as u64);
@@ -142,6 +142,6 @@ fn what_no_setting_changes_is_as_the_code_has_it() {
     assert_eq!(default("a key, a value of the state"), format!("{key} B; {value} KiB"));
     let log = default("log of a call");
     assert!(log.ends_with(&format!("{} lines", limits::LOG_LINES)), "{log}");
-    let clock = default("time of a call by the clock");
+    let clock = default("wall-clock time of a call");
     assert_eq!(clock, format!("{} times that", limits::WALL_FACTOR));
 }
