@@ -58,7 +58,7 @@ impl Requests {
     }
 }
 
-/// Puts new settings in force, in whatever can change while the host runs.
+/// Activates new settings, in whatever can change while the host runs.
 pub(super) struct Reloader {
     /// The settings file.
     pub(super) path: PathBuf,

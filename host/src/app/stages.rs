@@ -93,7 +93,7 @@ impl Stages {
         Ok(Self { ingress, router, plugins, delivery })
     }
 
-    /// Puts new settings in force while events flow; pipelines change while the plugins of both settings answer.
+    /// Activates new settings while events flow; pipelines change while the plugins of both settings answer.
     ///
     /// # Errors
     /// What the plugins or the delivery refuse; all stages are as they were then.
