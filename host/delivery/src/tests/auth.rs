@@ -56,8 +56,8 @@ async fn fixed_credentials_are_sent_and_no_plugin_touches_them() {
     let edit = HeaderEdit { name: "X-Own-Key".to_owned(), value: None };
     touched.payload = Some(Arc::new(Payload { headers: vec![edit], ..Payload::default() }));
     bench.store.add(vec![touched, delivery(2, "a", "b")]);
-    bench.store.until(|rows| rows.count("a", DeliveryState::Dead) == 1).await;
-    bench.store.until(|rows| rows.count("a", DeliveryState::Delivered) == 1).await;
+    bench.store.until(|store| store.count("a", DeliveryState::Dead) == 1).await;
+    bench.store.until(|store| store.count("a", DeliveryState::Delivered) == 1).await;
     assert_eq!(receiver.seen()[0].headers["x-own-key"], "Basic dXNlcjpwYXNzd29yZA==");
 }
 
@@ -150,10 +150,8 @@ async fn without_a_token_nothing_is_sent_and_it_is_tried_again() {
     stage.store(2, Ordering::SeqCst);
     bench.all_delivered("a").await;
     assert_eq!(shown(&receiver.seen()), ["Bearer t2"]);
-    bench.store.read(|rows| {
-        let attempts = &rows.of("a").next().expect("a row").attempts;
-        assert_eq!(attempts.len(), 1, "what was not sent is no attempt: {attempts:?}");
-    });
+    let attempts = &bench.store.first("a").attempts;
+    assert_eq!(attempts.len(), 1, "what was not sent is no attempt: {attempts:?}");
 }
 
 /// With a breaker that is back soon.
@@ -165,11 +163,10 @@ fn guarded(options: Destination) -> Destination {
 /// Until the lane is left alone; then nothing of its deliveries is used up.
 async fn until_left_alone(bench: &Bench, whole: usize) {
     eventually(|| bench.handle.status()[0].state == State::BreakerOpen).await;
-    bench.store.read(|rows| {
-        let waiting = rows.of("a").filter(|row| row.state == DeliveryState::Waiting);
-        let untouched = waiting.filter(|row| row.attempts.is_empty() && row.delivery.tries == 0);
-        assert_eq!(untouched.count(), whole);
-    });
+    let waiting =
+        bench.store.rows("a").into_iter().filter(|row| row.state == DeliveryState::Waiting);
+    let untouched = waiting.filter(|row| row.attempts.is_empty());
+    assert_eq!(untouched.count(), whole);
 }
 
 /// The token server refused: 100 of 100 deliveries were dead in 12 s, by 1,600
@@ -195,7 +192,7 @@ async fn regression_credentials_that_do_not_work_use_up_no_attempts() {
     well.store(true, Ordering::SeqCst);
     bench.all_delivered("a").await;
     assert!(server.seen().len() <= 8, "{} requests for tokens", server.seen().len());
-    bench.store.read(|rows| assert!(rows.of("a").all(|row| row.attempts.len() == 1)));
+    assert!(bench.store.rows("a").iter().all(|row| row.attempts.len() == 1));
 }
 
 /// The token server answered 503 with `retry-after: 5`: it was asked 216 times in 2 s.
@@ -242,18 +239,14 @@ async fn regression_an_answer_that_repeats_a_secret_is_kept_without_it() {
     for auth in [oauth2(&server), fixed] {
         let bench = Bench::start(one(settings(auth)));
         bench.store.add(deliveries(0..1, "a"));
-        bench.store.until(|rows| rows.count("a", DeliveryState::Dead) == 1).await;
-        bench.store.read(|rows| {
-            let attempts = &rows.of("a").next().expect("a row").attempts;
-            let Outcome::Answered { excerpt, .. } = &attempts[0].outcome else {
-                panic!("answered")
-            };
-            let text = String::from_utf8_lossy(excerpt);
-            assert!(text.contains("sorry") && text.contains('…'), "{text}");
-            for secret in ["0wn-s3cret", "S3CR3T", "Bearer t0", "dXNlcjpwYXNzd29yZA"] {
-                assert!(!text.contains(secret), "{text}");
-            }
-        });
+        bench.store.until(|store| store.count("a", DeliveryState::Dead) == 1).await;
+        let attempts = &bench.store.first("a").attempts;
+        let Outcome::Answered { excerpt, .. } = &attempts[0].outcome else { panic!("answered") };
+        let text = String::from_utf8_lossy(excerpt);
+        assert!(text.contains("sorry") && text.contains('…'), "{text}");
+        for secret in ["0wn-s3cret", "S3CR3T", "Bearer t0", "dXNlcjpwYXNzd29yZA"] {
+            assert!(!text.contains(secret), "{text}");
+        }
     }
 }
 
@@ -287,7 +280,7 @@ async fn regression_no_kind_of_missing_token_uses_up_attempts() {
             let bench = Bench::start(one(Destination { breaker: None, ..options.clone() }));
             bench.store.add(deliveries(0..10, "a"));
             eventually(|| bench.handle.status()[0].last.is_some()).await;
-            bench.store.read(|rows| assert!(rows.of("a").all(|row| row.attempts.is_empty())));
+            assert!(bench.store.rows("a").iter().all(|row| row.attempts.is_empty()));
         }
         let bench = Bench::start(one(options));
         bench.store.add(deliveries(0..10, "a"));
@@ -316,7 +309,7 @@ async fn regression_a_revoked_token_costs_no_delivery_its_life() {
     revoked.store(true, Ordering::SeqCst);
     bench.store.add(deliveries(1..40, "a"));
     bench.all_delivered("a").await;
-    bench.store.read(|rows| assert!(rows.of("a").all(|row| row.attempts.len() == 1)));
+    assert!(bench.store.rows("a").iter().all(|row| row.attempts.len() == 1));
     assert_eq!(server.seen().len(), 2, "one new token for all");
 }
 
@@ -329,7 +322,7 @@ async fn a_destination_that_refuses_every_token_answers_for_it() {
     options.policy.attempts = 2;
     let bench = Bench::start(one(options));
     bench.store.add(deliveries(0..20, "a"));
-    bench.store.until(|rows| rows.count("a", DeliveryState::Dead) == 20).await;
+    bench.store.until(|store| store.count("a", DeliveryState::Dead) == 20).await;
     assert_eq!(server.seen().len(), 2);
 }
 
@@ -342,7 +335,7 @@ async fn credentials_may_be_named_as_what_is_never_tried_again() {
     options.policy.never = Never(vec!["credentials".parse().expect("an end")]);
     let bench = Bench::start(one(options));
     bench.store.add(deliveries(0..1, "a"));
-    bench.store.until(|rows| rows.count("a", DeliveryState::Dead) == 1).await;
+    bench.store.until(|store| store.count("a", DeliveryState::Dead) == 1).await;
 }
 
 /// New settings are tried at once, however long the old credentials would have been left alone.
@@ -404,6 +397,6 @@ fn a_header_that_the_credentials_stand_in_is_not_set_by_hand() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let _entered = runtime.as_ref().expect("a runtime").enter();
     let options = Options { destinations: one(options), ..Options::default() };
-    let refused = begin(options, &FakeStore::prompt(), Clock::tokio(START_MS), &Tasks::new());
+    let refused = begin(options, &TestStore::prompt(), Clock::tokio(START_MS), &Tasks::new());
     assert!(refused.is_err_and(|error| error.to_string().contains("authorization")));
 }

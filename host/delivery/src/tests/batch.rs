@@ -31,19 +31,14 @@ async fn a_full_batch_leaves_at_once_and_the_rest_when_its_time_is_up() {
     let signed = posting(to(&receiver), |post| post.sign = Some(sign.clone()));
     let options = Destination { batch: batch(10, 5_000), ..signed };
     let bench = Bench::start(one(options));
-    bench.store.add(deliveries(0..25, "a"));
+    let ids = bench.store.add(deliveries(0..25, "a"));
     bench.all_delivered("a").await;
     let sizes: Vec<_> = sent(&receiver).iter().map(Vec::len).collect();
     assert_eq!(sizes, [10, 10, 5]);
-    bench.store.read(|rows| {
-        let at = |number: u64| {
-            let id = delivery(number, "a", "").event.id;
-            rows.all[&("a".to_owned(), id)].attempts[0].at_ms - START_MS
-        };
-        assert!(at(0) < 200 && at(19) < 200, "{} {}", at(0), at(19));
-        assert!((5_000..5_200).contains(&at(24)), "{}", at(24));
-        assert!(rows.of("a").all(|row| row.attempts.len() == 1));
-    });
+    let at = |number: usize| bench.store.row("a", ids[number]).attempts[0].at_ms - START_MS;
+    assert!(at(0) < 200 && at(19) < 200, "{} {}", at(0), at(19));
+    assert!((5_000..5_200).contains(&at(24)), "{}", at(24));
+    assert!(bench.store.rows("a").iter().all(|row| row.attempts.len() == 1));
     let seen = &receiver.seen()[0];
     let header = |name: &str| seen.headers[name].to_str().expect("text").to_owned();
     let timestamp: u64 = header("webhook-timestamp").parse().expect("seconds");
@@ -66,17 +61,16 @@ async fn a_refused_batch_is_tried_again_and_each_delivery_keeps_its_own_count() 
         own.event = Arc::new(Event { source: name("other"), ..Event::clone(&own.event) });
         own
     };
-    bench.store.add(deliveries(0..4, "a"));
-    bench.store.add((4..6).map(other).collect());
+    let mut ids = bench.store.add(deliveries(0..4, "a"));
+    ids.extend(bench.store.add((4..6).map(other).collect()));
     bench.all_delivered("a").await;
-    let attempts: Vec<_> =
-        bench.store.read(|rows| rows.of("a").map(|row| row.attempts.len()).collect());
+    let attempts: Vec<_> = bench.store.rows("a").iter().map(|row| row.attempts.len()).collect();
     assert_eq!(attempts, [2, 2, 2, 2, 1, 1]);
     let all = sent(&receiver);
     assert_eq!(all[0].len(), 4);
     let mut again: Vec<_> = all[1..].iter().flatten().cloned().collect();
     again.sort();
-    let mut expected: Vec<_> = (0..6).map(|n| delivery(n, "a", "").event.id.to_string()).collect();
+    let mut expected: Vec<_> = ids.iter().map(ToString::to_string).collect();
     expected.sort();
     assert_eq!(again, expected, "each once more, or once");
     let of_other = |ids: &Vec<String>| ids.contains(&expected[4]) || ids.contains(&expected[5]);
@@ -94,7 +88,7 @@ async fn a_batch_that_is_cut_off_still_waits_whole() {
     }
     assert_eq!(bench.handle.status()[0].in_flight, 1, "one request");
     assert!(!bench.handle.drain(Duration::ZERO).await);
-    assert_eq!(bench.store.read(|rows| rows.count("a", DeliveryState::Waiting)), 5);
+    assert_eq!(bench.store.count("a", DeliveryState::Waiting), 5);
 }
 
 /// A destination with batches of ten, whose deliveries have so many attempts.
@@ -123,19 +117,17 @@ async fn regression_a_poison_entry_dies_alone() {
         let answer = move |body: &[u8]| status(if has_poison(body) { bad } else { 200 });
         let receiver = Receiver::start(move |seen| answer(&seen.body)).await;
         let bench = Bench::start(one(tens(&receiver, attempts)));
-        bench.store.add(with_poison());
-        let ended = |rows: &fake_store::Rows| rows.count("a", DeliveryState::Waiting) == 0;
-        bench.store.until(ended).await;
-        bench.store.read(|rows| {
-            let guilty = rows.all[&("a".to_owned(), delivery(3, "a", "").event.id)].state;
-            assert_eq!(guilty, DeliveryState::Dead, "{bad}");
-            assert_eq!(rows.count("a", DeliveryState::Delivered), 9, "{bad}");
-            let others = rows.of("a").filter(|row| row.state == DeliveryState::Delivered);
-            let most = others.map(|row| row.attempts.len()).max();
-            // A refusal of the content says so at once; a 500 may be the destination's own.
-            let own = if matches!(bad, 422 | 400 | 413 | 508) { 1 } else { attempts as usize };
-            assert_eq!(most, Some(own), "{bad}: attempts of the innocent");
-        });
+        let ids = bench.store.add(with_poison());
+        bench.store.until(|store| store.count("a", DeliveryState::Waiting) == 0).await;
+        let guilty = bench.store.row("a", ids[3]).state;
+        assert_eq!(guilty, DeliveryState::Dead, "{bad}");
+        assert_eq!(bench.store.count("a", DeliveryState::Delivered), 9, "{bad}");
+        let others =
+            bench.store.rows("a").into_iter().filter(|row| row.state == DeliveryState::Delivered);
+        let most = others.map(|row| row.attempts.len()).max();
+        // A refusal of the content says so at once; a 500 may be the destination's own.
+        let own = if matches!(bad, 422 | 400 | 413 | 508) { 1 } else { attempts as usize };
+        assert_eq!(most, Some(own), "{bad}: attempts of the innocent");
         let requests = receiver.seen().len();
         assert!(requests <= 9 + attempts as usize, "{bad}: {requests} requests");
         let alone = sent(&receiver).iter().filter(|ids| ids.len() == 1).count();
@@ -153,7 +145,7 @@ async fn regression_a_batch_that_is_too_large_as_a_whole_goes_in_parts() {
     let large = |number| delivery(number, "a", format!("\"{}\"", "x".repeat(500)));
     bench.store.add((0..100).map(large).collect());
     bench.all_delivered("a").await;
-    bench.store.read(|rows| assert!(rows.of("a").all(|row| row.attempts.len() == 1)));
+    assert!(bench.store.rows("a").iter().all(|row| row.attempts.len() == 1));
     let refused = receiver.seen().iter().filter(|seen| seen.body.len() > 2_500).count();
     assert!(refused <= 10, "{refused} refusals");
     let requests = receiver.seen().len();
@@ -171,13 +163,14 @@ async fn regression_who_refuses_all_gets_a_bounded_number_of_requests() {
         let receiver = Receiver::start(move |_| status(bad)).await;
         let bench = Bench::start(one(tens(&receiver, attempts)));
         bench.store.add(deliveries(0..10, "a"));
-        bench.store.until(|rows| rows.count("a", DeliveryState::Dead) == 10).await;
+        bench.store.until(|store| store.count("a", DeliveryState::Dead) == 10).await;
         let requests = receiver.seen().len();
         assert!(requests <= most, "{bad}: {requests} requests");
-        bench.store.read(|rows| {
-            let right = |row: &fake_store::Row| row.attempts.len() == attempts.min(3) as usize;
-            assert!(bad == 410 || rows.of("a").all(right), "{bad}: each attempt counts once");
-        });
+        let right = |row: &store::Row| row.attempts.len() == attempts.min(3) as usize;
+        assert!(
+            bad == 410 || bench.store.rows("a").iter().all(right),
+            "{bad}: each attempt counts once"
+        );
     }
 }
 
@@ -188,7 +181,7 @@ async fn a_delivery_that_was_refused_alone_has_no_company_the_next_time() {
         Receiver::start(|seen| status(if has_poison(&seen.body) { 422 } else { 200 })).await;
     let bench = Bench::start(one(tens(&receiver, 5)));
     bench.store.add(with_poison());
-    bench.store.until(|rows| rows.count("a", DeliveryState::Dead) == 1).await;
+    bench.store.until(|store| store.count("a", DeliveryState::Dead) == 1).await;
     let before = receiver.seen().iter().filter(|seen| has_poison(&seen.body)).count();
     // Of ten, of five, alone; then alone four times more.
     assert_eq!(before, 3 + 4);
@@ -202,7 +195,7 @@ async fn a_split_batch_keeps_to_the_rate_and_ends_with_the_breaker() {
     let bench = Bench::start(one(Destination { rate, ..tens(&receiver, 1) }));
     let began = tokio::time::Instant::now();
     bench.store.add(deliveries(0..4, "a"));
-    bench.store.until(|rows| rows.count("a", DeliveryState::Dead) == 4).await;
+    bench.store.until(|store| store.count("a", DeliveryState::Dead) == 4).await;
     let requests = receiver.seen().len() as u32;
     assert!(began.elapsed() >= Duration::from_secs(10) * (requests - 1), "{requests} at once");
 
@@ -210,7 +203,7 @@ async fn a_split_batch_keeps_to_the_rate_and_ends_with_the_breaker() {
     let breaker = Some(Breaker { attempts: 3, ..Breaker::default() });
     let bench = Bench::start(one(Destination { breaker, ..tens(&receiver, 1) }));
     bench.store.add(deliveries(0..10, "a"));
-    bench.store.until(|rows| rows.count("a", DeliveryState::Dead) == 10).await;
+    bench.store.until(|store| store.count("a", DeliveryState::Dead) == 10).await;
     assert_eq!(receiver.seen().len(), 3, "the destination as a whole fails");
 }
 

@@ -42,8 +42,7 @@ async fn a_delivery_carries_the_bytes_as_they_came_and_our_headers() {
         post.headers = headers;
     })));
     let body = Bytes::from_static(b" {\"b\":1.50, \"a\":12345678901234567890, \"\xff\":0} ");
-    let sent = delivery(1, "a", body.clone());
-    bench.store.add(vec![sent.clone()]);
+    let ids = bench.store.add(vec![delivery(1, "a", body.clone())]);
     bench.all_delivered("a").await;
 
     let seen = &receiver.seen()[0];
@@ -51,7 +50,7 @@ async fn a_delivery_carries_the_bytes_as_they_came_and_our_headers() {
     let header = |name: &str| seen.headers[name].to_str().expect("text").to_owned();
     assert_eq!(header("content-type"), "application/json");
     assert_eq!(header("authorization"), "Bearer of-the-settings");
-    assert_eq!(header("webhook-id"), sent.event.id.to_string());
+    assert_eq!(header("webhook-id"), ids[0].to_string());
     assert_eq!(header("hookwright-attempt"), "1");
     assert_eq!(header("hookwright-source"), "shop");
     assert_eq!(header("user-agent"), concat!("hookwright/", env!("CARGO_PKG_VERSION")));
@@ -60,16 +59,14 @@ async fn a_delivery_carries_the_bytes_as_they_came_and_our_headers() {
     let expected = signature(&header("webhook-id"), timestamp, &body);
     assert_eq!(seen.headers["webhook-signature"], expected);
 
-    bench.store.read(|rows| {
-        let attempt = &rows.of("a").next().expect("a row").attempts[0];
-        let expected = Outcome::Answered {
-            status: 201,
-            retry_after_s: None,
-            excerpt: Bytes::from_static(b"thanks"),
-        };
-        assert_eq!((attempt.number, &attempt.outcome), (1, &expected));
-        assert!(attempt.took_us > 0);
-    });
+    let attempt = &bench.store.first("a").attempts[0];
+    let expected = Outcome::Answered {
+        status: 201,
+        retry_after_s: None,
+        excerpt: Bytes::from_static(b"thanks"),
+    };
+    assert_eq!((attempt.number, &attempt.outcome), (1, &expected));
+    assert!(attempt.took_us > 0);
 }
 
 /// Its receiver could not have read it otherwise.
@@ -161,12 +158,10 @@ async fn nothing_overrides_our_headers() {
     let all = payloads.into_iter().chain([broken]);
     let deliveries = all.zip(1..).map(|(payload, n)| with_payload(delivery(n, "a", "b"), payload));
     bench.store.add(deliveries.collect());
-    bench.store.until(|rows| rows.count("a", DeliveryState::Dead) == bad.len() + 1).await;
+    bench.store.until(|store| store.count("a", DeliveryState::Dead) == bad.len() + 1).await;
     assert_eq!(receiver.connections(), 0);
-    bench.store.read(|rows| {
-        let first = rows.of("a").next().and_then(|row| row.cause.clone()).expect("a cause");
-        assert!(first.contains("webhook-id"), "{first}");
-    });
+    let first = bench.store.first("a").cause.expect("a cause");
+    assert!(first.contains("webhook-id"), "{first}");
 }
 
 /// In whatever header a signature or a secret stands.
@@ -192,8 +187,8 @@ async fn no_plugin_touches_a_signature_or_a_secret_header() {
         )
     });
     bench.store.add(sent.chain([delivery(7, "a", "b")]).collect());
-    bench.store.until(|rows| rows.count("a", DeliveryState::Dead) == 6).await;
-    bench.store.until(|rows| rows.count("a", DeliveryState::Delivered) == 1).await;
+    bench.store.until(|store| store.count("a", DeliveryState::Dead) == 6).await;
+    bench.store.until(|store| store.count("a", DeliveryState::Delivered) == 1).await;
     let seen = &receiver.seen()[0].headers;
     assert_eq!(seen["x-key"], "a key");
     assert_eq!(seen["x-slack-request-timestamp"], seen["webhook-timestamp"]);
@@ -221,7 +216,7 @@ async fn without_a_key_that_counts_nothing_is_sent_and_no_attempt_is_used_up() {
     let options = posting(options, |post| post.sign = Some(secret()));
     bench.handle.reconfigure(one(options)).await.expect("good settings");
     bench.all_delivered("a").await;
-    bench.store.read(|rows| assert!(rows.of("a").all(|row| row.attempts.len() == 1)));
+    assert!(bench.store.rows("a").iter().all(|row| row.attempts.len() == 1));
 }
 
 #[tokio::test]
@@ -236,16 +231,14 @@ async fn the_log_of_attempts_tells_each_failure() {
     let bench = Bench::start(one(to(&receiver)));
     bench.store.add(deliveries(0..1, "a"));
     bench.all_delivered("a").await;
-    bench.store.read(|rows| {
-        let attempts = &rows.of("a").next().expect("a row").attempts;
-        let told = attempts.iter().map(|attempt| match &attempt.outcome {
-            Outcome::Answered { status, .. } => Ok(*status),
-            Outcome::Failed { cause, .. } => Err(*cause),
-            Outcome::Accepted => panic!("it is posted to"),
-        });
-        let told: Vec<_> = told.collect();
-        assert_eq!(told, [Ok(500), Err(Cause::Protocol), Ok(302), Ok(204)]);
+    let attempts = &bench.store.first("a").attempts;
+    let told = attempts.iter().map(|attempt| match &attempt.outcome {
+        Outcome::Answered { status, .. } => Ok(*status),
+        Outcome::Failed { cause, .. } => Err(*cause),
+        Outcome::Accepted => panic!("it is posted to"),
     });
+    let told: Vec<_> = told.collect();
+    assert_eq!(told, [Ok(500), Err(Cause::Protocol), Ok(302), Ok(204)]);
     let numbers: Vec<_> =
         receiver.seen().iter().map(|seen| seen.headers["hookwright-attempt"].clone()).collect();
     assert_eq!(numbers, ["1", "2", "3", "4"]);
@@ -261,14 +254,12 @@ async fn attempts_that_are_used_up_leave_it_dead_with_its_cause() {
     options.policy.attempts = 3;
     let bench = Bench::start(one(options));
     bench.store.add(deliveries(0..5, "a"));
-    bench.store.until(|rows| rows.count("a", DeliveryState::Dead) == 5).await;
-    bench.store.read(|rows| {
-        for row in rows.of("a") {
-            assert_eq!(row.attempts.len(), 3);
-            let cause = row.cause.as_deref();
-            assert_eq!(cause, Some("given up after 3 attempts; the last answer was 503"));
-        }
-    });
+    bench.store.until(|store| store.count("a", DeliveryState::Dead) == 5).await;
+    for row in bench.store.rows("a") {
+        assert_eq!(row.attempts.len(), 3);
+        let cause = row.cause.as_deref();
+        assert_eq!(cause, Some("given up after 3 attempts; the last answer was 503"));
+    }
 }
 
 #[tokio::test]
@@ -315,39 +306,39 @@ async fn a_destination_that_hangs_harms_only_itself() {
     bench.all_delivered("b").await;
     assert_eq!(bench.handle.status()[0].in_flight, 8);
     assert!(!bench.handle.drain(Duration::ZERO).await);
-    let waiting = bench.store.read(|rows| rows.count("a", DeliveryState::Waiting));
+    let waiting = bench.store.count("a", DeliveryState::Waiting);
     assert_eq!(waiting, 2_000, "what was cut off still waits");
 }
 
 #[tokio::test]
 async fn what_does_not_fit_the_window_is_read_from_the_rows() {
     let receiver = Receiver::start(|_| status(200)).await;
-    let store = FakeStore::late();
+    let store = TestStore::late();
     let options = Options { window: 0, destinations: one(to(&receiver)), ..Options::default() };
     let bench = Bench::start_with(store, options);
     let body = Bytes::from(vec![b'x'; 3_000]);
     for part in 0..10u64 {
         let all = (part * 100..(part + 1) * 100).map(|n| delivery(n, "a", body.clone()));
         bench.store.add(all.collect());
-        bench.store.until(|rows| rows.of("a").count() >= (part as usize + 1) * 100).await;
+        bench.store.until(|store| store.rows("a").len() >= (part as usize + 1) * 100).await;
         assert!(bench.handle.status()[0].window <= 32);
     }
     bench.all_delivered("a").await;
     assert_eq!(receiver.seen().len(), 1_000, "each once");
-    let polls = bench.store.polls.load(Ordering::SeqCst);
+    let polls = bench.store.claims();
     assert!(polls <= 500, "{polls} polls for 1,000 deliveries");
 }
 
 #[tokio::test]
 async fn what_waits_at_the_start_is_delivered() {
     let receiver = Receiver::start(|_| status(200)).await;
-    let store = FakeStore::prompt();
+    let store = TestStore::prompt();
     store.add(deliveries(0..1_000, "a"));
     store.add(deliveries(0..10, "unknown"));
     let bench = Bench::start_on(store, one(to(&receiver)));
     bench.all_delivered("a").await;
     assert_eq!(receiver.seen().len(), 1_000);
-    assert_eq!(bench.store.read(|rows| rows.count("unknown", DeliveryState::Waiting)), 10);
+    assert_eq!(bench.store.count("unknown", DeliveryState::Waiting), 10);
 }
 
 /// A retry stands under the same parent, in the words of the source.
@@ -390,9 +381,9 @@ async fn an_attempt_that_panics_is_a_failed_attempt() {
         resolver: Arc::new(Breaking(AtomicBool::new(false))),
         ..Options::default()
     };
-    let bench = Bench::start_with(FakeStore::prompt(), options);
+    let bench = Bench::start_with(TestStore::prompt(), options);
     bench.store.add(deliveries(0..1, "a"));
     bench.all_delivered("a").await;
-    bench.store.read(|rows| assert_eq!(rows.of("a").next().expect("a row").attempts.len(), 2));
+    assert_eq!(bench.store.first("a").attempts.len(), 2);
     assert!(!bench.tasks.stopping().is_cancelled());
 }

@@ -21,9 +21,9 @@ async fn a_410_disables_the_destination_and_keeps_what_waits() {
     let options = Destination { in_flight: 1, ..to(&receiver) };
     let bench = Bench::start(one(options.clone()));
     bench.store.add(deliveries(0..50, "a"));
-    bench.store.until(|rows| rows.condition("a").disabled.is_some()).await;
+    bench.store.until(|store| store.condition("a").disabled.is_some()).await;
     bench.store.add(deliveries(50..60, "a"));
-    let counts = |state| bench.store.read(|rows| rows.count("a", state));
+    let counts = |state| bench.store.count("a", state);
     assert_eq!((counts(DeliveryState::Dead), counts(DeliveryState::Waiting)), (1, 59));
     let (off, reason) = state(&bench);
     assert_eq!(off, State::Disabled);
@@ -31,7 +31,7 @@ async fn a_410_disables_the_destination_and_keeps_what_waits() {
 
     // A restart does not forget it.
     assert!(bench.handle.drain(Duration::from_secs(60)).await);
-    let store = FakeStore::prompt();
+    let store = TestStore::prompt();
     store.add(deliveries(0..50, "a"));
     let gone = Condition { disabled: Some("gone".to_owned()), ..Condition::default() };
     store.remember("a", &gone);
@@ -42,7 +42,7 @@ async fn a_410_disables_the_destination_and_keeps_what_waits() {
 
     bench.handle.enable("a").await.expect("enabled");
     bench.all_delivered("a").await;
-    assert_eq!(bench.store.read(|rows| rows.condition("a")), Condition::default());
+    assert_eq!(bench.store.condition("a"), Condition::default());
     assert_eq!(receiver.seen().len(), 61);
     assert_eq!(state(&bench), (State::Running, None));
 }
@@ -54,7 +54,7 @@ async fn a_person_disables_and_enables() {
     bench.handle.disable("a", "maintenance").await.expect("disabled");
     bench.store.add(deliveries(0..100, "a"));
     assert_eq!(state(&bench), (State::Disabled, Some("maintenance".to_owned())));
-    assert_eq!(bench.store.read(|rows| rows.condition("a").disabled), Some("maintenance".into()));
+    assert_eq!(bench.store.condition("a").disabled, Some("maintenance".into()));
     bench.handle.enable("a").await.expect("enabled");
     bench.all_delivered("a").await;
     assert_eq!(receiver.seen().len(), 100);
@@ -78,9 +78,9 @@ async fn settings_disable_too_and_only_settings_enable_then() {
 async fn new_settings_drop_nothing() {
     let slow = |_: &_| Reply::After(Duration::from_millis(2), Box::new(status(200)));
     let (old, new) = (Receiver::start(slow).await, Receiver::start(slow).await);
-    let bench = Bench::start_on(FakeStore::late(), one(to(&old)));
+    let bench = Bench::start_on(TestStore::late(), one(to(&old)));
     bench.store.add(deliveries(0..300, "a"));
-    bench.store.until(|rows| rows.count("a", DeliveryState::Delivered) >= 20).await;
+    bench.store.until(|store| store.count("a", DeliveryState::Delivered) >= 20).await;
     let both = HashMap::from([(name("a"), to(&new)), (name("b"), to(&new))]);
     bench.handle.reconfigure(both).await.expect("good settings");
     bench.store.add(deliveries(300..400, "a"));
@@ -110,14 +110,14 @@ async fn the_same_place_keeps_its_connections_over_new_settings() {
 async fn a_removed_destination_stops_and_may_come_back() {
     let slow = |_: &_| Reply::After(Duration::from_millis(50), Box::new(status(200)));
     let receiver = Receiver::start(slow).await;
-    let bench = Bench::start_on(FakeStore::late(), one(to(&receiver)));
+    let bench = Bench::start_on(TestStore::late(), one(to(&receiver)));
     bench.store.add(deliveries(0..40, "a"));
-    bench.store.until(|rows| rows.count("a", DeliveryState::Delivered) > 0).await;
+    bench.store.until(|store| store.count("a", DeliveryState::Delivered) > 0).await;
     bench.handle.reconfigure(HashMap::new()).await.expect("good settings");
     assert!(bench.handle.status().is_empty());
     bench.store.add(deliveries(40..50, "a"));
-    bench.store.until(|rows| rows.of("a").count() == 50).await;
-    assert!(bench.store.read(|rows| rows.count("a", DeliveryState::Waiting)) >= 10);
+    bench.store.until(|store| store.rows("a").len() == 50).await;
+    assert!(bench.store.count("a", DeliveryState::Waiting) >= 10);
     // At once, while its last attempts are still under way.
     bench.handle.reconfigure(one(to(&receiver))).await.expect("good settings");
     bench.all_delivered("a").await;
@@ -161,7 +161,7 @@ async fn a_drain_lets_attempts_end_and_starts_no_more() {
         tokio::task::yield_now().await;
     }
     assert!(bench.handle.drain(Duration::from_secs(20)).await);
-    assert_eq!(bench.store.read(|rows| rows.count("a", DeliveryState::Delivered)), 8);
+    assert_eq!(bench.store.count("a", DeliveryState::Delivered), 8);
     assert_eq!(receiver.seen().len(), 8);
 }
 
@@ -172,5 +172,5 @@ async fn a_stop_of_the_tasks_stops_the_lanes() {
     assert!(bench.tasks.drain(Duration::from_secs(60)).await);
     bench.store.add(deliveries(0..10, "a"));
     assert!(bench.handle.drain(Duration::from_secs(60)).await);
-    assert_eq!(bench.store.read(|rows| rows.count("a", DeliveryState::Waiting)), 10);
+    assert_eq!(bench.store.count("a", DeliveryState::Waiting), 10);
 }

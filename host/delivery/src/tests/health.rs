@@ -37,7 +37,7 @@ async fn while_the_breaker_is_open_deliveries_wait_and_use_no_attempt_up() {
     bench.store.add(deliveries(0..500, "a"));
     bench
         .store
-        .until(|rows| rows.of("a").filter(|row| !row.attempts.is_empty()).count() >= 20)
+        .until(|store| store.rows("a").iter().filter(|row| !row.attempts.is_empty()).count() >= 20)
         .await;
     tokio::time::advance(Duration::from_millis(1)).await;
     bench.store.add(deliveries(500..520, "a"));
@@ -50,7 +50,7 @@ async fn while_the_breaker_is_open_deliveries_wait_and_use_no_attempt_up() {
     }
     let seen = receiver.seen().len();
     assert!((20..150).contains(&seen), "{seen} requests in six hours of outage");
-    assert_eq!(bench.store.read(|rows| rows.count("a", DeliveryState::Dead)), 0);
+    assert_eq!(bench.store.count("a", DeliveryState::Dead), 0);
     WELL.store(true, Ordering::SeqCst);
     bench.all_delivered("a").await;
     assert_eq!(state(&bench), State::Running);
@@ -69,7 +69,7 @@ async fn a_person_closes_the_breaker() {
     bench.store.add(deliveries(0..100, "a"));
     bench
         .store
-        .until(|rows| rows.of("a").filter(|row| !row.attempts.is_empty()).count() >= 20)
+        .until(|store| store.rows("a").iter().filter(|row| !row.attempts.is_empty()).count() >= 20)
         .await;
     WELL.store(true, Ordering::SeqCst);
     let before = Instant::now();
@@ -88,16 +88,14 @@ async fn a_retry_after_holds_the_whole_lane_up() {
     .await;
     let bench = Bench::start(one(Destination { in_flight: 1, ..cared_for(&receiver) }));
     bench.store.add(deliveries(0..10, "a"));
-    bench.store.until(|rows| rows.of("a").any(|row| !row.attempts.is_empty())).await;
+    bench.store.until(|store| store.rows("a").iter().any(|row| !row.attempts.is_empty())).await;
     assert_eq!(state(&bench), State::Slowed);
     let until_ms = bench.handle.status()[0].until_ms.expect("a pause");
     assert!((START_MS + 30_000..START_MS + 30_200).contains(&until_ms), "{until_ms}");
     bench.all_delivered("a").await;
-    bench.store.read(|rows| {
-        for attempt in rows.of("a").flat_map(|row| row.attempts.last()) {
-            assert!(attempt.at_ms >= START_MS + 30_000, "{attempt:?}");
-        }
-    });
+    for attempt in bench.store.rows("a").into_iter().filter_map(|mut row| row.attempts.pop()) {
+        assert!(attempt.at_ms >= START_MS + 30_000, "{attempt:?}");
+    }
 }
 
 /// Nobody was there to look at the clock: the lane slept until its next sweep.
@@ -112,11 +110,15 @@ async fn regression_a_pause_ends_on_time_where_no_delivery_is_to_be_tried_again(
     let options = Destination { in_flight: 1, policy, ..cared_for(&receiver) };
     let bench = Bench::start(one(options));
     bench.store.add(deliveries(0..10, "a"));
-    bench.store.until(|rows| rows.count("a", DeliveryState::Delivered) == 9).await;
-    bench.store.read(|rows| {
-        let last = rows.of("a").flat_map(|row| &row.attempts).map(|attempt| attempt.at_ms).max();
-        assert!(last.expect("attempts") < START_MS + 6_000, "{last:?}");
-    });
+    bench.store.until(|store| store.count("a", DeliveryState::Delivered) == 9).await;
+    let last = bench
+        .store
+        .rows("a")
+        .into_iter()
+        .flat_map(|row| row.attempts)
+        .map(|attempt| attempt.at_ms)
+        .max();
+    assert!(last.expect("attempts") < START_MS + 6_000, "{last:?}");
 }
 
 /// Takes four at once; one more is answered 429.
@@ -160,15 +162,15 @@ async fn nothing_but_failures_for_days_disables_and_keeps_what_waits() {
     assert_eq!(status.state, State::Disabled);
     let reason = status.reason.expect("a reason");
     assert!(reason.starts_with("nothing but failures for 12"), "{reason}");
-    bench.store.until(|rows| rows.condition("a").disabled.is_some()).await;
-    assert!(bench.store.read(|rows| rows.condition("a").failing_since_ms.is_some()));
+    bench.store.until(|store| store.condition("a").disabled.is_some()).await;
+    assert!(bench.store.condition("a").failing_since_ms.is_some());
     let before = receiver.seen().len();
     bench.store.add(deliveries(next..next + 9, "a"));
     tokio::time::sleep(24 * 3_600 * SECOND).await;
     assert_eq!(receiver.seen().len(), before, "nothing is sent");
-    assert!(bench.store.read(|rows| rows.count("a", DeliveryState::Waiting)) >= 9);
+    assert!(bench.store.count("a", DeliveryState::Waiting) >= 9);
     bench.handle.enable("a").await.expect("enabled");
-    assert_eq!(bench.store.read(|rows| rows.condition("a")), Condition::default());
+    assert_eq!(bench.store.condition("a"), Condition::default());
     assert_eq!(state(&bench), State::Running);
 }
 
@@ -184,7 +186,7 @@ async fn a_pause_ends_by_itself_and_survives_a_restart() {
     bench.all_delivered("a").await;
     assert_eq!(state(&bench), State::Running);
 
-    let store = FakeStore::prompt();
+    let store = TestStore::prompt();
     let until_ms = Some(START_MS + 600_000);
     let paused = Condition { paused_until_ms: until_ms, ..Condition::default() };
     store.remember("a", &paused);

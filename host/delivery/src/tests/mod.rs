@@ -4,11 +4,11 @@ mod batch;
 mod behaviour;
 mod clock;
 mod control;
-mod fake_store;
 mod health;
 mod jsonl;
 mod model;
 mod scale;
+mod store;
 mod timing;
 
 use std::collections::HashMap;
@@ -19,7 +19,7 @@ use bytes::Bytes;
 use futures_util::FutureExt as _;
 use http::{HeaderMap, HeaderValue};
 
-use self::fake_store::FakeStore;
+use self::store::TestStore;
 use super::{Handle, Options, StartError, start};
 use hookwright_model::clock::Clock;
 use hookwright_model::retry::Policy;
@@ -111,7 +111,7 @@ fn one(options: Destination) -> Destinations {
 /// A store in memory answers at once.
 fn begin(
     options: Options,
-    store: &Arc<FakeStore>,
+    store: &Arc<TestStore>,
     clock: Clock,
     tasks: &Tasks,
 ) -> Result<Handle, StartError> {
@@ -121,31 +121,30 @@ fn begin(
 }
 
 struct Bench {
-    store: Arc<FakeStore>,
+    store: Arc<TestStore>,
     handle: Handle,
     tasks: Tasks,
 }
 
 impl Bench {
     fn start(destinations: Destinations) -> Self {
-        Self::start_on(FakeStore::prompt(), destinations)
+        Self::start_on(TestStore::prompt(), destinations)
     }
 
-    fn start_on(store: Arc<FakeStore>, destinations: Destinations) -> Self {
+    fn start_on(store: Arc<TestStore>, destinations: Destinations) -> Self {
         Self::start_with(store, Options { destinations, ..Options::default() })
     }
 
-    fn start_with(store: Arc<FakeStore>, options: Options) -> Self {
+    fn start_with(store: Arc<TestStore>, options: Options) -> Self {
         let tasks = Tasks::new();
-        let clock = Clock::tokio(START_MS);
-        let handle = begin(options, &store, clock, &tasks).expect("good settings");
+        let handle = begin(options, &store, store.clock(), &tasks).expect("good settings");
         store.hand_to(handle.clone());
         Self { store, handle, tasks }
     }
 
     /// Waits until all that was ever added to the destination is delivered.
     async fn all_delivered(&self, destination: &str) {
-        self.store.until(|rows| rows.all_delivered(destination)).await;
+        self.store.until(|store| store.all_delivered(destination)).await;
     }
 }
 

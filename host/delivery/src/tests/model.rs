@@ -3,7 +3,6 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use super::*;
-use hookwright_model::DeliveryState;
 use hookwright_testkit::receiver::{Reply, Seen, answer, status};
 
 /// A small generator (SplitMix64), so that a seed names a run.
@@ -50,57 +49,45 @@ async fn run(seed: u64) {
         destinations.insert(name(text), options);
     }
     let options = Options { destinations, window: 0, ..Options::default() };
-    let bench = Bench::start_with(FakeStore::late(), options);
+    let bench = Bench::start_with(TestStore::late(), options);
     let mut next = 0;
-    let mut rounds: HashMap<(String, EventId), usize> = HashMap::new();
+    let mut rounds: HashMap<(&'static str, EventId), usize> = HashMap::new();
     for _ in 0..40 {
         let mut burst = Vec::new();
         for _ in 0..dice.roll(30) {
             next += 1;
             let body = vec![b'x'; dice.roll(4_000) as usize];
             let to = names[dice.roll(3) as usize];
-            burst.push(delivery(next, to, body));
-            rounds.insert((to.to_owned(), burst[burst.len() - 1].event.id), 1);
+            burst.push((to, delivery(next, to, body)));
         }
-        bench.store.add(burst);
-        let ended: Vec<_> = bench.store.read(|rows| {
-            let ended = rows.all.iter().filter(|(_, row)| row.state == DeliveryState::Delivered);
-            ended.map(|(key, _)| key.clone()).collect()
-        });
+        for (to, delivery) in burst {
+            rounds.extend(bench.store.add(vec![delivery]).into_iter().map(|id| ((to, id), 1)));
+        }
+        let mut ended: Vec<_> = rounds.keys().copied().collect();
+        ended.retain(|(to, id)| bench.store.is_delivered(to, *id));
+        ended.sort_by_key(|(_, id)| *id);
         if !ended.is_empty() {
-            let (to, event) = &ended[dice.roll(ended.len() as u64) as usize];
-            // The same may be asked for twice before the first is seen: one round then.
-            if bench.store.read(|rows| rows.all[&(to.clone(), *event)].state)
-                == DeliveryState::Delivered
-            {
-                bench.store.again(to, *event);
-                bench
-                    .store
-                    .until(|rows| {
-                        let row = &rows.all[&(to.clone(), *event)];
-                        row.state == DeliveryState::Delivered
-                            && successes(row) > rounds[&(to.clone(), *event)]
-                    })
-                    .await;
-                *rounds.get_mut(&(to.clone(), *event)).expect("known") += 1;
-            }
+            let (to, id) = ended[dice.roll(ended.len() as u64) as usize];
+            let before = successes(&bench.store.row(to, id));
+            bench.store.again(to, id);
+            bench.store.until(|store| successes(&store.row(to, id)) > before).await;
+            *rounds.get_mut(&(to, id)).expect("known") += 1;
         }
         tokio::task::yield_now().await;
     }
     for text in names {
         bench.all_delivered(text).await;
     }
-    let made: usize = bench.store.read(|rows| {
-        for (key, row) in &rows.all {
-            assert_eq!(successes(row), rounds[key], "{key:?}, seed {seed}");
-        }
-        assert_eq!(rows.all.len(), rounds.len());
-        rows.all.values().map(|row| row.attempts.len()).sum()
-    });
+    let mut made = 0;
+    for ((to, id), rounds) in &rounds {
+        let row = bench.store.row(to, *id);
+        assert_eq!(successes(&row), *rounds, "{row:?}, seed {seed}");
+        made += row.attempts.len();
+    }
     assert_eq!(receiver.seen().len(), made, "every request is recorded once, seed {seed}");
 }
 
-fn successes(row: &super::fake_store::Row) -> usize {
+fn successes(row: &super::store::Row) -> usize {
     row.attempts.iter().filter(|attempt| attempt.outcome.is_success()).count()
 }
 

@@ -1,5 +1,4 @@
 //! What many lanes and a large backlog must not cost: polls the rows, memory, and time.
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::*;
@@ -30,7 +29,7 @@ async fn dead_destinations_cost_a_probe_now_and_then_and_no_memory() {
     }
     let settled = Duration::from_secs(600);
     tokio::time::sleep(settled).await;
-    let polls = bench.store.polls.load(Ordering::SeqCst);
+    let polls = bench.store.claims();
     for hour in 0..3 {
         bench.store.add(deliveries(hour * 100..(hour + 1) * 100, "a"));
         bench.all_delivered("a").await;
@@ -42,10 +41,10 @@ async fn dead_destinations_cost_a_probe_now_and_then_and_no_memory() {
         assert!(status.window <= 4, "{status:?}");
     }
     // Probes come every five minutes; a probe is one poll, and one more when it has failed.
-    let polls = bench.store.polls.load(Ordering::SeqCst) - polls;
+    let polls = bench.store.claims() - polls;
     let most = DEAD as usize * 3 * 12 * 3;
     assert!(polls <= most, "{polls} polls of the rows in three hours, at most {most}");
-    let dead = bench.store.read(|rows| rows.count("dead-0", DeliveryState::Waiting));
+    let dead = bench.store.count("dead-0", DeliveryState::Waiting);
     assert_eq!(dead, 60, "none is lost");
 }
 
@@ -67,12 +66,11 @@ async fn a_retry_begins_on_time_beside_a_large_backlog() {
         bench.store.add(deliveries(number..number + 1, "a"));
         tokio::time::sleep(Duration::from_millis(37)).await;
     }
-    bench.store.until(|rows| rows.count("a", DeliveryState::Delivered) == 100).await;
-    bench.store.read(|rows| {
-        for row in rows.of("a").filter(|row| row.state == DeliveryState::Delivered) {
-            let [first, second] = &row.attempts[..] else { panic!("two attempts each") };
-            let due_ms = first.at_ms + first.took_us / 1_000 + WAIT_MS;
-            assert!(second.at_ms <= due_ms + 50, "{} ms late", second.at_ms - due_ms);
-        }
-    });
+    bench.store.until(|store| store.count("a", DeliveryState::Delivered) == 100).await;
+    for row in bench.store.rows("a").into_iter().filter(|row| row.state == DeliveryState::Delivered)
+    {
+        let [first, second] = &row.attempts[..] else { panic!("two attempts each") };
+        let due_ms = first.at_ms + first.took_us / 1_000 + WAIT_MS;
+        assert!(second.at_ms <= due_ms + 50, "{} ms late", second.at_ms - due_ms);
+    }
 }

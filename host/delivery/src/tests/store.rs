@@ -1,81 +1,76 @@
-//! A store in memory that behaves as its face promises: hands on after the
-//! commit, settles later than it was told, commits what came before a claim.
-use std::collections::{BTreeMap, BTreeSet};
+//! The store in memory as the tests of lanes need it: filled by hand, with commits that come late and reads that fail on demand.
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, mpsc};
 use std::time::Duration;
 
-use parking_lot::Mutex;
+use futures_util::FutureExt as _;
 use tokio::sync::Notify;
 
-use super::Handle;
-use hookwright_model::{Attempt, Delivery, DeliveryState, EventId};
+use super::{Handle, START_MS};
+use hookwright_model::clock::Clock;
+use hookwright_model::{Attempt, Delivery, DeliveryState, Event, EventId, EventState};
 use hookwright_store::*;
+use hookwright_store_memory::Memory;
 
-/// A waiting or finished delivery and all that was settled about it.
+/// A delivery's row and all that was settled about it.
 #[derive(Debug)]
 pub(super) struct Row {
-    pub(super) delivery: Delivery,
     pub(super) state: DeliveryState,
     pub(super) cause: Option<String>,
     pub(super) attempts: Vec<Attempt>,
 }
 
-#[derive(Default)]
-pub(super) struct Rows {
-    pub(super) all: BTreeMap<(String, EventId), Row>,
-    pub(super) conditions: BTreeMap<String, Condition>,
-    /// What was ever added, committed or not.
-    promised: BTreeSet<(String, EventId)>,
-}
-
-impl Rows {
-    pub(super) fn of<'r>(&'r self, destination: &str) -> impl Iterator<Item = &'r Row> {
-        let name = destination.to_owned();
-        self.all.iter().filter(move |((of, _), _)| *of == name).map(|(_, row)| row)
-    }
-
-    pub(super) fn count(&self, destination: &str, state: DeliveryState) -> usize {
-        self.of(destination).filter(|row| row.state == state).count()
-    }
-
-    pub(super) fn condition(&self, destination: &str) -> Condition {
-        self.conditions.get(destination).cloned().unwrap_or_default()
-    }
-
-    /// All that was ever added to it.
-    pub(super) fn all_delivered(&self, destination: &str) -> bool {
-        let mut promised = self.promised.iter().filter(|(of, _)| of == destination);
-        promised
-            .all(|key| self.all.get(key).is_some_and(|row| row.state == DeliveryState::Delivered))
-    }
+/// The engine in memory, whose face it shows to lanes. It refuses what lanes must
+/// never do, which an engine bears: to settle a delivery twice in a round.
+pub(super) struct TestStore {
+    memory: Memory,
+    onward: Arc<Onward>,
+    clock: Clock,
+    /// Told after each commit.
+    changed: Notify,
+    /// None: every command is carried out at once.
+    writer: Option<mpsc::Sender<Command>>,
+    /// Deliveries that were added, or are wanted again, and are not committed.
+    adding: AtomicUsize,
+    /// Claims that fail before they work again.
+    failures: AtomicUsize,
+    claims: AtomicUsize,
 }
 
 enum Command {
-    Add(Vec<Delivery>),
+    Add(Routed),
+    Again(&'static str, EventId),
     Settled(Settled),
     GivenUp(GivenUp),
     Flush(mpsc::Sender<()>),
 }
 
-pub(super) struct FakeStore {
-    rows: Mutex<Rows>,
-    changed: Notify,
-    handle: OnceLock<Handle>,
-    /// None: every command is carried out at once.
-    writer: Option<mpsc::Sender<Command>>,
-    /// Reads that fail before they work again.
-    pub(super) failures: AtomicUsize,
-    pub(super) polls: AtomicUsize,
+/// Hands on to the lanes once they are there.
+#[derive(Default)]
+struct Onward(OnceLock<Handle>);
+
+impl Handoff for Onward {
+    fn durable(&self, _: Vec<Arc<Event>>) {}
+
+    fn ready(&self, deliveries: Vec<Delivery>) {
+        if let Some(handle) = self.0.get() {
+            handle.ready(deliveries);
+        }
+    }
 }
 
-impl FakeStore {
+/// What the engine in memory answers, which it does at once.
+fn now<T>(answer: Answer<'_, T>) -> T {
+    answer.now_or_never().expect("nothing is waited for").expect("the store is open")
+}
+
+impl TestStore {
     /// Commits at once, in the caller's thread.
     pub(super) fn prompt() -> Arc<Self> {
         Arc::new(Self::new(None))
     }
 
-    /// Commits in batches and late, in a thread of its own, as the real one does.
+    /// Commits in batches and late, in a thread of its own, as engines with a disk do.
     pub(super) fn late() -> Arc<Self> {
         let (sender, receiver) = mpsc::channel();
         let store = Arc::new(Self::new(Some(sender)));
@@ -83,149 +78,125 @@ impl FakeStore {
         std::thread::spawn(move || {
             while let Ok(first) = receiver.recv() {
                 let mut batch = vec![first];
-                // A flush is not kept waiting; anything else gathers for a while.
-                while !matches!(batch.last(), Some(Command::Flush(_))) {
+                // Who waits is not kept waiting; anything else gathers for a while.
+                while !matches!(batch.last(), Some(Command::Flush(_))) && batch.len() <= 50 {
                     match receiver.recv_timeout(Duration::from_millis(2)) {
                         Ok(next) => batch.push(next),
                         Err(_) => break,
                     }
-                    if batch.len() > 50 {
-                        break;
-                    }
                 }
                 let Some(store) = weak.upgrade() else { return };
-                store.commit(batch);
+                batch.into_iter().for_each(|command| store.commit(command));
+                store.changed.notify_waiters();
             }
         });
         store
     }
 
     fn new(writer: Option<mpsc::Sender<Command>>) -> Self {
+        let (clock, onward) = (Clock::tokio(START_MS), Arc::<Onward>::default());
+        let (adding, failures, claims) = Default::default();
         Self {
-            rows: Mutex::default(),
+            memory: Memory::new(clock.clone(), onward.clone()),
+            onward,
+            clock,
             changed: Notify::new(),
-            handle: OnceLock::new(),
             writer,
-            failures: AtomicUsize::new(0),
-            polls: AtomicUsize::new(0),
+            adding,
+            failures,
+            claims,
         }
+    }
+
+    /// The one that the lanes are to have too.
+    pub(super) fn clock(&self) -> Clock {
+        self.clock.clone()
     }
 
     pub(super) fn hand_to(&self, handle: Handle) {
-        self.handle.set(handle).ok().expect("one handle for one store");
+        self.onward.0.set(handle).ok().expect("one handle for one store");
     }
 
-    pub(super) fn add(&self, deliveries: Vec<Delivery>) {
-        {
-            let promised = &mut self.rows.lock().promised;
-            let keys = deliveries.iter().map(|one| (one.destination.to_string(), one.event.id));
-            promised.extend(keys);
-        }
-        self.command(Command::Add(deliveries));
+    /// The next claims fail, so many of them.
+    pub(super) fn fail_claims(&self, count: usize) {
+        self.failures.store(count, Ordering::SeqCst);
+    }
+
+    /// How often rows were claimed.
+    pub(super) fn claims(&self) -> usize {
+        self.claims.load(Ordering::SeqCst)
+    }
+
+    /// Takes deliveries as routing hands them in, each of an event of its own, and
+    /// answers the ids that the events have got.
+    pub(super) fn add(&self, deliveries: Vec<Delivery>) -> Vec<EventId> {
+        deliveries.into_iter().map(|delivery| self.add_one(delivery)).collect()
+    }
+
+    fn add_one(&self, mut delivery: Delivery) -> EventId {
+        let Event { source, kind, headers, body, .. } = Event::clone(&delivery.event);
+        let new = NewEvent { source, kind, headers, body, dedupe: None };
+        let appended = self.memory.append(new).now_or_never().expect("nothing is waited for");
+        let Ok(Appended::New(id)) = appended else { panic!("a new event, not {appended:?}") };
+        delivery.event = Arc::new(Event { id, ..Event::clone(&delivery.event) });
+        let event = delivery.event.clone();
+        self.adding.fetch_add(1, Ordering::SeqCst);
+        self.command(Command::Add(Routed {
+            state: EventState::Routed,
+            deliveries: vec![delivery],
+            first: true,
+            ..Routed::parked(event, String::new())
+        }));
+        id
     }
 
     /// A new round for a delivery that has ended.
-    pub(super) fn again(&self, destination: &str, event: EventId) {
-        let delivery = {
-            let rows = self.rows.lock();
-            let row = &rows.all[&(destination.to_owned(), event)];
-            Delivery { tries: 0, replayed: true, ..row.delivery.clone() }
-        };
-        self.add(vec![delivery]);
+    pub(super) fn again(&self, destination: &'static str, event: EventId) {
+        self.adding.fetch_add(1, Ordering::SeqCst);
+        self.command(Command::Again(destination, event));
     }
 
-    pub(super) fn read<T>(&self, read: impl FnOnce(&Rows) -> T) -> T {
-        read(&self.rows.lock())
-    }
-
-    /// Waits for the rows to be so.
-    pub(super) async fn until(&self, so: impl Fn(&Rows) -> bool) {
-        let waiting = async {
-            loop {
-                let changed = self.changed.notified();
-                if self.read(&so) {
-                    return;
-                }
-                changed.await;
-            }
-        };
-        let deadline = Duration::from_secs(30 * 24 * 3_600);
-        tokio::time::timeout(deadline, waiting).await.expect("the rows come to be so");
+    /// What is remembered of a destination from before the start.
+    pub(super) fn remember(&self, destination: &str, condition: &Condition) {
+        now(self.memory.set_condition(destination, condition));
     }
 
     fn command(&self, command: Command) {
         match &self.writer {
             Some(writer) => writer.send(command).expect("the writer lives as long as the store"),
-            None => self.commit(vec![command]),
-        }
-    }
-
-    fn commit(&self, batch: Vec<Command>) {
-        let mut ready = Vec::new();
-        let mut flushed = Vec::new();
-        {
-            let mut rows = self.rows.lock();
-            for command in batch {
-                match command {
-                    Command::Add(deliveries) => {
-                        for delivery in deliveries {
-                            ready.push(insert(&mut rows, delivery));
-                        }
-                    }
-                    Command::Settled(settled) => settle(&mut rows, settled),
-                    Command::GivenUp(GivenUp { key, cause, .. }) => {
-                        let key = (key.destination.to_string(), key.event);
-                        let row = rows.all.get_mut(&key).expect("only rows are given up");
-                        assert_eq!(row.state, DeliveryState::Waiting, "it waits");
-                        (row.state, row.cause) = (DeliveryState::Dead, Some(cause));
-                    }
-                    Command::Flush(done) => flushed.push(done),
-                }
+            None => {
+                self.commit(command);
+                self.changed.notify_waiters();
             }
         }
-        for done in flushed {
-            done.send(()).ok();
-        }
-        if let Some(handle) = self.handle.get() {
-            handle.ready(ready);
-        }
-        self.changed.notify_waiters();
     }
-}
 
-/// Answers the delivery as it is handed on.
-fn insert(rows: &mut Rows, delivery: Delivery) -> Delivery {
-    let key = (delivery.destination.to_string(), delivery.event.id);
-    let row = rows.all.entry(key).or_insert_with(|| Row {
-        delivery: delivery.clone(),
-        state: DeliveryState::Waiting,
-        cause: None,
-        attempts: Vec::new(),
-    });
-    row.state = DeliveryState::Waiting;
-    row.delivery = Delivery { attempts: row.delivery.attempts, ..delivery };
-    row.delivery.clone()
-}
-
-fn settle(rows: &mut Rows, settled: Settled) {
-    let key = (settled.key.destination.to_string(), settled.key.event);
-    let row = rows.all.get_mut(&key).expect("only rows are settled");
-    assert_eq!(row.state, DeliveryState::Waiting, "settled twice: {:?}", settled.key);
-    assert_eq!(settled.attempt.number, row.delivery.attempts + 1, "an attempt is counted");
-    row.delivery.attempts += 1;
-    row.delivery.tries += 1;
-    row.attempts.push(settled.attempt);
-    match settled.next {
-        Next::Delivered => row.state = DeliveryState::Delivered,
-        Next::Retry { due_ms } => row.delivery.due_ms = due_ms,
-        Next::Dead { cause } => {
-            row.state = DeliveryState::Dead;
-            row.cause = Some(cause);
+    fn commit(&self, command: Command) {
+        match command {
+            Command::Add(routed) => {
+                self.memory.routed(routed).expect("open");
+                self.adding.fetch_sub(1, Ordering::SeqCst);
+            }
+            Command::Again(destination, event) => {
+                assert!(now(self.memory.replay(event, Some(destination))), "it is there");
+                self.adding.fetch_sub(1, Ordering::SeqCst);
+            }
+            Command::Settled(settled) => {
+                let row = self.row(&settled.key.destination, settled.key.event);
+                assert_eq!(row.state, DeliveryState::Waiting, "settled twice: {row:?}");
+                let number = settled.attempt.number as usize;
+                assert!(number > row.attempts.len(), "an attempt is counted: {row:?}");
+                self.memory.settled(settled).expect("open");
+            }
+            Command::GivenUp(given_up) => {
+                let row = self.row(&given_up.key.destination, given_up.key.event);
+                assert_eq!(row.state, DeliveryState::Waiting, "it waits: {row:?}");
+                self.memory.given_up(given_up).expect("open");
+            }
+            Command::Flush(done) => drop(done.send(())),
         }
     }
-}
 
-impl FakeStore {
     /// Waits until all that was handed in before is committed.
     fn flush(&self) {
         if self.writer.is_some() {
@@ -234,55 +205,94 @@ impl FakeStore {
             waiting.recv().expect("the writer lives as long as the store");
         }
     }
+}
 
-    fn page(&self, claim: Claim<'_>) -> Result<DuePage, StoreError> {
-        self.polls.fetch_add(1, Ordering::SeqCst);
-        let left =
-            self.failures.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1));
-        if left.is_ok() {
-            return Err(StoreError::Failed("as the test wants".into()));
-        }
-        self.flush();
-        let rows = self.rows.lock();
-        let mut waiting: Vec<_> = rows
-            .of(claim.of)
-            .filter(|row| row.state == DeliveryState::Waiting)
-            .map(|row| (row.delivery.due_ms, row.delivery.event.id.row(), &row.delivery))
-            .collect();
-        waiting.sort_by_key(|(due_ms, row, _)| (*due_ms, *row));
-        let due = waiting.iter().take(claim.limit);
-        let due = due.take_while(|(due_ms, ..)| *due_ms <= claim.now_ms).count();
-        let deliveries = waiting[..due].iter().map(|(.., delivery)| (*delivery).clone()).collect();
-        let next_due_ms = waiting.get(due).map(|(due_ms, ..)| *due_ms);
-        Ok(DuePage { deliveries, next: None, next_due_ms })
+/// What tests ask of the rows.
+impl TestStore {
+    /// The delivery of that event to the destination; none before it is committed.
+    fn find(&self, destination: &str, event: EventId) -> Option<Row> {
+        let detail = now(self.memory.event(event))?;
+        let mut sent = detail.deliveries.into_iter();
+        let sent = sent.find(|sent| sent.row.destination == destination)?;
+        let DeliveryRow { state, cause, .. } = sent.row;
+        Some(Row { state, cause, attempts: sent.attempts })
     }
 
-    fn rein(&self, destination: Option<&str>, now_ms: u64, longest: Duration) -> u64 {
-        let limit_ms = now_ms + hookwright_model::clock::millis(longest);
-        let mut rows = self.rows.lock();
-        let mut reined = 0;
-        for ((name, _), row) in &mut rows.all {
-            let waits = row.state == DeliveryState::Waiting && row.delivery.due_ms > limit_ms;
-            let (tries, received) = (row.delivery.tries, row.delivery.event.received_ms());
-            if waits && Some(name.as_str()) == destination && (tries > 0 || received > now_ms) {
-                let delay =
-                    if tries > 0 { 0 } else { row.delivery.due_ms.saturating_sub(received) };
-                row.delivery.due_ms = now_ms + delay;
-                reined += 1;
+    pub(super) fn row(&self, destination: &str, event: EventId) -> Row {
+        self.find(destination, event).expect("a row")
+    }
+
+    pub(super) fn is_delivered(&self, destination: &str, event: EventId) -> bool {
+        let row = self.find(destination, event);
+        row.is_some_and(|row| row.state == DeliveryState::Delivered)
+    }
+
+    /// All of a destination's deliveries, in the order of their events.
+    pub(super) fn rows(&self, destination: &str) -> Vec<Row> {
+        let all = self.events(destination, None).into_iter();
+        all.map(|event| self.row(destination, event)).collect()
+    }
+
+    /// Of the earliest event.
+    pub(super) fn first(&self, destination: &str) -> Row {
+        self.rows(destination).into_iter().next().expect("a row")
+    }
+
+    pub(super) fn count(&self, destination: &str, state: DeliveryState) -> usize {
+        self.events(destination, Some(state)).len()
+    }
+
+    fn events(&self, destination: &str, delivery: Option<DeliveryState>) -> Vec<EventId> {
+        let mut query = EventQuery {
+            destination: Some(destination.to_owned()),
+            delivery,
+            oldest_first: true,
+            limit: 1_000,
+            ..EventQuery::default()
+        };
+        let mut all = Vec::new();
+        loop {
+            let page = now(self.memory.events(&query));
+            all.extend(page.iter().map(|row| row.id));
+            query.after = all.last().copied();
+            if page.len() < query.limit {
+                return all;
             }
         }
-        reined
     }
 
-    pub(super) fn remember(&self, destination: &str, condition: &Condition) {
-        self.rows.lock().conditions.insert(destination.to_owned(), condition.clone());
-        self.changed.notify_waiters();
+    /// Whether all that was ever added to it is delivered.
+    pub(super) fn all_delivered(&self, destination: &str) -> bool {
+        let added = self.adding.load(Ordering::SeqCst) == 0;
+        let mut all = now(self.memory.backlog()).into_iter();
+        let left = all.find(|backlog| backlog.destination == destination);
+        added && left.is_none_or(|backlog| (backlog.waiting, backlog.dead) == (0, 0))
+    }
+
+    pub(super) fn condition(&self, destination: &str) -> Condition {
+        let all = now(self.memory.conditions()).into_iter();
+        all.filter(|(name, _)| name == destination).map(|(_, one)| one).next().unwrap_or_default()
+    }
+
+    /// Waits for the rows to be so.
+    pub(super) async fn until(&self, so: impl Fn(&Self) -> bool) {
+        let waiting = async {
+            loop {
+                let changed = self.changed.notified();
+                if so(self) {
+                    return;
+                }
+                changed.await;
+            }
+        };
+        let deadline = Duration::from_secs(30 * 24 * 3_600);
+        tokio::time::timeout(deadline, waiting).await.expect("the rows come to be so");
     }
 }
 
-impl WorkQueue for FakeStore {
-    fn routed(&self, _: Routed) -> Result<(), StoreError> {
-        panic!("delivery routes nothing")
+impl WorkQueue for TestStore {
+    fn routed(&self, routed: Routed) -> Result<(), StoreError> {
+        self.memory.routed(routed)
     }
 
     fn settled(&self, settled: Settled) -> Result<(), StoreError> {
@@ -297,15 +307,25 @@ impl WorkQueue for FakeStore {
 
     fn recorded(&self) -> Answer<'_, ()> {
         self.flush();
-        Box::pin(async { Ok(()) })
+        self.memory.recorded()
     }
 
-    fn claim_events<'a>(&'a self, _: Claim<'a>) -> Answer<'a, UnroutedPage> {
-        panic!("delivery routes nothing")
+    fn claim_events<'a>(&'a self, claim: Claim<'a>) -> Answer<'a, UnroutedPage> {
+        self.memory.claim_events(claim)
     }
 
     fn claim_deliveries<'a>(&'a self, claim: Claim<'a>) -> Answer<'a, DuePage> {
-        Box::pin(async move { self.page(claim) })
+        self.claims.fetch_add(1, Ordering::SeqCst);
+        let left =
+            self.failures.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1));
+        if left.is_ok() {
+            let failed = StoreError::Failed("as the test wants".into());
+            return Box::pin(std::future::ready(Err(failed)));
+        }
+        Box::pin(async move {
+            self.flush();
+            self.memory.claim_deliveries(claim).await
+        })
     }
 
     fn rein_in<'a>(
@@ -314,21 +334,21 @@ impl WorkQueue for FakeStore {
         now_ms: u64,
         longest: Duration,
     ) -> Answer<'a, u64> {
-        Box::pin(async move { Ok(self.rein(destination, now_ms, longest)) })
+        self.memory.rein_in(destination, now_ms, longest)
     }
 
-    fn replay<'a>(&'a self, _: EventId, _: Option<&'a str>) -> Answer<'a, bool> {
-        panic!("delivery replays nothing")
+    fn replay<'a>(&'a self, event: EventId, destination: Option<&'a str>) -> Answer<'a, bool> {
+        self.memory.replay(event, destination)
     }
 
-    fn discard<'a>(&'a self, _: &'a str, _: &'a str, _: usize) -> Answer<'a, u64> {
-        panic!("delivery discards nothing")
+    fn discard<'a>(&'a self, destination: &'a str, cause: &'a str, most: usize) -> Answer<'a, u64> {
+        self.memory.discard(destination, cause, most)
     }
 }
 
-impl Conditions for FakeStore {
+impl Conditions for TestStore {
     fn conditions(&self) -> Answer<'_, Vec<(String, Condition)>> {
-        Box::pin(async { Ok(self.rows.lock().conditions.clone().into_iter().collect()) })
+        self.memory.conditions()
     }
 
     fn set_condition<'a>(
@@ -336,9 +356,8 @@ impl Conditions for FakeStore {
         destination: &'a str,
         condition: &'a Condition,
     ) -> Answer<'a, ()> {
-        Box::pin(async move {
-            self.remember(destination, condition);
-            Ok(())
-        })
+        let set = self.memory.set_condition(destination, condition);
+        self.changed.notify_waiters();
+        set
     }
 }

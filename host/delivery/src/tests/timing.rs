@@ -1,5 +1,4 @@
 //! When attempts are made, with paused time.
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::*;
@@ -8,10 +7,8 @@ use hookwright_testkit::receiver::{Receiver, Reply, answer, status};
 
 /// When the attempts of the only delivery began, in milliseconds after the test's start.
 fn times(bench: &Bench) -> Vec<u64> {
-    bench.store.read(|rows| {
-        let row = rows.of("a").next().expect("a row");
-        row.attempts.iter().map(|attempt| attempt.at_ms - START_MS).collect()
-    })
+    let row = bench.store.first("a");
+    row.attempts.iter().map(|attempt| attempt.at_ms - START_MS).collect()
 }
 
 /// Each time is the expected one or a little later, never earlier.
@@ -72,22 +69,22 @@ async fn a_silent_destination_costs_its_time_out_and_no_more() {
     options.policy.attempts = 3;
     let bench = Bench::start(one(options));
     bench.store.add(deliveries(0..1, "a"));
-    bench.store.until(|rows| rows.count("a", DeliveryState::Dead) == 1).await;
+    bench.store.until(|store| store.count("a", DeliveryState::Dead) == 1).await;
     assert_times(&bench, &[0, 11_000, 23_000]);
-    bench.store.read(|rows| {
-        for attempt in &rows.of("a").next().expect("a row").attempts {
-            assert!((9_900_000..10_200_000).contains(&attempt.took_us), "{attempt:?}");
-            assert!(matches!(&attempt.outcome, Outcome::Failed { message, .. } if message == "no answer within 10s"));
-        }
-    });
+    for attempt in bench.store.first("a").attempts {
+        assert!((9_900_000..10_200_000).contains(&attempt.took_us), "{attempt:?}");
+        assert!(
+            matches!(&attempt.outcome, Outcome::Failed { message, .. } if message == "no answer within 10s")
+        );
+    }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_store_that_can_not_be_read_for_a_while_delays_and_loses_nothing() {
     let receiver = Receiver::start(|_| status(200)).await;
-    let store = FakeStore::prompt();
+    let store = TestStore::prompt();
     store.add(deliveries(0..100, "a"));
-    store.failures.store(3, Ordering::SeqCst);
+    store.fail_claims(3);
     let bench = Bench::start_on(store, one(steady(&receiver)));
     bench.all_delivered("a").await;
     assert!(times(&bench)[0] >= 3_000);
@@ -97,11 +94,10 @@ async fn a_store_that_can_not_be_read_for_a_while_delays_and_loses_nothing() {
 #[tokio::test(start_paused = true)]
 async fn a_row_that_was_never_handed_over_is_found_within_a_minute() {
     let receiver = Receiver::start(|_| status(200)).await;
-    let store = FakeStore::prompt();
+    let store = TestStore::prompt();
     let tasks = Tasks::new();
     let options = Options { destinations: one(steady(&receiver)), ..Options::default() };
-    let clock = Clock::tokio(START_MS);
-    let handle = begin(options, &store, clock, &tasks).expect("good settings");
+    let handle = begin(options, &store, store.clock(), &tasks).expect("good settings");
     // Past the first poll of the rows.
     tokio::time::advance(Duration::from_secs(10)).await;
     let bench = Bench { store, handle, tasks };
