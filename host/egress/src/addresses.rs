@@ -1,4 +1,4 @@
-//! Which addresses one destination may have.
+//! The address policy of one destination: which addresses it may have.
 use std::net::IpAddr;
 
 use ipnet::IpNet;
@@ -7,7 +7,7 @@ use super::blocked;
 use super::guard::Guard;
 use hookwright_settings::NetworkPolicy;
 
-/// Names what makes the address one that the destination must not have.
+/// The kind of an address that the destination must not have; none if it is allowed.
 ///
 /// `table` is for those that the policy does not allow.
 pub(super) fn refusal(
@@ -31,7 +31,7 @@ pub(super) fn refusal(
     }
 }
 
-/// What to do where a refusal is not meant.
+/// The advice in the message of a refusal.
 pub(super) fn cure(policy: &NetworkPolicy) -> &'static str {
     match policy {
         NetworkPolicy::Public => "set `allow_private` for this destination if that is meant",
@@ -66,7 +66,7 @@ mod tests {
         assert!(judge(&metadata, "169.254.169.253").is_some());
     }
 
-    /// A network that holds a cloud's address opened it.
+    /// The fault: a listed network that contains a cloud's address opened that address.
     #[test]
     fn regression_a_network_does_not_open_the_metadata_in_it() {
         let all =

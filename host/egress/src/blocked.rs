@@ -1,7 +1,8 @@
-//! Networks that stay blocked inside an allowed network too: services that tell this machine its credentials, and no single host.
+//! Networks that stay blocked even inside an allowed network: services that give this machine its credentials, and
+//! addresses that are not a single host.
 //!
 //! `allow_private` opens none of them, neither as `true` nor by a network that
-//! holds them: only an address that is named by itself is meant.
+//! contains them: only an address that is listed by itself is allowed.
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::guard::carried;
@@ -9,7 +10,7 @@ use super::guard::carried;
 const METADATA: &str = "a cloud's metadata address";
 const LINK_LOCAL: &str = "a link-local address (cloud metadata)";
 
-/// Address, length of the prefix, and what it is.
+/// Address, prefix length, and kind of each network.
 const V4: &[(Ipv4Addr, u32, &str)] = &[
     (Ipv4Addr::new(0, 0, 0, 0), 8, "an unspecified address"),
     // AWS, GCE, Azure, Oracle, OpenStack, DigitalOcean, Hetzner, Scaleway (.42.42), ECS (.170.2),
@@ -42,8 +43,8 @@ const V6: &[(Ipv6Addr, u32, &str)] = &[
     (Ipv6Addr::new(0xfd00, 0xa9fe, 0xa9fe, 0, 0, 0, 0, 0), 64, METADATA),
 ];
 
-/// The names by which clouds call it. Whoever resolves them by itself judges the
-/// addresses; this is for those that a proxy resolves.
+/// The names of clouds' metadata services. If this host resolves a name, it checks the
+/// addresses; this list is for names that a proxy resolves.
 const NAMES: [&str; 10] = [
     "metadata",
     "metadata.google.internal",
@@ -57,7 +58,7 @@ const NAMES: [&str; 10] = [
     "metadata.packet.net",
 ];
 
-/// What makes the address one that nobody delivers to, or none.
+/// The kind of a blocked address; none if it is not blocked.
 pub(super) fn address(address: IpAddr) -> Option<&'static str> {
     match address {
         IpAddr::V4(address) => v4(address),
@@ -85,7 +86,7 @@ fn v6(address: Ipv6Addr) -> Option<&'static str> {
     V6.iter().find(|(network, length, _)| holds(network, *length)).map(|(.., kind)| *kind)
 }
 
-/// The same for a host's name.
+/// The kind of a blocked host name; none if it is not blocked.
 pub(super) fn name(host: &str) -> Option<&'static str> {
     let host = host.strip_suffix('.').unwrap_or(host);
     NAMES.iter().any(|name| name.eq_ignore_ascii_case(host)).then_some("a cloud's metadata service")

@@ -1,4 +1,4 @@
-//! A request's body, which can tell when all of it has been taken.
+//! A request's body, which reports when all of it has been read.
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -7,13 +7,13 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use tokio::sync::oneshot;
 
-/// Where it is to be told, a body is taken in such pieces: what is on its way
-/// when the last is taken is no more than that, and what the sockets hold.
+/// The size of the pieces of a body that reports its end: at most this much, and what the
+/// sockets buffer, is still unsent when the last piece is read.
 const PIECE: usize = 64 * 1024;
 
 pub(super) struct Payload {
     left: Bytes,
-    /// None: nobody asks.
+    /// None if no report is requested.
     taken: Option<oneshot::Sender<()>>,
 }
 
@@ -22,11 +22,11 @@ impl Payload {
         Self { left: body, taken: None }
     }
 
-    /// With what resolves once all of it was taken, to be sent.
+    /// The body, and a future that resolves once all of it has been read for sending.
     pub(super) fn watched(body: Bytes) -> (Self, oneshot::Receiver<()>) {
         let (taken, all) = oneshot::channel();
         let mut payload = Self { left: body, taken: Some(taken) };
-        // Nobody asks for the frames of an empty one.
+        // The frames of an empty body are never read.
         payload.tell_if_taken();
         (payload, all)
     }

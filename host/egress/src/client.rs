@@ -1,4 +1,4 @@
-//! One destination's client: sends a request, ends within its deadline, and reads no more than it must.
+//! One destination's client: sends a request within its deadline, and reads no more of the response than it needs.
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -28,26 +28,26 @@ use super::unprocessed::{Unprocessed, unprocessed};
 use super::{Options, SetupError};
 use hookwright_model::{Cause, Outcome};
 
-/// Idle connections live so long: under the 60 s at which many servers and
-/// balancers close them.
+/// How long idle connections are kept: less than the 60 s after which many servers and
+/// load balancers close them.
 const IDLE: Duration = Duration::from_secs(50);
 
-/// After so long without a byte a connection over HTTP/2 is asked whether it is
-/// alive, and ends after as long without an answer.
+/// Silence after which an HTTP/2 connection is pinged; it is closed after the same time
+/// without a reply.
 const PING: Duration = Duration::from_secs(10);
 
 /// The longest that a request is in flight, whatever its timeout.
 const LONGEST: Duration = Duration::from_secs(24 * 3_600);
 
-/// What is sent with POST. Host and content-length are added.
+/// A POST request. Host and content-length are added.
 #[derive(Debug)]
 pub struct Request {
-    /// Host and content-length not among them.
+    /// The headers, without host and content-length.
     pub headers: HeaderMap,
-    /// Sent as it is.
+    /// The body, sent unchanged.
     pub body: Bytes,
-    /// Over name lookup, connection, TLS, headers and body together. Waiting for
-    /// a turn over HTTP/2 is bounded by as long again.
+    /// The timeout over name lookup, connection, TLS, headers and body together. The wait for a
+    /// free HTTP/2 stream may take the same time in addition.
     pub timeout: Duration,
 }
 
@@ -59,19 +59,19 @@ pub struct Client {
     excerpt: usize,
     first_byte: Option<Duration>,
     permits: Permits,
-    /// Its connections may speak HTTP/2.
+    /// Whether its connections may use HTTP/2.
     may_be_h2: bool,
 }
 
-/// How often a request is sent at the most, where the receiver says that it did nothing with it.
+/// How often a request is sent at most, if the receiver says that it did not process it.
 const TRIES: u32 = 2;
 
-/// What is left of a request's times, which all its tries share.
+/// The remaining time of a request, which all its tries share.
 struct Left {
     tries: u32,
-    /// For its turn.
+    /// For waiting for a free stream.
     wait: Duration,
-    /// For the receiver.
+    /// For the exchange with the receiver.
     work: Duration,
 }
 
@@ -114,15 +114,15 @@ impl Client {
         })
     }
 
-    /// Sends it once. Never fails otherwise than by its outcome, never follows a
-    /// redirect, and ends within the request's timeout. Where the destination
-    /// allows no more requests at once over HTTP/2, it waits for its turn first,
-    /// for as long again at the most: that is not the destination's time.
+    /// Sends the request once. All failures are in the outcome. It never follows a
+    /// redirect, and ends within the request's timeout. If the destination
+    /// allows no more concurrent requests over HTTP/2, it first waits for a free stream,
+    /// for at most the same time: this wait does not count as the destination's time.
     ///
-    /// What the receiver says that it did not process (HTTP/2) is sent again, within the same times.
+    /// A request that the receiver says it did not process (HTTP/2) is sent again, within the same time.
     ///
-    /// The answer's status decides: a destination that says 2xx and then writes headers that
-    /// nobody can read, breaks off, or never comes to an end, has still said it.
+    /// The response's status decides: a 2xx is a success even if the headers after it can't be
+    /// parsed, the connection breaks off, or the response never ends.
     /// The body is only for the log.
     pub async fn send(&self, mut request: Request) -> Outcome {
         request.timeout = request.timeout.min(LONGEST);
@@ -143,7 +143,7 @@ impl Client {
     }
 
     /// # Errors
-    /// With the outcome where the receiver did nothing with the request.
+    /// The outcome, if the receiver did not process the request.
     async fn once(
         &self,
         headers: HeaderMap,
@@ -193,8 +193,8 @@ impl Client {
                 let h2 = is_h2(&connection);
                 let unprocessed = unprocessed(&error, has_body).filter(|_| h2);
                 left.work = deadline.saturating_duration_since(Instant::now());
-                // A stream may be refused since the limit was not known yet when it was sent:
-                // then the connection is well.
+                // A stream may be refused because the limit was not known yet when it was sent:
+                // the connection is healthy then.
                 let over_limit =
                     unprocessed == Some(Unprocessed::Stream) && self.permits.known_limit() != limit;
                 if !(over_limit && left.tries > 0) {
@@ -221,7 +221,7 @@ impl Client {
         let mut excerpt = BytesMut::new();
         if !body.is_end_stream() {
             let reading = read(&mut body, &mut excerpt, self.excerpt);
-            // What came before the deadline, or before an error, is kept.
+            // The part that arrived before the deadline, or before an error, is kept.
             if tokio::time::timeout_at(deadline, reading).await != Ok(true) {
                 retire(&connection);
             }
@@ -239,17 +239,17 @@ fn is_h2(connection: &CaptureConnection) -> bool {
     connection.connection_metadata().as_ref().is_some_and(Connected::is_negotiated_h2)
 }
 
-/// No further request goes down the connection: it may be dead, or reset every
-/// stream, and over HTTP/2 nothing else would end it. Requests that are in flight
-/// on it go on.
+/// Keeps further requests off the connection: it may be dead, or reset every
+/// stream, and over HTTP/2 nothing else would close it. Requests in flight
+/// on it continue.
 fn retire(connection: &CaptureConnection) {
     if let Some(connected) = connection.connection_metadata().as_ref() {
         connected.poison();
     }
 }
 
-/// What the status line said, where no more of the answer could be read. Over
-/// HTTP/2 there is none: a malformed answer is an error of the protocol there
+/// The status, if no more of the response could be read. Over
+/// HTTP/2 there is none: a malformed response is a protocol error there
 /// (RFC 9113, 8.1.1).
 fn status_alone(connection: &CaptureConnection) -> Option<Outcome> {
     let mut extras = Extensions::new();
@@ -258,15 +258,15 @@ fn status_alone(connection: &CaptureConnection) -> Option<Outcome> {
     Some(Outcome::Answered { status, retry_after_s: None, excerpt: Bytes::new() })
 }
 
-/// Ends where no answer begins within the time after the request. Over HTTP/2
-/// only: there answers overlap, so the connection can't tell; over HTTP/1.1 it does.
+/// Fails if no response begins within the time after the request. Used over HTTP/2
+/// only, where responses overlap; over HTTP/1.1 the connection itself checks this.
 async fn silence(
     mut connection: CaptureConnection,
     taken: oneshot::Receiver<()>,
     time: Duration,
 ) -> Abort {
     let all_taken = taken.await.is_ok();
-    // An empty body is taken before there is a connection.
+    // An empty body is read before there is a connection.
     let is_h2 = {
         let metadata = connection.wait_for_connection_metadata().await;
         metadata.as_ref().is_some_and(Connected::is_negotiated_h2)
@@ -278,8 +278,8 @@ async fn silence(
     Abort::Silent(time)
 }
 
-/// Stops at the end, at an error, or where reading on costs more than a new connection.
-/// False at an error.
+/// Reads until the end, an error, or the point where reading on costs more than a new connection.
+/// False after an error.
 async fn read(body: &mut Incoming, excerpt: &mut BytesMut, cap: usize) -> bool {
     let mut total = 0usize;
     while let Some(frame) = body.frame().await {

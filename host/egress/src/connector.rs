@@ -30,11 +30,11 @@ use super::tls::Tls;
 use super::{Options, SetupError, addresses, proxy};
 use hookwright_settings::{NetworkPolicy, Phases, Proxy, Transport};
 
-/// A connection that nobody waits for any more is still finished for the pool; not for ever.
+/// How long a connection that no request waits for any more is still tried, for the pool.
 const LONGEST: Duration = Duration::from_secs(30);
-/// The next address is tried too when the one before is silent for so long (RFC 8305).
+/// Silence of an address after which the next one is tried too (RFC 8305).
 const STAGGER: Duration = Duration::from_millis(250);
-/// More addresses of one name than this are not tried.
+/// Addresses of one name that are tried at most.
 const MOST_ADDRESSES: usize = 8;
 
 /// Makes one destination's connections. Cheap to clone.
@@ -44,7 +44,7 @@ pub(super) struct Connector(Arc<Settings>);
 struct Settings {
     lookup: Lookup,
     network: NetworkPolicy,
-    /// For addresses that `network` does not allow.
+    /// Refuses addresses that `network` does not allow.
     guard: Guard,
     tls: Arc<ClientConfig>,
     proxy: Option<Proxy>,
@@ -83,7 +83,7 @@ impl Connector {
         })))
     }
 
-    /// What its connections over HTTP/2 have room for.
+    /// The permits for requests over its HTTP/2 connections.
     pub(super) fn permits(&self) -> Permits {
         self.0.permits.clone()
     }
@@ -132,7 +132,7 @@ impl Settings {
         Ok(stream)
     }
 
-    /// What can be told of a host that somebody else resolves.
+    /// Checks a host name that the proxy resolves.
     fn judge_unresolved(&self, host: &str) -> Result<(), ConnectError> {
         let odd = |kind| ConnectError::Name { host: host.to_owned(), kind };
         match literal(host) {
@@ -162,12 +162,12 @@ impl Settings {
         }
         let stream =
             race(allowed.into_iter().map(|address| SocketAddr::new(address, port))).await?;
-        // A connection without it works too, only later.
+        // A connection without the option works too, only slower.
         stream.set_nodelay(true).ok();
         Ok(stream)
     }
 
-    /// Those that are not refused, families by turns. Where all are, the first refusal.
+    /// The allowed addresses, alternating between families; the first refusal if none is allowed.
     fn allowed(
         &self,
         host: &str,
@@ -192,13 +192,13 @@ impl Settings {
     }
 }
 
-/// Without the brackets of an IPv6 address.
+/// The host without the brackets of an IPv6 address.
 fn bare(host: &str) -> &str {
     host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host)
 }
 
-/// One of each family in turn, beginning with the resolver's favourite, so that
-/// a family without a route costs one pause and not all of them.
+/// Alternates between address families, beginning with the resolver's first, so that
+/// a family without a route costs one pause and not one for each address.
 fn by_turns(addresses: Vec<IpAddr>) -> Vec<IpAddr> {
     let six = addresses.first().is_some_and(IpAddr::is_ipv6);
     let (first, second): (Vec<_>, Vec<_>) =
@@ -209,7 +209,7 @@ fn by_turns(addresses: Vec<IpAddr>) -> Vec<IpAddr> {
     turns.into_iter().flatten().take(MOST_ADDRESSES).collect()
 }
 
-/// The first connection that stands. The next address is tried when one fails or is silent.
+/// The first connection that succeeds. The next address is tried when one fails or is silent.
 async fn race(addresses: impl Iterator<Item = SocketAddr>) -> Result<TcpStream, ConnectError> {
     let mut rest = addresses.peekable();
     let mut running = FuturesUnordered::new();

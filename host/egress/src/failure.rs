@@ -1,4 +1,4 @@
-//! From the client's errors to a cause and one line of text.
+//! Turns the client's errors into a cause and one line of text.
 use std::error::Error;
 use std::io;
 
@@ -8,7 +8,7 @@ use super::connect_error::ConnectError;
 use super::stream::Abort;
 use hookwright_model::{Cause, Outcome};
 
-/// Longer messages are cut: a destination must not fill the log through them.
+/// Longer messages are cut, so that a destination can't fill the log with them.
 const LONGEST: usize = 300;
 
 pub(super) fn failed(cause: Cause, message: &str) -> Outcome {
@@ -54,7 +54,7 @@ fn cause(error: &legacy::Error, source: &(dyn Error + 'static)) -> Cause {
     }
     match source.downcast_ref::<hyper::Error>() {
         Some(own) if own.is_user() => Cause::Request,
-        // A ping over HTTP/2 that was not answered.
+        // An HTTP/2 ping without a reply.
         Some(own) if own.is_timeout() => Cause::Timeout,
         _ if error.is_connect() => Cause::Connect,
         _ => Cause::Protocol,
@@ -84,7 +84,7 @@ fn links<'e>(error: &'e (dyn Error + 'static)) -> impl Iterator<Item = &'e (dyn 
     })
 }
 
-/// The error and its causes; what a text says already is not said again.
+/// The error and its causes, without repetitions.
 pub(super) fn chain(error: &(dyn Error + 'static)) -> String {
     let mut text = String::new();
     for link in links(error) {

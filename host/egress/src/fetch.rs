@@ -1,4 +1,4 @@
-//! Requests to any host that somebody else allowed: behind the guard, within one deadline, with a cap on the answer.
+//! Requests to hosts that the caller allows: with the address guard, one deadline, and a limit on the response.
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,45 +15,45 @@ use super::{Egress, Options, SetupError};
 use hookwright_model::Outcome;
 use hookwright_settings::{NetworkPolicy, Transport};
 
-/// Idle connections live so long.
+/// How long idle connections are kept.
 const IDLE: Duration = Duration::from_secs(50);
 
 /// One request. Host and content-length are added.
 #[derive(Debug, Clone)]
 pub struct Fetch {
-    /// As `GET`.
+    /// The method, such as `GET`.
     pub method: Method,
-    /// `http` or `https`.
+    /// The URL, `http` or `https`.
     pub url: Uri,
-    /// As they are sent or came.
+    /// The headers.
     pub headers: HeaderMap,
-    /// The whole body.
+    /// The complete body.
     pub body: Bytes,
-    /// Over name lookup, connection, TLS, headers and body together.
+    /// The timeout over name lookup, connection, TLS, headers and body together.
     pub timeout: Duration,
 }
 
-/// The answer to a [`Fetch`].
+/// The response to a [`Fetch`].
 #[derive(Debug, Clone)]
 pub struct Fetched {
-    /// Any: a redirect is not followed.
+    /// Any status: a redirect is not followed.
     pub status: StatusCode,
-    /// As they are sent or came.
+    /// The headers.
     pub headers: HeaderMap,
-    /// The whole body.
+    /// The complete body.
     pub body: Bytes,
 }
 
-/// Why there is no answer.
+/// Why there is no response.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FetchError {
-    /// In one line.
+    /// The request failed, for this reason, in one line.
     #[error("{0}")]
     Failed(String),
-    /// The request's time was over first.
+    /// The request timed out.
     #[error("no answer in time")]
     Timeout,
-    /// The body is larger than the fetcher takes.
+    /// The body is larger than the fetcher's limit.
     #[error("the answer's body is too large")]
     TooLarge,
 }
@@ -72,9 +72,9 @@ impl Fetcher {
         most: usize,
         egress: &Egress,
     ) -> Result<Self, SetupError> {
-        // HTTP/1.1 only: its bounds are those of the connection.
+        // HTTP/1.1 only: its limits are enforced by the connection.
         let transport = Transport { network, http2: false, ..Transport::default() };
-        // The connector goes where each request says; this URL is never asked.
+        // The connector connects to each request's host; this URL is never requested.
         let url = Uri::from_static("http://any.invalid/");
         let options = Options { transport, excerpt: most, ..Options::new(name, url) };
         let connects =
@@ -93,10 +93,10 @@ impl Fetcher {
         Ok(Self { http, most })
     }
 
-    /// Sends it once and reads the whole answer. Never follows a redirect.
+    /// Sends the request once and reads the complete response. Never follows a redirect.
     ///
     /// # Errors
-    /// Where no whole answer comes within the time and the size.
+    /// If no complete response arrives within the timeout and the size limit.
     pub async fn fetch(&self, request: Fetch) -> Result<Fetched, FetchError> {
         let Fetch { method, url, headers, body, timeout } = request;
         let mut message = http::Request::new(Full::new(body));

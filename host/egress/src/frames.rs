@@ -1,7 +1,7 @@
-//! Frames of HTTP/2 (RFC 9113, 4.1) as they come in, read only so far as to find SETTINGS_MAX_CONCURRENT_STREAMS.
+//! Parses incoming HTTP/2 frames (RFC 9113, 4.1), only as far as is needed for SETTINGS_MAX_CONCURRENT_STREAMS.
 //!
-//! The client's HTTP library keeps what the other side allows to itself, and holds requests above it
-//! where no timeout can tell them from those that were sent. So the connection looks for it.
+//! The client's HTTP library does not expose the server's limit, and queues requests above it
+//! where a timeout can't distinguish them from requests that were sent. So the connection reads the limit itself.
 
 /// Length, kind, flags and stream.
 const HEAD: usize = 9;
@@ -11,7 +11,7 @@ const SETTINGS: u8 = 4;
 const ACK: u8 = 1;
 const MAX_CONCURRENT_STREAMS: u16 = 3;
 
-/// What one end of a connection has said so far. Holds a few bytes, however long frames are.
+/// The state of the parser for one connection. It holds a few bytes, however long frames are.
 #[derive(Debug, Default)]
 pub struct Frames {
     part: [u8; HEAD],

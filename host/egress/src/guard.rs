@@ -1,14 +1,14 @@
-//! Which addresses a destination must not have, because only this machine or its network can reach them.
+//! The address guard: which addresses a destination must not have because only this machine or its network can reach them.
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Names the kind of a refused address.
 pub(super) type Guard = fn(IpAddr) -> Option<&'static str>;
 
-/// What makes the address one that is not for everybody (the IANA registries of
-/// special-purpose addresses), or none.
+/// The kind of a special-purpose address (from the IANA registries); none if the address is
+/// public.
 ///
-/// IPv6 is refused outside of 2000::/3, but for forms that carry an IPv4
-/// address: those are judged by what they carry.
+/// IPv6 is refused outside 2000::/3, except for forms that embed an IPv4
+/// address: these are judged by the embedded address.
 pub(super) fn refusal(address: IpAddr) -> Option<&'static str> {
     match address {
         IpAddr::V4(address) => refusal_v4(address),

@@ -1,7 +1,7 @@
-//! What is read of an answer at the most. The client asks its library for these limits, and the connector's streams hold
+//! The most that is read of a response. The client asks its library for these limits, and the connector's streams hold
 //! them where the library has none.
 
-/// All of an answer's headers together, in bytes.
+/// All headers of a response together, in bytes.
 pub(super) const HEAD_BYTES: usize = 64 * 1024;
-/// What is read of a body beyond the excerpt, in bytes, so that the connection can be used again.
+/// Bytes of a body that are read beyond the excerpt, so that the connection can be reused.
 pub(super) const DRAIN_BYTES: usize = 64 * 1024;

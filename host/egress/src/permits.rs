@@ -1,7 +1,7 @@
 //! A counting semaphore whose size changes: how many requests may be in flight over HTTP/2 at once.
 //!
-//! The other side says so (SETTINGS_MAX_CONCURRENT_STREAMS). Above it requests wait here, where their
-//! timeouts have not begun: the receiver answers for what it has, not for our queue.
+//! The server announces the limit (SETTINGS_MAX_CONCURRENT_STREAMS). Requests above it wait here, before their
+//! timeouts begin: the time in our queue does not count as the receiver's.
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -14,10 +14,10 @@ pub(super) struct Permits(Arc<Mutex<State>>);
 
 #[derive(Default)]
 struct State {
-    /// None: as many as there are.
+    /// None: no limit.
     limit: Option<u32>,
     held: u32,
-    /// In the order in which they came.
+    /// In the order of their arrival.
     waiting: VecDeque<oneshot::Sender<Permit>>,
 }
 
@@ -39,7 +39,7 @@ impl Permits {
                 state.held = state.held.saturating_add(1);
                 return Permit(Some(self.clone()));
             }
-            // Those who gave up are let go with the next one who comes.
+            // Requests that gave up are removed when the next one arrives.
             state.waiting.retain(|waiting| !waiting.is_closed());
             let (sender, turn) = oneshot::channel();
             state.waiting.push_back(sender);
@@ -49,14 +49,14 @@ impl Permits {
         turn.await.unwrap_or(Permit(None))
     }
 
-    /// The limit that the other side announces. One request always may: whoever
-    /// takes none is asked, and answers for it.
+    /// Sets the limit that the server announces. One request is always allowed: a server that
+    /// announces 0 gets it, and can refuse it itself.
     pub(super) fn limit(&self, limit: u32) {
         self.0.lock().limit = Some(limit.max(1));
         self.grant_waiting();
     }
 
-    /// The other side no longer speaks HTTP/2.
+    /// Removes the limit: the server no longer uses HTTP/2.
     pub(super) fn unlimited(&self) {
         self.0.lock().limit = None;
         self.grant_waiting();

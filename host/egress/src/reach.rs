@@ -40,7 +40,7 @@ impl Egress {
     /// and closes the connection again.
     ///
     /// # Errors
-    /// Where no connection stands within `timeout`.
+    /// If no connection is made within `timeout`.
     pub async fn reach(&self, options: &Options, timeout: Duration) -> Result<Reached, ReachError> {
         let resolver = Arc::clone(&self.resolver);
         let mut connector =

@@ -25,7 +25,7 @@ pub(super) fn unprocessed(error: &legacy::Error, has_body: bool) -> Option<Unpro
         return None;
     }
     if said.is_go_away() {
-        // Streams up to the last one of a GOAWAY go on, and end with another error where the connection does.
+        // Streams up to the last one of a GOAWAY continue, and fail with another error if the connection does.
         return Some(Unprocessed::Connection);
     }
     let refused = said.is_reset() && said.reason() == Some(h2::Reason::REFUSED_STREAM);

@@ -1,4 +1,5 @@
-//! Takes a body's `content-encoding` away: gzip, deflate, br and zstd, bounded in size, in ratio and in what makes nothing.
+//! Decompresses bodies by their `content-encoding` (gzip, deflate, br and zstd), with limits on size, ratio and empty
+//! input.
 use std::cell::Cell;
 use std::io::{self, BufRead, Read};
 
@@ -7,15 +8,15 @@ use http::{HeaderMap, HeaderValue, header};
 
 use hookwright_server::Charge;
 
-/// A body may become so many times larger, and that much in any case.
+/// The factor by which a body may grow, and the size that it may have in any case.
 const RATIO: usize = 100;
 const FREE: usize = 64 * 1024;
-/// Encodings of one body, one around the other.
+/// The most encodings of one body.
 const LAYERS: usize = 2;
-/// Bytes of a body that may make nothing, and those that each byte that they make is worth.
+/// Bytes of input that may produce no output, and further ones for each byte of output.
 const HOLLOW: usize = 64 * 1024;
 const WORTH: usize = 2;
-/// What a decoder gets of a body at a time.
+/// Bytes of a body that a decoder gets at a time.
 const STEP: usize = 4 * 1024;
 const BUFFER: usize = 16 * 1024;
 /// The largest window that a zstd frame may ask for: 8 MiB, as RFC 8878 advises.
@@ -33,7 +34,7 @@ pub enum DecodeError {
     /// The plain body is over the limit.
     #[error("the decompressed body is longer than the limit")]
     TooLarge,
-    /// The body takes time and holds next to nothing.
+    /// The body costs time and has almost no content.
     #[error("the body is much longer than what it holds")]
     Hollow,
     /// The byte budget is used up.
@@ -54,7 +55,7 @@ pub(super) enum Encoding {
 }
 
 impl Encoding {
-    /// How much of a body is taken before what it makes must show.
+    /// Bytes of input that are read before output must appear.
     fn hollow(self) -> usize {
         match self {
             Self::Gzip | Self::Deflate => HOLLOW,
@@ -108,7 +109,7 @@ pub(super) fn plain(
     Ok(body)
 }
 
-/// What has come out of one encoding so far.
+/// The output of one encoding so far.
 struct Plain<'c> {
     whole: Vec<u8>,
     max: usize,
@@ -192,7 +193,7 @@ impl Plain<'_> {
     }
 }
 
-/// What went into one encoding, and what came out of it.
+/// The input and output of one encoding, in bytes.
 #[derive(Debug, Default)]
 struct Meter {
     taken: Cell<usize>,
@@ -201,8 +202,8 @@ struct Meter {
     over: Cell<bool>,
 }
 
-/// A body that fails once more of it was taken than what came out of it is worth:
-/// empty members, frames and blocks take time and make nothing.
+/// Input that fails once too much was read for the output so far: empty members, frames
+/// and blocks cost time and produce nothing.
 struct Metered<'b> {
     rest: &'b [u8],
     meter: &'b Meter,

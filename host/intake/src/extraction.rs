@@ -21,11 +21,11 @@ static CE_TYPE: HeaderName = HeaderName::from_static("ce-type");
 static CE_SOURCE: HeaderName = HeaderName::from_static("ce-source");
 static CE_ID: HeaderName = HeaderName::from_static("ce-id");
 
-/// What comes with a body and may hold an event's kind or key.
+/// The parts of a request that may have an event's kind or key.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Envelope<'e> {
     pub(crate) headers: &'e HeaderMap,
-    /// The fields of a form that does not stand in the body, as a query has them.
+    /// The fields of a form in the query, if it is not in the body.
     fields: Option<&'e str>,
 }
 
@@ -34,13 +34,13 @@ impl<'e> Envelope<'e> {
         Self { headers, fields: None }
     }
 
-    /// With the fields of a form that stand in a query.
+    /// Sets the form fields of a query.
     pub(crate) fn with_fields(self, fields: Option<&'e str>) -> Self {
         Self { fields, ..self }
     }
 }
 
-/// What to look for, settled once.
+/// The selectors of kind and key, prepared once for each source.
 #[derive(Debug)]
 pub(super) struct Extraction {
     kind: Option<Selector>,
@@ -181,7 +181,7 @@ impl Selector {
     }
 }
 
-/// All parts with their lengths, so that no two lists of parts read alike.
+/// All parts with their lengths, so that different lists of parts never give the same text.
 fn joined<'e>(parts: impl IntoIterator<Item = Option<Cow<'e, [u8]>>>) -> Option<Cow<'e, [u8]>> {
     let mut whole = Vec::new();
     for part in parts {
@@ -192,8 +192,8 @@ fn joined<'e>(parts: impl IntoIterator<Item = Option<Cow<'e, [u8]>>>) -> Option<
     Some(Cow::Owned(whole))
 }
 
-/// How a CloudEvent comes (the HTTP binding, section 3): its attributes stand in headers, or
-/// with the data in the body, or a list of such bodies does.
+/// The content mode of a CloudEvent (the HTTP binding, section 3): its attributes are in headers, or
+/// in the body with the data, or the body is a list of such events.
 enum Mode {
     Binary,
     Structured,

@@ -1,10 +1,10 @@
-//! Fair queue of the store's queue, so that one source's flood does not starve another.
+//! Fair queueing: shares the store's queue between sources, so that a flood from one does not starve the others.
 //!
-//! While the queue is less than half full, nobody is counted. Beyond that, time
-//! goes in short turns, and in each a source may hand in as much as would have
-//! been its fair part of what all handed in in the turn before, with one part
-//! left over for a newcomer. So a flood shrinks from interval to interval until
-//! the queue is half full, and the upper half is for the others.
+//! While the queue is less than half full, sources are not limited. Above that, time
+//! is divided into short intervals. In each, a source may append its fair share of what
+//! all sources appended in the previous interval, with one share reserved for a new
+//! source. So a flood shrinks from interval to interval until the queue is half
+//! full, and the upper half is for the others.
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -13,14 +13,14 @@ use tokio::time::Instant;
 
 use hookwright_model::Name;
 
-/// From here on the queue is shared out.
+/// The fill level above which the queue is shared fairly.
 const HALF: f32 = 0.5;
 const INTERVAL: Duration = Duration::from_millis(100);
-/// Bytes that every source may hand in in a turn.
+/// Bytes that every source may append in an interval.
 const LEAST: usize = 64 * 1024;
-/// Bytes of a source in the first turn of a burst.
+/// Bytes of a source in the first interval of a burst.
 const FIRST: usize = 1024 * 1024;
-/// What an event weighs beside its body.
+/// Bytes that an event counts for besides its body.
 const EVENT: usize = 1024;
 
 #[derive(Default)]
@@ -28,16 +28,16 @@ pub(super) struct FairQueue(Mutex<Burst>);
 
 #[derive(Default)]
 struct Burst {
-    /// When the present turn began; none before the first one.
+    /// When the current interval began; none before the first.
     since: Option<Instant>,
-    /// Bytes of each source in the present turn.
+    /// Bytes of each source in the current interval.
     taken: HashMap<Name, usize>,
-    /// What each source may take in it.
+    /// The share of each source in it, in bytes.
     fair: usize,
 }
 
 impl FairQueue {
-    /// Whether the source may hand in so many bytes now, with the queue this full (1: wholly).
+    /// Whether the source may append that many bytes now, with the queue this full (1: completely).
     pub(super) fn admit(&self, source: &Name, body: usize, fullness: f32, now: Instant) -> bool {
         if fullness <= HALF {
             return true;
@@ -49,7 +49,7 @@ impl FairQueue {
             Some(taken) => taken,
             None => burst.taken.entry(source.clone()).or_default(),
         };
-        // One event is always let in, however large it is.
+        // One event is always admitted, however large.
         let after = taken.saturating_add(body).saturating_add(EVENT);
         let good = after <= fair || *taken == 0;
         if good {

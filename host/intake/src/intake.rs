@@ -1,4 +1,4 @@
-//! What is done with any event on its way in, from the way in to the store.
+//! The protocol-independent handling of an incoming event, up to its append to the store.
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
@@ -16,15 +16,15 @@ use hookwright_server::{Budget, Charge};
 use hookwright_signing::hops::Hops;
 use hookwright_store::{Appended, Dedupe, EventLog, NewEvent};
 
-/// The sender in the byte budget where a protocol has no addresses: each source is one sender.
+/// The sender in the byte budget for protocols without addresses: each source is one sender.
 const NO_ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
-/// What all ways in share.
+/// The settings that all ways in share.
 #[derive(Clone)]
 pub struct Options {
-    /// Bytes of bodies on their way in. Default 64 MiB.
+    /// The budget for bodies being received, in bytes. Default 64 MiB.
     pub budget: Budget,
-    /// Refuses events that came back too often. Default: none counts.
+    /// Refuses events that came back too often. Default: no loop check.
     pub hops: Option<Arc<Hops>>,
 }
 
@@ -50,36 +50,36 @@ struct Shared {
 pub struct Candidate {
     /// The sender's headers: kind and key may be read from them, and all of them are kept.
     pub headers: HeaderMap,
-    /// How the event came.
+    /// The request that brought the event.
     pub attributes: Attributes,
     /// The body, byte for byte.
     pub body: Bytes,
 }
 
-/// How an event came, kept in headers of the host's own that no sender can forge.
+/// The method and query of an event's request, kept in headers of the host's own that no sender can forge.
 #[derive(Debug, Clone, Default)]
 pub struct Attributes {
-    /// The method of an HTTP request. None stands for POST, and for events that came by another protocol.
+    /// The method of an HTTP request. None means POST, or an event that came by another protocol.
     pub method: Option<HeaderValue>,
     /// The query of an HTTP request, without the secrets in it.
     pub query: Option<HeaderValue>,
 }
 
-/// What became of an event that was not refused: the sender may be told that it arrived.
+/// The result for an event that was not refused: the sender may be told that it arrived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// The event is on the disk, under this id.
+    /// The event is durable, with this id.
     Durable(EventId),
-    /// An event with the same deduplication key has been on the disk before, under this id.
+    /// An event with the same deduplication key was durable before, with this id.
     Duplicate(EventId),
 }
 
-/// An event that has passed every check and is to be written down.
+/// An event that has passed every check and is to be appended.
 pub(crate) struct Admitted {
     pub(crate) kind: Box<str>,
     pub(crate) dedupe: Option<Dedupe>,
     body: Bytes,
-    /// The body was compressed, and is plain now.
+    /// Whether the body was compressed and is plain now.
     decoded: bool,
 }
 
@@ -160,7 +160,7 @@ impl Intake {
         let event = NewEvent { source: name, kind, headers, body, dedupe };
         // Handed over before the first wait: from here on the event is kept even where the sender goes away.
         let appended = self.0.log.append(event).await;
-        // The store has the body's bytes, or nobody does.
+        // The bytes belong to the store now, or are dropped.
         drop(charge);
         match appended.map_err(Refusal::Store)? {
             Appended::New(id) => {

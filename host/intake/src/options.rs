@@ -1,25 +1,25 @@
-//! How many events or requests may come, as the settings say it and the token bucket takes it.
+//! The rate of events or requests, converted from the settings to a token bucket.
 use hookwright_model::Rate as Written;
 use hookwright_model::token_bucket::Pace;
 
-/// How many events or requests may come: the settings of a token bucket.
+/// The settings of a token bucket for events or requests.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Rate {
-    /// In the long run, a second.
+    /// The long-term rate, per second.
     pub(crate) per_s: f64,
-    /// At once, after a pause. At least 1.
+    /// The burst after a pause. At least 1.
     pub(crate) burst: u32,
 }
 
 impl From<Written> for Rate {
-    /// All that a time allows may come at once.
+    /// A rate whose burst is the whole count of its period.
     fn from(rate: Written) -> Self {
         Self { per_s: rate.per_second(), burst: rate.count.get() }
     }
 }
 
 impl Rate {
-    /// As a token bucket counts it.
+    /// The token bucket's form of it.
     pub(crate) fn pace(self) -> Pace {
         Pace::per_second(self.per_s, self.burst)
     }

@@ -1,4 +1,4 @@
-//! One source's lane: a bounded window of events in flight, and the rows behind it.
+//! One source's lane: a bounded window of events in flight, and the reader of further rows.
 mod in_flight;
 mod reader;
 mod worker;
@@ -13,14 +13,15 @@ use super::shared::Shared;
 use hookwright_model::tasks::Tasks;
 use hookwright_model::{Event, Name};
 
-/// Routes the events of one source. The router offers it what was just made durable; the rest its reader finds.
+/// Routes the events of one source. The router offers it events that were just made durable; its reader finds the
+/// others in their rows.
 pub(super) struct Lane {
     worker: Arc<Worker>,
     in_flight: Arc<InFlight>,
 }
 
 impl Lane {
-    /// Starts the reader, which resumes what an earlier run left in the rows.
+    /// Starts the reader, which resumes the events that an earlier run left in their rows.
     pub(super) fn start(
         source: Name,
         pipeline: Pipeline,
@@ -38,7 +39,7 @@ impl Lane {
         self.worker.pipeline.load_full()
     }
 
-    /// Makes a pipeline active, and opens the lane where it was closed.
+    /// Makes a pipeline active, and opens the lane if it was closed.
     pub(super) fn set_pipeline(&self, pipeline: Pipeline) {
         self.worker.pipeline.store(Arc::new(pipeline));
         if !self.in_flight.set_open(true) {
@@ -46,18 +47,18 @@ impl Lane {
         }
     }
 
-    /// Begins nothing new. The lane stays, so that a source that comes back does not
-    /// route an event twice at once.
+    /// Closes the lane to new events. The lane itself is kept, so that a source that returns to the settings does
+    /// not route an event twice at the same time.
     pub(super) fn close(&self) {
         self.in_flight.set_open(false);
     }
 
-    /// The rows have something new.
+    /// To be called when the rows have new work.
     pub(super) fn wake(&self) {
         self.in_flight.rows_changed();
     }
 
-    /// Takes what fits; the rest stays with the rows.
+    /// Takes the events that fit into the window; the others stay in their rows.
     pub(super) fn offer(&self, events: Vec<Arc<Event>>) {
         if !self.in_flight.is_open() || self.worker.stopping.is_cancelled() {
             return;

@@ -1,7 +1,7 @@
 //! Routes stored events: each goes through its source's plugins in order, and becomes deliveries.
 //!
-//! There is one lane a source, so that a source whose plugins are slow delays only itself. What does not fit into a
-//! lane's memory is read from the store's rows later, and so is what an earlier run left there.
+//! Each source has a lane, so that a source with slow plugins delays only itself. Events that do not fit into a
+//! lane's memory are read from the store's rows later, and so are those that an earlier run left there.
 #![deny(missing_docs)]
 
 mod lane;

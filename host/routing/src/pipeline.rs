@@ -8,7 +8,7 @@ use hookwright_model::plugin::OnFailure;
 use hookwright_model::{Event, Name, Order, Rules};
 use hookwright_plugins::Target;
 
-/// Unknown destinations that a reason names.
+/// The most unknown destinations that a reason names.
 const NAMED: usize = 3;
 
 /// One plugin in a source's list.
@@ -16,7 +16,7 @@ const NAMED: usize = 3;
 pub struct Step {
     /// The plugin's name in the settings.
     pub plugin: Name,
-    /// What becomes of an event that it could not handle.
+    /// What happens to an event that it could not handle.
     pub on_failure: OnFailure,
 }
 
@@ -24,33 +24,33 @@ pub struct Step {
 #[derive(Debug, Clone, Default)]
 pub struct Pipeline {
     pub(super) steps: Vec<Step>,
-    /// The steps' plugins, as the engine wants them.
+    /// The steps' plugins, in the engine's form.
     pub(super) plugins: Vec<Name>,
-    /// Where events go that no plugin routed.
+    /// The destinations of events that no plugin routed.
     pub(super) destinations: Vec<Name>,
     first_waits: Arc<FirstWaits>,
-    /// What an event must look like, or it is parked.
+    /// The rules that an event must follow; one that breaks them is parked.
     pub(super) rules: Option<Arc<Rules>>,
     orders: Arc<Orders>,
     /// The destinations of the settings; none: plugins may name any.
     known: Option<Arc<Known>>,
-    /// Some destination that it may choose wants an order.
+    /// Whether a destination that it may choose requires an order.
     pub(super) in_turn: bool,
-    /// The source waits for what its plugins answer.
+    /// Whether the source waits for a plugin's response.
     pub(super) answers: bool,
 }
 
-/// The destinations that want an order.
+/// The destinations that require an order.
 pub type Orders = HashMap<Name, Order>;
 
 /// The destinations of the settings.
 pub type Known = HashSet<Name>;
 
-/// How long a destination's first attempt waits, where it does.
+/// How long the first attempt of a destination waits, for destinations with such a delay.
 pub type FirstWaits = HashMap<Name, Duration>;
 
 impl Pipeline {
-    /// A pipeline without rules or orders. `destinations` are for what no plugin routed.
+    /// A pipeline without rules or orders. `destinations` are for events that no plugin routed.
     pub fn new(steps: Vec<Step>, destinations: Vec<Name>, first_waits: Arc<FirstWaits>) -> Self {
         let plugins = steps.iter().map(|step| step.plugin.clone()).collect();
         Self {
@@ -66,15 +66,15 @@ impl Pipeline {
         }
     }
 
-    /// The source's requests wait for what its plugins answer.
+    /// Makes the source's requests wait for a plugin's response.
     #[must_use]
     pub fn answers(self, answers: bool) -> Self {
         Self { answers, ..self }
     }
 
-    /// Events are routed one after the other where a destination that they may
-    /// go to wants an order: what a slow plugin still has in hand must not be
-    /// overtaken.
+    /// Events are routed one after the other if a destination that they may
+    /// go to requires an order: later events must not overtake one that a slow
+    /// plugin is still handling.
     #[must_use]
     pub fn ordered(mut self, orders: Arc<Orders>) -> Self {
         let own = |destination: &Name| orders.contains_key(destination);
@@ -84,7 +84,7 @@ impl Pipeline {
         self
     }
 
-    /// The order key of a delivery; `key` is a plugin's.
+    /// The order key of a delivery; `key` is the one that a plugin gave.
     pub(super) fn order_key(
         &self,
         event: &Event,
@@ -96,20 +96,20 @@ impl Pipeline {
         }
         match self.orders.get(destination)? {
             Order::Source => Some(event.source.as_str().into()),
-            // A name holds no slash, so no two kinds of keys are alike.
+            // A name has no slash, so the two kinds of keys can't collide.
             Order::Key => key.map(|key| format!("{}/{key}", event.source).into()),
         }
     }
 
-    /// Parks an event that a plugin sends to any other destination: nobody would ever send
-    /// its deliveries, and the plugin could have any number of rows, metrics and places in
-    /// memory made, one for each name.
+    /// Parks an event that a plugin sends to a destination outside the settings: its deliveries would
+    /// never be sent, and a plugin could create any number of rows, metrics and entries in
+    /// memory, one for each name.
     #[must_use]
     pub fn known(self, known: Arc<Known>) -> Self {
         Self { known: Some(known), ..self }
     }
 
-    /// Why the event can't go where the plugin sends it.
+    /// Why the event can't go to the destinations that the plugin chose; none if it can.
     pub(super) fn unknown(&self, plugin: &Name, targets: &[Target]) -> Option<String> {
         let known = self.known.as_ref()?;
         let name = |target: &Target| {

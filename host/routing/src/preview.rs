@@ -1,4 +1,4 @@
-//! What routing an event would come to now, without recording it.
+//! Previews: the outcome that routing an event would have now, without recording it.
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
@@ -12,7 +12,7 @@ use hookwright_store::Routed;
 
 /// Previews in flight or waiting, at most; those beyond are refused.
 const PREVIEWS: usize = 16;
-/// Previews that ask plugins at a time.
+/// Previews that call plugins at a time.
 const AT_ONCE: usize = 4;
 
 /// Bounds the previews of all sources.
@@ -21,12 +21,12 @@ pub(super) struct Previews {
     at_once: Semaphore,
 }
 
-/// Why there is no preview.
+/// Why a preview is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PreviewRefused {
     /// The settings no longer have the event's source.
     NoSource,
-    /// As many as may be are in flight.
+    /// Too many previews are in flight.
     Busy,
 }
 
@@ -37,14 +37,14 @@ impl Default for Previews {
 }
 
 impl Previews {
-    /// Asks the pipeline's plugins; what they would keep is forgotten.
+    /// Calls the pipeline's plugins; their writes to state are discarded.
     pub(super) async fn run(
         &self,
         pipeline: &Pipeline,
         shared: &Shared,
         event: &Arc<Event>,
     ) -> Result<Routed, PreviewRefused> {
-        // Each holds its event in memory, also while it waits.
+        // Each preview holds its event in memory, even while it waits.
         let Ok(_permit) = self.permits.try_acquire() else {
             return Err(PreviewRefused::Busy);
         };

@@ -27,7 +27,7 @@ pub struct Router {
 }
 
 impl Router {
-    /// Starts a lane for each source and resumes what the rows hold. Needs a running runtime.
+    /// Starts a lane for each source and resumes the events in the rows. Needs a running runtime.
     pub fn start(
         pipelines: Pipelines,
         plugins: Plugins,
@@ -69,18 +69,18 @@ impl Router {
         }
     }
 
-    /// Has the rows polled, where something changed there (a replay).
+    /// Makes the lanes poll the rows, after a change there (a replay).
     pub fn wake(&self) {
         for lane in self.lanes.load().values() {
             lane.wake();
         }
     }
 
-    /// What routing would come to now; nothing is recorded, and what plugins
-    /// would keep is forgotten.
+    /// The outcome that routing would have now; nothing is recorded, and plugins'
+    /// writes to state are discarded.
     ///
     /// # Errors
-    /// Where no plugin is asked.
+    /// If the source is gone or too many previews are in flight.
     pub async fn preview(&self, event: &Arc<Event>) -> Result<Routed, PreviewRefused> {
         let pipeline = match self.lanes.load().get(&event.source) {
             Some(lane) => lane.pipeline(),
@@ -89,8 +89,8 @@ impl Router {
         self.previews.run(&pipeline, &self.shared, event).await
     }
 
-    /// Makes new pipelines active. The lane of a source that is gone stays
-    /// closed: what it holds is routed to its end, and its rows are kept.
+    /// Makes new pipelines active. The lane of a removed source stays
+    /// closed: its events in flight are routed, and its rows are kept.
     pub fn reconfigure(&self, pipelines: Pipelines) {
         let old = self.lanes.load();
         for (source, lane) in old.iter() {

@@ -1,4 +1,4 @@
-//! One event through its source's plugins, in order, to what becomes of it.
+//! Runs one event through its source's plugins, in order, to its outcome.
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,15 +10,15 @@ use hookwright_model::{Delivery, Event, EventState, Name, Payload, Reply, Verdic
 use hookwright_plugins::{Answer, Call, CallMode, Changes, Fault, Target, Verdict};
 use hookwright_store::Routed;
 
-/// How often a plugin may ask for another try before its `on_failure` decides.
+/// Tries of an event, at most, before the plugin's `on_failure` applies.
 const MAX_TRIES: u32 = 8;
-/// The wait before the first of them; each further one waits twice as long.
+/// The wait before the second try; each further wait is twice as long.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 
 /// The event as the plugins so far have left it.
 #[derive(Default)]
 struct Draft {
-    /// What differs from the event.
+    /// What plugins changed.
     payload: Payload,
     attributes: Vec<(String, String)>,
 }
@@ -32,7 +32,7 @@ enum End {
     Through,
 }
 
-/// What became of an event, what its plugins wrote, and what its source is to get.
+/// The outcome of an event, the writes of its plugins to their state, and the response to its source.
 pub(super) struct Outcome {
     pub(super) routed: Routed,
     pub(super) changes: Vec<Changes>,
@@ -45,12 +45,12 @@ impl From<Routed> for Outcome {
     }
 }
 
-/// For what an event is taken through its plugins.
+/// Why an event is taken through its plugins.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Turn {
     pub(super) replay: bool,
     pub(super) mode: CallMode,
-    /// Before this one.
+    /// Tries before this one.
     pub(super) tries: u32,
 }
 
@@ -74,7 +74,7 @@ pub(super) async fn run(
         return conclude(pipeline, shared, event, draft, end, verdicts, tries).into();
     }
     let mut end = End::Through;
-    // All versions at once: a swap falls between two events, not into one.
+    // All versions at once, so that a swap takes effect between two events.
     let pinned = shared.plugins.pin(&pipeline.plugins);
     for (place, step) in pipeline.steps.iter().enumerate() {
         let call = Call { mode, ..Call::after(event, &draft.payload, &draft.attributes, replay) };
@@ -103,7 +103,7 @@ pub(super) async fn run(
         }
     }
     let routed = conclude(pipeline, shared, event, draft, end, verdicts, tries);
-    // One that is parked or tried again will be counted when it ends well.
+    // An event that is parked or retried will be counted when it is routed successfully.
     if !matches!(routed.state, EventState::Routed | EventState::Dropped | EventState::Unrouted) {
         changes.clear();
         reply = None;

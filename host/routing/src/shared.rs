@@ -1,4 +1,4 @@
-//! What all lanes of the router share.
+//! The parts that all lanes of the router share.
 use std::sync::Arc;
 
 use hookwright_model::clock::Clock;

@@ -10,7 +10,7 @@ const WINDOW: usize = 1_024;
 /// Bytes of bodies in flight at once, of one source.
 const WINDOW_BYTES: usize = 16 << 20;
 
-/// Rows of events. A sender does not choose them, so a fast hash will do.
+/// Rows of events. Senders do not choose them, so a fast hash is safe.
 type Rows = HashSet<i64, RandomState>;
 
 /// The ids of the events in flight. It never holds an event.
@@ -18,21 +18,21 @@ type Rows = HashSet<i64, RandomState>;
 pub(super) struct Window {
     in_flight: Rows,
     bytes: usize,
-    /// Some events were left to the rows.
+    /// Whether some events were left in their rows.
     behind: bool,
-    /// The row of the newest event that was read: a hand-off that comes after that
-    /// is old news.
+    /// The row of the newest event that was read: a later hand-off of an older event is
+    /// stale.
     read_to: i64,
-    /// While the rows are read: those that left meanwhile. Their rows may still
-    /// look as they did before.
+    /// While rows are read: events that finished meanwhile. Their rows may have been read
+    /// in their earlier state.
     left: Option<Rows>,
-    /// Rows are being read, page by page.
+    /// Whether rows are being read, page by page.
     reading: bool,
 }
 
 impl Window {
     /// Takes an event that was just made durable, unless the window is full.
-    /// While rows wait, half of it is theirs.
+    /// While rows wait, half of the window is reserved for them.
     pub(super) fn offer(&mut self, event: &Event) -> bool {
         if event.id.row() <= self.read_to {
             self.behind = true;
@@ -40,7 +40,7 @@ impl Window {
         }
         let places = if self.behind { WINDOW / 2 } else { WINDOW };
         let room = self.in_flight.len() < places && self.bytes + event.body.len() <= WINDOW_BYTES;
-        // An event that is larger than the window goes through alone.
+        // An event that is larger than the window is admitted alone.
         let room = room || self.in_flight.is_empty();
         self.behind |= !room;
         room && self.take(event)
@@ -63,7 +63,7 @@ impl Window {
         new
     }
 
-    /// The event's routing has ended, however it did.
+    /// To be called when the event's routing has ended, whatever its outcome.
     pub(super) fn leave(&mut self, event: &Event) {
         if self.in_flight.remove(&event.id.row()) {
             self.bytes -= event.body.len();
@@ -73,7 +73,7 @@ impl Window {
         }
     }
 
-    /// Events may be in the rows that are not in the window.
+    /// Notes that the rows may have events that are not in the window.
     pub(super) fn fall_behind(&mut self) {
         self.behind = true;
     }

@@ -16,7 +16,7 @@ pub fn basic(user_password: &Secret) -> HeaderValue {
 /// `Bearer` (RFC 6750) of a token; marked as sensitive.
 ///
 /// # Errors
-/// The token can't stand in a header.
+/// The token is not valid in a header.
 pub fn bearer(token: &[u8]) -> Result<HeaderValue, InvalidHeaderValue> {
     sensitive(&[b"Bearer ", token])
 }
@@ -24,7 +24,7 @@ pub fn bearer(token: &[u8]) -> Result<HeaderValue, InvalidHeaderValue> {
 /// The secret itself; marked as sensitive.
 ///
 /// # Errors
-/// It can't stand in a header.
+/// The value is not valid in a header.
 pub fn plain(secret: &Secret) -> Result<HeaderValue, InvalidHeaderValue> {
     sensitive(&[secret.expose()])
 }

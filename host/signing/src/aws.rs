@@ -66,7 +66,7 @@ impl Needs {
     }
 }
 
-/// A value of the settings can't stand in a header.
+/// A value from the settings is not valid in a header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the AWS credentials can't stand in a header")]
 pub struct BadCredentials;
@@ -80,7 +80,7 @@ impl Aws {
     /// other headers may change on the way. `at_s` is seconds since 1970.
     ///
     /// # Errors
-    /// A credential can't stand in a header.
+    /// A credential is not valid in a header.
     pub fn apply(
         &self,
         method: &Method,
@@ -175,7 +175,7 @@ fn host(url: &Uri) -> String {
     }
 }
 
-/// Each segment of the path as it stands in the URL, escaped a second time for all
+/// Each segment of the path as in the URL, escaped a second time for all
 /// services but S3, which also takes `.`, `..` and empty segments as they are.
 fn canonical_path(url: &Uri, again: bool) -> String {
     if !again {

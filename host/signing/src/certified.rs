@@ -29,7 +29,7 @@ const PAYPAL_HOSTS: [&str; 4] =
 const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
 /// Longer URLs of a certificate are none of a provider's.
 const MAX_URL: usize = 512;
-/// The same of a confirmation: a token of 300 characters and the topic's name stand in it.
+/// The same limit for a confirmation, which has a token of 300 characters and the topic's name.
 const MAX_CONFIRM_URL: usize = 2_048;
 
 static TRANSMISSION_ID: HeaderName = HeaderName::from_static("paypal-transmission-id");

@@ -65,7 +65,7 @@ impl From<Secret> for Credential<SigningKey> {
 pub enum Key {
     /// A secret that both sides know.
     Shared(Secret),
-    /// One text that may be meant in two ways: the first as it stands, the other decoded.
+    /// A text with two readings: the first literal, the other decoded.
     Either(Secret, Secret),
     /// A public Ed25519 key.
     Ed25519([u8; 32]),
@@ -187,7 +187,7 @@ impl KeyError {
     }
 }
 
-/// What stands before the point in the DER of a P-256 public key (RFC 5480).
+/// The bytes before the point in the DER of a P-256 public key (RFC 5480).
 const P256_DER: [u8; 26] = [
     0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a,
     0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
@@ -208,7 +208,7 @@ impl KeyForm {
                     key.map(Key::Ed25519).ok_or(KeyError::NotPublic)
                 }
                 None if utf8().starts_with("whsk_") => Err(KeyError::PrivateHalf),
-                // Polar's begin so, and are meant as they stand.
+                // Polar's secrets begin like this, and are used literally.
                 None if utf8().starts_with("polar_whs_") => Self::Polar.read(text),
                 None => standard_of(utf8(), TAKEN).map(Key::Shared),
             },
@@ -291,7 +291,7 @@ fn standard_of(text: &str, (from, to): (usize, usize)) -> Result<Secret, KeyErro
     if fits { Ok(Secret::new(key)) } else { Err(KeyError::Length { bytes, from, to }) }
 }
 
-/// What stands behind `whsec_`, before which Supabase writes `v1,`.
+/// The text after `whsec_`, before which Supabase writes `v1,`.
 fn decoded(text: &str) -> Option<Vec<u8>> {
     let digits = text.trim().trim_start_matches("v1,").trim_start_matches("whsec_");
     LENIENT.decode(digits).ok()

@@ -20,7 +20,7 @@ pub struct Wanted<'r> {
     /// Where it is fetched from.
     pub url: Cow<'r, str>,
     /// The request named the URL, and nothing proves the request yet: anybody can make up
-    /// many of them. Else it stands in the settings.
+    /// many of them. Otherwise it is in the settings.
     pub named: bool,
     /// The key of the set that the request was signed by, where it says so.
     pub key_id: Option<String>,

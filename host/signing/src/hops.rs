@@ -12,7 +12,7 @@ use super::Secret;
 pub const HEADER: HeaderName = HeaderName::from_static("hookwright-hops");
 /// Entries of other hosts that are passed on, the last of them.
 const OTHERS: usize = 7;
-/// Longer entries are no entries.
+/// Bytes of the longest entry; longer ones are ignored.
 const LONGEST: usize = 80;
 /// The most deliveries that can be told.
 pub const MOST: u32 = 100;

@@ -36,7 +36,7 @@ impl<'m> Message<'m> {
 /// The body is not the one whose hash was signed.
 pub(super) fn twilio_form(request: &Request<'_>) -> Result<Vec<u8>, Refusal> {
     let query = request.query.unwrap_or_default().as_bytes();
-    // Where it stands there twice, as in a URL that had one, Twilio's packages read the first.
+    // If the parameter is there twice, as in a URL that already had one, Twilio's packages read the first.
     let hash = parse(query).find(|(name, _)| name == "bodySHA256");
     if let Some((_, hash)) = hash {
         let mut signed = [0; 32];
@@ -58,7 +58,7 @@ pub(super) fn twilio_form(request: &Request<'_>) -> Result<Vec<u8>, Refusal> {
 /// The one value of a query's parameter, decoded.
 ///
 /// # Errors
-/// It stands there twice.
+/// The value is there twice.
 pub(super) fn parameter<'q>(query: &'q str, name: &str) -> Result<Option<Cow<'q, str>>, Refusal> {
     let mut values = parse(query.as_bytes()).filter(|(key, _)| key == name);
     let first = values.next().map(|(_, value)| value);

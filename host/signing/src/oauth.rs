@@ -24,12 +24,12 @@ pub struct Grant {
     pub scope: Option<String>,
     /// For servers that want to know whom the token is for.
     pub audience: Option<String>,
-    /// The client's id and secret stand in the body, instead of an `authorization` header.
+    /// The client's id and secret are in the body, instead of an `authorization` header.
     pub in_body: bool,
 }
 
 impl Grant {
-    /// The form, and the value of `authorization` where the credentials stand there.
+    /// The form, and the value of `authorization` if the credentials are there.
     pub fn request(&self) -> (Vec<u8>, Option<HeaderValue>) {
         let mut form = Serializer::new(String::new());
         form.append_pair("grant_type", "client_credentials");
@@ -67,7 +67,7 @@ pub enum TokenError {
     /// The answer is not JSON.
     #[error("the answer is no JSON")]
     NotJson,
-    /// No `access_token` that can stand in a header.
+    /// No `access_token` that is valid in a header.
     #[error("the answer has no `access_token` that can stand in a header")]
     NoToken,
     /// A token that is not a bearer token.

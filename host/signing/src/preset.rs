@@ -1,7 +1,7 @@
 //! What a provider's scheme is made of: the columns of the table in `presets`.
 use super::{Algorithm, Encoding, KeyForm};
 
-/// One provider. All that its verification needs, as data.
+/// One provider: everything that the verification of its requests needs, as data.
 #[derive(Debug)]
 pub struct Preset {
     /// As `scheme` names it in the settings.
@@ -10,25 +10,25 @@ pub struct Preset {
     pub title: &'static str,
     /// How a request proves that it is the provider's.
     pub proof: Proof,
-    /// Signs as this one instead, where a secret begins with `whsec_`.
+    /// The scheme that signs instead if the secret begins with `whsec_`.
     pub also: Option<&'static Preset>,
     /// How the provider hands out its secret or public key.
     pub key: KeyForm,
-    /// Where the signed time stands; none where the scheme signs no time.
+    /// Where the signed time is; none if the scheme signs no time.
     pub time: Option<Time>,
-    /// Where the name of what happened stands.
+    /// Where the event type is.
     pub kind: Option<Place>,
-    /// Where the id stands that a repeated delivery has again.
+    /// Where the id is that a repeated delivery repeats.
     pub id: Option<Place>,
-    /// How the provider checks a new URL.
+    /// How the provider verifies a new URL.
     pub handshake: Handshake,
     /// The status that an accepted event is answered with: one that the provider counts as success.
     pub success: u16,
-    /// The methods by which it sends events.
+    /// The HTTP methods with which it sends events.
     pub methods: &'static [&'static str],
-    /// Bytes of the largest body that it sends, where that is more than others send.
+    /// Bytes of the largest body that it sends, if that is more than other providers send.
     pub max_body: Option<usize>,
-    /// A kind that the provider sends, for samples.
+    /// One of the provider's event types, for samples.
     pub example: &'static str,
 }
 
@@ -37,22 +37,22 @@ pub struct Preset {
 pub enum Proof {
     /// A signature over parts of the request.
     Signed(Signed),
-    /// The secret itself stands in one of these places, the first that there is.
+    /// The secret itself, in the first of these places that the request has.
     Token(&'static [TokenPlace]),
 }
 
-/// A signature: where it stands, what it covers, and how it is made.
+/// A signature: where it is, what it covers, and how it is made.
 #[derive(Debug)]
 pub struct Signed {
-    /// Where it stands.
+    /// Where it is.
     pub signature: Signature,
     /// What it covers, in this order.
     pub message: &'static [Part],
     /// How it is made.
     pub algorithm: Algorithm,
-    /// Another algorithm, where the request names it.
+    /// Another algorithm, used if the request names it.
     pub other: Option<OtherAlgorithm>,
-    /// How its bytes are written.
+    /// How its bytes are encoded as text.
     pub encoding: Encoding,
 }
 
@@ -61,30 +61,30 @@ pub struct Signed {
 pub struct OtherAlgorithm {
     /// The header that names the algorithm.
     pub header: &'static str,
-    /// The usual one, as it is named there.
+    /// The usual algorithm's name in the header.
     pub usual: &'static str,
-    /// This one, as it is named there.
+    /// This algorithm's name in the header.
     pub name: &'static str,
-    /// How it is made.
+    /// The algorithm.
     pub algorithm: Algorithm,
 }
 
-/// Where the signature stands. Any one of several may match.
+/// Where the signatures are. If there are several, any one of them may match.
 #[derive(Debug)]
 pub struct Signature {
-    /// Those that are there count, each at most once.
+    /// The headers that may have a signature, each at most once.
     pub headers: &'static [&'static str],
-    /// All headers count as well that begin so and end in a number from 2 to 100.
+    /// The prefix of further headers, which end in a number from 2 to 100.
     pub numbered: Option<&'static str>,
-    /// Where it stands in the body instead: a JSON pointer.
+    /// Its place in the body instead: a JSON pointer.
     pub json: Option<&'static str>,
-    /// The same where the body is a form: a field.
+    /// Its field if the body is a form.
     pub form: Option<&'static str>,
-    /// Between several in one header.
+    /// The separator of several signatures in one header.
     pub separator: Option<u8>,
-    /// Before each one.
+    /// The prefix of each signature.
     pub prefix: &'static str,
-    /// Before one that was made with a private key.
+    /// The prefix of a signature that was made with a private key.
     pub public_prefix: &'static str,
 }
 
@@ -95,20 +95,20 @@ pub enum Part {
     Text(&'static str),
     /// The delivery's id.
     Id,
-    /// The timestamp as it stands in the request.
+    /// The timestamp, as the request has it.
     Time,
     /// The request's method.
     Method,
-    /// The public URL of the source, with the query that came.
+    /// The public URL of the source, with the request's query.
     Url,
-    /// The same, with those characters in clear that HubSpot does not escape; or as it came.
+    /// The same URL, with the characters unescaped that HubSpot does not escape; or unchanged.
     HubspotUrl,
-    /// The same, with its port or without; see `url`.
+    /// The same URL, with or without its port; see `url`.
     TwilioUrl,
-    /// The body as it came.
+    /// The body, as received.
     Body,
-    /// The names and values of a form, sorted and joined; nothing where the
-    /// body's hash stands in the signed URL. See `message`.
+    /// The names and values of a form, sorted and joined; nothing if the signed URL has the
+    /// body's hash. See `message`.
     TwilioForm,
     /// Fields of the notification, joined by colons. See `message`.
     AdyenItem,
@@ -117,22 +117,22 @@ pub enum Part {
 /// A place in a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
-    /// The first of these headers that there is.
+    /// The first of these headers that the request has.
     Header(&'static [&'static str]),
-    /// In the list that has the signature, after this prefix.
+    /// An entry of the signature's header, after this prefix.
     Entry(&'static str),
-    /// In the body: a JSON pointer.
+    /// A JSON pointer into the body.
     Json(&'static str),
-    /// In the body: a field of a form.
+    /// A field of a form in the body.
     Form(&'static str),
     /// A header that must have this value.
     HeaderIs(&'static str, &'static str),
-    /// The first of these that there is.
+    /// The first of these places that the request has.
     First(&'static [Place]),
 }
 
 impl Place {
-    /// The one that most requests have.
+    /// The place that most requests use.
     pub fn usual(self) -> Self {
         match self {
             Self::First(places) => {
@@ -162,11 +162,11 @@ pub enum TokenPlace {
 /// The time that a request is signed with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Time {
-    /// Where it stands.
+    /// Where it is.
     pub place: Place,
     /// How it is written.
     pub unit: Unit,
-    /// Seconds, where the settings say nothing.
+    /// The default tolerance, in seconds.
     pub tolerance_s: u64,
 }
 
@@ -181,10 +181,10 @@ pub enum Unit {
     Date,
 }
 
-/// How a provider makes sure that the URL is its customer's.
+/// How a provider verifies that the URL belongs to its customer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Handshake {
-    /// There is no handshake.
+    /// No handshake.
     None,
     /// Signed POST, `type` is `url_verification`: the text of `challenge`. And, signed or
     /// not, GET or POST with `ssl_check=1`: 200.
@@ -209,22 +209,22 @@ pub enum Handshake {
     Bitbucket,
     /// POST with `validationToken` in the query: its text.
     Graph,
-    /// OPTIONS with `webhook-request-origin`: leave to send (CloudEvents).
+    /// OPTIONS with `webhook-request-origin`: permission to send (CloudEvents).
     Options,
 }
 
 impl Preset {
-    /// Whether the source's public URL is signed, and so must be known.
+    /// Whether the signature covers the source's public URL, so that the settings must have it.
     pub fn signs_url(&self) -> bool {
         [Part::Url, Part::HubspotUrl, Part::TwilioUrl].into_iter().any(|part| self.signs(part))
     }
 
-    /// Whether this is a part of what is signed.
+    /// Whether the signature covers this part.
     pub fn signs(&self, part: Part) -> bool {
         matches!(&self.proof, Proof::Signed(signed) if signed.message.contains(&part))
     }
 
-    /// Whether only the provider can sign: it keeps the private key.
+    /// Whether only the provider can sign, since it keeps the private key.
     pub fn is_asymmetric(&self) -> bool {
         matches!(self.key, KeyForm::Ed25519 | KeyForm::P256)
     }

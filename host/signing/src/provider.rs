@@ -34,7 +34,7 @@ pub struct Draft<'d> {
 pub struct Sent {
     /// Names in lower case, and values.
     pub headers: Vec<(String, String)>,
-    /// What stands behind the `?` of the URL.
+    /// The URL's query, without the `?`.
     pub query: Option<String>,
     /// The body that was signed.
     pub body: Vec<u8>,

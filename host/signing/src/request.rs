@@ -12,7 +12,7 @@ use hookwright_model::pointer;
 pub struct Request<'r> {
     /// The method it came by.
     pub method: &'r Method,
-    /// What stands after the `?` of its URL, as it was sent.
+    /// The query of its URL, without the `?`, as it was sent.
     pub query: Option<&'r str>,
     /// As they came.
     pub headers: &'r HeaderMap,
@@ -56,7 +56,7 @@ pub(super) fn in_body<'b>(body: &'b [u8], pointer: &str) -> Option<Cow<'b, [u8]>
 /// A field of the body, where it is a form.
 ///
 /// # Errors
-/// It stands there twice.
+/// The value is there twice.
 pub(super) fn in_form<'r>(
     request: &Request<'r>,
     name: &str,

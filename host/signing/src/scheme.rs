@@ -114,7 +114,7 @@ pub struct JwtScheme {
 /// The issuer's public keys.
 #[derive(Debug, Clone)]
 pub enum JwtKeys {
-    /// They stand in the settings.
+    /// They are in the settings.
     Set(Vec<Jwk>),
     /// Where the set is fetched, `https`.
     Url(String),

@@ -9,7 +9,7 @@ use super::{
 /// How deliveries are signed.
 #[derive(Debug, Clone)]
 pub struct Sign {
-    /// What is signed, and where the signature stands.
+    /// What is signed, and where the signature is written.
     pub format: Format,
     /// In the order of the settings. All that count at the attempt's time sign,
     /// where the format has room for several; else the first of them.
@@ -29,7 +29,7 @@ impl Sign {
     }
 }
 
-/// What is signed, how, and where the signature stands.
+/// What is signed, how, and where the signature is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Format {
     /// The header with the signatures.

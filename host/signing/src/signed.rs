@@ -1,4 +1,4 @@
-//! A scheme of signatures: where they stand in a request, what is signed, and the search for the key.
+//! Verification of a signature scheme: finds the signatures in a request, builds the signed text, and tries the keys.
 use std::borrow::Cow;
 
 use http::{HeaderName, HeaderValue};
@@ -17,7 +17,8 @@ use hookwright_model::date::parse_moment;
 /// Headers of one signature each, where a scheme has them numbered.
 const MAX_NUMBER: u8 = 100;
 
-/// A scheme of signatures, its names looked up and its keys made ready.
+/// A signature scheme with parsed header names and prepared keys. A source's verifier makes it once, and uses it
+/// for every request.
 pub(super) struct Signed {
     headers: Vec<HeaderName>,
     numbered: Option<&'static str>,
@@ -32,17 +33,17 @@ pub(super) struct Signed {
     id: Option<Spot>,
     pub(super) urls: Urls,
     pub(super) keys: Keys,
-    /// For requests that name another algorithm.
+    /// The keys for requests that name another algorithm.
     other: Option<(OtherAlgorithm, HeaderName, Keys)>,
 }
 
-/// How far the signed time may be from now, seconds.
+/// How far the signed time may be from now, in seconds.
 struct Window {
     past_s: u64,
     ahead_s: u64,
 }
 
-/// A [`Place`], its names looked up.
+/// A [`Place`] with parsed header names.
 enum Spot {
     Header(Vec<HeaderName>),
     Entry(&'static str),
@@ -65,7 +66,7 @@ impl Spot {
         }
     }
 
-    /// What stands there.
+    /// The value at the place.
     fn look<'r>(&self, request: &Request<'r>) -> Result<Cow<'r, [u8]>, Refusal> {
         let found = match self {
             Self::Header(names) => {

@@ -15,7 +15,7 @@ pub(super) enum Piece {
     Signature,
 }
 
-/// A parsed text. What stands in braces is filled in at each attempt; there is
+/// A parsed text. The names in braces are filled in at each attempt; there is
 /// no way to write a brace itself.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Template(pub(super) Vec<Piece>);
@@ -138,7 +138,7 @@ impl Template {
     }
 }
 
-/// What stands in the places of a template.
+/// The values for the names in a template.
 #[derive(Clone, Copy)]
 pub(super) struct Filled<'f> {
     pub(super) id: &'f [u8],

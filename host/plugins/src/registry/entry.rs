@@ -1,4 +1,4 @@
-//! One plugin of the settings: the active version, and what stands against the file's.
+//! One plugin of the settings: its active version, and why its file's version is not active.
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -32,13 +32,13 @@ pub struct Status {
     pub size: Option<u64>,
     /// When the active version was loaded, in milliseconds since 1970.
     pub loaded_at_ms: Option<u64>,
-    /// What makes its calls slower than they could be.
+    /// What makes its calls slower than necessary.
     pub warnings: Vec<String>,
     /// Why the file as it is now is not active; none where it is.
     pub last_error: Option<String>,
-    /// Where the active version fails for most events.
+    /// The quarantine of an active version that fails for most events.
     pub quarantined: Option<Quarantined>,
-    /// The version that is tried beside it.
+    /// The candidate beside it.
     pub candidate: Option<CandidateStatus>,
     /// Calls in flight.
     pub instances: usize,
@@ -53,7 +53,7 @@ pub struct CandidateStatus {
     pub digest: Option<Digest>,
     /// How it is tried.
     pub mode: Mode,
-    /// What its calls came to.
+    /// The results of its calls.
     pub counts: TrialCounts,
     /// Why the file as it is now is not tried.
     pub last_error: Option<String>,
@@ -91,7 +91,7 @@ impl Entry {
     pub(crate) fn of(mut spec: Spec, share: usize) -> impl Iterator<Item = Self> {
         let candidate = spec.candidate.take().map(|Candidate { file, mode }| {
             let mut spec = Spec { file, ..spec.clone() };
-            // Its trial stops it, which alerts watch from the start.
+            // The counter of stopped canaries, which alerts watch from the start.
             spec.quarantine.calls = 0;
             counter!(CANDIDATE_STOPS, "plugin" => spec.name.to_string()).increment(0);
             Self { trial: Some(Trial::new(mode)), ..Self::new(spec, share) }
@@ -99,7 +99,7 @@ impl Entry {
         std::iter::once(Self::new(spec, share)).chain(candidate)
     }
 
-    /// Whether other settings ask for the same.
+    /// Whether other settings require the same version.
     pub(crate) fn is_as(&self, other: &Self) -> bool {
         let mode = |entry: &Self| entry.trial.as_ref().map(|trial| trial.mode);
         self.spec == other.spec && mode(self) == mode(other)
@@ -113,7 +113,7 @@ impl Entry {
     /// Puts a new version in its place.
     pub(crate) fn set_version(&mut self, version: Version) {
         self.version = Some(Arc::new(version));
-        // Its score is its own.
+        // A new version starts with a score of its own.
         self.trial = self.trial.as_ref().map(|trial| Trial::new(trial.mode));
     }
 
@@ -128,7 +128,7 @@ impl Entry {
         })
     }
 
-    /// Notes what came of the last try of its file.
+    /// Records the result of the last attempt to load its file.
     pub(crate) fn note(&mut self, error: Option<&LoadError>) {
         self.trouble = error.cloned().map(Arc::new);
         self.gone = match error {

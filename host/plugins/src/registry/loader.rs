@@ -1,4 +1,4 @@
-//! From a file to a version: read, gate, cache, share, probe.
+//! Loads a version from a file: read, gate, cache, share, probe.
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use hookwright_model::Digest;
 use hookwright_model::clock::Clock;
 use hookwright_model::plugin::Spec;
 
-/// Why a plugin's file gave no version.
+/// Why no version could be loaded from a plugin's file.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum LoadError {
     /// There is no such file.

@@ -1,4 +1,4 @@
-//! Plugin versions of one moment, and who of them is asked about an event.
+//! Plugin versions pinned for one event, and which of them is called.
 use std::sync::Arc;
 
 use crate::registry::entry::Entry;
@@ -74,7 +74,7 @@ impl Pinned {
         trial: &Trial,
         asked: &Call<'_>,
     ) -> Answer {
-        // The same file twice, as after the candidate was copied over the old one.
+        // Both are the same file, as after the candidate was copied over the old one.
         if new.digest() == version.digest() || trial.is_stopped() {
             return self.ask(entry, version, asked).await;
         }
@@ -89,7 +89,7 @@ impl Pinned {
                 Ok(_) | Err(Fault::Retry(_) | Fault::Reject(_)) => return answer,
                 Err(fault) => format!("candidate {}: {fault}", new.digest().short()),
             };
-            // A trial costs no event: the old version decides.
+            // A failed trial loses no event: the old version decides.
             drop(answer);
             let mut answer = self.ask(entry, version, asked).await;
             answer.log.insert(0, fault);
@@ -104,7 +104,7 @@ impl Pinned {
         answer
     }
 
-    /// Asks the candidate too, in a task of its own that nobody waits for.
+    /// Calls the candidate too, in a background task.
     fn shadow(
         &self,
         entry: &Entry,
@@ -114,7 +114,7 @@ impl Pinned {
         old: &Answer,
     ) {
         let plugin = entry.spec.name.clone();
-        // It would continue after its event's turn is over.
+        // A shadow would outlast the time in which the suspected event is routed alone.
         let suspected = new.suspects(asked.event.id);
         let slot = trial.try_permit().filter(|_| !suspected);
         let slot = slot.and_then(|slot| Some((slot, self.shared.try_background_permit()?)));

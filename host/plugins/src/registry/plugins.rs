@@ -17,10 +17,10 @@ use crate::version::{InFlightLedger, PoisonSuspect};
 use hookwright_model::plugin::Spec;
 use hookwright_model::{EventId, Name};
 
-/// Component instances of the pool beyond those of calls that decide: probes, what
-/// waits for a call, and what decides nothing.
+/// Component instances of the pool in addition to those for deciding calls: for probes, warm
+/// instances, shadows and previews.
 const SPARE: u32 = 8 + KEPT_INSTANCES + BACKGROUND;
-/// One plugin has at most that part of all instances.
+/// A plugin may use at most one in this many of all instances.
 const SHARE: usize = 4;
 
 /// Why the plugins could not be set up.
@@ -85,16 +85,16 @@ impl Plugins {
         self.set.load_all().await
     }
 
-    /// Loads what is new or changed in new settings, all or none. Nothing is in
-    /// force until the answer is told so, and no other change begins meanwhile.
+    /// Loads the plugins that are new or changed in new settings, all or none. They become
+    /// active when the caller activates the result; no other change begins before that.
     ///
     /// # Errors
-    /// Those that do not load; everything stays as it was then.
+    /// The plugins that can't be loaded; nothing is changed then.
     pub async fn prepare(&self, specs: Vec<Spec>) -> Result<Prepared<'_>, ReconfigureError> {
         self.set.prepare(specs).await
     }
 
-    /// What plugins with the grant `kv` keep.
+    /// The state of plugins with the grant `kv`.
     pub fn state(&self) -> &State {
         self.set.loader.state()
     }
@@ -124,13 +124,13 @@ impl Plugins {
         watch::run(&self.set, &self.watched.dir, self.watched.poll).await;
     }
 
-    /// All plugins as they stand, by name.
+    /// The status of all plugins, by name.
     pub fn status(&self) -> Vec<Status> {
         let (table, share) = (self.set.active.load(), self.set.share);
         table.with_candidates().map(|(entry, candidate)| entry.status(candidate, share)).collect()
     }
 
-    /// The active versions of these plugins, all of one moment.
+    /// The active versions of these plugins, all from the same moment.
     pub fn pin(&self, names: &[Name]) -> Pinned {
         let table = self.set.active.load();
         Pinned::new(self.set.shared.clone(), names.iter().map(|name| table.pin(name)).collect())

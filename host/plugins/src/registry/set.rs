@@ -33,7 +33,7 @@ pub struct LoadReport {
     pub result: Result<Arc<Report>, LoadError>,
 }
 
-/// Plugins of new settings, all loaded. Events in flight end with the versions
+/// The plugins of new settings, all loaded. Events in flight finish with the versions
 /// that they began with.
 pub struct Prepared<'p> {
     active: &'p ActiveTable,
@@ -63,7 +63,7 @@ pub(crate) struct PluginSet {
     pub(crate) share: usize,
     /// How long a version outlives its file.
     grace: Duration,
-    /// One load, look or change of settings at a time.
+    /// Held for a load, a scan of the files or a change of settings: one at a time.
     changing: tokio::sync::Mutex<()>,
 }
 
@@ -113,8 +113,8 @@ impl PluginSet {
         self.refresh(changed.map(|entry| Entry::clone(entry)).collect()).await;
     }
 
-    /// Takes versions out of force whose files are gone for good. Events in
-    /// flight end with them; those that follow have no version.
+    /// Deactivates versions whose files are gone for good. Events in
+    /// flight finish with them; later events have no version.
     pub(crate) async fn withdraw_orphans(&self) {
         let _changing = self.changing.lock().await;
         let table = self.active.load_full();
@@ -141,11 +141,11 @@ impl PluginSet {
         stream::iter(loads).buffer_unordered(at_a_time()).collect().await
     }
 
-    /// Loads what is new or changed in new settings, all or none. Nothing is in
-    /// force until the answer is told so, and no other change begins meanwhile.
+    /// Loads the plugins that are new or changed in new settings, all or none. They become
+    /// active when the caller activates the result; no other change begins before that.
     ///
     /// # Errors
-    /// Those that do not load; everything stays as it was then.
+    /// The plugins that can't be loaded; nothing is changed then.
     pub(crate) async fn prepare(&self, specs: Vec<Spec>) -> Result<Prepared<'_>, ReconfigureError> {
         let changing = self.changing.lock().await;
         let old = self.active.load_full();

@@ -1,8 +1,8 @@
-//! A file's looks, by which a change is told without reading it.
+//! The stamp of a file: metadata by which a change is detected without reading the file.
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
-/// A file's looks: two writes that leave them the same are not known.
+/// A file's stamp. Two versions of a file with the same stamp can't be distinguished.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct FileStamp {
     device: u64,

@@ -20,7 +20,7 @@ impl Table {
         self.in_force.values().chain(self.candidates.values())
     }
 
-    /// The entry that stands where this one would.
+    /// The entry that this one would replace.
     pub(crate) fn peer(&self, entry: &Entry) -> Option<&Arc<Entry>> {
         let side = if entry.trial.is_none() { &self.in_force } else { &self.candidates };
         side.get(&entry.spec.name)
@@ -64,12 +64,12 @@ impl ActiveTable {
         Self(ArcSwap::from_pointee(table))
     }
 
-    /// For a moment: what holds it keeps nothing alive.
+    /// For short use: a holder keeps no version alive.
     pub(crate) fn load(&self) -> arc_swap::Guard<Arc<Table>> {
         self.0.load()
     }
 
-    /// To be kept over waits.
+    /// For use across awaits.
     pub(crate) fn load_full(&self) -> Arc<Table> {
         self.0.load_full()
     }

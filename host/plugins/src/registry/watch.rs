@@ -10,17 +10,17 @@ use tokio::sync::Notify;
 use crate::registry::set::PluginSet;
 use crate::registry::stamp::FileStamp;
 
-/// A file should keep its looks that long before it is read.
+/// How long a file's stamp must be unchanged before the file is read.
 const DEBOUNCE: Duration = Duration::from_millis(100);
-/// After so many times it is read all the same, or a file that is replaced
-/// again and again would never be. What is half copied does not pass the gate.
+/// Changes of the stamp after which the file is read anyway, so that a file that is replaced
+/// again and again is read too. A half-copied file does not pass the gate.
 const UNSETTLED_ROUNDS: u32 = 3;
 
 /// Loads what changes, until it is dropped.
 pub(crate) async fn run(plugins: &PluginSet, dir: &Path, poll: Duration) {
     let mut watched = Watched::new(dir);
     let mut last = look(plugins);
-    // What changed before the watch stood is seen by this first round.
+    // This first round finds changes from before the watch was set up.
     loop {
         let mut rounds = 0;
         loop {
@@ -42,7 +42,7 @@ pub(crate) async fn run(plugins: &PluginSet, dir: &Path, poll: Duration) {
             }
         }
         watched.renew();
-        // Where the whole directory is gone, a mount say, nobody took a plugin away.
+        // If the whole directory is gone, a mount for example, no plugin was removed on purpose.
         if watched.on.is_some() {
             plugins.withdraw_orphans().await;
         }

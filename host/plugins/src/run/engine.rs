@@ -86,12 +86,12 @@ fn pool(instances: u32) -> PoolingAllocationConfig {
 }
 
 /// A page that is swapped out looks to `PAGEMAP_SCAN` as if it had never been written.
-/// Where it can't be told (a hidden `/proc`), there may be swap.
+/// If it can't be determined (a hidden `/proc`), swap is assumed.
 fn swap_is_active() -> bool {
     std::fs::read_to_string("/proc/swaps").map_or(true, |text| text.lines().count() > 1)
 }
 
-/// Changes with whatever makes native code of one engine unfit for another:
+/// Changes with everything that makes native code of one engine incompatible with another:
 /// wasmtime's version, its settings, the processor.
 pub(crate) fn compatibility(engine: &Engine) -> [u8; 32] {
     struct Sha(Sha256);

@@ -21,16 +21,16 @@ pub enum Fault {
     /// The plugin says that it could not decide, in its own words.
     #[error("could not decide: {0}")]
     Other(String),
-    /// It broke.
+    /// It trapped or panicked.
     #[error("trapped: {0}")]
     Trap(String),
-    /// It used its CPU time up, or twenty times that by the clock.
+    /// It used up its CPU time, or twenty times that in wall-clock time.
     #[error("took longer than its {0:?}")]
     Time(Duration),
-    /// It wanted more memory than it may have.
+    /// It exceeded its memory limit.
     #[error("wanted more than its {0} bytes of memory")]
     Memory(u64),
-    /// Its answer, or what it handed to the host, was larger than it may be.
+    /// Its output, to the host or as its answer, exceeded the limit.
     #[error("handed over more than its {0} bytes of output")]
     Output(u64),
     /// It called the host too often.
@@ -42,10 +42,10 @@ pub enum Fault {
     /// No version is loaded.
     #[error("no version is loaded: {0}")]
     NotLoaded(String),
-    /// It failed for most events of late and is left alone for a while.
+    /// The version is quarantined: it failed for most recent events.
     #[error("is quarantined: {0}")]
     Quarantined(String),
-    /// The host's own fault.
+    /// The host itself failed.
     #[error("the host could not run it: {0}")]
     Host(String),
 }

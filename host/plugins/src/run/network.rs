@@ -1,4 +1,4 @@
-//! Which requests a plugin may make, by its grants; whoever sets the engine up sends them.
+//! The requests that a plugin's grants allow. The application that sets the engine up sends them.
 use std::future::Future;
 use std::net::IpAddr;
 use std::pin::Pin;
@@ -12,7 +12,7 @@ use crate::run::bindings::hookwright::plugin::http as contract;
 use crate::run::headers::headers;
 use crate::text::escape;
 
-/// Sends a plugin's requests, behind whatever guards the host has.
+/// Sends a plugin's requests, with the host's address guard. The application implements it.
 pub trait Fetch: Send + Sync {
     /// Ends within the request's time.
     fn fetch(&self, request: Outgoing) -> Fetching;
@@ -34,7 +34,7 @@ pub struct Outgoing {
     pub body: Bytes,
     /// Time for the whole exchange.
     pub timeout: Duration,
-    /// The grant names an address or this machine itself, so a private one is meant.
+    /// Whether the grant names an address or this machine explicitly, so that a private address is allowed.
     pub private: bool,
 }
 
@@ -64,7 +64,7 @@ pub enum FetchError {
 #[derive(Clone)]
 pub(crate) struct NetworkPolicy {
     hosts: Arc<[Host]>,
-    /// None where nobody answers: for a shadow, a preview, or on an author's machine.
+    /// None if requests are refused: for a shadow, a preview, or on an author's machine.
     pub(crate) fetch: Option<Arc<dyn Fetch>>,
 }
 
@@ -142,7 +142,7 @@ impl NetworkPolicy {
         (!hosts.is_empty()).then_some(Self { hosts, fetch })
     }
 
-    /// The same grants, and nothing is sent.
+    /// The same grants, without sending anything.
     pub(crate) fn offline(&self) -> Self {
         Self { hosts: self.hosts.clone(), fetch: None }
     }

@@ -10,30 +10,30 @@ use crate::window::Window;
 use hookwright_model::Event;
 use hookwright_store::Unrouted;
 
-/// What a lane has in flight. The lane offers events, its worker frees them, and its reader fills the window
+/// The events of a lane in flight. The lane offers events, its worker frees them, and its reader fills the window
 /// from the rows.
 pub(super) struct InFlight {
     held: Mutex<Held>,
     /// Wakes the reader.
     wake: Notify,
-    /// False once the settings no longer name the source: what is in flight ends,
-    /// and nothing new begins.
+    /// False once the source is removed from the settings: events in flight are finished,
+    /// and no new ones begin.
     open: AtomicBool,
 }
 
 /// Under one lock, so that no event enters the queue before an earlier one that the window took first.
 struct Held {
     window: Window,
-    /// In a pipeline that routes one event after the other: those that wait for their turn.
+    /// The queue of a pipeline that routes one event after the other.
     queue: VecDeque<Job>,
-    /// A task works on the queue.
+    /// Whether a task works on the queue.
     working: bool,
 }
 
 /// An event to be routed.
 pub(super) struct Job {
     pub(super) permit: Permit,
-    /// It was routed before, and somebody asked for another round.
+    /// Whether it is a replay: the event was routed before.
     pub(super) replay: bool,
     /// How often routing has been tried in this round.
     pub(super) tries: u32,
@@ -65,7 +65,7 @@ impl Drop for Permit {
 }
 
 impl InFlight {
-    /// Open, and with rows to read: what an earlier run left there comes first.
+    /// Open, and with rows to read: events that an earlier run left come first.
     pub(super) fn new() -> Arc<Self> {
         let mut window = Window::default();
         window.fall_behind();
@@ -79,7 +79,7 @@ impl InFlight {
         self.open.load(Ordering::Acquire)
     }
 
-    /// Lets new work begin, or no more. True where that was so before.
+    /// Opens or closes the lane for new work. Returns whether it was open before.
     pub(super) fn set_open(&self, open: bool) -> bool {
         self.open.swap(open, Ordering::AcqRel) == open
     }
@@ -110,13 +110,13 @@ impl InFlight {
         Job { permit: Permit { in_flight: self.clone(), event }, replay, tries }
     }
 
-    /// The rows have something new.
+    /// To be called when the rows have new work.
     pub(super) fn rows_changed(&self) {
         self.fall_behind();
         self.wake.notify_one();
     }
 
-    /// The rows may have something new, of which the reader knows.
+    /// Notes that the rows may have new work, without waking the reader.
     pub(super) fn fall_behind(&self) {
         self.held.lock().window.fall_behind();
     }
@@ -141,10 +141,10 @@ impl InFlight {
         next
     }
 
-    /// Leaves all that wait for their turn to their rows.
+    /// Returns all queued events to their rows.
     pub(super) fn abandon_queue(&self) {
         let left = std::mem::take(&mut self.held.lock().queue);
-        // Each of them takes the lock when it goes.
+        // Dropping each of them takes the lock.
         drop(left);
     }
 

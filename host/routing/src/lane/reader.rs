@@ -1,4 +1,4 @@
-//! Reads the events of one source that were left to their rows, whenever there is room for them.
+//! Reads the events of one source that are only in their rows, whenever the window has room for them.
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use hookwright_store::{Claim, StoreError};
 const PAGE: usize = 256;
 /// When to poll again where the store could not be read.
 const READ_AGAIN: Duration = Duration::from_secs(1);
-/// Longer than any wait that matters; a lane with nothing due polls after it.
+/// The wait of a lane with nothing due: longer than any wait that matters.
 const IDLE: Duration = Duration::from_secs(600);
 
 /// The task that keeps a lane supplied from the rows, from the lane's start to the stop.
@@ -29,14 +29,14 @@ impl Reader {
     /// Polls the rows whenever some were left behind and there is room again.
     pub(super) async fn run(self) {
         let mut due = Instant::now() + IDLE;
-        // The clock at the last poll; what rows are due by may be of one that was ahead.
+        // The clock at the last poll: due times may come from a clock that was ahead.
         let mut polled_ms = u64::MAX;
         loop {
             tokio::select! {
                 () = self.worker.stopping.cancelled() => return,
                 () = self.in_flight.woken() => {}
                 () = tokio::time::sleep_until(due) => {
-                    // Without room now, an event that leaves wakes this; a time that is past would spin.
+                    // Without room, an event that finishes wakes the reader; to wait for a past time would spin.
                     due = Instant::now() + IDLE;
                     self.in_flight.fall_behind();
                 }
@@ -104,7 +104,7 @@ impl Reader {
 
     fn unread(&self, error: &StoreError) -> Duration {
         tracing::warn!(source = %self.worker.source, %error, "can't read the events to be routed");
-        // In turn no later event may go first.
+        // In order, no later event may overtake.
         self.in_flight.break_off(self.worker.in_turn());
         READ_AGAIN
     }

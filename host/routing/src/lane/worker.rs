@@ -1,4 +1,4 @@
-//! Routes the events of one source: asks its plugins, and records what they came to.
+//! Routes the events of one source: calls its plugins, and records the outcomes.
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
@@ -18,7 +18,7 @@ use hookwright_model::{Event, EventState, Name};
 use hookwright_plugins::{Changes, PoisonSuspect};
 use hookwright_store::Routed;
 
-/// Events that one spawned task takes: fewer wake-ups than one task an event.
+/// Events for each spawned task: fewer wake-ups than with a task for each event.
 const CHUNK: usize = 8;
 
 /// Routes the events of one lane, several at once or one after the other. The lane and its reader hand it jobs.
@@ -26,12 +26,12 @@ pub(super) struct Worker {
     pub(super) source: Name,
     pub(super) pipeline: ArcSwap<Pipeline>,
     pub(super) shared: Arc<Shared>,
-    /// The host stops: nothing new begins.
+    /// Cancelled when the host shuts down: no new work begins.
     pub(super) stopping: CancellationToken,
     ended: Vec<(EventState, Counter)>,
 }
 
-/// What became of one event, not recorded yet.
+/// The outcome of one event, not recorded yet.
 struct Judged {
     routed: Routed,
     changes: Vec<Changes>,
@@ -67,7 +67,7 @@ impl Worker {
             self.shared.runtime.spawn(async move {
                 for job in chunk {
                     let mut work = Box::pin(worker.clone().route(job));
-                    // Nearly all end at once; one that waits must not hold the others up.
+                    // Nearly all finish at once; one that waits must not delay the others.
                     if poll_once(work.as_mut()).is_pending() {
                         tokio::spawn(work);
                     }
@@ -76,7 +76,7 @@ impl Worker {
         }
     }
 
-    /// Works on the queue of those that wait for their turn, unless another task does.
+    /// Starts a task on the queue of events routed in order, unless one is running.
     pub(super) fn begin_queue(self: &Arc<Self>, in_flight: &Arc<InFlight>) {
         if in_flight.claim_queue() {
             self.shared.runtime.spawn(self.clone().route_queue(in_flight.clone()));
@@ -85,17 +85,17 @@ impl Worker {
 
     async fn route_queue(self: Arc<Self>, in_flight: Arc<InFlight>) {
         while let Some(job) = in_flight.next() {
-            // Nothing else might let go of the thread.
+            // Nothing else in the loop might yield the thread.
             tokio::task::consume_budget().await;
             if !self.route_in_turn(job).await {
-                // The rest stays in its rows too, so that none overtakes this one.
+                // The others return to their rows too, so that none overtakes this one.
                 in_flight.abandon_queue();
             }
         }
     }
 
-    /// Holds those that follow up until the event's routing has ended. False
-    /// where the host stops before that.
+    /// Delays later events until this event's routing has ended. False
+    /// if the host stops before that.
     async fn route_in_turn(&self, job: Job) -> bool {
         let Job { permit, replay, mut tries } = job;
         loop {
@@ -135,8 +135,8 @@ impl Worker {
         }
     }
 
-    /// Waits until the store takes what plugins may make of an event. False where
-    /// the host stops before that; the event is in its row.
+    /// Waits until the store has room for the outcome of an event. False if
+    /// the host stops before that; the event stays in its row.
     async fn room(&self) -> bool {
         let Some(room) = self.shared.store.room() else { return true };
         tokio::select! {
@@ -163,8 +163,8 @@ impl Worker {
         let pipeline = self.pipeline.load_full();
         let turn = Turn { replay, tries, ..Turn::default() };
         let work = run::run(&pipeline, &self.shared, event, turn);
-        // A panic is a defect of ours. It must end neither the events beside
-        // this one nor come back with it for ever.
+        // A panic is a defect of the host. It must neither affect the events beside
+        // this one nor repeat with it for ever.
         let mut outcome = AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|_| {
             tracing::error!(event = %event.id, source = %self.source, "routing panicked");
             let why = "the host panicked over it: a defect of Hookwright".to_owned();
@@ -181,7 +181,7 @@ impl Worker {
         (outcome.routed, outcome.changes)
     }
 
-    /// Counts what became of an event, and has the store write it down.
+    /// Counts the outcome of an event, and hands it to the store.
     fn record(&self, mut routed: Routed, changes: Vec<Changes>) {
         if let Some((_, counter)) = self.ended.iter().find(|(state, _)| *state == routed.state) {
             counter.increment(1);
@@ -210,7 +210,7 @@ impl Worker {
         if self.shared.store.recorded().await.is_err() {
             return;
         }
-        // Writes a file.
+        // It writes a file, which blocks.
         if let Err(panic) = tokio::task::spawn_blocking(move || suspect.clear()).await {
             tracing::error!(%panic, "an event stays under suspicion");
         }
