@@ -1,4 +1,4 @@
-//! Reads a request's body: bounded in size, time and memory, and copied only where it comes in pieces.
+//! Reads a request's body: bounded in size, time and memory, and copied only if it arrives in pieces.
 use std::task::Poll;
 use std::time::Duration;
 
@@ -11,19 +11,19 @@ use http_body_util::BodyExt;
 use super::budget::Spent;
 use super::{BodyBroken, Charge};
 
-/// The first room for a body in pieces; it doubles as they come.
+/// The first buffer for a body in pieces; it doubles as needed.
 const FIRST_ROOM: usize = 4 * 1024;
-/// How much of a refused body is read so that its sender sees the answer.
+/// Bytes of a refused body that are read, so that its sender sees the response.
 const DISCARD: usize = 8 * 1024 * 1024;
 const DISCARD_TIME: Duration = Duration::from_secs(5);
 
-/// Why a request's body could not be read. Services turn it into an answer.
+/// Why a request's body could not be read. Services turn it into a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BodyError {
-    /// It is over the service's limit.
+    /// It exceeds the service's limit.
     #[error("the body is longer than the limit")]
     TooLarge,
-    /// It took longer than the service waits.
+    /// It exceeded the service's timeout.
     #[error("the body did not come in time")]
     Timeout,
     /// The connection ended within it.
@@ -107,7 +107,7 @@ where
                 put(&mut whole, &first, max, charge)?;
                 Some(piece)
             }
-            // A small piece holds the whole buffer that it was read into: not while one waits.
+            // A small piece keeps the whole buffer that it was read into, so it is copied before a wait.
             Poll::Pending => {
                 put(&mut whole, &first, max, charge)?;
                 drop(first);
@@ -158,8 +158,8 @@ where
     Ok(None)
 }
 
-/// Reads on after a refusal, so that the sender sees the answer, unless it
-/// waits for leave to send the body at all.
+/// Reads on after a refusal, so that the sender sees the response, unless the sender
+/// waits for `100 Continue`.
 pub fn spare<B>(request: Request<B>)
 where
     B: Body<Data = Bytes, Error: Into<BodyError>> + Send + Unpin + 'static,
@@ -169,8 +169,8 @@ where
     }
 }
 
-/// Reads on and throws away, so that a client that is still sending sees the
-/// answer rather than a reset connection. Gives up after `max` bytes or `timeout`.
+/// Reads and discards, so that a client that is still sending sees the
+/// response and not a reset connection. Stops after `max` bytes or `timeout`.
 pub async fn discard<B>(mut body: B, max: usize, timeout: Duration)
 where
     B: Body<Data = Bytes, Error: Into<BodyError>> + Unpin,

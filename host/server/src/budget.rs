@@ -1,9 +1,9 @@
-//! A byte budget: what of requests is in memory before it is known whose they are, with fair shares.
+//! The byte budget: a limit on the memory of requests that are being received and not verified yet, with fair shares.
 //!
 //! The rule is that of dynamic thresholds in shared-memory switches (Choudhury
-//! and Hahne, 1998): a sender that holds bytes may hold as much as is left for
-//! everybody. A flood of one source thus stops at half of the budget, two floods
-//! at a third each, and a newcomer always finds as much as the largest holds.
+//! and Hahne, 1998): a sender may hold as much as is still free. A flood from one
+//! source thus stops at half of the budget, two floods at a third each, and a new
+//! sender always finds as much free as the largest holds.
 use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -13,10 +13,10 @@ use ::metrics::{Counter, Gauge, counter, gauge};
 
 use hookwright_model::metrics::{BYTES_IN_FLIGHT, BYTES_REFUSED};
 
-/// Places for addresses. Two that fall on the same one share its bytes.
+/// Slots for addresses. Two addresses with the same slot share its bytes.
 const PLACES: usize = 4096;
-/// Bytes that an address may hold at a source as long as there are any at all:
-/// a usual webhook comes through beside whatever floods its own source.
+/// Bytes that an address may always hold at a source while any are free: an ordinary
+/// webhook is accepted beside a flood of its own source.
 const LEAST: usize = 16 * 1024;
 
 /// The bytes that one listener may hold. Cheap to clone; clones share it.
@@ -28,7 +28,7 @@ struct Shared {
     used: AtomicUsize,
     /// Bytes of each address at each source, in a table of a fixed size.
     places: Box<[AtomicUsize]>,
-    /// Keyed at random, so that nobody can choose whose place to share.
+    /// Randomly keyed, so that a client can't choose whose slot it shares.
     hasher: RandomState,
     gauge: Gauge,
     refused: Counter,
@@ -38,12 +38,12 @@ struct Shared {
 #[derive(Debug, Clone, Default)]
 pub struct Share(Arc<AtomicUsize>);
 
-/// There is no more room for this holder now.
+/// The budget, or this holder's share of it, is used up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Spent;
 
 impl Budget {
-    /// Of `most` bytes; `listener` is its name in the metrics.
+    /// A budget of `most` bytes; `listener` is its name in the metrics.
     pub fn new(listener: &'static str, most: usize) -> Self {
         Self(Arc::new(Shared {
             most: AtomicUsize::new(most),
@@ -55,7 +55,7 @@ impl Budget {
         }))
     }
 
-    /// An empty account of an address, and of a source where it is known.
+    /// An empty account of an address, and of a source if it is known.
     pub fn charge(&self, address: IpAddr, share: Option<&Share>) -> Charge {
         let source = share.map_or(0, |share| Arc::as_ptr(&share.0) as usize);
         let who = self.0.hasher.hash_one((source, network(address)));
@@ -63,7 +63,7 @@ impl Budget {
         Charge { budget: self.clone(), place, share: share.cloned(), held: 0 }
     }
 
-    /// Has another size from now on; what is held stays held.
+    /// Changes the size; bytes that are held stay held.
     pub fn resize(&self, most: usize) {
         self.0.most.store(most, Relaxed);
     }
@@ -74,7 +74,7 @@ impl Budget {
     }
 }
 
-/// An address as budgets and rates count it: an IPv6 network of 64 bits is one, since whoever has one of its
+/// An address as budgets and rates count it: an IPv6 network of 64 bits is one, since a client with one of its
 /// addresses has them all.
 pub fn network(address: IpAddr) -> u64 {
     match address.to_canonical() {

@@ -22,7 +22,7 @@ impl Certificate {
     }
 
     /// Whether the name, a DNS name or an IP address, is among the alternative
-    /// names (RFC 6125; a wildcard in the certificate stands for one label).
+    /// names (RFC 6125; a wildcard in the certificate matches one label).
     pub fn is_for(&self, name: &ServerName<'_>) -> bool {
         let parsed = ParsedCertificate::try_from(self.0.as_ref());
         parsed.is_ok_and(|parsed| verify_server_name(&parsed, name).is_ok())
@@ -42,7 +42,7 @@ mod tests {
         let certificate = Certificate::new(&der);
         let is_for = |name: &'static str| certificate.is_for(&name.try_into().unwrap());
         assert!(is_for("hooks.partner.example") && is_for("HOOKS.partner.example"));
-        // A common name counts for nothing.
+        // A common name is ignored.
         for other in ["partner.example", "x.hooks.partner.example", "partner", "127.0.0.1"] {
             assert!(!is_for(other), "{other}");
         }

@@ -28,17 +28,17 @@ use super::{
 };
 use hookwright_model::metrics::HEADS_REFUSED;
 
-/// Bytes that a peer may send ahead of what is read, of one request and of all
-/// on a connection, over HTTP/2: so much of each connection may lie unread.
+/// HTTP/2 flow-control windows, in bytes, for one request and for a connection: so much
+/// may be unread in memory.
 const STREAM_WINDOW: u32 = 256 * 1024;
 const CONNECTION_WINDOW: u32 = 512 * 1024;
-/// Bytes of an answer over HTTP/2 that wait for its reader.
+/// Bytes of an HTTP/2 response that may wait for the client to read.
 const SEND_BUFFER: usize = 64 * 1024;
-/// What the HTTP/2 library lets through of a head, times our own limit: up to
-/// there the refusal has a body, is counted and is told.
+/// The HTTP/2 library's limit on a head, as a multiple of our own: up to it, a
+/// refusal has a body, is counted and is reported.
 const LIST_FACTOR: usize = 4;
 
-/// What all connections of a listener share.
+/// The parts that all connections of a listener share.
 pub(super) struct Shared<S> {
     pub(super) options: Options,
     limits: Limits,
@@ -51,8 +51,8 @@ impl<S: Service> Shared<S> {
         Self { builder: builder(&options), limits: Limits::of(&options), options, service }
     }
 
-    /// Serves an accepted socket until it closes, is stuck, or `stop` lets its
-    /// requests finish.
+    /// Serves an accepted socket until it closes, is stuck, or has finished its requests
+    /// after `stop`.
     pub(super) async fn run(
         &self,
         mut stream: TcpStream,
@@ -60,7 +60,7 @@ impl<S: Service> Shared<S> {
         reserved: bool,
         stop: CancellationToken,
     ) {
-        // An answer is one small write: waiting to fill a packet only delays it.
+        // A response is one small write: waiting to fill a packet would only delay it.
         if let Err(cause) = stream.set_nodelay(true) {
             tracing::debug!(listener = self.options.name, peer = %address, %cause, "TCP_NODELAY failed");
         }
@@ -86,8 +86,8 @@ impl<S: Service> Shared<S> {
         }
     }
 
-    /// Whom the connection speaks for: a trusted proxy tells, all others are
-    /// themselves. None where that can't be known.
+    /// The address of the client: from a trusted proxy's header, else the peer's own.
+    /// None if the proxy's header can't be read.
     async fn introduce(
         &self,
         stream: &mut TcpStream,
@@ -142,7 +142,7 @@ impl<S: Service> Shared<S> {
                 }
                 match watch.poll(cx) {
                     Poll::Ready(Stuck::Idle) if !closing => {
-                        // Lets the peer know, and asks again.
+                        // Tells the peer, and polls again.
                         closing = true;
                         connection.as_mut().graceful_shutdown();
                         watch.restart();
@@ -158,7 +158,7 @@ impl<S: Service> Shared<S> {
         }
     }
 
-    /// Answers a request, by the service or, where it is over a limit, by itself.
+    /// Answers a request: with the service or, if it exceeds a limit, with a refusal.
     fn answer(
         &self,
         pulse: &Arc<Pulse>,

@@ -54,7 +54,7 @@ struct Entry {
     title: &'static str,
     /// Whether the same request may succeed later without a change.
     retryable: bool,
-    /// What whoever meets the error can do.
+    /// What a client or operator can do about the error.
     cure: &'static str,
 }
 
@@ -64,7 +64,7 @@ impl ErrorCode {
         TABLE.iter().map(|entry| entry.code)
     }
 
-    /// As the problem and the metrics write it.
+    /// The text in problems and metrics.
     pub fn as_str(self) -> &'static str {
         self.entry().text
     }

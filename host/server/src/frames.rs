@@ -1,6 +1,7 @@
-//! Where the frames of HTTP/2 begin and end in what a peer sends: a head that never ends is told from an idle connection.
+//! Tracks the frame boundaries of a peer's HTTP/2 bytes, so that an unfinished head can be distinguished from an idle
+//! connection.
 
-/// What an HTTP/2 connection begins with.
+/// The connection preface of HTTP/2.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const HEAD: usize = 9;
 const HEADERS: u8 = 1;
@@ -10,21 +11,21 @@ const END_HEADERS: u8 = 4;
 /// Follows the frames of one connection, by their lengths alone.
 #[derive(Debug, Default)]
 pub(super) struct Frames {
-    /// Bytes of the preface that have come.
+    /// Bytes of the preface received so far.
     preface: usize,
-    /// It was no preface: HTTP/1.1.
+    /// Whether there was no preface: the connection uses HTTP/1.1.
     other: bool,
     head: [u8; HEAD],
-    /// Bytes of the present frame's head that have come.
+    /// Bytes of the current frame's head received so far.
     got: usize,
-    /// Bytes of its payload that are still to come.
+    /// Bytes of its payload still to be received.
     left: usize,
-    /// The fields of a request are not whole yet.
+    /// Whether a request's header fields are incomplete.
     block: bool,
 }
 
 impl Frames {
-    /// Whether a frame, or the fields of a request, are half there after these bytes.
+    /// Whether a frame, or a request's header fields, are incomplete after these bytes.
     pub(super) fn follow(&mut self, mut bytes: &[u8]) -> bool {
         if self.other {
             return false;

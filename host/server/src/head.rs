@@ -1,4 +1,4 @@
-//! The limits of a request's head, the same for HTTP/1.1 and HTTP/2, and what is known of a request that is over them.
+//! The limits on a request's head, the same for HTTP/1.1 and HTTP/2, and the description of a request that exceeds them.
 use http::HeaderMap;
 use http::request::Parts;
 
@@ -6,22 +6,22 @@ use super::{ErrorCode, Options, Problem, RequestId};
 
 /// Bytes of a request's target. RFC 9110 asks for 8,000 at least.
 const TARGET: usize = 16 * 1024;
-/// Of a head that could not be read, bytes that are looked at.
+/// Bytes of an unparsable head that are examined.
 pub(super) const START: usize = 160;
 
-/// A request that the server refused by itself: its head could not be read, was
-/// over a limit, or found no memory. The service never sees it.
+/// A request that the server itself refused: its head could not be parsed, exceeded
+/// a limit, or the memory budget was used up. The service never sees it.
 #[derive(Debug, Clone)]
 pub struct Unread {
     /// Why it was refused.
     pub code: ErrorCode,
-    /// Names it in the answer.
+    /// The request's id in the response.
     pub request: RequestId,
     /// Empty where it could not be read.
     pub method: String,
     /// Path and query as they came; empty where they could not be read.
     pub target: String,
-    /// What could be read of its fields.
+    /// The header fields that could be parsed.
     pub headers: HeaderMap,
 }
 
@@ -30,7 +30,7 @@ impl Unread {
     pub(super) fn from_start(code: ErrorCode, request: RequestId, start: &[u8]) -> Self {
         let line = start.split(|byte| matches!(byte, b'\r' | b'\n')).next().unwrap_or_default();
         let line = String::from_utf8_lossy(line);
-        // What is no HTTP at all has neither.
+        // Bytes that are not HTTP have neither.
         let (method, rest) = line.split_once(' ').unwrap_or_default();
         let good = !method.is_empty() && method.bytes().all(|byte| byte.is_ascii_alphabetic());
         let (method, rest) = if good { (method, rest) } else { ("", "") };
@@ -99,7 +99,7 @@ impl Limits {
         Self { fields: options.max_headers, bytes: options.max_header_bytes }
     }
 
-    /// Which limit a head of so many bytes is over.
+    /// The limit that a head of that many bytes exceeds.
     pub(super) fn over(self, head: &Parts, bytes: usize) -> Option<ErrorCode> {
         let target = head.uri.path_and_query().map_or(0, |target| target.as_str().len());
         if target > TARGET {
@@ -113,7 +113,7 @@ impl Limits {
         trailers.len() <= self.fields && fields_bytes(trailers) <= self.bytes
     }
 
-    /// What the client is told.
+    /// The message for the client.
     pub(super) fn problem(self, code: ErrorCode) -> Problem {
         let Self { fields, bytes } = self;
         let detail = match code {

@@ -17,11 +17,11 @@ use tokio_util::sync::CancellationToken;
 use super::connection::Shared;
 use super::{ErrorCode, Options, Problem, Service, network};
 
-/// Connections that the kernel holds ready for us.
+/// The kernel's backlog of connections to accept.
 const BACKLOG: u32 = 4096;
-/// After an error that the next accept would meet again: no descriptors left, for example.
+/// The wait after an error that the next accept would get again, such as no free descriptors.
 const PAUSE: Duration = Duration::from_millis(100);
-/// Refused connections that are given the time to read why.
+/// Refused connections that get time to read the refusal.
 const REFUSALS: usize = 64;
 const REFUSAL_TIME: Duration = Duration::from_secs(1);
 
@@ -35,7 +35,7 @@ pub struct BindError {
     pub cause: io::Error,
 }
 
-/// A port that is ours already, not served yet.
+/// A reserved port that is not served yet.
 #[derive(Debug)]
 pub struct Listener {
     inner: TcpListener,
@@ -43,7 +43,7 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Where it listens; port 0 was replaced by a real one.
+    /// The address that it listens on; port 0 was replaced by a real one.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -162,7 +162,7 @@ impl<S: Service> Accepting<S> {
         });
     }
 
-    /// A place among all connections, and among those of its address.
+    /// Reserves a place among all connections, and among those of its address.
     fn permit(&self, peer: SocketAddr) -> Option<Permit> {
         let permit = self.permits.clone().try_acquire_owned().ok()?;
         let most = self.shared.options.max_per_address;
@@ -183,7 +183,7 @@ impl<S: Service> Accepting<S> {
         Some(Permit { connections: self.connections.clone(), address, _permit: permit })
     }
 
-    /// Serves a moment beside all that is taken; the newest is never the one to wait.
+    /// Serves a connection for a moment beyond the limit; the newest never has to wait.
     fn reserve(&mut self, stream: TcpStream, peer: SocketAddr) {
         self.refused.increment(1);
         self.reserved.retain(|task| !task.is_finished());
@@ -239,8 +239,8 @@ impl<S: Service> Accepting<S> {
     }
 }
 
-/// Answers 503 without waiting for the question, then lets the peer read it:
-/// closing with unread bytes would reset the connection under the answer.
+/// Answers 503 without reading a request, then lets the peer read it: closing with
+/// unread bytes would reset the connection before the response is read.
 async fn say_full(mut stream: TcpStream) -> io::Result<()> {
     let problem = Problem::new(
         ErrorCode::TooManyConnections,

@@ -1,4 +1,4 @@
-//! The PROXY protocol, versions 1 and 2: before all else, a proxy tells whom it speaks for.
+//! The PROXY protocol, versions 1 and 2: a header before all other bytes, in which a proxy names its client.
 //!
 //! <https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt>
 use std::io;
@@ -6,9 +6,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-/// What a header of version 2 begins with, and longer than any beginning of version 1.
+/// The signature of a version 2 header.
 const SIGNATURE: [u8; 12] = *b"\r\n\r\n\0\r\nQUIT\n";
-/// The longest line of version 1, its end included.
+/// The longest line of version 1, including its end.
 const LINE: usize = 107;
 /// Bytes behind the fixed part of version 2: addresses and what else a proxy tells.
 const REST: usize = 4096;
@@ -23,11 +23,11 @@ pub(super) enum ProxyError {
     Malformed,
 }
 
-/// Reads the header and not a byte more. None where the proxy speaks for
-/// itself (a health check), or for something that has no IP address.
+/// Reads the header and not a byte more. None if the connection is the proxy's own
+/// (a health check), or its client has no IP address.
 ///
 /// # Errors
-/// The connection can't be used: what follows would be taken for somebody else's.
+/// The header can't be parsed, so the client is unknown and the connection must be closed.
 pub(super) async fn read<IO>(io: &mut IO) -> Result<Option<SocketAddr>, ProxyError>
 where
     IO: AsyncRead + Unpin,
@@ -47,7 +47,7 @@ where
     if !start.starts_with(b"PROXY ") {
         return Err(ProxyError::Missing);
     }
-    // The line's end is not known before, and what follows is not ours: one byte at a time.
+    // One byte at a time: the end of the line is not known in advance, and the bytes after it belong to HTTP.
     let mut line = start.to_vec();
     while !line.ends_with(b"\r\n") {
         if line.len() >= LINE {
@@ -100,7 +100,7 @@ fn binary(command: u8, family: u8, rest: &[u8]) -> Option<Option<SocketAddr>> {
             port(34)?;
             SocketAddr::from((Ipv6Addr::from(source), port(32)?))
         }
-        // Datagrams and Unix sockets have nothing that we could use.
+        // Datagrams and Unix sockets have no usable address.
         _ => return Some(None),
     };
     Some(Some(address))
@@ -129,7 +129,7 @@ mod tests {
         let (told, left) = header(b"PROXY TCP6 2001:db8::7 ::1 1 2\r\n").await;
         assert_eq!(told.unwrap(), Some("[2001:db8::7]:1".parse().unwrap()));
         assert!(left.is_empty());
-        // Whatever stands behind UNKNOWN is passed over.
+        // The text after UNKNOWN is ignored.
         for unknown in [
             "PROXY UNKNOWN\r\n",
             "PROXY UNKNOWN ffff::1 ffff::2 1 2\r\n",

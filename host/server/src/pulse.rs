@@ -1,4 +1,4 @@
-//! What a connection is doing, told by its parts: the watch, the socket and the requests look at it.
+//! The state of a connection, reported by its parts. The watch reads it to close stuck connections.
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -20,35 +20,35 @@ use super::head::Unread;
 /// one may be in flight when the answer is handed over, and be over without it.
 const FLUSHES: u32 = 2;
 
-/// The parts only count; the watch looks whenever the connection's task runs.
+/// The parts only count; the watch reads the counts whenever the connection's task runs.
 pub(super) struct Pulse {
     /// Calls of the service in flight.
     serving: AtomicU32,
-    /// Answers not yet wholly handed to the connection.
+    /// Responses not completely passed to the connection yet.
     answering: AtomicU32,
-    /// Bodies of HTTP/1.1 requests that are not there yet.
+    /// Bodies of HTTP/1.1 requests that are incomplete.
     arriving: AtomicU32,
-    /// Flushes that are still due for the answers handed over.
+    /// Flushes still due for the responses passed on.
     owed: AtomicU32,
-    /// Requests ever begun.
+    /// Requests begun so far.
     begun: AtomicU32,
-    /// Writes that the peer took.
+    /// Writes that the peer accepted.
     written: AtomicU32,
-    /// Bytes have come that belong to no request yet.
+    /// Whether bytes were received that belong to no request yet.
     heard: AtomicBool,
-    /// A frame of HTTP/2, or the fields of a request, are half there.
+    /// Whether an HTTP/2 frame, or a request's header fields, are incomplete.
     half: AtomicBool,
-    /// Requests share the connection (HTTP/2), so bytes tell nothing of a request.
+    /// Whether requests share the connection (HTTP/2), so that its bytes belong to no single request.
     shared: AtomicBool,
-    /// The peer sends nothing more.
+    /// Whether the peer has closed its half.
     ended: AtomicBool,
-    /// The same, for requests that wait for something to happen.
+    /// Cancelled when the peer has closed its half, for requests that wait for something to happen.
     hangup: CancellationToken,
-    /// The connection, that waits to be told so.
+    /// The connection's waker, for the same.
     reader: AtomicWaker,
-    /// A body of HTTP/1.1 that waits for more.
+    /// The waker of an HTTP/1.1 body that waits for more.
     body: AtomicWaker,
-    /// Bytes of a head that is not whole yet (HTTP/1.1).
+    /// Bytes of an incomplete head (HTTP/1.1).
     raw: Mutex<Charge>,
     /// A request that was refused before it could be read, not yet reported.
     unread: Mutex<Option<Unread>>,
@@ -57,13 +57,13 @@ pub(super) struct Pulse {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
-    /// Nothing is asked.
+    /// No request.
     Idle,
-    /// A request's head is on its way, or nothing came since the start.
+    /// A request's head is being received, or nothing was received since the start.
     Head,
-    /// The service is at work; it bounds itself.
+    /// The service is working; it has its own timeout.
     Serving,
-    /// The answer is on its way.
+    /// The response is being sent.
     Answering,
 }
 
@@ -115,7 +115,7 @@ impl Pulse {
     /// A request's head is complete, of so many bytes.
     ///
     /// # Errors
-    /// Where they find no room in the budget; the request is in flight all the same.
+    /// If the budget has no room for them; the request is in flight anyway.
     pub(super) fn begin(
         self: &Arc<Self>,
         shared: bool,
@@ -135,7 +135,7 @@ impl Pulse {
     /// Bytes have come, after which a frame of HTTP/2 is `half` there or is not.
     ///
     /// # Errors
-    /// Where there is no room for a head.
+    /// If the budget has no room for a head.
     pub(super) fn hear(&self, bytes: usize, half: bool) -> Result<(), Spent> {
         self.heard.store(true, Relaxed);
         self.half.store(half, Relaxed);
@@ -147,7 +147,7 @@ impl Pulse {
         self.raw.lock().take(bytes)
     }
 
-    /// Whether the beginning of a request is still to come.
+    /// Whether the beginning of a request is still awaited.
     pub(super) fn is_between(&self) -> bool {
         !self.heard.load(Relaxed)
     }
@@ -156,7 +156,7 @@ impl Pulse {
         self.written.fetch_add(1, Relaxed);
     }
 
-    /// All that was handed over has left.
+    /// To be called when everything passed on was sent.
     pub(super) fn flushed(&self) {
         if self.owed.load(SeqCst) > 0 && self.owed.fetch_sub(1, SeqCst) == 1 {
             self.tell_end();
@@ -234,7 +234,7 @@ impl InFlight {
 impl Drop for InFlight {
     fn drop(&mut self) {
         let pulse = &self.pulse;
-        // Before the count, so that nobody sees neither.
+        // Before the count, so that no reader sees both absent.
         pulse.owed.store(FLUSHES, SeqCst);
         let count = if self.answering { &pulse.answering } else { &pulse.serving };
         count.fetch_sub(1, SeqCst);

@@ -1,5 +1,5 @@
-//! The stream of one connection: tells what it reads and writes, keeps the end of a half-closed one back, and
-//! answers in full where the HTTP library would refuse in a word.
+//! The stream of one connection: reports its reads and writes, hides the end of a half-closed connection, and
+//! replaces the HTTP library's refusals without a body by complete responses.
 use std::io::IoSlice;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use super::frames::Frames;
 use super::head::{Limits, START, Unread};
 use super::pulse::Pulse;
 
-/// Bytes that are read and thrown away behind a refusal, so that the peer sees it.
+/// Bytes that are read and discarded after a refusal, so that the peer sees it.
 const LINGER: usize = 512 * 1024;
 
 pub(super) struct Watched<IO> {
@@ -25,14 +25,14 @@ pub(super) struct Watched<IO> {
     refusing: Option<Refusing>,
 }
 
-/// How the present head begins, and which it is.
+/// The beginning of the current head, and its number.
 struct Start {
     bytes: [u8; START],
     len: usize,
     of: u32,
 }
 
-/// An answer of our own, after which the connection is closed.
+/// A refusal by the server, after which the connection is closed.
 struct Refusing {
     answer: Bytes,
     shut: bool,
@@ -66,7 +66,7 @@ impl<IO> Watched<IO> {
         self.refusing = Some(Refusing { answer, shut: false, left: LINGER });
     }
 
-    /// What the HTTP library writes where nobody is owed an answer is its own
+    /// A write by the HTTP library while no response is due is its own
     /// refusal of a head: 400, 414 or 431 without a body.
     fn take_refusal(&mut self, written: &[u8]) -> bool {
         if self.refusing.is_some() {
@@ -151,7 +151,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncRead for Watched<IO> {
             buf.set_filled(before);
             self.refuse(ErrorCode::MemoryFull);
         }
-        // The connection sees an end.
+        // The connection sees the end.
         self.poll_refusal(cx)
     }
 }

@@ -1,4 +1,4 @@
-//! Closes connections on which nothing happens: one timer a connection, no clock read on the way of the bytes.
+//! Closes stuck and idle connections: one timer for each connection, and no clock read for its bytes.
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -9,21 +9,21 @@ use tokio::time::{Instant, Sleep};
 
 use super::pulse::{Phase, Pulse};
 
-/// For a half-closed peer to take more of its answer.
+/// How long a half-closed peer may take to read more of its response.
 const GONE: Duration = Duration::from_secs(10);
 
-/// Why the watch gives a connection up.
+/// Why the watch closes a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stuck {
-    /// No request's head in time.
+    /// The head of a request did not arrive in time.
     Head,
-    /// Nothing asked, or the answer not taken.
+    /// No request, or the response was not read.
     Idle,
-    /// The answer not taken, by a peer that sends nothing more.
+    /// The response was not read by a peer that has closed its half.
     Gone,
 }
 
-/// Looks after one connection.
+/// The watch over one connection.
 pub(super) struct Watch {
     pulse: Arc<Pulse>,
     header_timeout: Duration,

@@ -167,7 +167,7 @@ pub struct OAuth2 {
 pub struct Fill {
     /// Only events of this source hold the placeholder.
     pub source: Name,
-    /// The placeholder as it stands in the body, within a string of JSON.
+    /// The placeholder in the body, within a JSON string.
     pub place: &'static str,
     /// What replaces it.
     pub secret: Secret,

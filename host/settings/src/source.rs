@@ -85,7 +85,7 @@ pub struct EndpointOptions {
     pub source: SourceOptions,
     /// The scheme by which requests are verified. Default: none, all are believed.
     pub verify: Verify,
-    /// Any one of them must stand in the path, behind the name. Empty, the default: none may.
+    /// One of them must follow the name in the path. Default: empty, and none may.
     pub tokens: Vec<Secret>,
     /// Refuses what did not come encrypted. Default false.
     pub require_tls: bool,

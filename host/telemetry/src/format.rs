@@ -1,4 +1,5 @@
-//! How fields become a line: whatever stands in one, it stays one line, steers no terminal, and can't pass for another field.
+//! Formats log entries: whatever a field contains, the entry is one line, controls no terminal, and can't imitate
+//! another field.
 use std::error::Error;
 use std::fmt::{self, Debug, Write};
 
@@ -69,7 +70,7 @@ impl Visitor<'_> {
     }
 }
 
-/// Whether a reader sees where it ends without quotes: no blank, quote or `=`, or quoted already.
+/// Whether its end is clear without quotes: no space, quote or `=`, or quoted already.
 fn is_one_word(text: &str) -> bool {
     let quoted = text.len() > 1 && text.starts_with('"') && text.ends_with('"');
     let inner = if quoted { &text[1..text.len() - 1] } else { text };
@@ -121,8 +122,8 @@ impl<W: Write> Write for Escaping<'_, W> {
     }
 }
 
-/// A line for people: `TIME LEVEL span{fields}: target: message name=value`, as the library's own, with the public name of
-/// the target.
+/// The text format: `TIME LEVEL span{fields}: target: message name=value`, like the library's own, with the public name
+/// of the target.
 pub(super) struct Text<T>(pub(super) T);
 
 impl<S, N, T> FormatEvent<S, N> for Text<T>
@@ -201,8 +202,8 @@ impl Style {
     }
 }
 
-/// The library's JSON format, made without a target, with two things changed: the field `target` holds the public name; and
-/// its lines steer no terminal, since JSON itself leaves C1 controls and marks of direction as they are.
+/// The library's JSON format, made without a target, with two changes: the field `target` has the public name; and
+/// C1 controls and marks of text direction, which JSON leaves unescaped, are escaped.
 pub(super) struct Json<F>(pub(super) F);
 
 impl<S, N, F> FormatEvent<S, N> for Json<F>

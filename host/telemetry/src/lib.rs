@@ -33,7 +33,7 @@ use targets::PublicTargets;
 /// How long the end of the process waits for the last lines to be written.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Longer filters are refused, in bytes.
+/// The longest filter, in bytes.
 pub const FILTER_BYTES: usize = 1024;
 
 /// How log lines are written, on standard error.
@@ -42,7 +42,7 @@ pub enum Format {
     /// For people.
     #[default]
     Text,
-    /// One JSON object a line.
+    /// One JSON object for each line.
     Json,
 }
 
@@ -73,26 +73,26 @@ pub enum Error {
 
 /// The process's log. When dropped, it waits up to two seconds until its last lines are written.
 pub struct Log {
-    /// Changes what is logged.
+    /// Changes the log filter.
     pub levels: Levels,
     sink: Sink,
 }
 
 impl Drop for Log {
     fn drop(&mut self) {
-        // Lines that nobody reads are the only loss.
+        // Only lines that are not read are lost.
         self.sink.flush(FLUSH_TIMEOUT);
     }
 }
 
-/// What is logged, to be changed while the process runs. Clones change the same.
+/// The log filter, which can be changed while the process runs. Clones share it.
 #[derive(Clone)]
 pub struct Levels(Arc<Shared>);
 
 struct Shared {
     put: Put,
     now: Mutex<String>,
-    /// `RUST_LOG` decided, so the settings don't.
+    /// Whether `RUST_LOG` is set, which overrides the settings.
     by_variable: bool,
 }
 
@@ -109,7 +109,7 @@ impl Levels {
     /// would silence all others.
     ///
     /// # Errors
-    /// Where it can't be read; the old one stays.
+    /// If it can't be parsed; the old filter stays.
     pub fn set(&self, filter: &str) -> Result<(), Error> {
         let read = read(filter)?;
         let mut now = self.0.now.lock();
@@ -120,7 +120,7 @@ impl Levels {
         Ok(())
     }
 
-    /// The settings have another level. `RUST_LOG` wins over it here, too.
+    /// Applies a changed level of the settings, unless `RUST_LOG` overrides it.
     ///
     /// # Errors
     /// As `set`.
@@ -130,7 +130,7 @@ impl Levels {
 }
 
 /// Installs the process's log set-up, and a hook that logs panics. `filter` is a level or a list
-/// of `target=level`; the variable `RUST_LOG` wins over it. Once a process. Hold the answer until
+/// of `target=level`; the variable `RUST_LOG` overrides it. To be called once a process. Keep the result until
 /// the process ends.
 ///
 /// # Errors
@@ -140,7 +140,7 @@ pub fn install(format: Format, filter: &str) -> Result<Log, Error> {
     let variable = std::env::var("RUST_LOG").ok().filter(|text| !text.trim().is_empty());
     let by_variable = variable.is_some();
     let wanted = variable.unwrap_or_else(|| filter.to_owned());
-    // The variable means what it means to every program.
+    // The variable is parsed as in other programs.
     let first = if by_variable { known(&wanted) } else { read(&wanted) };
     let first = first?;
     let sink = Sink::start(|lines: &[u8]| Stream::Error.write_all(lines))?;

@@ -1,6 +1,6 @@
-//! Where log lines go: a bounded queue and a thread of its own, so that code that logs never waits and never fails.
+//! The sink of log lines: a bounded queue and a thread of its own, so that code that logs never waits and never fails.
 //!
-//! Lines that find no room, or that can't be written, are lost and counted. Nothing else of the host knows.
+//! Lines that find the queue full, or that can't be written, are lost and counted. The rest of the host is not affected.
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,35 +12,35 @@ use tracing_subscriber::fmt::MakeWriter;
 use hookwright_model::metrics::LOG_LOST;
 use hookwright_terminal::Short;
 
-/// Bytes of lines that wait; as many again may be in the writer's hands.
+/// Bytes of lines that wait; the writer may hold the same amount in addition.
 const ROOM: usize = 1 << 20;
 /// A pipe keeps writes up to this many bytes in one piece (`PIPE_BUF`), even where other processes write into it.
 const PIECE: usize = 4_096;
 /// Capacity that the queue's two buffers keep after a burst, in bytes.
 const KEPT: usize = 64 * 1024;
 
-/// The end that lines are put into. Clones share the queue.
+/// The producer's end of the queue. Clones share the queue.
 #[derive(Clone)]
 pub(super) struct Sink(Arc<Shared>);
 
 struct Shared {
     queue: Mutex<Queue>,
-    /// There is something to write.
+    /// Notified when there are lines to write.
     filled: Condvar,
-    /// All is written.
+    /// Notified when all lines are written.
     written: Condvar,
 }
 
 #[derive(Default)]
 struct Queue {
     lines: Vec<u8>,
-    /// The thread has lines in hand.
+    /// Whether the thread is writing lines.
     writing: bool,
-    /// Lines lost since that was last told.
+    /// Lines lost since the last report.
     lost: u64,
 }
 
-/// What does the writing: standard error, or a test's own.
+/// The writer: standard error, or a test's own.
 pub(super) trait Put: FnMut(&[u8]) -> Result<(), Short> + Send + 'static {}
 
 impl<P: FnMut(&[u8]) -> Result<(), Short> + Send + 'static> Put for P {}
@@ -109,7 +109,7 @@ impl io::Write for &Sink {
 struct Writer<P> {
     sink: Sink,
     put: P,
-    /// The last line was cut off: the next one must not stand behind it.
+    /// Whether the last line was cut off, so that the next one must begin with a newline.
     cut: bool,
 }
 

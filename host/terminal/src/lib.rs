@@ -1,5 +1,5 @@
-//! The process's standard output and standard error as commands use them: text that can't steer a terminal, an end that
-//! is quiet where a reader went away, and bytes past the standard library's buffers.
+//! The process's standard output and standard error as commands use them: text that can't control a terminal, a quiet
+//! exit if the reader went away, and bytes past the standard library's buffers.
 #![deny(missing_docs)]
 
 mod paint;

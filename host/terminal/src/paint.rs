@@ -1,10 +1,10 @@
-//! How answers look on a terminal: colours for states, and columns that line up.
+//! Terminal output: colours for states, and aligned columns.
 use std::borrow::Cow;
 use std::io::IsTerminal as _;
 
 use hookwright_model::{printable, steers};
 
-/// Colours, where a person looks: on a terminal, and unless `NO_COLOR` is set.
+/// Colours the output if it is a terminal and `NO_COLOR` is not set.
 #[derive(Debug, Clone, Copy)]
 pub struct Paint(bool);
 
@@ -59,7 +59,7 @@ impl Paint {
     }
 }
 
-/// Rows below each other, two spaces between the columns; the first row is the heads.
+/// A table with two spaces between the columns; the first row is the header.
 /// A cell's width does not count its colours.
 pub fn columns(rows: &[Vec<String>]) -> String {
     let count = rows.iter().map(Vec::len).max().unwrap_or_default();
@@ -80,7 +80,7 @@ pub fn columns(rows: &[Vec<String>]) -> String {
 }
 
 /// What a command prints, last of all: line ends, tabs and colours stay, and whatever else would steer a terminal is
-/// written out. Texts from outside have no colours left by then; this is for the one that was forgotten.
+/// written out. Texts from outside are escaped before; this is a safety net.
 pub fn harmless(text: &str) -> Cow<'_, str> {
     let acts = |char: char| steers(char) && !matches!(char, '\n' | '\t');
     if !text.contains(acts) {

@@ -1,20 +1,20 @@
-//! What commands print, and how they end where nobody reads any more.
+//! Printing by commands, and how they exit if the reader is gone.
 use hookwright_model::printable_json;
 
 use crate::paint::harmless;
 use crate::stream::{Short, Stream};
 
-/// The whole chain of causes, once, on standard error.
+/// Prints the whole chain of causes, once, to standard error.
 pub fn complain(error: &anyhow::Error) {
     note(&format!("hookwright: {error:#}"));
 }
 
-/// A line for the person at the terminal, on standard error. Where that is closed, the exit code has to do.
+/// Prints a line for the user, to standard error. If that is closed, only the exit code remains.
 pub fn note(text: &str) {
     let _ = Stream::Error.write_all(format!("{}\n", harmless(text)).as_bytes());
 }
 
-/// A document for a program, which steers no terminal either.
+/// A JSON document for a program, with control characters escaped too.
 pub fn json(document: &serde_json::Value) -> String {
     printable_json(&format!("{document:#}\n")).into_owned()
 }
@@ -30,7 +30,7 @@ pub fn print(text: &str) {
     print_before(text, 0);
 }
 
-/// Bytes as they are, for who asked for them. Ends as `print`.
+/// Prints bytes unchanged, for `--raw`. Ends as `print`.
 pub fn print_raw(bytes: &[u8]) {
     ended(Stream::Output.write_all(bytes), 0);
 }

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 
-/// One of the two.
+/// One of the two streams.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stream {
     /// Standard output.
@@ -15,7 +15,7 @@ pub enum Stream {
     Error,
 }
 
-/// Not all could be written.
+/// Not everything could be written.
 #[derive(Debug, thiserror::Error)]
 #[error("{error}")]
 pub struct Short {

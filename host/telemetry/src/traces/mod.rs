@@ -1,4 +1,4 @@
-//! Spans of what happens to events, for OpenTelemetry: which are taken, where each stands, and the queue of what is to be exported.
+//! OpenTelemetry spans of events: which events are sampled, each span's place in its trace, and the export queue.
 //!
 //! All ids derive from the event's, so that nothing is stored for them, and a
 //! retry after a restart joins the trace that it belongs to.
@@ -19,17 +19,17 @@ use hookwright_model::{Attempt, Decision, Delivery, Event, Name, Outcome, Share,
 
 /// Spans that wait to be exported; what comes beyond is dropped and counted.
 pub const WAITING: usize = 8_192;
-/// What is read of a collector's answer; a longer one counts as without complaint.
+/// Bytes of a collector's response that are read; a longer one counts as a success.
 pub const ANSWER_BYTES: usize = 16 * 1024;
 
-/// What part the host has in it.
+/// The kind of a span.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     /// Within the host.
     Internal,
-    /// Somebody asks the host.
+    /// A request to the host.
     Server,
-    /// The host asks somebody.
+    /// A request by the host.
     Client,
 }
 
@@ -53,28 +53,28 @@ pub struct Span {
     pub parent: Option<u64>,
     /// What was done.
     pub name: String,
-    /// The host's part in it.
+    /// The kind of the span.
     pub role: Role,
     /// Microseconds since 1970.
     pub start_us: u64,
     /// Its length in microseconds.
     pub took_us: u64,
-    /// What else is known of it, by OpenTelemetry's names.
+    /// Its attributes, with OpenTelemetry's names.
     pub attributes: Vec<(&'static str, Value)>,
     /// What went wrong.
     pub error: Option<String>,
 }
 
-/// Takes the spans of a part of all events. A source that says whether its
-/// trace is taken is followed.
+/// Records the spans of a sample of all events. If a source says whether its
+/// trace is sampled, that decides.
 pub struct Spans {
     queue: mpsc::Sender<Span>,
-    /// Of the events without a trace of their own.
+    /// The sampled share of events without a trace of their own.
     share: Share,
     dropped: Counter,
 }
 
-/// Where attempts go to. Nothing else of a URL is told: the rest may hold secrets.
+/// The server of an attempt. The rest of its URL is not recorded, since it may be secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Server {
     /// A host name, or an address without brackets.
@@ -112,7 +112,7 @@ impl Spans {
         (Arc::new(Self { queue, share, dropped }), spans)
     }
 
-    /// None where its spans are not taken.
+    /// None if the event is not sampled.
     fn place<'e>(&self, event: &'e Event) -> Option<Place<'e>> {
         if let Some(Parent { trace, span, sampled }) = trace::parent(&event.headers) {
             return sampled.then_some(Place { event, trace, parent: Some(span) });
@@ -125,8 +125,8 @@ impl Spans {
         Some(Place { event, trace, parent: None })
     }
 
-    /// An event went through its plugins until now, `now_us` since 1970. The
-    /// first time the span of its receipt comes with them.
+    /// Records the plugins' spans of an event whose routing ends now, at `now_us` since 1970, and, if it is the
+    /// `first` time, the span of its receipt.
     pub fn routed(&self, event: &Event, first: bool, verdicts: &[VerdictRecord], now_us: u64) {
         let Some(place) = self.place(event) else { return };
         let took: u64 = verdicts.iter().map(|record| record.took_us).sum();
@@ -152,7 +152,7 @@ impl Spans {
             attributes.push(("hookwright.verdict", text(verdict(&record.decision))));
             let digest = record.digest.map(|digest| Value::Text(digest.to_string()));
             attributes.extend(digest.map(|digest| ("hookwright.plugin.digest", digest)));
-            // Its author's own words may hold what is in the body.
+            // The message is not recorded: it may contain parts of the body.
             let failed = matches!(
                 record.decision,
                 Decision::Fail(_) | Decision::Reject(_) | Decision::Retry(_)
@@ -172,7 +172,7 @@ impl Spans {
         }
     }
 
-    /// An attempt has ended; at `server`, where the destination is one.
+    /// Records an attempt that has ended; `server` is that of a destination over HTTP.
     pub fn attempted(
         &self,
         delivery: &Delivery,
@@ -211,8 +211,8 @@ impl Spans {
         self.push(Span { attributes, error, ..span });
     }
 
-    /// Puts the attempt that is to come into its headers, as what the receiver
-    /// is under. Leaves them alone where the event's spans are not taken.
+    /// Writes the coming attempt into its headers, as the parent of the receiver's
+    /// spans. Leaves them unchanged if the event is not sampled.
     pub fn pass_on(&self, delivery: &Delivery, headers: &mut HeaderMap) {
         let Some(place) = self.place(&delivery.event) else { return };
         let number = delivery.attempts.saturating_add(1);

@@ -3,7 +3,7 @@ use serde_json::{Value as Json, json};
 
 use super::{Role, Span, Value};
 
-/// Who exports: what each request says once.
+/// The exporting process, as described in each request.
 pub struct Resource {
     /// `service.name`.
     pub service: String,
@@ -21,12 +21,12 @@ impl Resource {
     }
 }
 
-/// What a collector says against spans that it took as a whole.
+/// The partial success of a request: spans that the collector rejected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Complaint {
-    /// Spans that it did not keep.
+    /// The number of rejected spans.
     pub rejected: u64,
-    /// Its own words.
+    /// The collector's message.
     pub message: String,
 }
 
