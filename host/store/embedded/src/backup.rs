@@ -9,10 +9,9 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use super::engine::Embedded;
-use super::error::Failure;
+use super::error::{Failure, is_full};
 use crate::index::ops::Request;
 use crate::index::schema;
-use crate::journal::disk::is_full;
 use crate::journal::segment::Segment;
 use hookwright_store::{Backup, StoreError};
 

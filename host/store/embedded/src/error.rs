@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use rusqlite::ErrorCode;
 
-use crate::journal::disk::is_full;
 use hookwright_store::{AppendError, StoreError};
 
 /// Why the store did not open, for the one who started the host: each message says what to do.
@@ -153,6 +152,11 @@ impl ReadError {
     pub(crate) fn is_lasting(&self) -> bool {
         matches!(self, Self::Gone(_) | Self::Damaged { .. })
     }
+}
+
+/// Whether the disk has no room, or none for this user.
+pub(crate) fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 /// Whether SQLite refuses one operation for what is in it, and would do so each

@@ -63,8 +63,3 @@ impl Disk for OsDisk {
         std::fs::remove_file(path)
     }
 }
-
-/// No room, or no room for this user.
-pub(crate) fn is_full(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
-}

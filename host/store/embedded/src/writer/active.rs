@@ -4,7 +4,8 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::journal::disk::{Disk, is_full};
+use crate::error::is_full;
+use crate::journal::disk::Disk;
 use crate::journal::locator::Position;
 use crate::journal::record::Salt;
 use crate::journal::segment::{HEADER, Segment};
