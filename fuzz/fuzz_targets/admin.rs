@@ -82,13 +82,7 @@ static FOLDER: LazyLock<TempDir> = LazyLock::new(|| tempfile::tempdir().expect("
 static AUDIT: LazyLock<Arc<AuditLog>> =
     LazyLock::new(|| Arc::new(AuditLog::open(FOLDER.path()).expect("a new log")));
 static REPLAYS: LazyLock<Replays> = LazyLock::new(|| {
-    run(Replays::start(
-        STORE.clone(),
-        STORE.clone(),
-        STORE.clone(),
-        Clock::manual(0),
-        Tasks::new(),
-    ))
+    run(Replays::start(STORE.clone(), STORE.clone(), STORE.clone(), Clock::manual(0), Tasks::new()))
         .expect("the store has no replays")
 });
 

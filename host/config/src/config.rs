@@ -67,7 +67,7 @@ impl Config {
     /// the journal, and the queue before it, twice.
     pub(super) fn room_for_body(&self) -> u64 {
         let room = self.store.segment.min(self.store.queue);
-        room.saturating_sub(self.ingress.max_header_bytes) / 2
+        room.saturating_sub(self.ingress.limits.max_header_bytes as u64) / 2
     }
 
     /// Bytes of the largest body that a source takes. Where its settings say nothing: as large

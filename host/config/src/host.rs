@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::access::NETWORK;
 use super::kind::{ADDRESS, Choice, DURATION, File, Flag, List, PUBLIC_URL, SIZE, whole};
 use super::reader::Section;
-use super::unit::Fault;
-use hookwright_settings::{Proxies, Retention, TlsFiles, ToldBy};
+use super::unit::{Fault, in_memory};
+use hookwright_settings::{ListenerLimits, Proxies, Retention, TlsFiles, ToldBy};
 
 /// `[ingress]`: where webhooks come in.
 #[derive(Debug, Clone)]
@@ -22,18 +22,10 @@ pub struct IngressConfig {
     /// Bytes of heads and bodies on their way in, before their events are written down.
     /// None: as much as six of the largest bodies, and 128 MiB at least.
     pub memory: Option<u64>,
-    /// Header fields in one request. Default 100.
-    pub max_headers: usize,
-    /// Bytes of all headers of a request together. Default 32 KiB.
-    pub max_header_bytes: u64,
-    /// For all headers of a request to arrive. Default 10 s.
-    pub header_timeout: Duration,
+    /// What its clients may have open, and how large and slow the heads of their requests may be.
+    pub limits: ListenerLimits,
     /// For the whole body to arrive. Default 30 s.
     pub body_timeout: Duration,
-    /// How long a connection may wait for a request. Default 60 s.
-    pub idle_timeout: Duration,
-    /// Open connections; more get a 503. Default 10,000.
-    pub max_connections: usize,
     /// Levels of arrays and objects in each other, of a JSON body. Default 100.
     pub max_json_depth: usize,
     /// Who may speak for other clients. Default nobody.
@@ -140,56 +132,73 @@ impl IngressConfig {
             let help = "name the proxies in `trusted_proxies`";
             s.wrong("proxy_protocol", Fault::new("nobody is trusted to send it", help));
         }
-        Self {
-            proxies: Proxies { trusted: trusted_proxies, told_by },
-            proxy_protocol,
-            listen: s
-                .key("listen", ADDRESS, "Where sources post to, at `/in/<source>`.")
-                .default("127.0.0.1:8080"),
-            public_url: s
+        let listen = s
+            .key("listen", ADDRESS, "Where sources post to, at `/in/<source>`.")
+            .default("127.0.0.1:8080");
+        let public_url = s
                 .key("public_url", PUBLIC_URL, "Where sources reach it from outside, before `/in/<source>`: for schemes that sign the URL.")
-                .optional("none"),
-            max_body: s
-                .key("max_body", SIZE, "The largest body; a larger one is refused with 413.")
-                .range("1KiB", "256MiB")
-                .default("1MiB"),
-            memory: s
+                .optional("none");
+        let max_body = s
+            .key("max_body", SIZE, "The largest body; a larger one is refused with 413.")
+            .range("1KiB", "256MiB")
+            .default("1MiB");
+        let memory = s
                 .key("memory", SIZE, "Memory for heads and bodies on their way in, over all connections, counted as they arrive, including what `decompress` makes of them. Beyond it, or beyond a source's fair share of it, requests get a 503. At least six times the largest body.")
                 .range("4MiB", "64GiB")
-                .optional("the larger of 128MiB and six of the largest bodies"),
-            max_headers: s
-                .key("max_headers", whole(), "The most headers that a request may have.")
-                .range("8", "1000")
-                .default("100"),
-            max_header_bytes: s
-                .key("max_header_bytes", SIZE, "The most bytes of all headers of a request together.")
-                .range("8KiB", "1MiB")
-                .default("32KiB"),
-            header_timeout: s
-                .key("header_timeout", DURATION, "For all headers of a request to arrive.")
-                .range("100ms", "5m")
-                .default("10s"),
-            body_timeout: s
-                .key("body_timeout", DURATION, "For the whole body to arrive.")
-                .range("100ms", "1h")
-                .default("30s"),
-            idle_timeout: s
-                .key("idle_timeout", DURATION, "How long a connection may wait for a request.")
-                .range("1s", "1h")
-                .default("60s"),
-            max_connections: s
-                .key("max_connections", whole(), "Open connections; more get a 503.")
-                .range("1", "1000000")
-                .default("10000"),
-            max_json_depth: s
+                .optional("the larger of 128MiB and six of the largest bodies");
+        let max_headers = s
+            .key("max_headers", whole(), "The most headers that a request may have.")
+            .range("8", "1000")
+            .default("100");
+        let max_header_bytes = s
+            .key("max_header_bytes", SIZE, "The most bytes of all headers of a request together.")
+            .range("8KiB", "1MiB")
+            .default("32KiB");
+        let header_timeout = s
+            .key("header_timeout", DURATION, "For all headers of a request to arrive.")
+            .range("100ms", "5m")
+            .default("10s");
+        let body_timeout = s
+            .key("body_timeout", DURATION, "For the whole body to arrive.")
+            .range("100ms", "1h")
+            .default("30s");
+        let idle_timeout = s
+            .key("idle_timeout", DURATION, "How long a connection may wait for a request.")
+            .range("1s", "1h")
+            .default("60s");
+        let max_connections = s
+            .key("max_connections", whole(), "Open connections; more get a 503.")
+            .range("1", "1000000")
+            .default("10000");
+        let max_json_depth = s
                 .key("max_json_depth", whole(), "How deep arrays and objects may be nested in a body whose content type is JSON; deeper ones are refused with 422.")
                 .range("4", "127")
-                .default("100"),
-            max_hops: s
+                .default("100");
+        let max_hops = s
                 .key("max_hops", whole(), "How many of the host's own deliveries an event may pass through; when it comes back from the last of them, it is refused with 508.")
                 .range("1", "100")
-                .default("8"),
-            tls: s.optional_section("tls", "Serve HTTPS instead of HTTP.", tls_files),
+                .default("8");
+        let tls = s.optional_section("tls", "Serve HTTPS instead of HTTP.", tls_files);
+        let limits = ListenerLimits {
+            max_connections,
+            header_timeout,
+            idle_timeout,
+            max_headers,
+            max_header_bytes: in_memory(max_header_bytes),
+        };
+        let proxies = Proxies { trusted: trusted_proxies, told_by };
+        Self {
+            listen,
+            public_url,
+            max_body,
+            memory,
+            limits,
+            body_timeout,
+            max_json_depth,
+            proxies,
+            proxy_protocol,
+            tls,
+            max_hops,
         }
     }
 }

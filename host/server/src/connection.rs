@@ -120,8 +120,11 @@ impl<S: Service> Shared<S> {
     {
         let raw = self.options.budget.charge(peer.address.ip(), None);
         let pulse = Arc::new(Pulse::new(raw, peer.hangup.clone()));
-        let mut watch =
-            Watch::new(pulse.clone(), self.options.header_timeout, self.options.idle_timeout);
+        let mut watch = Watch::new(
+            pulse.clone(),
+            self.options.limits.header_timeout,
+            self.options.limits.idle_timeout,
+        );
         let io = TokioIo::new(Watched::new(io, pulse.clone(), self.limits));
         let service = service_fn(|request| self.answer(&pulse, &peer, request));
         let mut connection = pin!(self.builder.serve_connection(io, service));
@@ -224,12 +227,12 @@ fn builder(options: &Options) -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
     let mut http1 = builder.http1();
     // The watch does this, and knows an idle connection from a slow head.
-    http1.header_read_timeout(None).max_buf_size(options.max_header_bytes.max(8192));
-    if options.max_headers != DEFAULT_MAX_HEADERS {
-        http1.max_headers(options.max_headers);
+    http1.header_read_timeout(None).max_buf_size(options.limits.max_header_bytes.max(8192));
+    if options.limits.max_headers != DEFAULT_MAX_HEADERS {
+        http1.max_headers(options.limits.max_headers);
     }
     // The library refuses without a word, so it gets the larger limit.
-    let list = options.max_header_bytes.saturating_mul(LIST_FACTOR);
+    let list = options.limits.max_header_bytes.saturating_mul(LIST_FACTOR);
     let list = u32::try_from(list).unwrap_or(u32::MAX);
     builder
         .http2()
@@ -239,7 +242,7 @@ fn builder(options: &Options) -> Builder<TokioExecutor> {
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_send_buf_size(SEND_BUFFER)
-        .keep_alive_interval(options.idle_timeout)
-        .keep_alive_timeout(options.header_timeout);
+        .keep_alive_interval(options.limits.idle_timeout)
+        .keep_alive_timeout(options.limits.header_timeout);
     if options.http2 { builder } else { builder.http1_only() }
 }

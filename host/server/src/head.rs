@@ -96,7 +96,7 @@ impl Limits {
     pub(super) const NONE: Self = Self { fields: usize::MAX, bytes: usize::MAX };
 
     pub(super) fn of(options: &Options) -> Self {
-        Self { fields: options.max_headers, bytes: options.max_header_bytes }
+        Self { fields: options.limits.max_headers, bytes: options.limits.max_header_bytes }
     }
 
     /// The limit that a head of that many bytes exceeds.

@@ -13,6 +13,8 @@ use http::{Request, Response};
 use ipnet::IpNet;
 use tokio_util::sync::CancellationToken;
 
+use hookwright_settings::ListenerLimits;
+
 mod arriving;
 mod body;
 mod budget;
@@ -76,7 +78,7 @@ impl Peer {
 
 /// Answers requests. It has no error: whatever goes wrong is a response.
 pub trait Service: Clone + Send + Sync + 'static {
-    /// The body of a response. A streaming body must send something within `Options::idle_timeout`, or
+    /// The body of a response. A streaming body must send something within [`ListenerLimits::idle_timeout`], or
     /// the connection is taken for stuck.
     type Body: http_body::Body<Data = Bytes, Error: Into<BodyFailure>> + Send + Unpin + 'static;
 
@@ -101,27 +103,17 @@ pub trait Service: Clone + Send + Sync + 'static {
 pub struct Options {
     /// The listener's name in logs and metrics.
     pub name: &'static str,
-    /// Connections open at once; more are refused with a 503. Default 10,000.
-    pub max_connections: usize,
+    /// What its clients may have open and send.
+    pub limits: ListenerLimits,
     /// Of one address, of these (an IPv6 network of 64 bits is one). Default all.
     pub max_per_address: usize,
     /// Paths that are answered on further connections, a few at a time and for a
     /// moment each, where all others are taken: for monitors. Default none.
     pub reserved: &'static [&'static str],
-    /// From the first byte of a request (or from the connection's start) to
-    /// the end of its head. Default 10 s.
-    pub header_timeout: Duration,
-    /// How long a connection may be open with nothing asked, or an answer be
-    /// stuck. Default 60 s.
-    pub idle_timeout: Duration,
     /// For what comes before HTTP: the PROXY header and the TLS handshake, each. Default 10 s.
     pub handshake_timeout: Duration,
     /// How long requests in flight may continue after the stop. Default 10 s.
     pub drain: Duration,
-    /// Header fields in one request; more are answered 431. Default 100.
-    pub max_headers: usize,
-    /// Bytes of one request's head, at least 8 KiB; more are answered 431. Default 64 KiB.
-    pub max_header_bytes: usize,
     /// Whether HTTP/2 is spoken, too. Default true.
     pub http2: bool,
     /// Requests at once on one HTTP/2 connection. Default 128.
@@ -144,15 +136,11 @@ impl Options {
     pub fn new(name: &'static str) -> Self {
         Self {
             name,
-            max_connections: 10_000,
+            limits: ListenerLimits::default(),
             max_per_address: usize::MAX,
             reserved: &[],
-            header_timeout: Duration::from_secs(10),
-            idle_timeout: Duration::from_secs(60),
             handshake_timeout: Duration::from_secs(10),
             drain: Duration::from_secs(10),
-            max_headers: DEFAULT_MAX_HEADERS,
-            max_header_bytes: 64 * 1024,
             http2: true,
             max_streams: 128,
             proxies: Vec::new(),

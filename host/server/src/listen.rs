@@ -134,7 +134,9 @@ impl<S: Service> Accepting<S> {
     fn new(options: Options, service: S, stop: CancellationToken) -> Self {
         let name = options.name;
         Self {
-            permits: Arc::new(Semaphore::new(options.max_connections.min(Semaphore::MAX_PERMITS))),
+            permits: Arc::new(Semaphore::new(
+                options.limits.max_connections.min(Semaphore::MAX_PERMITS),
+            )),
             refusals: Arc::new(Semaphore::new(REFUSALS)),
             addresses: Addresses::default(),
             reserved: VecDeque::new(),
@@ -166,7 +168,7 @@ impl<S: Service> Accepting<S> {
     fn permit(&self, peer: SocketAddr) -> Option<Permit> {
         let permit = self.permits.clone().try_acquire_owned().ok()?;
         let most = self.shared.options.max_per_address;
-        let address = match most < self.shared.options.max_connections {
+        let address = match most < self.shared.options.limits.max_connections {
             false => None,
             true => {
                 let address = network(peer.ip());

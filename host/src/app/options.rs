@@ -12,7 +12,7 @@ use hookwright_plugins as plugins;
 use hookwright_plugins::Compiler;
 use hookwright_routing::{FirstWaits, Known, Orders, Pipeline, Pipelines, Step};
 use hookwright_server as server;
-use hookwright_settings::{Destination, To};
+use hookwright_settings::{Destination, ListenerLimits, To};
 use hookwright_signing::hops::Hops;
 use hookwright_store_embedded as embedded;
 
@@ -33,12 +33,8 @@ pub(super) fn server(
     let ingress = &config.ingress;
     server::Options {
         budget,
-        max_connections: ingress.max_connections,
-        header_timeout: ingress.header_timeout,
-        idle_timeout: ingress.idle_timeout,
+        limits: ingress.limits,
         drain: config.shutdown,
-        max_headers: ingress.max_headers,
-        max_header_bytes: usize_of(ingress.max_header_bytes),
         proxies: if ingress.proxy_protocol { ingress.proxies.trusted.clone() } else { Vec::new() },
         tls,
         ..server::Options::new("ingress")
@@ -57,7 +53,7 @@ pub(super) fn admin_server() -> server::Options {
         drain: Duration::from_millis(500),
         budget: server::Budget::new("admin", ADMIN_MEMORY),
         body_timeout: Some(Duration::from_secs(10)),
-        max_connections: 1024,
+        limits: ListenerLimits { max_connections: 1024, ..ListenerLimits::default() },
         max_per_address: 256,
         reserved: &["/healthz", "/readyz"],
         ..server::Options::new("admin")

@@ -20,7 +20,7 @@ fn an_empty_file_has_safe_defaults() {
     assert_eq!(config.data_dir, Path::new("/etc/hw/data"));
     assert_eq!(config.plugins_dir, Path::new("/etc/hw/plugins"));
     assert!(config.ingress.listen.ip().is_loopback() && config.admin.listen.ip().is_loopback());
-    assert_eq!((config.ingress.max_body, config.ingress.max_headers), (1 << 20, 100));
+    assert_eq!((config.ingress.max_body, config.ingress.limits.max_headers), (1 << 20, 100));
     assert_eq!(config.retention.keep, Duration::from_secs(30 * 86_400));
     assert_eq!((config.store.segment, config.store.linger), (64 << 20, Duration::from_micros(200)));
     assert_eq!((config.log.format, config.log.level), (LogFormat::Text, LogLevel::Info));
@@ -297,7 +297,7 @@ fn variables_stand_in_for_keys_and_make_new_ones() {
         ("TOKEN", "12345"),
     ];
     let config = parse_with(text, &sources(&env, &[])).unwrap_or_else(|all| panic!("{all}"));
-    assert_eq!((config.ingress.listen.port(), config.ingress.max_headers), (2, 50));
+    assert_eq!((config.ingress.listen.port(), config.ingress.limits.max_headers), (2, 50));
     assert_eq!(config.store.linger, Duration::from_micros(300));
     assert_eq!(config.plugins["only-pushes"].spec.file, Path::new("b.wasm"));
     assert_eq!(config.sources["s"].plugins.len(), 1);

@@ -4,6 +4,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use super::{Echo, tls};
 use crate::Options;
 use crate::kit::{Running, Wire, frame, soon, until};
+use hookwright_settings::ListenerLimits;
 
 const WAIT: &str = "POST /wait HTTP/1.1\r\nhost: h\r\ncontent-length: 3\r\n\r\nabc";
 
@@ -168,7 +169,10 @@ async fn an_idle_connection_that_is_half_closed_ends() {
 #[tokio::test]
 async fn whoever_resets_the_connection_waits_for_nothing() {
     let echo = Echo::new();
-    let options = Options { max_connections: 1, ..Options::new("test") };
+    let options = Options {
+        limits: ListenerLimits { max_connections: 1, ..ListenerLimits::default() },
+        ..Options::new("test")
+    };
     let server = Running::start(options, echo.clone());
     let mut wire = server.connect().await;
     wire.send(WAIT).await;

@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use super::{Echo, tls};
 use crate::kit::{Running, Wire, http2, soon, until, whole};
 use crate::{Arriving, ErrorCode, Options, Peer, Service, Unread};
+use hookwright_settings::ListenerLimits;
 
 /// Remembers what it never saw.
 #[derive(Clone)]
@@ -101,7 +102,13 @@ async fn regression_every_limit_of_a_head_holds_on_every_protocol() {
             Protocol::One | Protocol::Two => Options::new("test"),
             Protocol::OneTls | Protocol::TwoTls => tls::secure(),
         };
-        let server = Running::start(Options { max_header_bytes: 32 * 1024, ..options }, service);
+        let server = Running::start(
+            Options {
+                limits: ListenerLimits { max_header_bytes: 32 * 1024, ..ListenerLimits::default() },
+                ..options
+            },
+            service,
+        );
         let mut refused = 0;
         for (path, fields, status, code) in &cases {
             let told = ask(&server, protocol, path, fields).await;
@@ -123,7 +130,10 @@ async fn regression_every_limit_of_a_head_holds_on_every_protocol() {
 #[tokio::test]
 async fn regression_what_cannot_be_read_is_told_in_full_and_reported() {
     let unread: Arc<Mutex<Vec<Unread>>> = Arc::default();
-    let options = Options { max_header_bytes: 32 * 1024, ..Options::new("test") };
+    let options = Options {
+        limits: ListenerLimits { max_header_bytes: 32 * 1024, ..ListenerLimits::default() },
+        ..Options::new("test")
+    };
     let server = Running::start(options, Told(Echo::new(), unread.clone()));
     let long = format!("GET / HTTP/1.1\r\nx: {}\r\n\r\n", "x".repeat(200_000));
     for (bytes, status, code, method, path) in [
@@ -164,7 +174,13 @@ async fn regression_what_cannot_be_read_is_told_in_full_and_reported() {
 
 #[tokio::test]
 async fn trailers_have_the_limits_of_a_head() {
-    let server = Running::start(Options { max_headers: 20, ..Options::new("test") }, Echo::new());
+    let server = Running::start(
+        Options {
+            limits: ListenerLimits { max_headers: 20, ..ListenerLimits::default() },
+            ..Options::new("test")
+        },
+        Echo::new(),
+    );
     let head = "POST / HTTP/1.1\r\nhost: h\r\ntransfer-encoding: chunked\r\n\r\n";
     for (trailers, good) in [(10, true), (30, false)] {
         let mut wire = server.connect().await;

@@ -4,10 +4,14 @@ use std::time::Duration;
 use super::Echo;
 use crate::Options;
 use crate::kit::{Running, soon};
+use hookwright_settings::ListenerLimits;
 
 #[tokio::test]
 async fn a_connection_over_the_limit_is_told_so() {
-    let options = Options { max_connections: 1, ..Options::new("test") };
+    let options = Options {
+        limits: ListenerLimits { max_connections: 1, ..ListenerLimits::default() },
+        ..Options::new("test")
+    };
     let server = Running::start(options, Echo::new());
     let mut first = server.connect().await;
     assert_eq!(first.post("/", "", "").await.status, 200);
@@ -37,7 +41,13 @@ async fn a_connection_over_the_limit_is_told_so() {
 
 #[tokio::test]
 async fn a_thousand_slow_connections_do_not_stop_a_good_one() {
-    let options = Options { header_timeout: Duration::from_millis(500), ..Options::new("test") };
+    let options = Options {
+        limits: ListenerLimits {
+            header_timeout: Duration::from_millis(500),
+            ..ListenerLimits::default()
+        },
+        ..Options::new("test")
+    };
     let server = Running::start(options, Echo::new());
     let mut slow = Vec::new();
     for _ in 0..1_000 {
@@ -54,7 +64,10 @@ async fn a_thousand_slow_connections_do_not_stop_a_good_one() {
 
 #[tokio::test]
 async fn a_huge_head_is_refused() {
-    let options = Options { max_header_bytes: 16 * 1024, ..Options::new("test") };
+    let options = Options {
+        limits: ListenerLimits { max_header_bytes: 16 * 1024, ..ListenerLimits::default() },
+        ..Options::new("test")
+    };
     let server = Running::start(options, Echo::new());
     let mut wire = server.connect().await;
     let huge = format!("POST / HTTP/1.1\r\nx: {}\r\n\r\n", "a".repeat(20_000));
@@ -67,7 +80,10 @@ async fn a_huge_head_is_refused() {
 #[tokio::test]
 async fn too_many_header_fields_are_refused() {
     for (limit, fields, status) in [(100, 90, 200), (100, 200, 431), (20, 30, 431), (20, 10, 200)] {
-        let options = Options { max_headers: limit, ..Options::new("test") };
+        let options = Options {
+            limits: ListenerLimits { max_headers: limit, ..ListenerLimits::default() },
+            ..Options::new("test")
+        };
         let server = Running::start(options, Echo::new());
         let answer = server.connect().await.post("/", &"x: y\r\n".repeat(fields), "").await;
         assert_eq!(answer.status, status, "{fields} of {limit}");

@@ -10,6 +10,7 @@ use super::Echo;
 use crate::connection::Shared;
 use crate::kit::{Wire, frame, http2, post, whole};
 use crate::{Options, Peer};
+use hookwright_settings::ListenerLimits;
 
 const HEADER: Duration = Duration::from_secs(10);
 const IDLE: Duration = Duration::from_secs(60);
@@ -20,7 +21,14 @@ fn connect(echo: &Echo) -> Wire<DuplexStream> {
 
 fn stream(echo: &Echo) -> DuplexStream {
     let (near, far) = duplex(4096);
-    let options = Options { header_timeout: HEADER, idle_timeout: IDLE, ..Options::new("test") };
+    let options = Options {
+        limits: ListenerLimits {
+            header_timeout: HEADER,
+            idle_timeout: IDLE,
+            ..ListenerLimits::default()
+        },
+        ..Options::new("test")
+    };
     let shared = Shared::new(options, echo.clone());
     let peer = Peer::plain((Ipv4Addr::LOCALHOST, 1).into());
     tokio::spawn(async move { shared.drive(far, peer, CancellationToken::new()).await });

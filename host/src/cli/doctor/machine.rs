@@ -38,7 +38,7 @@ pub(super) fn open_files(found: &mut Findings, config: &Config) {
     const ABOUT: &str = "open files";
     let in_flight: usize = config.destinations.values().map(|to| to.in_flight).sum();
     let wanted = OTHER_FILES
-        .saturating_add(u64::try_from(config.ingress.max_connections).unwrap_or(u64::MAX))
+        .saturating_add(u64::try_from(config.ingress.limits.max_connections).unwrap_or(u64::MAX))
         .saturating_add(u64::try_from(in_flight).unwrap_or(u64::MAX));
     // `serve` raises the soft limit to the hard one.
     match getrlimit(Resource::Nofile).maximum {
