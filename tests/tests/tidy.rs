@@ -19,6 +19,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("store-conformance", &["model", "store"]),
     ("store-embedded", &["model", "store"]),
     ("store-memory", &["model", "store"]),
+    ("store-postgres", &["model"]),
     ("egress", &["model", "settings", "signing"]),
     ("server", &["model", "settings"]),
     ("plugins", &["model"]),
