@@ -8,7 +8,8 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use sha2::{Digest, Sha256};
 
-use hookwright_model::{form, pointer};
+use hookwright_model::form;
+use hookwright_model::pointer::{self, Wanted};
 use hookwright_settings as settings;
 use hookwright_store::Dedupe;
 
@@ -46,7 +47,7 @@ pub(super) struct Extraction {
     kind: Option<Selector>,
     key: Option<(Selector, Duration)>,
     /// Of both, so that one walk over the body finds them.
-    pointers: Vec<String>,
+    wanted: Wanted,
 }
 
 #[derive(Debug)]
@@ -74,16 +75,12 @@ impl Extraction {
         let kind = kind.and_then(|kind| Selector::for_kind(kind, &mut pointers));
         let key =
             dedupe.map(|dedupe| (Selector::for_key(&dedupe.key, &mut pointers), dedupe.window));
-        Self { kind, key, pointers }
+        Self { kind, key, wanted: Wanted::new(&pointers) }
     }
 
     /// The kind (empty where there is none) and the key.
     pub(super) fn read(&self, envelope: Envelope<'_>, body: &[u8]) -> (Box<str>, Option<Dedupe>) {
-        let found = if self.pointers.is_empty() {
-            Vec::new()
-        } else {
-            pointer::select(body, &self.pointers)
-        };
+        let found = self.wanted.select(body);
         let kind = self.kind.as_ref().and_then(|selector| selector.select(envelope, body, &found));
         let kind = kind.map(|value| clean(&String::from_utf8_lossy(&value))).unwrap_or_default();
         let dedupe = self.key.as_ref().and_then(|(selector, window)| {

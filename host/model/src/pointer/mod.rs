@@ -21,15 +21,21 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// half a surrogate pair hides nothing that stands beside it. Of members of the
 /// same name the last one counts. A byte order mark in front is no part of the text.
 pub fn select<'j, P: AsRef<str>>(json: &'j [u8], pointers: &[P]) -> Vec<Option<&'j str>> {
-    let wanted = Wanted::new(pointers);
-    let mut search = Search::new(json, &wanted);
-    while !search.go(usize::MAX) {}
-    search.found()
+    Wanted::new(pointers).select(json)
 }
 
 /// The JSON text at one pointer; see [`select`].
 pub fn at<'j>(json: &'j [u8], pointer: &str) -> Option<&'j str> {
     select(json, &[pointer]).pop().flatten()
+}
+
+impl Wanted {
+    /// As [`select`], of these pointers: for those who look the same ones up in each event.
+    pub fn select<'j>(&self, json: &'j [u8]) -> Vec<Option<&'j str>> {
+        let mut search = Search::new(json, self);
+        while !search.go(usize::MAX) {}
+        search.found()
+    }
 }
 
 /// A [`select`] in pieces, for those whose time is counted.

@@ -96,8 +96,9 @@ impl<'j, 'w> Walk<'j, 'w> {
     }
 
     fn skip_space(&mut self) {
-        let space = |byte: &&u8| matches!(byte, b' ' | b'\t' | b'\n' | b'\r');
-        self.at += self.rest().iter().take_while(space).count();
+        while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.peek() {
+            self.at += 1;
+        }
     }
 
     fn value(&mut self) -> Result<(), Broken> {
@@ -285,12 +286,14 @@ fn ordinary(bytes: &[u8]) -> usize {
     let mut count = 0;
     let (words, _) = bytes.as_chunks::<8>();
     for word in words {
-        let word = u64::from_ne_bytes(*word);
+        let word = u64::from_le_bytes(*word);
         let control = word.wrapping_sub(ONES * 0x20) & !word & HIGH;
         let quote = any_zero(word ^ (ONES * u64::from(b'"')));
         let backslash = any_zero(word ^ (ONES * u64::from(b'\\')));
-        if control | quote | backslash != 0 {
-            break;
+        let special = control | quote | backslash;
+        if special != 0 {
+            // Of bits above the lowest one a borrow may have set some; the lowest is of the first such byte.
+            return count + special.trailing_zeros() as usize / 8;
         }
         count += 8;
     }

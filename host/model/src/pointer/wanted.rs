@@ -9,6 +9,9 @@ pub const POINTER_BYTES: usize = 8 << 10;
 /// The node of no pointer's tokens at all: the whole document.
 pub(super) const ROOT: usize = 0;
 
+/// So many names below one place are compared one by one, more are searched.
+const FEW: usize = 8;
+
 /// Pointers to look up, in a form that a walk can follow.
 #[derive(Debug, Clone)]
 pub struct Wanted {
@@ -16,6 +19,7 @@ pub struct Wanted {
     /// Of the list of pointers, those that lead somewhere: a node's are beside those of the nodes below it.
     order: Vec<usize>,
     count: usize,
+    unfit: Option<Unfit>,
 }
 
 /// One place in a document that a pointer leads to or through.
@@ -42,6 +46,13 @@ pub enum Unfit {
     Bytes(usize),
 }
 
+impl Unfit {
+    /// The one of both that says more: a limit before a slip of the pen, the earlier one of equals.
+    fn graver(self, later: Self) -> Self {
+        if self == Self::Malformed { later } else { self }
+    }
+}
+
 impl fmt::Display for Unfit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -59,12 +70,20 @@ impl fmt::Display for Unfit {
 impl Wanted {
     /// Pointers that are unfit lead nowhere; see [`super::check`].
     pub fn new<P: AsRef<str>>(pointers: &[P]) -> Self {
-        let mut wanted =
-            Self { nodes: vec![Node::default()], order: Vec::new(), count: pointers.len() };
+        let mut wanted = Self {
+            nodes: vec![Node::default()],
+            order: Vec::new(),
+            count: pointers.len(),
+            unfit: None,
+        };
         for (place, pointer) in pointers.iter().enumerate() {
-            if let Ok(tokens) = tokens(pointer.as_ref()) {
-                let node = tokens.fold(ROOT, |node, token| wanted.below(node, unescaped(token)));
-                wanted.nodes[node].own.push(place);
+            match tokens(pointer.as_ref()) {
+                Ok(tokens) => {
+                    let below = |node, token| wanted.below(node, unescaped(token));
+                    let node = tokens.fold(ROOT, below);
+                    wanted.nodes[node].own.push(place);
+                }
+                Err(why) => wanted.unfit = Some(wanted.unfit.unwrap_or(why).graver(why)),
             }
         }
         wanted.arrange();
@@ -76,6 +95,12 @@ impl Wanted {
         self.order.is_empty()
     }
 
+    /// What is wrong with the first pointer that is beyond a limit, else with the first that is malformed; none where
+    /// all are fit.
+    pub fn unfit(&self) -> Option<Unfit> {
+        self.unfit
+    }
+
     /// How many pointers there are, unfit ones too.
     pub(super) fn count(&self) -> usize {
         self.count
@@ -83,6 +108,10 @@ impl Wanted {
 
     pub(super) fn member(&self, node: usize, name: &str) -> Option<usize> {
         let names = &self.nodes[node].names;
+        if names.len() <= FEW {
+            // Most names of a body differ from the few in length already, which costs no comparison of texts.
+            return names.iter().find(|(known, _)| **known == *name).map(|(_, node)| *node);
+        }
         let found = names.binary_search_by(|(known, _)| (**known).cmp(name)).ok()?;
         Some(names[found].1)
     }

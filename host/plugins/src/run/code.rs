@@ -11,6 +11,7 @@ use wasmtime_wasi::{WasiCtxView, WasiView};
 use crate::run::bindings::exports::hookwright::plugin::handler;
 use crate::run::bindings::{PluginAll as Plugin, PluginAllPre as PluginPre};
 use crate::run::guest::{Guest, HasGuest};
+use crate::run::selections::Selections;
 use crate::run::ticks::{Running, Ticker};
 use crate::run::wasi::{Random, Wasi};
 
@@ -43,6 +44,8 @@ pub(crate) struct Code {
     /// The settings, where there is no snapshot and each call must begin with `init`.
     init: Option<String>,
     pub(crate) wants_wasi: bool,
+    /// The pointers that its guests looked up before.
+    pub(crate) selections: Arc<Selections>,
     ticker: Arc<Ticker>,
 }
 
@@ -55,7 +58,8 @@ impl Code {
     ) -> Result<Self> {
         let pre = PluginPre::new(linkers.of(wants_wasi).instantiate_pre(component)?)?;
         let handler = handler::GuestIndices::new(pre.instance_pre())?;
-        Ok(Self { pre, handler, init, wants_wasi, ticker: linkers.ticker.clone() })
+        let (selections, ticker) = (Arc::default(), linkers.ticker.clone());
+        Ok(Self { pre, handler, init, wants_wasi, selections, ticker })
     }
 
     /// To be held while a guest of this code runs.

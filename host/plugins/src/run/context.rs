@@ -80,6 +80,7 @@ impl RunContext {
         guest.changes =
             capabilities.space.clone().map(|space| Box::new(Changes::new(space, apart)));
         guest.network = capabilities.network.clone();
+        guest.selections = Some(self.code.selections.clone());
         guest.replies = capabilities.responds.then_some(None);
         guest
     }

@@ -15,7 +15,7 @@ use crate::run::fault::{FailedCall, Fault, explain};
 use crate::run::instance::{self, Ended};
 use crate::run::log::Log;
 use crate::run::pool::Pool;
-use crate::run::slow::{LaneHint, Overrun, SlowLane, Task, thread_cpu};
+use crate::run::slow::{LaneHint, Overrun, SlowLane, Task, thread_cpu, thread_cpu_at};
 use crate::run::verdict::{self, Verdict};
 use hookwright_model::Name;
 use hookwright_model::plugin::Limits;
@@ -92,7 +92,7 @@ async fn run(
     if call.mode != CallMode::Decide || setup.hint.begins_in_lane() {
         return lane.run(setup.limits.time, Duration::ZERO, task).await;
     }
-    let (limit, before) = (setup.limits.time, thread_cpu());
+    let (limit, before) = (setup.limits.time, thread_cpu_at(started));
     let used = || thread_cpu().saturating_sub(before);
     // Most calls end here. The others continue in the lane, which polls them again, so nobody waits for this waker.
     let slice = task.as_mut().poll(&mut Context::from_waker(Waker::noop()));

@@ -11,6 +11,7 @@ use crate::run::kv::Changes;
 use crate::run::log::Log;
 use crate::run::meter::Meter;
 use crate::run::network::NetworkPolicy;
+use crate::run::selections::Selections;
 use crate::run::slow::give_way;
 use crate::run::wasi::Wasi;
 use hookwright_model::Reply;
@@ -35,6 +36,8 @@ pub(crate) struct Guest {
     pub(crate) replies: Option<Option<Box<Reply>>>,
     /// Requests that it made.
     pub(crate) requests: u32,
+    /// The pointers that its version looked up before.
+    pub(crate) selections: Option<Arc<Selections>>,
     pub(crate) body: Bytes,
     /// Bytes that it may hold, and so ask of the host.
     pub(crate) memory: u64,
@@ -53,6 +56,7 @@ impl Guest {
             network: None,
             replies: None,
             requests: 0,
+            selections: None,
             body,
             memory: limits.memory,
             calls_left: HOST_CALLS,

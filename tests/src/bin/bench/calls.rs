@@ -150,6 +150,8 @@ fn bare(wasm: &[u8], event: &Event) -> anyhow::Result<impl Fn() -> anyhow::Resul
     pool.linear_memory_keep_resident(1 << 20).table_keep_resident(1 << 20);
     pool.pagemap_scan(wasmtime::Enabled::Auto);
     let mut config = Config::new();
+    // As the host: no collector is compiled in.
+    config.wasm_gc(false).gc_support(false);
     config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     let engine = Engine::new(&config)?;
     let component = Component::new(&engine, wasm)?;

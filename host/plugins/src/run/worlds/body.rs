@@ -1,4 +1,6 @@
 //! The interface `types`: the body of the guest's event, whole or in parts.
+use std::sync::Arc;
+
 use wasmtime::component::Resource;
 use wasmtime::{Result, bail};
 
@@ -6,12 +8,22 @@ use crate::limits::POINTERS;
 use crate::run::bindings::hookwright::plugin::types::{self, Body, HostBody};
 use crate::run::fault::TooMuchText;
 use crate::run::guest::Guest;
-use hookwright_model::pointer::{self, Search, Unfit, Wanted};
+use hookwright_model::pointer::{Search, Unfit, Wanted};
 
 /// Bytes that a search walks at a time.
 const STEP: usize = 256 << 10;
 
 impl types::Host for Guest {}
+
+impl Guest {
+    /// The pointers in the form that a search follows.
+    fn wanted(&self, pointers: Vec<String>) -> Arc<Wanted> {
+        match &self.selections {
+            Some(selections) => selections.of(pointers),
+            None => Arc::new(Wanted::new(&pointers)),
+        }
+    }
+}
 
 impl HostBody for Guest {
     fn size(&mut self, _body: Resource<Body>) -> Result<u64> {
@@ -36,14 +48,11 @@ impl HostBody for Guest {
         if pointers.len() > POINTERS {
             bail!("`select` takes at most {POINTERS} pointers, not {}", pointers.len());
         }
+        let (body, wanted) = (self.body.clone(), self.wanted(pointers));
         // One that is malformed leads nowhere; that of one that is too long nobody knows.
-        let too_long = |why: &Unfit| *why != Unfit::Malformed;
-        if let Some(why) =
-            pointers.iter().find_map(|one| pointer::check(one).err().filter(too_long))
-        {
+        if let Some(why) = wanted.unfit().filter(|why| *why != Unfit::Malformed) {
             bail!("`select` can't look up a pointer: {why}");
         }
-        let (body, wanted) = (self.body.clone(), Wanted::new(&pointers));
         if !wanted.is_empty() {
             self.charge(body.len()).await;
         }
