@@ -1,4 +1,4 @@
-//! The tree's own rules: modules import downward only, files stay short and say what they are for.
+//! The tree's own rules: crates use those below them only, files stay short and say what they are for, the map is true.
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -155,7 +155,7 @@ fn nothing_is_left_unfinished() {
 
 #[test]
 fn no_junk_drawers() {
-    let junk = ["utils", "util", "common", "core", "misc", "helpers"];
+    let junk = ["utils", "util", "common", "core", "misc", "helpers", "shared"];
     for (path, _) in sources() {
         for part in Path::new(&path).with_extension("").iter() {
             assert!(
@@ -164,4 +164,20 @@ fn no_junk_drawers() {
             );
         }
     }
+}
+
+/// What stands between backticks and begins with a folder of the workspace.
+fn paths_named_in(text: &str) -> Vec<&str> {
+    let quoted = text.split('`').skip(1).step_by(2);
+    let folders = ["host/", "tests/", "plugin-sdk/", "plugins/", "wit/", "fuzz/", "docs/"];
+    quoted.filter(|name| folders.iter().any(|folder| name.starts_with(folder))).collect()
+}
+
+#[test]
+fn the_map_names_what_is_there() {
+    let map = std::fs::read_to_string(root().join("ARCHITECTURE.md")).expect("a readable map");
+    let named = paths_named_in(&map);
+    assert!(named.len() > 40, "found only {} paths: the search is broken", named.len());
+    let wrong: Vec<&str> = named.into_iter().filter(|path| !root().join(path).exists()).collect();
+    assert!(wrong.is_empty(), "ARCHITECTURE.md names what is not there: {wrong:?}");
 }
