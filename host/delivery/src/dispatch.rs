@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::attempt::{self, Permit};
-use super::lane::{Action, Lane, Load, Offered, Poll, STORE_PAUSE_MS, Settings, Shared, Watch};
+use super::lane::{Action, Lane, Load, Offered, Poll, STORE_PAUSE_MS, Services, Settings, Watch};
 use hookwright_model::Delivery;
 use hookwright_store::{Claim, DuePage, GivenUp, StoreError};
 
@@ -21,7 +21,7 @@ pub(super) fn offer(lane: &Arc<Lane>, delivery: Delivery, now_ms: u64) {
 
 /// The lane's task. Until the stop, or until the lane has ended.
 pub(super) async fn run(lane: Arc<Lane>) {
-    let stop = lane.shared().stop.child_token();
+    let stop = lane.services().stop.child_token();
     let stopped = stop.cancelled();
     let mut stopped = std::pin::pin!(stopped);
     let mut timer = std::pin::pin!(tokio::time::sleep(Duration::ZERO));
@@ -41,13 +41,13 @@ pub(super) async fn run(lane: Arc<Lane>) {
 /// allows the next one: the lane's task has to watch it.
 fn begin_attempts(lane: &Arc<Lane>) -> bool {
     loop {
-        let action = lane.state().next(&lane.shared().clock);
+        let action = lane.state().next(&lane.services().clock);
         match action {
             Action::Begin(load, settings, ticket) => {
                 lane.meter().attempt_began();
                 let permit = Permit::new(Arc::clone(lane), &load, ticket);
                 let attempt = attempt(Arc::clone(lane), settings, load, permit);
-                lane.shared().attempts.spawn_on(attempt, &lane.shared().runtime);
+                lane.services().attempts.spawn_on(attempt, &lane.services().runtime);
             }
             Action::GiveUp(over) => give_up(lane, over),
             Action::Wait(later) => return later.is_some(),
@@ -76,7 +76,7 @@ fn give_up(lane: &Lane, over: Vec<(Delivery, String)>) {
         lane.meter().dead();
         let ordered = delivery.order_key.is_some();
         let given_up = GivenUp { key: delivery.key(), cause, ordered };
-        if let Err(error) = lane.shared().queue.given_up(given_up) {
+        if let Err(error) = lane.services().queue.given_up(given_up) {
             tracing::debug!(%event, %error, "a delivery was given up after the close; it is claimed again");
         }
         lane.state().given_up(event);
@@ -87,7 +87,7 @@ fn give_up(lane: &Lane, over: Vec<(Delivery, String)>) {
 
 /// Begins a poll of the rows if it is time. Answers when to come back at the latest; none at the end.
 fn poll_or_wait(lane: &Arc<Lane>) -> Option<Instant> {
-    let Shared { clock, tasks, .. } = lane.shared();
+    let Services { clock, tasks, .. } = lane.services();
     let watch = lane.state().watch(Instant::now(), clock.now_ms());
     let Watch { until, poll: due } = watch?;
     if let Some((due, longest)) = due {
@@ -100,7 +100,7 @@ fn poll_or_wait(lane: &Arc<Lane>) -> Option<Instant> {
 async fn poll(lane: Arc<Lane>, poll: Poll, longest: Duration) {
     let read = claim(&lane, poll, longest).await.map_err(|error| {
         tracing::warn!(destination = %lane.name(), %error, "waiting deliveries can't be read; will be tried again");
-        lane.shared().clock.now_ms().saturating_add(STORE_PAUSE_MS)
+        lane.services().clock.now_ms().saturating_add(STORE_PAUSE_MS)
     });
     lane.state().polled(poll, read);
     lane.wake();
@@ -108,7 +108,7 @@ async fn poll(lane: Arc<Lane>, poll: Poll, longest: Duration) {
 
 /// The deliveries that are due, and by which time.
 async fn claim(lane: &Lane, poll: Poll, longest: Duration) -> Result<(DuePage, u64), StoreError> {
-    let Shared { queue, clock, .. } = lane.shared();
+    let Services { queue, clock, .. } = lane.services();
     let now_ms = clock.now_ms();
     if poll.rein.is_some() {
         let reined = queue.rein_in(Some(lane.name()), now_ms, longest).await?;

@@ -9,7 +9,7 @@ use tokio_util::task::TaskTracker;
 use super::dispatch;
 use super::error::{SettingsError, StartError, SwitchError};
 use super::kinds::Environment;
-use super::lane::{Lane, Limits, Settings, Shared};
+use super::lane::{Lane, Limits, Services, Settings};
 use super::options::Options;
 use super::status::Status;
 use hookwright_model::clock::Clock;
@@ -29,7 +29,7 @@ pub struct Handle(Arc<Runtime>);
 
 /// What the clones of a handle have in common: the lanes, and what new ones are made of.
 struct Runtime {
-    shared: Arc<Shared>,
+    services: Arc<Services>,
     environment: Environment,
     /// Bytes of due bodies in memory, of all lanes together.
     window: usize,
@@ -54,7 +54,7 @@ pub async fn start(
     tasks: Tasks,
 ) -> Result<Handle, StartError> {
     let stop = tasks.stopping().child_token();
-    let shared = Shared {
+    let services = Services {
         attempts: TaskTracker::new(),
         runtime: tokio::runtime::Handle::current(),
         stop,
@@ -67,7 +67,7 @@ pub async fn start(
     };
     let (window, destinations) = (options.window, std::mem::take(&mut options.destinations));
     let runtime = Runtime {
-        shared: Arc::new(shared),
+        services: Arc::new(services),
         environment: Environment::new(options),
         window,
         lanes: ArcSwap::default(),
@@ -84,7 +84,7 @@ impl Handle {
     /// are let go: their rows keep them.
     pub fn ready(&self, deliveries: Vec<Delivery>) {
         let lanes = self.0.lanes.load();
-        let now_ms = self.0.shared.clock.now_ms();
+        let now_ms = self.0.services.clock.now_ms();
         for delivery in deliveries {
             if let Some(lane) = lanes.get(&*delivery.destination) {
                 dispatch::offer(lane, delivery, now_ms);
@@ -105,7 +105,7 @@ impl Handle {
         let _one = self.0.changing.lock().await;
         let old = self.0.lanes.load_full();
         let made = self.make(destinations, &old)?;
-        let known = self.0.shared.conditions.conditions().await?;
+        let known = self.0.services.conditions.conditions().await?;
         let mut known: HashMap<_, _> = known.into_iter().collect();
         let limits = Limits::share(self.0.window, made.len());
         // Removed lanes stay until nothing is in flight, so that a destination
@@ -127,8 +127,8 @@ impl Handle {
                 Some(lane) => lane.configure(settings, limits),
                 None => {
                     let condition = known.remove(name.as_str()).unwrap_or_default();
-                    let shared = Arc::clone(&self.0.shared);
-                    let lane = Lane::new(name.clone(), shared, settings, condition, limits);
+                    let services = Arc::clone(&self.0.services);
+                    let lane = Lane::new(name.clone(), services, settings, condition, limits);
                     new.push(Arc::clone(&lane));
                     lanes.insert(name, lane);
                 }
@@ -138,7 +138,7 @@ impl Handle {
         // polls the rows for the first time is found there.
         self.0.lanes.store(Arc::new(lanes));
         for lane in new {
-            self.0.shared.tasks.spawn("delivery lane", dispatch::run(lane));
+            self.0.services.tasks.spawn("delivery lane", dispatch::run(lane));
         }
         Ok(())
     }
@@ -232,13 +232,13 @@ impl Handle {
     /// Then closes the destinations, for which they have 1 s at the most.
     /// False where something was cut off.
     pub async fn drain(&self, deadline: Duration) -> bool {
-        let shared = &self.0.shared;
+        let services = &self.0.services;
         let lanes = self.0.lanes.load_full();
         lanes.values().for_each(|lane| lane.end());
-        shared.attempts.close();
-        let in_time = tokio::time::timeout(deadline, shared.attempts.wait()).await.is_ok();
-        shared.cut.cancel();
-        shared.attempts.wait().await;
+        services.attempts.close();
+        let in_time = tokio::time::timeout(deadline, services.attempts.wait()).await.is_ok();
+        services.cut.cancel();
+        services.attempts.wait().await;
         let kinds = lanes.values().map(|lane| lane.settings().kind.clone());
         let closing = kinds.map(|kind| async move { kind.close().await });
         let closed = tokio::time::timeout(CLOSE, futures_util::future::join_all(closing)).await;

@@ -9,7 +9,7 @@ use self::in_flight::InFlight;
 use self::reader::Reader;
 use self::worker::Worker;
 use super::pipeline::Pipeline;
-use super::shared::Shared;
+use super::services::Services;
 use hookwright_model::tasks::Tasks;
 use hookwright_model::{Event, Name};
 
@@ -25,10 +25,10 @@ impl Lane {
     pub(super) fn start(
         source: Name,
         pipeline: Pipeline,
-        shared: Arc<Shared>,
+        services: Arc<Services>,
         tasks: &Tasks,
     ) -> Self {
-        let worker = Arc::new(Worker::new(source, pipeline, shared, tasks.stopping()));
+        let worker = Arc::new(Worker::new(source, pipeline, services, tasks.stopping()));
         let in_flight = InFlight::new();
         tasks.spawn("routing", Reader::new(worker.clone(), in_flight.clone()).run());
         Self { worker, in_flight }

@@ -9,7 +9,7 @@ mod pipeline;
 mod preview;
 mod router;
 mod run;
-mod shared;
+mod services;
 mod window;
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use tokio::sync::Semaphore;
 
 use super::pipeline::Pipeline;
 use super::run::{self, Outcome, Turn};
-use super::shared::Shared;
+use super::services::Services;
 use hookwright_model::Event;
 use hookwright_plugins::{CallMode, PoisonSuspect};
 use hookwright_store::Routed;
@@ -41,7 +41,7 @@ impl Previews {
     pub(super) async fn run(
         &self,
         pipeline: &Pipeline,
-        shared: &Shared,
+        services: &Services,
         event: &Arc<Event>,
     ) -> Result<Routed, PreviewRefused> {
         // Each preview holds its event in memory, even while it waits.
@@ -52,12 +52,12 @@ impl Previews {
             return Err(PreviewRefused::Busy);
         };
         // An event that may crash the host is asked about alone, and stays suspected.
-        let suspect = shared.plugins.isolate(event.id).await;
+        let suspect = services.plugins.isolate(event.id).await;
         if let Some(why) = suspect.as_ref().and_then(PoisonSuspect::poison) {
             return Ok(Routed::parked(event.clone(), why.to_owned()));
         }
         let turn = Turn { replay: true, mode: CallMode::Preview, tries: 0 };
-        let Outcome { routed, changes, reply: _ } = run::run(pipeline, shared, event, turn).await;
+        let Outcome { routed, changes, reply: _ } = run::run(pipeline, services, event, turn).await;
         drop(changes);
         Ok(routed)
     }

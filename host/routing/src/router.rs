@@ -7,7 +7,7 @@ use arc_swap::ArcSwap;
 use super::lane::Lane;
 use super::pipeline::Pipelines;
 use super::preview::{PreviewRefused, Previews};
-use super::shared::Shared;
+use super::services::Services;
 use hookwright_model::clock::Clock;
 use hookwright_model::replies::Replies;
 use hookwright_model::tasks::Tasks;
@@ -20,7 +20,7 @@ use hookwright_telemetry::traces::Spans;
 /// Cheap to clone.
 #[derive(Clone)]
 pub struct Router {
-    shared: Arc<Shared>,
+    services: Arc<Services>,
     previews: Arc<Previews>,
     lanes: Arc<ArcSwap<HashMap<Name, Arc<Lane>>>>,
     tasks: Tasks,
@@ -39,7 +39,7 @@ impl Router {
     ) -> Self {
         let runtime = tokio::runtime::Handle::current();
         let router = Self {
-            shared: Arc::new(Shared { plugins, store, replies, clock, traces, runtime }),
+            services: Arc::new(Services { plugins, store, replies, clock, traces, runtime }),
             previews: Arc::default(),
             lanes: Arc::default(),
             tasks,
@@ -86,7 +86,7 @@ impl Router {
             Some(lane) => lane.pipeline(),
             None => return Err(PreviewRefused::NoSource),
         };
-        self.previews.run(&pipeline, &self.shared, event).await
+        self.previews.run(&pipeline, &self.services, event).await
     }
 
     /// Makes new pipelines active. The lane of a removed source stays
@@ -103,8 +103,8 @@ impl Router {
             match lanes.get(&source) {
                 Some(lane) => lane.set_pipeline(pipeline),
                 None => {
-                    let shared = self.shared.clone();
-                    let lane = Lane::start(source.clone(), pipeline, shared, &self.tasks);
+                    let services = self.services.clone();
+                    let lane = Lane::start(source.clone(), pipeline, services, &self.tasks);
                     lanes.insert(source, Arc::new(lane));
                 }
             }

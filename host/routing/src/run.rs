@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::pipeline::Pipeline;
-use super::shared::Shared;
+use super::services::Services;
 use hookwright_model::clock::millis;
 use hookwright_model::plugin::OnFailure;
 use hookwright_model::{Delivery, Event, EventState, Name, Payload, Reply, VerdictRecord};
@@ -57,7 +57,7 @@ pub(super) struct Turn {
 /// Takes an event through its plugins. Nothing of it is recorded yet.
 pub(super) async fn run(
     pipeline: &Pipeline,
-    shared: &Shared,
+    services: &Services,
     event: &Arc<Event>,
     Turn { replay, mode, tries }: Turn,
 ) -> Outcome {
@@ -71,11 +71,11 @@ pub(super) async fn run(
         && let Err(invalid) = rules.check(&event.kind, &event.headers, &event.body)
     {
         let end = End::Stop(EventState::Parked, format!("invalid: {invalid}"));
-        return conclude(pipeline, shared, event, draft, end, verdicts, tries).into();
+        return conclude(pipeline, services, event, draft, end, verdicts, tries).into();
     }
     let mut end = End::Through;
     // All versions at once, so that a swap takes effect between two events.
-    let pinned = shared.plugins.pin(&pipeline.plugins);
+    let pinned = services.plugins.pin(&pipeline.plugins);
     for (place, step) in pipeline.steps.iter().enumerate() {
         let call = Call { mode, ..Call::after(event, &draft.payload, &draft.attributes, replay) };
         let mut answer = pinned.call(place, &call).await;
@@ -102,7 +102,7 @@ pub(super) async fn run(
             break;
         }
     }
-    let routed = conclude(pipeline, shared, event, draft, end, verdicts, tries);
+    let routed = conclude(pipeline, services, event, draft, end, verdicts, tries);
     // An event that is parked or retried will be counted when it is routed successfully.
     if !matches!(routed.state, EventState::Routed | EventState::Dropped | EventState::Unrouted) {
         changes.clear();
@@ -125,14 +125,14 @@ fn failed(on_failure: OnFailure, plugin: &str, fault: &Fault, tries: u32) -> Opt
 
 fn conclude(
     pipeline: &Pipeline,
-    shared: &Shared,
+    services: &Services,
     event: &Arc<Event>,
     draft: Draft,
     end: End,
     verdicts: Vec<VerdictRecord>,
     tries: u32,
 ) -> Routed {
-    let now_ms = shared.clock.now_ms();
+    let now_ms = services.clock.now_ms();
     let mut routed = Routed {
         event: event.clone(),
         state: EventState::Routed,

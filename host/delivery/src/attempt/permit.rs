@@ -64,7 +64,7 @@ impl Drop for Permit {
     fn drop(&mut self) {
         if !self.freed {
             // Cut off before it was settled: its row still waits.
-            let due_ms = self.lane.shared().clock.now_ms().saturating_add(STORE_PAUSE_MS);
+            let due_ms = self.lane.services().clock.now_ms().saturating_add(STORE_PAUSE_MS);
             (0..=self.others.len()).for_each(|place| self.due_again(place, due_ms));
             self.lane.state().abandon(self.ticket);
             self.give_back();

@@ -86,7 +86,7 @@ struct Began {
 
 impl Began {
     fn now(lane: &Lane, ticket: Ticket) -> Self {
-        Self { at_ms: lane.shared().clock.now_ms(), at: Instant::now(), ticket }
+        Self { at_ms: lane.services().clock.now_ms(), at: Instant::now(), ticket }
     }
 
     /// The attempt ended now: meters and the lane's health hear of it.

@@ -16,7 +16,7 @@ const UNSENT_PAUSE_MS: u64 = 1_000;
 /// What follows for the delivery from what was made of it.
 pub(super) fn decide(lane: &Lane, settings: &Settings, delivery: &Delivery, made: &Made) -> After {
     let response = &made.response;
-    let now_ms = lane.shared().clock.now_ms();
+    let now_ms = lane.services().clock.now_ms();
     if made.is_none(settings) {
         return After::At(now_ms.saturating_add(UNSENT_PAUSE_MS));
     }
@@ -24,7 +24,7 @@ pub(super) fn decide(lane: &Lane, settings: &Settings, delivery: &Delivery, made
     let after = settings.policy.next(tries, response, now_ms, random_unit());
     if delivery.has_age() && settings.policy.max_age.is_some() {
         // By the clock that `after` is told by, where that is not believed yet.
-        let ahead_ms = now_ms.saturating_sub(lane.shared().clock.sure_ms());
+        let ahead_ms = now_ms.saturating_sub(lane.services().clock.sure_ms());
         let accepted_ms = delivery.event.received_ms().saturating_add(ahead_ms);
         settings.policy.unless_aged(after, accepted_ms, &response.outcome)
     } else {
@@ -50,7 +50,7 @@ pub(super) fn settle(
     let mut again = None;
     let next = match after {
         After::Delivered => {
-            let now_ms = lane.shared().clock.now_ms();
+            let now_ms = lane.services().clock.now_ms();
             lane.meter().delivered(now_ms.saturating_sub(delivery.event.received_ms()));
             Next::Delivered
         }
@@ -71,13 +71,13 @@ pub(super) fn settle(
     let number = delivery.attempts.saturating_add(1);
     let (at_ms, took_us) = (*at_ms, micros(*took));
     let attempt = Attempt { number, at_ms, took_us, outcome: outcome.clone() };
-    if let Some(traces) = &lane.shared().traces {
+    if let Some(traces) = &lane.services().traces {
         let server = settings.kind.server();
         traces.attempted(delivery, &attempt, server, matches!(next, Next::Delivered));
     }
     let ordered = delivery.order_key.is_some();
     let settled = Settled { key: delivery.key(), attempt, next, ordered };
-    if let Err(error) = lane.shared().queue.settled(settled) {
+    if let Err(error) = lane.services().queue.settled(settled) {
         let event = delivery.event.id;
         tracing::debug!(%event, %error, "an attempt ended after the close; it is made again");
     }

@@ -149,7 +149,7 @@ impl Together<'_> {
     /// meant for it holds where that is known; else it waits in its row, and has
     /// lost nothing.
     fn leave_rest(&mut self) {
-        let later_ms = self.lane.shared().clock.now_ms().saturating_add(STORE_PAUSE_MS);
+        let later_ms = self.lane.services().clock.now_ms().saturating_add(STORE_PAUSE_MS);
         let rest: Vec<usize> = self.split.rest().collect();
         for place in rest {
             match self.meant.get_mut(place).and_then(Option::take) {
@@ -173,7 +173,7 @@ enum Ending {
 /// # Errors
 /// None may.
 async fn leave(lane: &Lane) -> Result<(), Ending> {
-    let stop = &lane.shared().stop;
+    let stop = &lane.services().stop;
     loop {
         let leave = lane.state().leave(Instant::now());
         let later = match leave {

@@ -8,8 +8,8 @@ mod known;
 mod load;
 mod meter;
 mod rate;
+mod services;
 mod settings;
-mod shared;
 mod signal;
 mod state;
 mod switch;
@@ -39,8 +39,8 @@ use hookwright_store::{Condition, StoreError};
 pub(crate) use self::gate::Leave;
 pub(crate) use self::health::Ticket;
 pub(crate) use self::load::Load;
+pub(crate) use self::services::{STORE_PAUSE_MS, Services};
 pub(crate) use self::settings::Settings;
-pub(crate) use self::shared::{STORE_PAUSE_MS, Shared};
 pub(crate) use self::state::{Action, Watch};
 pub(crate) use self::window::{Limits, Offered, Poll};
 
@@ -52,7 +52,7 @@ const CONDITION_LOG: &str = "hookwright_delivery::control";
 /// what the store's hand-offs, attempts that end and people act upon.
 pub(crate) struct Lane {
     name: Name,
-    shared: Arc<Shared>,
+    services: Arc<Services>,
     meter: Meter,
     /// Ends what is in flight.
     cut: CancellationToken,
@@ -67,22 +67,22 @@ impl Lane {
     /// `condition` is what was remembered of it; `limits` are its share of memory.
     pub(crate) fn new(
         name: Name,
-        shared: Arc<Shared>,
+        services: Arc<Services>,
         settings: Arc<Settings>,
         condition: Condition,
         limits: Limits,
     ) -> Arc<Self> {
         let meter = Meter::new(&name);
         meter.begin(&*settings.kind);
-        let now = (Instant::now(), shared.clock.now_ms());
+        let now = (Instant::now(), services.clock.now_ms());
         Arc::new(Self {
             meter,
-            cut: shared.cut.child_token(),
+            cut: services.cut.child_token(),
             wake: Notify::new(),
             state: Mutex::new(LaneState::new(&name, settings, condition, limits, now)),
             writing: tokio::sync::Mutex::default(),
             name,
-            shared,
+            services,
         })
     }
 
@@ -90,8 +90,8 @@ impl Lane {
         &self.name
     }
 
-    pub(crate) fn shared(&self) -> &Shared {
-        &self.shared
+    pub(crate) fn services(&self) -> &Services {
+        &self.services
     }
 
     pub(crate) fn meter(&self) -> &Meter {
@@ -211,7 +211,7 @@ impl Lane {
 
     /// Keeps deliveries waiting for so long.
     pub(crate) fn pause(&self, lasts: Duration) {
-        let now_ms = self.shared.clock.now_ms();
+        let now_ms = self.services.clock.now_ms();
         self.change(|state| state.pause(lasts, Instant::now(), now_ms));
     }
 
@@ -227,12 +227,12 @@ impl Lane {
     pub(crate) async fn write_down(&self) -> Result<(), StoreError> {
         let _one = self.writing.lock().await;
         let condition = self.state().condition();
-        self.shared.conditions.set_condition(&self.name, &condition).await
+        self.services.conditions.set_condition(&self.name, &condition).await
     }
 
     fn remember(self: &Arc<Self>) {
         let lane = Arc::clone(self);
-        self.shared.tasks.spawn_piece(async move {
+        self.services.tasks.spawn_piece(async move {
             if let Err(error) = lane.write_down().await {
                 tracing::error!(target: CONDITION_LOG, destination = %lane.name, %error, "the destination's condition was not written down");
             }
@@ -241,7 +241,7 @@ impl Lane {
 
     /// None where it is no longer in the settings.
     pub(crate) fn status(&self) -> Option<Status> {
-        let now = (Instant::now(), self.shared.clock.now_ms());
+        let now = (Instant::now(), self.services.clock.now_ms());
         self.state().status(&self.name, now)
     }
 

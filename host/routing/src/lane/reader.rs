@@ -41,7 +41,7 @@ impl Reader {
                     self.in_flight.fall_behind();
                 }
             }
-            let now_ms = self.worker.shared.clock.now_ms();
+            let now_ms = self.worker.services.clock.now_ms();
             if now_ms < polled_ms {
                 self.rein_in(now_ms).await;
             }
@@ -55,7 +55,7 @@ impl Reader {
     /// At the start, and once the clock was set back: no event waits to be
     /// routed for longer than a lane without work does.
     async fn rein_in(&self, now_ms: u64) {
-        match self.worker.shared.store.rein_in(None, now_ms, IDLE).await {
+        match self.worker.services.store.rein_in(None, now_ms, IDLE).await {
             Ok(0) | Err(StoreError::Closed) => {}
             Ok(reined) => {
                 tracing::warn!(
@@ -77,10 +77,10 @@ impl Reader {
             if !self.in_flight.begin_page(open, after.is_some()) {
                 return None;
             }
-            let now_ms = self.worker.shared.clock.now_ms();
+            let now_ms = self.worker.services.clock.now_ms();
             let of = self.worker.source.as_str();
             let claim = Claim { of, now_ms, after: after.as_ref(), limit: PAGE };
-            let page = match self.worker.shared.store.claim_events(claim).await {
+            let page = match self.worker.services.store.claim_events(claim).await {
                 Ok(page) => page,
                 Err(StoreError::Closed) => return Some(IDLE),
                 Err(error) => return Some(self.unread(&error)),
@@ -91,7 +91,7 @@ impl Reader {
             self.worker.begin_queue(&self.in_flight);
             self.worker.begin(jobs);
             if !more {
-                let until = |due| self.worker.shared.clock.until(due);
+                let until = |due| self.worker.services.clock.until(due);
                 return Some(page.next_due_ms.map_or(IDLE, until));
             }
             if after.is_none() {

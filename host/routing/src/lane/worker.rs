@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::in_flight::{InFlight, Job};
 use crate::pipeline::Pipeline;
 use crate::run::{self, Turn};
-use crate::shared::Shared;
+use crate::services::Services;
 use hookwright_model::{Event, EventState, Name};
 use hookwright_plugins::{Changes, PoisonSuspect};
 use hookwright_store::Routed;
@@ -25,7 +25,7 @@ const CHUNK: usize = 8;
 pub(super) struct Worker {
     pub(super) source: Name,
     pub(super) pipeline: ArcSwap<Pipeline>,
-    pub(super) shared: Arc<Shared>,
+    pub(super) services: Arc<Services>,
     /// Cancelled when the host shuts down: no new work begins.
     pub(super) stopping: CancellationToken,
     ended: Vec<(EventState, Counter)>,
@@ -43,7 +43,7 @@ impl Worker {
     pub(super) fn new(
         source: Name,
         pipeline: Pipeline,
-        shared: Arc<Shared>,
+        services: Arc<Services>,
         stopping: CancellationToken,
     ) -> Self {
         let ended = EventState::ALL.map(|state| {
@@ -51,7 +51,7 @@ impl Worker {
             (state, counter!(hookwright_model::metrics::ROUTED, &labels))
         });
         let pipeline = ArcSwap::from_pointee(pipeline);
-        Self { source, pipeline, shared, stopping, ended: ended.into() }
+        Self { source, pipeline, services, stopping, ended: ended.into() }
     }
 
     /// Whether events are routed one after the other.
@@ -64,7 +64,7 @@ impl Worker {
         while !jobs.is_empty() {
             let chunk = jobs.split_off(jobs.len().saturating_sub(CHUNK));
             let worker = self.clone();
-            self.shared.runtime.spawn(async move {
+            self.services.runtime.spawn(async move {
                 for job in chunk {
                     let mut work = Box::pin(worker.clone().route(job));
                     // Nearly all finish at once; one that waits must not delay the others.
@@ -79,7 +79,7 @@ impl Worker {
     /// Starts a task on the queue of events routed in order, unless one is running.
     pub(super) fn begin_queue(self: &Arc<Self>, in_flight: &Arc<InFlight>) {
         if in_flight.claim_queue() {
-            self.shared.runtime.spawn(self.clone().route_queue(in_flight.clone()));
+            self.services.runtime.spawn(self.clone().route_queue(in_flight.clone()));
         }
     }
 
@@ -113,7 +113,7 @@ impl Worker {
             tries = routed.tries;
             tokio::select! {
                 () = self.stopping.cancelled() => return false,
-                () = tokio::time::sleep(self.shared.clock.until(routed.retry_ms)) => {}
+                () = tokio::time::sleep(self.services.clock.until(routed.retry_ms)) => {}
             }
         }
     }
@@ -138,7 +138,7 @@ impl Worker {
     /// Waits until the store has room for the outcome of an event. False if
     /// the host stops before that; the event stays in its row.
     async fn room(&self) -> bool {
-        let Some(room) = self.shared.store.room() else { return true };
+        let Some(room) = self.services.store.room() else { return true };
         tokio::select! {
             () = self.stopping.cancelled() => false,
             () = room => true,
@@ -146,7 +146,7 @@ impl Worker {
     }
 
     async fn judge(&self, event: &Arc<Event>, replay: bool, tries: u32) -> Judged {
-        let suspect = self.shared.plugins.isolate(event.id).await;
+        let suspect = self.services.plugins.isolate(event.id).await;
         let (routed, changes) = match suspect.as_ref().and_then(PoisonSuspect::poison) {
             Some(why) => {
                 if let Some(suspect) = &suspect {
@@ -162,7 +162,7 @@ impl Worker {
     async fn run(&self, event: &Arc<Event>, replay: bool, tries: u32) -> (Routed, Vec<Changes>) {
         let pipeline = self.pipeline.load_full();
         let turn = Turn { replay, tries, ..Turn::default() };
-        let work = run::run(&pipeline, &self.shared, event, turn);
+        let work = run::run(&pipeline, &self.services, event, turn);
         // A panic is a defect of the host. It must neither affect the events beside
         // this one nor repeat with it for ever.
         let mut outcome = AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|_| {
@@ -172,10 +172,10 @@ impl Worker {
         });
         outcome.routed.deliveries.iter_mut().for_each(|delivery| delivery.replayed = replay);
         if pipeline.answers && !replay {
-            self.shared.replies.give(event.id, outcome.reply);
+            self.services.replies.give(event.id, outcome.reply);
         }
-        if let Some(traces) = &self.shared.traces {
-            let now_us = self.shared.clock.now_ms().saturating_mul(1_000);
+        if let Some(traces) = &self.services.traces {
+            let now_us = self.services.clock.now_ms().saturating_mul(1_000);
             traces.routed(event, !replay && tries == 0, &outcome.routed.verdicts, now_us);
         }
         (outcome.routed, outcome.changes)
@@ -189,7 +189,7 @@ impl Worker {
         if changes.is_empty() {
             self.hand_in(routed);
         } else {
-            self.shared.plugins.state().commit(changes, |rows| {
+            self.services.plugins.state().commit(changes, |rows| {
                 routed.state_rows = rows;
                 self.hand_in(routed);
             });
@@ -198,7 +198,7 @@ impl Worker {
 
     fn hand_in(&self, routed: Routed) {
         let event = routed.event.id;
-        if let Err(error) = self.shared.store.routed(routed) {
+        if let Err(error) = self.services.store.routed(routed) {
             tracing::debug!(%event, %error, "an event was routed after the close; it is routed again");
         }
     }
@@ -207,7 +207,7 @@ impl Worker {
     /// recorded, the event stays suspected.
     async fn clear(&self, suspect: Option<PoisonSuspect>) {
         let Some(suspect) = suspect else { return };
-        if self.shared.store.recorded().await.is_err() {
+        if self.services.store.recorded().await.is_err() {
             return;
         }
         // It writes a file, which blocks.

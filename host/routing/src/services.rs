@@ -1,4 +1,4 @@
-//! The parts that all lanes of the router share.
+//! The parts that every lane of the router works with.
 use std::sync::Arc;
 
 use hookwright_model::clock::Clock;
@@ -8,7 +8,7 @@ use hookwright_store::WorkQueue;
 use hookwright_telemetry::traces::Spans;
 
 /// What every lane works with.
-pub(super) struct Shared {
+pub(super) struct Services {
     pub(super) plugins: Plugins,
     pub(super) store: Arc<dyn WorkQueue>,
     pub(super) replies: Replies,

@@ -13,7 +13,7 @@ use hookwright_telemetry::traces::Spans;
 pub(crate) const STORE_PAUSE_MS: u64 = 1_000;
 
 /// What every lane uses and none of them owns. The handle makes it once, at the start.
-pub(crate) struct Shared {
+pub(crate) struct Services {
     /// Where due deliveries are claimed and outcomes handed in.
     pub(crate) queue: Arc<dyn WorkQueue>,
     /// Where what is remembered of a destination is written down.
