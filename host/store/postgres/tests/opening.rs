@@ -111,10 +111,8 @@ fn what_can_not_be_opened_is_said_in_a_sentence_with_its_cure() {
         assert!(matches!(error, OpenError::ReadOnly { .. }), "{error}");
 
         server().sql("CREATE ROLE locked LOGIN PASSWORD 'right'");
-        for (user, database) in
-            [("locked:wrong", "postgres"), ("locked", "postgres"), ("hookwright", "nowhere")]
-        {
-            let url = format!("postgres://{user}@127.0.0.1:{port}/{database}");
+        let locked = |user: &str| format!("postgres://{user}@127.0.0.1:{port}/postgres");
+        for url in [locked("locked:wrong"), locked("locked"), server().url("nowhere")] {
             let error = refusal(options(&url, "a")).await;
             let text = error.to_string();
             assert!(matches!(error, OpenError::Refused { .. }), "{text}");
@@ -124,8 +122,7 @@ fn what_can_not_be_opened_is_said_in_a_sentence_with_its_cure() {
             );
         }
         // It may connect, and may make no tables.
-        let url = format!("postgres://locked:right@127.0.0.1:{port}/postgres");
-        let error = refusal(options(&url, "a")).await;
+        let error = refusal(options(&locked("locked:right"), "a")).await;
         assert!(matches!(error, OpenError::SetUp { .. }), "{error}");
 
         let error = refusal(options("postgres://hookwright@127.0.0.1:1/postgres", "a")).await;
