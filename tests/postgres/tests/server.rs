@@ -1,4 +1,5 @@
 //! The server for tests starts, survives a kill, and leaves nothing behind.
+#![allow(clippy::unwrap_used)] // Its helpers are tests too.
 use std::io::{BufRead, BufReader};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
