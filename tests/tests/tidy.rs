@@ -19,7 +19,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("store-conformance", &["model", "store"]),
     ("store-embedded", &["model", "store"]),
     ("store-memory", &["model", "store"]),
-    ("store-postgres", &["model"]),
+    ("store-postgres", &["model", "store"]),
     ("egress", &["model", "settings", "signing"]),
     ("server", &["model", "settings"]),
     ("plugins", &["model"]),

@@ -1,5 +1,11 @@
 //! What goes wrong with the database, in one sentence with its place and its cure.
 use tokio_postgres::Error;
+use tokio_postgres::error::SqlState;
+
+use hookwright_store::{AppendError, StoreError};
+
+/// SQLSTATE of `hw_fence`: another host has taken the database.
+const FENCED: &str = "HW001";
 
 /// Why the store could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -79,6 +85,50 @@ pub enum OpenError {
     },
 }
 
+/// What an error means for who tries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// The connection is gone, or the server ends: whether it was done is not known.
+    Lost,
+    /// Nothing was done; the same again may succeed: deadlocks, locks, a partition that is missing.
+    Again,
+    /// A partition of a day is missing.
+    Partition,
+    /// Another host has the database.
+    Fenced,
+    /// No space is left there.
+    Full,
+    /// The statement is refused for what it holds.
+    Refused,
+}
+
+pub(crate) fn kind(error: &Error) -> Kind {
+    let Some(code) = error.code() else {
+        // The driver's own: a value that does not fit its column is no lost connection.
+        let text = error.to_string();
+        let ours = ["error serializing", "error deserializing", "invalid column"];
+        return match ours.iter().any(|start| text.starts_with(start)) {
+            true => Kind::Refused,
+            false => Kind::Lost,
+        };
+    };
+    let text = code.code();
+    match text {
+        FENCED => Kind::Fenced,
+        _ if *code == SqlState::CHECK_VIOLATION => Kind::Partition,
+        _ if *code == SqlState::DISK_FULL => Kind::Full,
+        // Broken connections, a server that stops or starts, one that has become a standby.
+        _ if text.starts_with("08") || text.starts_with("57P") || text == "25006" => Kind::Lost,
+        _ if text.starts_with("53") => Kind::Lost,
+        // Conflicts and time-outs; a relation that a purge replaced under the statement.
+        _ if text.starts_with("40") || text.starts_with("55") || text.starts_with("57") => {
+            Kind::Again
+        }
+        _ if *code == SqlState::UNDEFINED_TABLE || text == "XX000" => Kind::Again,
+        _ => Kind::Refused,
+    }
+}
+
 /// The whole chain in one line.
 pub(crate) fn text(error: &Error) -> String {
     if let Some(server) = error.as_db_error() {
@@ -106,3 +156,29 @@ pub(crate) fn refused(place: &str, error: &Error) -> OpenError {
         false => OpenError::Unreachable { place, why },
     }
 }
+
+/// What a caller of the store is told.
+pub(crate) fn failed(error: &Error) -> StoreError {
+    match kind(error) {
+        Kind::Full => StoreError::Full,
+        Kind::Fenced => StoreError::Failed(FENCED_TEXT.into()),
+        _ => StoreError::Failed(format!("the database: {}", text(error)).into()),
+    }
+}
+
+/// Where a row could not be read.
+pub(crate) fn damaged(_: super::codec::Unreadable) -> StoreError {
+    StoreError::Damaged("a row of the database holds what this version can't read".into())
+}
+
+pub(crate) fn append_failed(error: &StoreError) -> AppendError {
+    match error {
+        StoreError::Closed => AppendError::Closed,
+        StoreError::Full => AppendError::Full,
+        other => AppendError::Failed(other.to_string().into()),
+    }
+}
+
+/// Why a host that was fenced can't continue.
+pub(crate) const FENCED_TEXT: &str =
+    "another host has taken the database over: this one must not write any more";

@@ -2,7 +2,6 @@
 //!
 //! The epoch is what protects: every transaction that writes checks it behind a lock that who takes over holds alone.
 //! The lease only says when a host that is silent may be taken for dead.
-
 use std::time::Duration;
 
 use tokio_postgres::Error;
@@ -12,7 +11,7 @@ use super::error::{self, OpenError};
 use hookwright_model::clock::random_u64;
 
 /// From one renewal to the next.
-pub const RENEW: Duration = Duration::from_secs(2);
+pub(crate) const RENEW: Duration = Duration::from_secs(2);
 
 const LOCK: &str = "BEGIN; SET LOCAL lock_timeout = '10s'; \
     SELECT pg_advisory_xact_lock(1213682514, hashtext(current_schema()))";
@@ -27,7 +26,7 @@ const RENEWED: &str = "UPDATE host SET lease_until = clock_timestamp() + interva
     routed_to = greatest(routed_to, $2) WHERE epoch = $1";
 const RELEASE: &str = "UPDATE host SET lease_until = clock_timestamp() WHERE epoch = $1";
 const EPOCHS: &str = "SELECT epoch, number FROM epoch";
-const LAST: &str = "SELECT coalesce(max(id), 0) FROM event";
+const LAST: &str = "SELECT id, epoch FROM event ORDER BY id DESC, epoch DESC LIMIT 1";
 
 /// What a host has once the database is its own.
 pub(crate) struct Taken {
@@ -37,6 +36,8 @@ pub(crate) struct Taken {
     pub(crate) numbers: Vec<(i32, u64)>,
     /// The last row key that was given out.
     pub(crate) last_row: i64,
+    /// The epoch of that event.
+    pub(crate) last_epoch: i32,
     /// Every event up to here has an outcome.
     pub(crate) routed_to: i64,
 }
@@ -78,8 +79,9 @@ async fn within(
     let rows = connection.query(EPOCHS, &[]).await?;
     let numbers =
         rows.iter().map(|row| (row.get(0), row.get::<_, i64>(1).cast_unsigned())).collect();
-    let last_row = connection.query_one(LAST, &[]).await?.get(0);
-    Ok(Ok(Taken { epoch, numbers, last_row, routed_to }))
+    let last = connection.query(LAST, &[]).await?;
+    let (last_row, last_epoch) = last.first().map_or((0, epoch), |row| (row.get(0), row.get(1)));
+    Ok(Ok(Taken { epoch, numbers, last_row, last_epoch, routed_to }))
 }
 
 /// Renews the lease. False where another host has the database.

@@ -8,8 +8,11 @@ use super::connection::{Connection, Connector};
 use super::error::{self, OpenError};
 
 /// What makes each version of the one before it.
-const STEPS: &[&str] =
-    &[include_str!("../sql/0001_tables.sql"), include_str!("../sql/0002_fence.sql")];
+const STEPS: &[&str] = &[
+    include_str!("../sql/0001_tables.sql"),
+    include_str!("../sql/0002_fence.sql"),
+    include_str!("../sql/0003_functions.sql"),
+];
 
 /// The version that this host knows.
 pub(crate) const VERSION: i32 = STEPS.len() as i32;
