@@ -1,4 +1,5 @@
 //! The store on PostgreSQL passes what every engine passes.
+#![allow(clippy::unwrap_used)] // Its helpers are tests too.
 use std::sync::Arc;
 
 use hookwright_model::clock::Clock;
