@@ -36,7 +36,7 @@ pub trait Control: Send + Sync + 'static {
 pub type ReloadFuture<'c> =
     Pin<Box<dyn Future<Output = Result<Reloaded, ReloadRefused>> + Send + 'c>>;
 
-/// Settings that are in force now.
+/// Settings that are active now.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Reloaded {
     /// Settings whose values differ from those before, among them those of secrets and
@@ -61,7 +61,7 @@ pub struct SettingsMistake {
     pub help: String,
 }
 
-/// Why the old settings stay in force.
+/// Why the old settings stay active.
 #[derive(Debug)]
 pub enum ReloadRefused {
     /// All of them.
@@ -198,7 +198,7 @@ pub struct PluginStatus {
     pub imports: Vec<String>,
     /// What the settings grant it.
     pub grants: Vec<String>,
-    /// Where the version in force fails for most events and is left alone.
+    /// Where the active version fails for most events and is left alone.
     pub quarantine: Option<QuarantineStatus>,
     /// A version that is tried beside it.
     pub candidate: Option<CandidateStatus>,
@@ -215,13 +215,13 @@ pub struct CandidateStatus {
     pub digest: Option<String>,
     /// `shadow`, or `canary 5%`.
     pub mode: String,
-    /// Verdicts like those of the version in force.
+    /// Verdicts like those of the active version.
     pub same: u64,
-    /// Verdicts unlike those of the version in force.
+    /// Verdicts unlike those of the active version.
     pub different: u64,
     /// Calls that failed.
     pub failed: u64,
-    /// Verdicts where the version in force failed.
+    /// Verdicts where the active version failed.
     pub mended: u64,
     /// Events that a shadow did not see since too many calls were under way.
     pub skipped: u64,

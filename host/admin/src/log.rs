@@ -24,7 +24,7 @@ pub(super) struct Filter {
 
 /// Show what is logged
 ///
-/// The filter in force.
+/// The active filter.
 #[utoipa::path(get, path = "/log", tag = "host", operation_id = "show_log",
     responses((status = 200, body = Filter)))]
 pub(super) async fn show(State(levels): State<Option<Levels>>) -> Result<Json<Filter>, Problem> {
@@ -44,7 +44,7 @@ pub(super) async fn change(
     let request = request.ok_or_else(|| Problem::invalid("send `{\"filter\": \"info\"}`"))?;
     let levels = known(levels)?;
     levels.set(&request.filter).map_err(|error| Problem::invalid(error.to_string()))?;
-    tracing::info!(filter = request.filter, "another log filter is in force");
+    tracing::info!(filter = request.filter, "another log filter is active");
     Ok(Json(Filter { filter: levels.filter() }))
 }
 

@@ -1,4 +1,4 @@
-//! Plugins: the versions in force, and how they do.
+//! Plugins: the active versions, and how they do.
 use std::sync::Arc;
 
 use axum::Json;
@@ -27,7 +27,7 @@ pub(super) struct Plugin {
 
 /// List plugins
 ///
-/// By name: the version in force, what it may use, how it does, and what is
+/// By name: the active version, what it may use, how it does, and what is
 /// tried beside it.
 #[utoipa::path(get, path = "/plugins", tag = "plugins", operation_id = "list_plugins",
     params(Names), responses((status = 200, body = Page)))]

@@ -78,8 +78,8 @@ impl Problem {
     /// All that is wrong with the settings.
     pub(super) fn mistakes(mistakes: &[SettingsMistake]) -> Self {
         let told = match mistakes.len() {
-            1 => "1 mistake in the settings; the old ones stay in force".to_owned(),
-            many => format!("{many} mistakes in the settings; the old ones stay in force"),
+            1 => "1 mistake in the settings; the old ones stay active".to_owned(),
+            many => format!("{many} mistakes in the settings; the old ones stay active"),
         };
         Self(hookwright_server::Problem::new(ErrorCode::Invalid, told).errors(mistakes))
     }

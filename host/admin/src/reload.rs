@@ -10,7 +10,7 @@ use super::problem::Problem;
 /// Read the settings again
 ///
 /// And all files that they name: secrets, certificates, schemas. As SIGHUP does, for where
-/// no signal can be sent. Answers once the new settings are in force; where there is a mistake
+/// no signal can be sent. Answers once the new settings are active; where there is a mistake
 /// in them the old ones stay, and `errors` has all mistakes with their places and cures.
 #[utoipa::path(post, path = "/reload", tag = "host", operation_id = "reload_settings",
     responses((status = 200, body = Reloaded)))]

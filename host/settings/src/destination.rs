@@ -102,7 +102,8 @@ pub struct PostOptions {
     pub sign: Option<Sign>,
     /// Credentials beside the signature. None: none.
     pub auth: Option<Auth>,
-    /// For the token, name lookup, connection, TLS, headers and body together. Default 10 s.
+    /// For the token, name lookup, connection, TLS, headers and body together. The settings say 30 s where nothing is
+    /// written; [`PostOptions::new`] 10 s.
     pub timeout: Duration,
     /// How the destination is connected to.
     pub transport: Transport,
@@ -178,6 +179,6 @@ pub struct Fill {
 pub struct LinesOptions {
     /// The file. None: standard output.
     pub file: Option<FileOptions>,
-    /// For one line to be on the disk. Default 10 s.
+    /// For one line to be on the disk. The settings say 30 s where nothing is written.
     pub timeout: Duration,
 }

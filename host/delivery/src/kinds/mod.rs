@@ -1,8 +1,8 @@
 //! The kinds of destinations, each in a folder of its own, and the seam that they implement.
 //!
 //! Everything that is the same for all kinds is not known here: when to send, how
-//! often, in which order, and what becomes of a failure. A new kind is a folder, a
-//! variant of [`To`] and a line in the table.
+//! often, in which order, and what becomes of a failure. What a new kind needs, step by
+//! step, is in ARCHITECTURE.md.
 pub(super) mod file;
 pub(super) mod http;
 mod separate;

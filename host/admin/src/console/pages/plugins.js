@@ -1,4 +1,4 @@
-// Plugins: the versions in force, what they may use, and how they do.
+// Plugins: the active versions, what they may use, and how they do.
 import { get } from "../api.js";
 import { ratio } from "../chart.js";
 import { empty, h, head, mark, moment, number, replace, short, took } from "../dom.js";
@@ -18,7 +18,7 @@ export default async function plugins({ place, signal, every }) {
 function state(one) {
   if (one.quarantine) return mark("quarantined", "bad");
   if (!one.digest) return mark("not loaded", "bad");
-  return one.error ? mark("newest file refused", "wait") : mark("in force", "good");
+  return one.error ? mark("newest file refused", "wait") : mark("active", "good");
 }
 
 function one_card(one) {
