@@ -18,6 +18,7 @@ mod maintenance;
 mod note;
 mod plugin_state;
 mod queries;
+mod room;
 mod work_queue;
 
 use std::future::Future;
@@ -35,6 +36,7 @@ pub use queries::{
     Backlog, DeliveryDetail, DeliveryRow, EventDetail, EventQuery, EventRow, FeedPage, Found,
     Queries,
 };
+pub use room::Room;
 pub use work_queue::{
     Claim, Cursor, DuePage, GivenUp, Handoff, Next, RoomFuture, Routed, Settled, Unrouted,
     UnroutedPage, WorkQueue,

@@ -228,6 +228,11 @@ mod tests {
         for bad in ["a", "a/b", "/~", "/~2", "/a~~0", "~0"] {
             assert_eq!(check(bad), Err(Unfit::Malformed), "{bad}");
         }
+        let bytes = Unfit::Bytes(POINTER_BYTES + 1);
+        let told = |pointers: &[&str]| Wanted::new(pointers).unfit();
+        assert_eq!(told(&["/a", "a", &format!("{long}a"), "/~"]), Some(bytes), "a limit first");
+        assert_eq!(told(&["/a", "a"]), Some(Unfit::Malformed));
+        assert_eq!(told(&["/a", ""]), None);
     }
 
     /// The fault: many senders on Windows begin with one, and nothing was found.

@@ -47,7 +47,7 @@ pub enum Unfit {
 }
 
 impl Unfit {
-    /// The one of both that says more: a limit before a slip of the pen, the earlier one of equals.
+    /// Which of two to tell: a limit rather than a malformed text, the earlier one of equals.
     fn graver(self, later: Self) -> Self {
         if self == Self::Malformed { later } else { self }
     }
@@ -83,7 +83,9 @@ impl Wanted {
                     let node = tokens.fold(ROOT, below);
                     wanted.nodes[node].own.push(place);
                 }
-                Err(why) => wanted.unfit = Some(wanted.unfit.unwrap_or(why).graver(why)),
+                Err(why) => {
+                    wanted.unfit = Some(wanted.unfit.map_or(why, |before| before.graver(why)));
+                }
             }
         }
         wanted.arrange();

@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, RwLock};
 
-use super::room::Room;
 use super::space::Space;
 use super::threads::{self, Threads};
 use super::unrecorded::Unrecorded;
@@ -23,7 +22,7 @@ use crate::recovery::lock::Lock;
 use crate::writer;
 use crate::writer::queue::Job;
 use hookwright_model::clock::Clock;
-use hookwright_store::{AppendError, Handoff, StoreError};
+use hookwright_store::{AppendError, Handoff, Room, StoreError};
 
 /// The open store.
 pub(crate) struct Embedded {

@@ -21,7 +21,6 @@ mod reads;
 mod recovery;
 mod rein_in;
 mod retention;
-mod room;
 mod space;
 mod threads;
 mod unrecorded;

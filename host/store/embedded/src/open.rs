@@ -6,7 +6,6 @@ use std::time::Duration;
 use super::engine::Embedded;
 use super::error::OpenError;
 use super::face::Face;
-use super::room::Room;
 use super::space;
 use super::threads::Threads;
 use super::unrecorded::Unrecorded;
@@ -20,7 +19,7 @@ use crate::queries::query::Readers;
 use crate::recovery::{self, lock};
 use crate::writer::{self, lookup};
 use hookwright_model::clock::{Clock, millis};
-use hookwright_store::{Handoff, Store};
+use hookwright_store::{Handoff, Room, Store};
 
 /// How the store is set up. The wiring sets what the settings name (segments, queue, linger, reserve) and leaves the
 /// rest at its default; tests change sizes and times.

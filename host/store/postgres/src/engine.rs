@@ -9,14 +9,13 @@ use tokio_postgres::Error;
 
 use hookwright_model::EventId;
 use hookwright_model::clock::Clock;
-use hookwright_store::{Handoff, StoreError};
+use hookwright_store::{Handoff, Room, StoreError};
 
 use super::append::Appends;
 use super::apply::Op;
 use super::connection::{Connection, Connector, Link};
 use super::error::{self, Kind};
 use super::lease::Taken;
-use super::room::Room;
 
 /// Connections for reads. What a caller asks waits behind what others asked on the same one.
 const READERS: usize = 3;

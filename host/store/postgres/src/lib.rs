@@ -23,7 +23,6 @@ mod lease;
 mod maintenance;
 mod open;
 mod queries;
-mod room;
 mod schema;
 mod url;
 

@@ -63,8 +63,9 @@ pub fn open(options: Options, handoff: Arc<dyn Handoff>) -> Result<Postgres, Ope
     let connector = Arc::new(Connector::new(target, tls));
     let mut builder = Builder::new_multi_thread();
     builder.worker_threads(THREADS).thread_name("store").enable_all();
-    let runtime =
-        builder.build().map_err(|error| OpenError::SetUp { place, why: error.to_string() })?;
+    let runtime = builder
+        .build()
+        .map_err(|error| OpenError::SetUp { place: place.clone(), why: error.to_string() })?;
     // The caller may be on a runtime of its own, on which nothing may block but this.
     let (told, opened) = std::sync::mpsc::channel();
     runtime.spawn(async move {
@@ -80,7 +81,7 @@ pub fn open(options: Options, handoff: Arc<dyn Handoff>) -> Result<Postgres, Ope
         }
         Err(_) => {
             runtime.shutdown_background();
-            Err(OpenError::Url("the store could not be started".into()))
+            Err(OpenError::SetUp { place, why: "the start broke off".into() })
         }
     }
 }

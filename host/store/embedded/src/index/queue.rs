@@ -7,8 +7,7 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex};
 
 use super::ops::{HOLD, Op, Reply, Request};
-use crate::room::Room;
-use hookwright_store::StoreError;
+use hookwright_store::{Room, StoreError};
 
 /// Under load all else waits so long for company: one commit for many.
 const BATCHING_DELAY: Duration = Duration::from_micros(300);

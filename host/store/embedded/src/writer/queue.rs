@@ -9,9 +9,8 @@ use tokio::sync::oneshot;
 
 use crate::index::ops::{Moved, Reply, RoutedOp};
 use crate::journal::scan::Scanned;
-use crate::room::Room;
 use hookwright_model::Name;
-use hookwright_store::{AppendError, Appended, NewEvent};
+use hookwright_store::{AppendError, Appended, NewEvent, Room};
 
 /// What one batch takes from the queue at most, so that the buffer is bounded.
 const BATCH_BYTES: usize = 8 << 20;
